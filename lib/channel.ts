@@ -1,0 +1,292 @@
+import { isDeepStrictEqual } from 'node:util'
+import { checkCloseCode, closeCodes, isNormal } from './close'
+import { WebSocketDecodeError, WebSocketDisconnect, WebSocketExpectError, WebSocketOptionError } from './errors'
+import { Deferred, quiet, rejected } from './promise'
+import { createGuardedController } from './signal'
+import type { Codec } from './codec'
+import type { Decode } from './decode'
+import type { Encode } from './encode'
+import type { Patience } from './inbox'
+import type { Socket } from './socket'
+import type { State } from './state'
+import type { CloseInfo, IncomingEvent, JsonMode, OutgoingEvent, ValueType } from '../types/message'
+import type { RawWebSocket } from '../types/raw'
+
+export interface ReceiveOptions extends Patience { type?: ValueType }
+export interface ReceiveJsonOptions extends Patience { mode?: JsonMode }
+export interface PairOptions extends ReceiveOptions { receiveFirst?: boolean }
+
+const CLOSED = Promise.resolve()
+
+function decodeEvent (data: Buffer, isBinary: boolean): IncomingEvent {
+  return isBinary ? { type: 'websocket.receive', bytes: data } : { type: 'websocket.receive', text: data.toString() }
+}
+
+function decodeRaw (data: Buffer, isBinary: boolean): unknown {
+  return isBinary ? data : data.toString()
+}
+
+/** The type in which `expect` receives, after what it expects. */
+function typeOf (message: unknown): ValueType {
+  switch (typeof message) {
+    case 'string': return 'text'
+    case 'boolean': return 'boolean'
+    case 'number': return 'number'
+    default: return ArrayBuffer.isView(message) || message instanceof ArrayBuffer ? 'bytes' : 'json'
+  }
+}
+
+function isEqual (expected: unknown, received: unknown): boolean {
+  if (!Buffer.isBuffer(received)) return isDeepStrictEqual(expected, received)
+  const view = ArrayBuffer.isView(expected)
+    ? Buffer.from(expected.buffer, expected.byteOffset, expected.byteLength)
+    : Buffer.from(expected as ArrayBuffer)
+  return received.equals(view)
+}
+
+/**
+ * One side of a connection: what can be sent, received and awaited on it. It knows no side:
+ * a server's session and a client are both channels.
+ *
+ * Its verbs return promises that do not end the process when they reject unobserved (see `promise.ts`).
+ */
+export abstract class Channel {
+  /** The connection; null before the handshake is complete. */
+  protected socket: Socket | null = null
+  protected codec!: Codec
+  /** Whether iteration ends without an error after a normal closure. */
+  protected catchDisconnect = true
+  /** What a `receive` without options waits for. */
+  protected patience: Patience | undefined = undefined
+  #end: WebSocketDisconnect | null = null
+  #disconnectReported = false
+  #closed: Deferred<CloseInfo> | null = null
+  #controller: AbortController | null = null
+
+  abstract get state (): State
+
+  /** Why nothing can be sent or received while `socket` is null. */
+  protected abstract unavailable (): Error
+
+  /** What a listener on `signal` throws. */
+  protected abstract report (error: unknown): void
+
+  /** The negotiated subprotocol, or `''`. */
+  get protocol (): string {
+    return this.socket?.raw.protocol ?? ''
+  }
+
+  /** Bytes that have not yet been handed to the kernel. */
+  get bufferedAmount (): number {
+    return this.socket?.outbox.bufferedAmount ?? 0
+  }
+
+  /** The underlying `ws` socket; null before the handshake is complete. */
+  get raw (): RawWebSocket | null {
+    return this.socket?.raw ?? null
+  }
+
+  /** Resolves when the connection has ended, whoever ended it; never rejects. */
+  get closed (): Promise<CloseInfo> {
+    if (this.#closed === null) {
+      this.#closed = new Deferred()
+      if (this.#end !== null) this.#closed.resolve(closeInfo(this.#end))
+    }
+    return this.#closed.promise
+  }
+
+  /** Aborted when the connection has ended, its reason the `WebSocketDisconnect`. */
+  get signal (): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = createGuardedController((error) => this.report(error))
+      if (this.#end !== null) this.#controller.abort(this.#end)
+    }
+    return this.#controller.signal
+  }
+
+  /** The connection has ended, or the handshake has without one. */
+  protected finish (end: WebSocketDisconnect): void {
+    this.#end = end
+    this.#controller?.abort(end)
+    this.#closed?.resolve(closeInfo(end))
+  }
+
+  send (data: unknown, options?: { type?: ValueType }): Promise<void> {
+    if (options === undefined) return this.#send(this.codec.encode, data)
+    try {
+      return this.#send(this.codec.encoder(options.type), data)
+    } catch (error) {
+      return rejected(error)
+    }
+  }
+
+  sendText (data: string): Promise<void> {
+    return this.send(data, { type: 'text' })
+  }
+
+  sendBytes (data: unknown): Promise<void> {
+    return this.send(data, { type: 'bytes' })
+  }
+
+  sendJson (data: unknown, options?: { mode?: JsonMode }): Promise<void> {
+    try {
+      return this.#send(this.codec.jsonEncoder(options?.mode), data)
+    } catch (error) {
+      return rejected(error)
+    }
+  }
+
+  receive (options?: ValueType | ReceiveOptions): Promise<any> {
+    if (options === undefined) return this.#receive(this.codec.decode, this.patience)
+    try {
+      if (typeof options === 'string') return this.#receive(this.codec.decoder(options), this.patience)
+      return this.#receive(this.codec.decoder(options.type), this.#patience(options))
+    } catch (error) {
+      return rejected(error)
+    }
+  }
+
+  receiveText (options?: Patience): Promise<string> {
+    return this.receive({ ...options, type: 'text' })
+  }
+
+  receiveBytes (options?: Patience): Promise<Buffer> {
+    return this.receive({ ...options, type: 'bytes' })
+  }
+
+  receiveJson (options?: ReceiveJsonOptions): Promise<any> {
+    try {
+      return this.#receive(this.codec.jsonDecoder(options?.mode), this.#patience(options))
+    } catch (error) {
+      return rejected(error)
+    }
+  }
+
+  pair (message: unknown, options: PairOptions = {}): Promise<any> {
+    return quiet(options.receiveFirst === true ? this.#receiveThenSend(message, options) : this.#sendThenReceive(message, options))
+  }
+
+  expect (message: unknown, options?: Patience): Promise<void> {
+    return quiet(this.#expect(message, options))
+  }
+
+  [Symbol.asyncIterator] (): AsyncIterableIterator<any> {
+    return this.messages()
+  }
+
+  messages (type?: ValueType): AsyncIterableIterator<any> {
+    const next = async (): Promise<IteratorResult<any>> => {
+      try {
+        return { done: false, value: await (type === undefined ? this.receive() : this.receive(type)) }
+      } catch (error) {
+        if (this.catchDisconnect && error === this.#end && isNormal(this.#end!.closeCode)) return { done: true, value: undefined }
+        throw error
+      }
+    }
+    return { next: () => quiet(next()), [Symbol.asyncIterator] () { return this } }
+  }
+
+  /** The next message as an ASGI event; the end of the connection is one too, once. */
+  receiveEvent (): Promise<IncomingEvent> {
+    return quiet(this.#receive(decodeEvent, this.patience).catch((error) => {
+      if (error !== this.#end || this.#disconnectReported) throw error
+      this.#disconnectReported = true
+      return { type: 'websocket.disconnect', code: error.closeCode, reason: error.reason }
+    }) as Promise<IncomingEvent>)
+  }
+
+  /** Does what an ASGI event says. */
+  sendEvent (event: OutgoingEvent): Promise<void> {
+    switch (event.type) {
+      case 'websocket.send': return event.bytes != null ? this.sendBytes(event.bytes) : this.sendText(event.text as string)
+      case 'websocket.close': return this.close(event.code, event.reason)
+      default: return rejected(new WebSocketOptionError(`cannot send an event of type '${String(event?.type)}' here`))
+    }
+  }
+
+  ping (): Promise<number> {
+    return this.socket === null ? rejected(this.unavailable()) : this.socket.ping()
+  }
+
+  /** Starts the closing handshake; resolves when the connection has ended. */
+  close (code: number = closeCodes.NORMAL_CLOSURE, reason = ''): Promise<void> {
+    try {
+      checkCloseCode(code)
+      if (typeof reason !== 'string') throw new WebSocketOptionError(`the reason of a close is a string, not ${typeof reason}`)
+    } catch (error) {
+      return rejected(error)
+    }
+    if (this.#end !== null) return CLOSED
+    return this.closeWith(code, reason)
+  }
+
+  protected closeWith (code: number, reason: string): Promise<void> {
+    this.socket!.close(code, reason)
+    return this.closed.then(() => {})
+  }
+
+  terminate (): void {
+    this.socket?.terminate()
+  }
+
+  [Symbol.asyncDispose] (): Promise<void> {
+    return this.close()
+  }
+
+  #send (encode: Encode, data: unknown): Promise<void> {
+    if (this.socket === null) return rejected(this.unavailable())
+    let payload
+    try {
+      payload = encode(data)
+    } catch (error) {
+      return rejected(error)
+    }
+    return this.socket.outbox.send(payload)
+  }
+
+  #receive (decode: Decode, patience: Patience | undefined): Promise<unknown> {
+    return this.socket === null ? rejected(this.unavailable()) : this.socket.inbox.receive(decode, patience)
+  }
+
+  async #sendThenReceive (message: unknown, options: PairOptions): Promise<unknown> {
+    await this.send(message)
+    return await this.receive(options)
+  }
+
+  async #receiveThenSend (message: unknown, options: PairOptions): Promise<unknown> {
+    const received = await this.receive(options)
+    await this.send(message)
+    return received
+  }
+
+  async #expect (expected: unknown, options: Patience | undefined): Promise<void> {
+    const decode = this.codec.decoder(typeOf(expected))
+    let misfit
+    const received = await this.#receive((data, isBinary) => {
+      try {
+        return decode(data, isBinary)
+      } catch (error) {
+        if (!(error instanceof WebSocketDecodeError)) throw error
+        misfit = error
+        return decodeRaw(data, isBinary)
+      }
+    }, this.#patience(options))
+    if (misfit !== undefined || !isEqual(expected, received)) {
+      throw new WebSocketExpectError('received another message than the expected one', expected, received, { cause: misfit })
+    }
+  }
+
+  #patience (options: Patience | undefined): Patience | undefined {
+    if (options === undefined) return this.patience
+    const { timeout = this.patience?.timeout, signal } = options
+    if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0)) {
+      throw new WebSocketOptionError(`timeout is ${String(timeout)}: use a number of milliseconds from 0 up`)
+    }
+    if (signal !== undefined && typeof signal.aborted !== 'boolean') throw new WebSocketOptionError('signal is not an AbortSignal')
+    return timeout === undefined && signal === undefined ? undefined : { timeout, signal }
+  }
+}
+
+function closeInfo (end: WebSocketDisconnect): CloseInfo {
+  return { code: end.closeCode, reason: end.reason, wasClean: end.wasClean }
+}

@@ -1,0 +1,164 @@
+import { validateHeaderName, validateHeaderValue, type IncomingMessage } from 'node:http'
+import { WebSocketHandshakeError } from './errors'
+import type { Duplex } from 'node:stream'
+import type { HeadersLike } from '../types/message'
+
+/** RFC 9110, section 5.6.2. */
+const TOKEN = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
+
+/** RFC 6455, section 4.1: the key is 16 bytes in base64. */
+const KEY = /^[+/0-9A-Za-z]{22}==$/
+
+/** What belongs to the handshake itself, or would change how the response is read (RFC 9110, sections 7.6.1 and 8.6). */
+const RESERVED = /^(?:connection|upgrade|keep-alive|trailer|transfer-encoding|content-length|sec-websocket-.*)$/i
+
+/** How much of what a client sends too early is kept, in bytes; beyond that the socket is paused. */
+const MAX_EARLY_BYTES = 64 * 1024
+
+const handshakes = new WeakMap<IncomingMessage, Handshake>()
+
+export type HeaderPairs = [name: string, value: string][]
+
+/** A handshake that is not complete: it watches the client, and knows what it asked for. */
+export class Handshake {
+  readonly stream: Duplex
+  /** Whether the client has left. */
+  gone = false
+  /** Called when the client leaves. */
+  onGone: (() => void) | null = null
+  /** What the 101 response says; undefined until it has been decided. */
+  protocol: string | undefined
+  headers: HeaderPairs = []
+  readonly #request: IncomingMessage
+  readonly #pending: Set<Handshake>
+  #early: Buffer[] = []
+  #earlyBytes = 0
+  readonly #onData = (chunk: Buffer): void => this.#keep(chunk)
+  readonly #onEnd = (): void => { this.stream.destroy() } // who has ended its side cannot take part in a closing handshake
+  readonly #onClose = (): void => this.#leave()
+
+  /** The handshake of an upgrade request; `undefined` for any other request. */
+  static of (request: IncomingMessage): Handshake | undefined {
+    return handshakes.get(request)
+  }
+
+  /**
+   * Watches the client from now on, as one of `pending`.
+   * The stream is read meanwhile: only a stream that is read tells of its end.
+   */
+  constructor (request: IncomingMessage, stream: Duplex, pending: Set<Handshake>) {
+    this.#request = request
+    this.#pending = pending
+    this.stream = stream
+    pending.add(this)
+    handshakes.set(request, this)
+    stream.on('data', this.#onData)
+    stream.on('end', this.#onEnd)
+    stream.on('close', this.#onClose)
+  }
+
+  /** Whether the request asks for the WebSocket protocol, and not for another one. */
+  get isWebSocket (): boolean {
+    return this.#request.headers.upgrade?.toLowerCase() === 'websocket'
+  }
+
+  /** The subprotocols that the client offers, in its order of preference. */
+  get offered (): string[] {
+    return this.#request.headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? []
+  }
+
+  /** Throws `WebSocketHandshakeError` with status 400 or 426 unless the request is what RFC 6455, section 4.2.1, asks for. */
+  check (): void {
+    const { headers, method, httpVersion } = this.#request
+    if (headers['sec-websocket-version'] !== '13') {
+      throw new WebSocketHandshakeError('Sec-WebSocket-Version is not 13', { statusCode: 426 })
+    }
+    if (method !== 'GET' || httpVersion === '1.0') {
+      throw new WebSocketHandshakeError('a WebSocket handshake is a GET request of HTTP/1.1', { statusCode: 400 })
+    }
+    if (!KEY.test(headers['sec-websocket-key'] ?? '')) {
+      throw new WebSocketHandshakeError('Sec-WebSocket-Key is missing or invalid', { statusCode: 400 })
+    }
+    const { offered } = this
+    if (!offered.every((protocol) => TOKEN.test(protocol)) || new Set(offered).size !== offered.length) {
+      throw new WebSocketHandshakeError('Sec-WebSocket-Protocol is invalid', { statusCode: 400 })
+    }
+  }
+
+  /**
+   * Decides what the 101 response says: `subprotocol`, or the first of `supported` that the client offers.
+   * Throws `WebSocketHandshakeError` for a subprotocol that was not offered and for headers that cannot be sent.
+   */
+  decide (subprotocol: string | null | undefined, supported: readonly string[], headers: HeadersLike | undefined): void {
+    const { offered } = this
+    if (subprotocol != null && !offered.includes(subprotocol)) {
+      const offer = offered.length === 0 ? 'none' : offered.join(', ')
+      throw new WebSocketHandshakeError(`accept: the client did not offer the subprotocol '${subprotocol}' (it offers ${offer})`)
+    }
+    this.headers = headerPairs(headers)
+    this.protocol = subprotocol ?? supported.find((protocol) => offered.includes(protocol)) ?? ''
+  }
+
+  /** Stops watching and gives back what the client has sent so far. The stream is paused then. */
+  release (): void {
+    this.#unwatch()
+    this.stream.pause()
+    for (const chunk of this.#early.reverse()) this.stream.unshift(chunk)
+    this.#early = []
+  }
+
+  /** The handshake ends in a response: what the client has sent is dropped, so that it does not stand in the response's way. */
+  refuse (): void {
+    this.stream.removeListener('data', this.#onData)
+    this.#early = []
+    this.stream.resume()
+  }
+
+  #keep (chunk: Buffer): void {
+    this.#early.push(chunk)
+    this.#earlyBytes += chunk.length
+    if (this.#earlyBytes > MAX_EARLY_BYTES) this.stream.pause()
+  }
+
+  #leave (): void {
+    this.#unwatch()
+    this.#early = []
+    this.gone = true
+    this.onGone?.()
+  }
+
+  #unwatch (): void {
+    this.#pending.delete(this)
+    this.stream.removeListener('data', this.#onData)
+    this.stream.removeListener('end', this.#onEnd)
+    this.stream.removeListener('close', this.#onClose)
+  }
+}
+
+/**
+ * Header names and values as pairs, one for each line.
+ * Throws `WebSocketHandshakeError` for what would break out of a header, and for what belongs to the handshake itself.
+ */
+export function headerPairs (headers: HeadersLike = {}): HeaderPairs {
+  const entries = Symbol.iterator in headers ? [...headers as Iterable<readonly [unknown, unknown]>] : Object.entries(headers)
+  return entries.flatMap(([name, value]) => {
+    const values = Array.isArray(value) ? value : [value]
+    return values.filter((v) => v !== undefined).map((v) => headerPair(text(name), text(v)))
+  })
+}
+
+// ASGI gives names and values as bytes.
+function text (value: unknown): string {
+  return value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value)
+}
+
+function headerPair (name: string, value: string): HeaderPairs[number] {
+  try {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+  } catch (error) {
+    throw new WebSocketHandshakeError(`invalid header ${JSON.stringify(name)}: ${(error as Error).message}`, { cause: error })
+  }
+  if (RESERVED.test(name)) throw new WebSocketHandshakeError(`the header '${name}' belongs to the handshake and cannot be set`)
+  return [name, value]
+}

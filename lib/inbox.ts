@@ -1,0 +1,167 @@
+import { WebSocketTimeoutError, type WebSocketDisconnect } from './errors'
+import { Deferred, quiet, rejected } from './promise'
+import { Queue } from './queue'
+import type { Decode } from './decode'
+
+/** How long and how far a `receive` waits. */
+export interface Patience {
+  /** Milliseconds. */
+  timeout?: number
+  signal?: AbortSignal
+}
+
+export interface Flow {
+  pause (): void
+  resume (): void
+}
+
+interface Message {
+  data: Buffer
+  isBinary: boolean
+}
+
+/** What a queued message costs at least, in bytes: its objects take memory even where its payload is empty. */
+const MIN_COST = 128
+
+/** The longest delay that Node's timers keep; beyond it they fire at once. */
+const MAX_DELAY = 2 ** 31 - 1
+
+function cost (message: Buffer): number {
+  return Math.max(message.length, MIN_COST)
+}
+
+/** A `receive` that waits for its message. */
+class Reader extends Deferred<unknown> {
+  readonly #decode: Decode
+  #timer?: NodeJS.Timeout
+  #signal?: AbortSignal
+  #onAbort?: () => void
+
+  constructor (decode: Decode) {
+    super()
+    this.#decode = decode
+  }
+
+  /** Waits for no longer than `patience`, then calls `leave` and rejects. */
+  limit ({ timeout, signal }: Patience, leave: (reader: Reader) => void): void {
+    if (timeout !== undefined && timeout <= MAX_DELAY) {
+      this.#timer = setTimeout(() => {
+        leave(this)
+        this.fail(new WebSocketTimeoutError(`no message within ${timeout} ms`))
+      }, timeout)
+    }
+    if (signal !== undefined) {
+      this.#signal = signal
+      this.#onAbort = () => {
+        leave(this)
+        this.fail(signal.reason)
+      }
+      signal.addEventListener('abort', this.#onAbort, { once: true })
+    }
+  }
+
+  deliver (data: Buffer, isBinary: boolean): void {
+    this.#settled()
+    try {
+      const value = this.#decode(data, isBinary)
+      if (value instanceof Promise) quiet(this.promise)
+      this.resolve(value)
+    } catch (error) {
+      this.reject(error)
+    }
+  }
+
+  fail (error: unknown): void {
+    this.#settled()
+    this.reject(error)
+  }
+
+  #settled (): void {
+    clearTimeout(this.#timer)
+    if (this.#onAbort !== undefined) this.#signal!.removeEventListener('abort', this.#onAbort)
+  }
+}
+
+/**
+ * The received messages that wait to be taken, or the readers that wait for messages: never both.
+ * Above `highWaterMark` bytes it pauses the flow, at half of it it lets the flow go on.
+ */
+export class Inbox {
+  readonly #messages = new Queue<Message>()
+  readonly #readers = new Queue<Reader>()
+  readonly #highWaterMark: number
+  readonly #flow: Flow
+  readonly #leave = (reader: Reader): void => this.#readers.remove(reader)
+  #bytes = 0
+  #paused = false
+  #discarding = false
+  #end: WebSocketDisconnect | null = null
+
+  constructor (highWaterMark: number, flow: Flow) {
+    this.#highWaterMark = highWaterMark
+    this.#flow = flow
+  }
+
+  /** A message has arrived. */
+  push (data: Buffer, isBinary: boolean): void {
+    if (this.#discarding) return
+    const reader = this.#readers.shift()
+    if (reader !== undefined) {
+      reader.deliver(data, isBinary)
+      return
+    }
+    this.#messages.push({ data, isBinary })
+    this.#bytes += cost(data)
+    if (this.#bytes > this.#highWaterMark && !this.#paused) {
+      this.#paused = true
+      this.#flow.pause()
+    }
+  }
+
+  /**
+   * Takes the next message and decodes it. Readers are served in the order in which they came.
+   * Rejects with what `decode` throws, with `WebSocketTimeoutError` or the signal's reason when
+   * `patience` ends (no message is taken then), and at the end of the connection with its `WebSocketDisconnect`.
+   */
+  receive (decode: Decode, patience?: Patience): Promise<unknown> {
+    if (patience?.signal?.aborted === true) return rejected(patience.signal.reason)
+    const message = this.#messages.shift()
+    if (message !== undefined) return this.#take(message, decode)
+    if (this.#end !== null) return rejected(this.#end)
+    const reader = new Reader(decode)
+    if (patience !== undefined) reader.limit(patience, this.#leave)
+    this.#readers.push(reader)
+    return reader.promise
+  }
+
+  /** Nothing more is wanted: what is queued and what still arrives is dropped. */
+  discard (): void {
+    this.#discarding = true
+    this.#messages.clear()
+    this.#bytes = 0
+    this.#goOn()
+  }
+
+  /** Nothing more will come: readers that find no message are given `error`. */
+  end (error: WebSocketDisconnect): void {
+    this.#end = error
+    for (let reader = this.#readers.shift(); reader !== undefined; reader = this.#readers.shift()) reader.fail(error)
+  }
+
+  #take (message: Message, decode: Decode): Promise<unknown> {
+    this.#bytes -= cost(message.data)
+    if (this.#bytes <= this.#highWaterMark / 2) this.#goOn()
+    try {
+      const value = decode(message.data, message.isBinary)
+      return value instanceof Promise ? quiet(value) : Promise.resolve(value)
+    } catch (error) {
+      return rejected(error)
+    }
+  }
+
+  #goOn (): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#flow.resume()
+  }
+}

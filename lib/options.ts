@@ -1,0 +1,143 @@
+import { checkOneOf, VALUE_TYPES } from './codec'
+import { WebSocketOptionError } from './errors'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Session } from './session'
+import type { ValueType } from '../types/message'
+
+export type ErrorHandler = (this: FastifyInstance, error: any, ws: Session, request: FastifyRequest) => unknown
+
+/** What applies to the connections of a route: its own options over the plugin's over the defaults. */
+export interface RouteSettings {
+  receiveType: ValueType
+  sendType: ValueType
+  subprotocols: readonly string[]
+  autoAccept: boolean
+  catchDisconnect: boolean
+  receiveHighWaterMark: number
+  sendHighWaterMark: number
+  sendTimeout: number
+  handshakeTimeout: number
+  slowSubscriber: 'close' | 'skip'
+  maxBufferedAmount: number
+}
+
+/** What applies to all routes alike. */
+export interface PluginSettings {
+  closeTimeout: number
+  maxPayload: number
+  perMessageDeflate: boolean | object
+  errorHandler?: ErrorHandler
+}
+
+type Options = Record<string, unknown>
+type Check = (name: string, value: unknown) => void
+
+const DEFAULTS = {
+  receiveType: 'text',
+  sendType: 'any',
+  subprotocols: [],
+  autoAccept: false,
+  catchDisconnect: true,
+  receiveHighWaterMark: 64 * 1024,
+  sendHighWaterMark: 64 * 1024,
+  sendTimeout: 30_000,
+  handshakeTimeout: 10_000,
+  slowSubscriber: 'close',
+  maxBufferedAmount: 1024 * 1024,
+  closeTimeout: 5_000,
+  maxPayload: 1024 * 1024,
+  perMessageDeflate: false
+} satisfies RouteSettings & PluginSettings
+
+/** The longest delay that Node's timers keep. */
+const MAX_DELAY = 2 ** 31 - 1
+
+function fail (name: string, value: unknown, use: string): never {
+  throw new WebSocketOptionError(`option ${name} is ${typeof value === 'string' ? `'${value}'` : String(value)}: use ${use}`)
+}
+
+const valueType: Check = (name, value) => checkOneOf(`option ${name}`, value, VALUE_TYPES)
+const flag: Check = (name, value) => { if (typeof value !== 'boolean') fail(name, value, 'true or false') }
+const bytes: Check = (name, value) => {
+  if (!Number.isSafeInteger(value) || (value as number) < 1) fail(name, value, 'a whole number of bytes from 1 up')
+}
+const milliseconds: Check = (name, value) => {
+  if (typeof value !== 'number' || !(value > 0 && value <= MAX_DELAY)) fail(name, value, `a number of milliseconds above 0, at most ${MAX_DELAY}`)
+}
+const subprotocols: Check = (name, value) => {
+  if (!Array.isArray(value) || !value.every((protocol) => typeof protocol === 'string' && protocol !== '')) fail(name, value, 'a list of subprotocol names')
+}
+const func: Check = (name, value) => { if (typeof value !== 'function') fail(name, value, 'a function') }
+const deflate: Check = (name, value) => {
+  if (typeof value !== 'boolean' && (typeof value !== 'object' || value === null)) fail(name, value, 'true, false or the options of ws')
+}
+const slowSubscriber: Check = (name, value) => checkOneOf(`option ${name}`, value, ['close', 'skip'])
+
+const ROUTE_CHECKS: Record<string, Check> = {
+  valueType,
+  receiveType: valueType,
+  sendType: valueType,
+  subprotocols,
+  autoAccept: flag,
+  catchDisconnect: flag,
+  receiveHighWaterMark: bytes,
+  sendHighWaterMark: bytes,
+  sendTimeout: milliseconds,
+  handshakeTimeout: milliseconds,
+  slowSubscriber,
+  maxBufferedAmount: bytes
+}
+
+const PLUGIN_CHECKS: Record<string, Check> = {
+  ...ROUTE_CHECKS,
+  closeTimeout: milliseconds,
+  maxPayload: bytes,
+  perMessageDeflate: deflate,
+  errorHandler: func
+}
+
+const HANDLER_CHECKS: Record<string, Check> = { raw: flag, onConnect: func, onMessage: func, onDisconnect: func }
+
+/** What Fastify itself puts into the options of a plugin. */
+const REGISTER_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
+
+/** Part of the contract, and not implemented in this version. */
+const PLANNED = new Set(['origins', 'heartbeat', 'idleTimeout', 'rateLimit', 'maxConnections', 'refusal', 'shutdown'])
+
+function check (options: Options, checks: Record<string, Check>, place: string, warn: (message: string) => void): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    if (Object.hasOwn(checks, name)) checks[name](name, value)
+    else if (PLANNED.has(name)) warn(`the option ${name} is not implemented in this version of fastify-async-websocket and has no effect`)
+    else throw new WebSocketOptionError(`unknown option ${name} ${place}: the options are ${Object.keys(checks).join(', ')}`)
+  }
+}
+
+/** Throws `WebSocketOptionError` for an option of the plugin that is unknown or has a value that it cannot have. */
+export function checkPluginOptions (options: Options, warn: (message: string) => void): void {
+  const own = Object.fromEntries(Object.entries(options).filter(([name]) => !REGISTER_OPTIONS.has(name)))
+  check(own, PLUGIN_CHECKS, 'of the plugin', warn)
+}
+
+/** The same for the `websocket` option of a route. */
+export function checkRouteOptions (options: Options, warn: (message: string) => void): void {
+  check(options, { ...ROUTE_CHECKS, ...HANDLER_CHECKS }, "in a route's `websocket`", warn)
+}
+
+export function pluginSettings (options: Options): PluginSettings {
+  return { ...DEFAULTS, ...defined(options) }
+}
+
+/** `sides` tells which side has a schema: JSON is the default there. */
+export function routeSettings (plugin: Options, route: Options, sides: { receive: boolean, send: boolean }): RouteSettings {
+  const { receiveType, sendType, ...rest } = { ...DEFAULTS, ...defined(plugin), ...defined(route) } as RouteSettings
+  return {
+    ...rest,
+    receiveType: (route.receiveType ?? route.valueType ?? (sides.receive ? 'json' : plugin.receiveType ?? plugin.valueType ?? receiveType)) as ValueType,
+    sendType: (route.sendType ?? route.valueType ?? (sides.send ? 'json' : plugin.sendType ?? plugin.valueType ?? sendType)) as ValueType
+  }
+}
+
+function defined (options: Options): Options {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,146 @@
+import { Deferred, rejected } from './promise'
+import { Queue } from './queue'
+import type { Duplex } from 'node:stream'
+import type { WebSocketDisconnect } from './errors'
+import type { Payload } from './encode'
+import type { RawWebSocket } from '../types/raw'
+
+export interface OutboxOptions {
+  /** Bytes. */
+  sendHighWaterMark: number
+  /** Milliseconds. */
+  sendTimeout: number
+  /** Called when nothing has drained for `sendTimeout`. */
+  onStall: () => void
+}
+
+const SENT = Promise.resolve()
+const OPEN = 1
+
+/** In how many looks at a waiting connection nothing has to move before it counts as stalled. */
+const LOOKS = 4
+
+/** A `send` that waits until that many large messages have been written. */
+class Drain extends Deferred<void> {
+  constructor (readonly after: number) {
+    super()
+  }
+}
+
+/**
+ * What is sent: written in order, one write a turn, and no faster than the peer drains it.
+ * All frames of a turn of the event loop are held back (`cork`) until its microtasks have run, then leave together.
+ */
+export class Outbox {
+  readonly #raw: RawWebSocket
+  readonly #stream: Duplex
+  readonly #highWaterMark: number
+  readonly #timeout: number
+  readonly #onStall: () => void
+  readonly #drains = new Queue<Drain>()
+  readonly #flush = (): void => this.flush()
+  readonly #onWritten = (error?: Error): void => this.#written(error)
+  #corked = false
+  #end: WebSocketDisconnect | null = null
+  #watch?: NodeJS.Timeout
+  // Messages that went out above the mark, and those of them that have been written, which happens in order.
+  #above = 0
+  #drained = 0
+
+  constructor (raw: RawWebSocket, stream: Duplex, { sendHighWaterMark, sendTimeout, onStall }: OutboxOptions) {
+    this.#raw = raw
+    this.#stream = stream
+    this.#highWaterMark = sendHighWaterMark
+    this.#timeout = sendTimeout
+    this.#onStall = onStall
+  }
+
+  /** Bytes that have not yet been handed to the kernel. */
+  get bufferedAmount (): number {
+    return this.#raw.bufferedAmount
+  }
+
+  /**
+   * Sends one message. Resolves at once while fewer than `sendHighWaterMark` bytes wait, else when they have drained.
+   * Rejects with the connection's `WebSocketDisconnect` when it is closing or ends first.
+   */
+  send (payload: Payload): Promise<void> {
+    if (this.#raw.readyState === OPEN && this.post(payload)) return SENT
+    if (this.#end !== null) return rejected(this.#end)
+    const drain = new Drain(this.#raw.readyState === OPEN ? this.#above : Infinity)
+    this.#drains.push(drain)
+    return drain.promise
+  }
+
+  /** Sends one message on an open connection, and tells whether fewer than `sendHighWaterMark` bytes wait now. */
+  post (payload: Payload): boolean {
+    this.cork()
+    if (this.#fits(payload)) {
+      this.#raw.send(payload)
+      return true
+    }
+    this.#above++
+    this.#raw.send(payload, this.#onWritten)
+    this.#startWatch()
+    return false
+  }
+
+  /** Holds writes back until the turn of the event loop is over: a tick queued now runs after its microtasks. */
+  cork (): void {
+    if (this.#corked) return
+    this.#corked = true
+    this.#stream.cork()
+    process.nextTick(this.#flush)
+  }
+
+  /** Writes what is held back, now. */
+  flush (): void {
+    if (!this.#corked) return
+    this.#corked = false
+    this.#stream.uncork()
+  }
+
+  /** Nothing can be sent any more: who waits is given `error`. */
+  end (error: WebSocketDisconnect): void {
+    this.#end = error
+    this.#stopWatch()
+    for (let drain = this.#drains.shift(); drain !== undefined; drain = this.#drains.shift()) drain.reject(error)
+  }
+
+  #fits (payload: Payload): boolean {
+    const room = this.#highWaterMark - this.bufferedAmount
+    if (typeof payload !== 'string') return payload.byteLength < room
+    return payload.length * 3 < room || Buffer.byteLength(payload) < room // a UTF-16 unit is at most 3 bytes of UTF-8
+  }
+
+  #written (error?: Error): void {
+    if (error) return // the connection is ending, and `end` will reject
+    this.#drained++
+    while (this.#drains.first !== undefined && this.#drains.first.after <= this.#drained) this.#drains.shift()!.resolve()
+    if (this.#drained === this.#above) this.#stopWatch()
+  }
+
+  #startWatch (): void {
+    if (this.#watch !== undefined || this.#timeout === Infinity) return
+    let before = this.#progress()
+    let unchanged = 0
+    this.#watch = setInterval(() => {
+      const now = this.#progress()
+      unchanged = now === before ? unchanged + 1 : 0
+      before = now
+      if (unchanged === LOOKS) this.#onStall()
+    }, this.#timeout / LOOKS)
+  }
+
+  #stopWatch (): void {
+    clearInterval(this.#watch)
+    this.#watch = undefined
+  }
+
+  // Messages drained, and of a message that is being written, what libuv still has of it: a large one on a slow
+  // line drains for long before it is done. Nothing public tells that; Node's own socket timeout looks there too.
+  #progress (): string {
+    const { _handle: handle } = this.#stream as { _handle?: { writeQueueSize?: number } | null }
+    return `${this.#drained} ${handle?.writeQueueSize ?? 0}`
+  }
+}

@@ -1,0 +1,90 @@
+import fastifyPlugin from 'fastify-plugin'
+import fastifyWebsocket from '@fastify/websocket'
+import { addWebSocketRoute, allowSessionHandlers } from './define'
+import { WebSocketOptionError } from './errors'
+import { Handshake } from './handshake'
+import { injectWebSocket } from './inject'
+import { checkPluginOptions, pluginSettings, type PluginSettings } from './options'
+import { Route, type AnyRouteOptions } from './route'
+import { Service } from './service'
+import { Sessions } from './sessions'
+import { checkUpgrade, endUpgrade, kRoute, onUpgrade, routeOf } from './upgrade'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import type { WebSocketServer } from 'ws'
+
+async function plugin (app: FastifyInstance, options: Record<string, unknown>): Promise<void> {
+  if (app.hasDecorator('websocketServer')) {
+    throw new WebSocketOptionError('@fastify/websocket is registered already: fastify-async-websocket brings it along, ' +
+      'so register only this plugin (routes written for @fastify/websocket take `websocket: { raw: true }`)')
+  }
+  checkPluginOptions(options, (message) => app.log.warn(message))
+  const service = new Service(options, pluginSettings(options))
+
+  app.server.on('upgrade', (request: IncomingMessage, stream: Duplex) => onUpgrade(service, request, stream))
+  await registerFastifyWebsocket(app, service)
+  allowSessionHandlers(app)
+  app.addHook('onRequest', checkUpgrade)
+  app.addHook('onResponse', endUpgrade)
+
+  app.decorate('websockets', new Sessions(service.open, service.topics) as never)
+  app.decorate('websocket', addWebSocketRoute as never)
+  app.decorate('injectWebSocket', ((url: string, options?: object) => injectWebSocket(app, service, url, options)) as never)
+}
+
+/**
+ * @fastify/websocket upgrades, on Fastify's routing, when the handler that it makes for a route is called. One hook
+ * before its own says what to make, one after it keeps what it made and puts this package's handler in its place.
+ */
+async function registerFastifyWebsocket (app: FastifyInstance, service: Service): Promise<void> {
+  const routes = new WeakMap<object, Route>()
+  const httpHandlers = new WeakMap<object, AnyRouteOptions['handler']>()
+
+  app.addHook('onRoute', function (options) {
+    const route = options as unknown as AnyRouteOptions
+    if (!isWebSocketRoute(route)) {
+      httpHandlers.set(options, route.handler)
+      return
+    }
+    const made = new Route(service, this, route)
+    routes.set(options, made)
+    route.config = { ...route.config, [kRoute]: made } as typeof route.config
+  })
+  await app.register(fastifyWebsocket, {
+    options: webSocketServerOptions(service.settings),
+    errorHandler (error, socket, request) {
+      if (!routeOf(request)!.raw) return // a session learns of it as its end
+      request.log.error(error)
+      socket.terminate()
+    },
+    preClose: async () => await service.shutdown(server.clients)
+  })
+  app.addHook('onRoute', (options) => {
+    const route = routes.get(options)
+    if (route !== undefined) route.mount(options as unknown as AnyRouteOptions)
+    else options.handler = httpHandlers.get(options) as never // `checkUpgrade` keeps WebSocket requests away from it
+  })
+
+  const server: WebSocketServer = app.getDecorator('websocketServer')
+  server.on('headers', (lines, request) => {
+    for (const [name, value] of Handshake.of(request)!.headers) lines.push(`${name}: ${value}`)
+  })
+}
+
+function webSocketServerOptions ({ maxPayload, perMessageDeflate, closeTimeout }: PluginSettings): object {
+  return {
+    maxPayload,
+    perMessageDeflate,
+    closeTimeout,
+    // Undecided is the handshake of a route with `raw: true`, where the choice is that of `ws`.
+    handleProtocols: (offered: Set<string>, request: IncomingMessage) => Handshake.of(request)!.protocol ?? offered.values().next().value
+  }
+}
+
+function isWebSocketRoute ({ websocket, wsHandler }: AnyRouteOptions): boolean {
+  return (websocket !== undefined && websocket !== false) || wsHandler !== undefined
+}
+
+/** The plugin, for `app.register`. */
+export const websocket = fastifyPlugin(plugin, { fastify: '5.x', name: 'fastify-async-websocket' })

@@ -1,0 +1,36 @@
+/**
+ * What the verbs of a session return rejects without ending the process: somebody who does not await
+ * a `send` to a client that has just left has done nothing wrong. Whoever awaits it gets the error.
+ */
+
+function ignore (): void {}
+
+/** Marks a promise as handled, and returns it. */
+export function quiet<T> (promise: Promise<T>): Promise<T> {
+  promise.catch(ignore)
+  return promise
+}
+
+/** A rejected promise that is marked as handled. */
+export function rejected (error: unknown): Promise<never> {
+  return quiet(Promise.reject(error))
+}
+
+/** A promise and the functions that settle it. */
+export class Deferred<T> {
+  readonly promise: Promise<T>
+  resolve!: (value: T | PromiseLike<T>) => void
+  #reject!: (error: unknown) => void
+
+  constructor () {
+    this.promise = new Promise<T>((resolve, reject) => {
+      this.resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  reject (error: unknown): void {
+    quiet(this.promise)
+    this.#reject(error)
+  }
+}

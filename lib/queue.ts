@@ -1,0 +1,55 @@
+/** A first-in first-out queue on a ring: what is queued is not moved, except when the ring grows. */
+export class Queue<T> {
+  #ring: (T | undefined)[] = []
+  #mask = -1
+  #head = 0
+  #length = 0
+
+  get length (): number {
+    return this.#length
+  }
+
+  /** The oldest item, or `undefined` when there is none. It stays. */
+  get first (): T | undefined {
+    return this.#length === 0 ? undefined : this.#ring[this.#head]
+  }
+
+  push (item: T): void {
+    if (this.#length > this.#mask) this.#grow()
+    this.#ring[(this.#head + this.#length++) & this.#mask] = item
+  }
+
+  /** Takes the oldest item out; `undefined` when there is none. */
+  shift (): T | undefined {
+    if (this.#length === 0) return undefined
+    const item = this.#ring[this.#head]
+    this.#ring[this.#head] = undefined
+    this.#head = (this.#head + 1) & this.#mask
+    this.#length--
+    return item
+  }
+
+  /** Takes `item` out, wherever it stands. */
+  remove (item: T): void {
+    for (let n = this.#length; n > 0; n--) {
+      const first = this.shift() as T
+      if (first !== item) this.push(first)
+    }
+  }
+
+  clear (): void {
+    this.#ring = []
+    this.#mask = -1
+    this.#head = this.#length = 0
+  }
+
+  // The length of the ring is a power of two, so that a mask wraps an index.
+  #grow (): void {
+    const items = []
+    for (let i = 0; i < this.#length; i++) items.push(this.#ring[(this.#head + i) & this.#mask])
+    items.length = Math.max(4, items.length * 2)
+    this.#ring = items
+    this.#mask = items.length - 1
+    this.#head = 0
+  }
+}

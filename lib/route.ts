@@ -1,0 +1,171 @@
+import { Codec } from './codec'
+import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
+import { Handshake } from './handshake'
+import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
+import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
+import { serve, sessionHandlers, type Handlers } from './serve'
+import { Session, type SessionRoute } from './session'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { JsonParse } from './decode'
+import type { Service } from './service'
+import type { Topics } from './topics'
+import type { RawWebSocket } from '../types/raw'
+
+type Handler = (this: FastifyInstance, ...args: any[]) => unknown
+
+/** The options of a route as the hooks of Fastify see them, before their types are narrowed. */
+export type AnyRouteOptions = Omit<RouteOptions, 'handler' | 'schema'> & {
+  handler: Handler
+  schema?: any
+  wsHandler?: Handler
+  websocket?: boolean | Record<string, unknown>
+  schemaErrorFormatter?: SchemaErrorFormatter
+}
+
+/** Stands for the handler that Fastify asks for, in a route that has session handlers instead. */
+export function noHandler (): void {}
+
+/** One WebSocket route: what @fastify/websocket has made of it, and what this package makes of that. */
+export class Route implements SessionRoute {
+  readonly options: RouteSettings
+  readonly topics: Topics<Session>
+  /** Whether the handler gets the plain `ws` socket. */
+  readonly raw: boolean
+  readonly #service: Service
+  readonly #instance: FastifyInstance
+  readonly #handlers: Handlers
+  readonly #http: Handler
+  readonly #parse: JsonParse
+  readonly #format: SchemaErrorFormatter
+  #upgrade!: Handler
+  #adopted: RawWebSocket | null = null
+  #codec: Codec | null = null
+
+  /** Takes the options of a route with `websocket` or `wsHandler`, and leaves in them what @fastify/websocket is to find. */
+  constructor (service: Service, instance: FastifyInstance, route: AnyRouteOptions) {
+    const { websocket = true, wsHandler, handler, schema } = route
+    const options: Record<string, unknown> = typeof websocket === 'object' ? websocket : {}
+    const place = `${String(route.method)} ${route.url}`
+    attempt(place, () => checkRoute(route, options))
+    attempt(place, () => checkRouteOptions(options, (message) => instance.log.warn(`${place}: ${message}`)))
+
+    this.#service = service
+    this.#instance = instance
+    this.topics = service.topics
+    this.options = routeSettings(service.options, options, { receive: schema?.receive !== undefined, send: schema?.send !== undefined })
+    this.raw = options.raw === true
+    this.#handlers = options.onMessage === undefined
+      ? { handle: wsHandler ?? handler }
+      : sessionHandlers(options as never)
+    this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
+    this.#parse = jsonParse(instance)
+    this.#format = route.schemaErrorFormatter
+
+    const adopt = this.#adopt.bind(this)
+    if (wsHandler === undefined) Object.assign(route, { websocket: true, handler: adopt })
+    else Object.assign(route, { websocket: undefined, wsHandler: adopt })
+    route.schema = placeMessageSchemas(schema ?? {})
+  }
+
+  /** Puts the handler of this route in the place of the one that @fastify/websocket has made, and keeps that: it upgrades. */
+  mount (route: AnyRouteOptions): void {
+    this.#upgrade = route.handler
+    route.handler = (request: FastifyRequest, reply: FastifyReply) => this.#dispatch(request, reply)
+  }
+
+  #dispatch (request: FastifyRequest, reply: FastifyReply): unknown {
+    const handshake = Handshake.of(request.raw)
+    if (!request.ws || handshake === undefined) return this.#http.call(this.#instance, request, reply)
+    if (this.raw) return this.#handOver(handshake, request, reply)
+    const session = new Session(this, handshake, request, reply)
+    return this.#service.run(session, this.#serve(session, reply))
+  }
+
+  codec (request: FastifyRequest, reply: FastifyReply): Codec {
+    this.#codec ??= new Codec({
+      ...this.options,
+      parse: this.#parse,
+      validate: compiledValidate(request, this.#format),
+      serialize: compiledSerialize(reply)
+    })
+    return this.#codec
+  }
+
+  upgrade (request: FastifyRequest, reply: FastifyReply): RawWebSocket | null {
+    this.#adopted = null
+    this.#upgrade.call(this.#instance, request, reply)
+    return this.#adopted
+  }
+
+  opened (session: Session): void {
+    this.#service.open.add(session)
+  }
+
+  ended (session: Session): void {
+    this.#service.open.delete(session)
+  }
+
+  async #serve (session: Session, reply: FastifyReply): Promise<unknown> {
+    if (this.options.autoAccept) await session.accept().catch(() => {}) // it fails only for a client that has left
+    await serve(this.#instance, this.#handlers, { ...this.#service.settings, catchDisconnect: this.options.catchDisconnect }, session, reply)
+    return reply
+  }
+
+  #handOver (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
+    handshake.release()
+    this.upgrade(request, reply)
+  }
+
+  // @fastify/websocket calls this, before `upgrade` returns, as the handler of the route.
+  #adopt (raw: RawWebSocket, request: FastifyRequest): unknown {
+    this.#adopted = raw
+    if (!this.raw) return
+    raw.resume()
+    return this.#handlers.handle.call(this.#instance, raw as never, request)
+  }
+}
+
+/** Says which route it is whose options are wrong. */
+function attempt (place: string, check: () => void): void {
+  try {
+    check()
+  } catch (error) {
+    throw new WebSocketOptionError(`${place}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function checkRoute ({ method, schema, handler, wsHandler, websocket }: AnyRouteOptions, options: Record<string, unknown>): void {
+  const sessionHandlers = options.onConnect ?? options.onMessage ?? options.onDisconnect
+  const hasHandler = wsHandler !== undefined || handler !== noHandler
+  for (const m of [method].flat()) {
+    if (m !== 'GET' && m !== 'HEAD') throw new WebSocketOptionError(`a WebSocket route has the method GET, not ${m}`)
+  }
+  if (websocket !== undefined && typeof websocket !== 'boolean' && (typeof websocket !== 'object' || websocket === null)) {
+    throw new WebSocketOptionError('option websocket: use true or an object')
+  }
+  if (schema?.body !== undefined) throw new WebSocketOptionError('a handshake has no body: use schema.receive for messages instead of schema.body')
+  if (wsHandler !== undefined && typeof wsHandler !== 'function') throw new WebSocketOptionError('wsHandler is not a function')
+  if (sessionHandlers !== undefined && options.onMessage === undefined) throw new WebSocketOptionError('session handlers need onMessage')
+  if (sessionHandlers !== undefined && (hasHandler || options.raw === true)) throw new WebSocketOptionError('session handlers take the place of the handler: give one or the other')
+  if (sessionHandlers === undefined && !hasHandler) throw new WebSocketOptionError('the handler is missing: give a function, or onMessage')
+}
+
+/** Parses JSON as Fastify does the body of a request: with its protection against prototype poisoning. */
+function jsonParse (instance: FastifyInstance): JsonParse {
+  const { onProtoPoisoning = 'error', onConstructorPoisoning = 'error' } = instance.initialConfig
+  const parse = instance.getDefaultJsonParser(onProtoPoisoning, onConstructorPoisoning) as unknown as
+    (request: null, text: string, done: (error: Error | null, value?: unknown) => void) => void
+  return (text) => {
+    let result: unknown
+    parse(null, text, (error, value) => {
+      if (error) throw error
+      result = value
+    })
+    return result
+  }
+}
+
+function answerUpgradeRequired (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
+  reply.header('upgrade', 'websocket').header('connection', 'upgrade')
+  throw new WebSocketHandshakeError(`${request.url} is a WebSocket route`, { statusCode: 426 })
+}

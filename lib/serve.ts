@@ -1,0 +1,129 @@
+import { closeCodes, isSendable } from './close'
+import { WebSocketDisconnect, WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from './errors'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ErrorHandler } from './options'
+import type { Session } from './session'
+import type { CloseInfo } from '../types/message'
+
+/** The user's code for one route. */
+export interface Handlers {
+  handle (this: FastifyInstance, ws: Session, request: FastifyRequest): unknown
+  onDisconnect?: (this: FastifyInstance, ws: Session, info: CloseInfo, request: FastifyRequest) => unknown
+}
+
+export interface ServeOptions {
+  catchDisconnect: boolean
+  errorHandler?: ErrorHandler
+  /** How long an `errorHandler` may take, in milliseconds. */
+  closeTimeout: number
+}
+
+/** `{ onConnect, onMessage, onDisconnect }` as a handler: one message at a time. */
+export interface SessionHandlers {
+  onConnect?: (this: FastifyInstance, ws: Session, request: FastifyRequest) => unknown
+  onMessage: (this: FastifyInstance, ws: Session, data: any, request: FastifyRequest) => unknown
+  onDisconnect?: Handlers['onDisconnect']
+}
+
+export function sessionHandlers ({ onConnect, onMessage, onDisconnect }: SessionHandlers): Handlers {
+  return {
+    async handle (ws, request) {
+      if (onConnect === undefined) {
+        if (!ws.accepted) await ws.accept()
+      } else {
+        await onConnect.call(this, ws, request)
+        if (!ws.accepted) return
+      }
+      for await (const data of ws) await onMessage.call(this, ws, data, request)
+    },
+    onDisconnect
+  }
+}
+
+/**
+ * The life of one session: the handler is its scope.
+ *
+ * What is thrown before the handshake is complete rejects, so that Fastify's error handler answers with it.
+ * Afterwards nothing rejects: the connection is closed, and what was thrown is reported once.
+ */
+export async function serve (instance: FastifyInstance, handlers: Handlers, options: ServeOptions, session: Session, reply: FastifyReply): Promise<void> {
+  const { request } = session
+  try {
+    await handlers.handle.call(instance, session, request)
+    if (session.state === 'connecting') {
+      throw new WebSocketHandshakeError('the handler has returned without accept(), deny() or close()')
+    }
+  } catch (error) {
+    if (session.state === 'connecting') {
+      session.beginRefusal()
+      throw error
+    }
+    await fail(instance, options, session, error)
+  }
+  if (!session.accepted) {
+    if (!reply.sent) reply.hijack() // the client has left: there is nobody to answer
+    return
+  }
+  await session.close()
+  await disconnected(instance, handlers, session)
+}
+
+async function disconnected (instance: FastifyInstance, { onDisconnect }: Handlers, session: Session): Promise<void> {
+  if (onDisconnect === undefined) return
+  try {
+    await onDisconnect.call(instance, session, await session.closed, session.request)
+  } catch (error) {
+    session.log.error({ err: error }, 'onDisconnect of a WebSocket route threw')
+  }
+}
+
+/** An error has left the handler of a session that is no longer connecting. */
+async function fail (instance: FastifyInstance, options: ServeOptions, session: Session, error: unknown): Promise<void> {
+  if (isDisconnect(session, error) && options.catchDisconnect) {
+    session.log.debug({ err: error }, 'the WebSocket client has disconnected')
+    return
+  }
+  if (!session.accepted && error instanceof WebSocketHandshakeError) {
+    session.log.debug({ err: error }, 'the WebSocket handshake was not completed')
+    return
+  }
+  await report(instance, options, session, error)
+  if (session.state !== 'open') return
+  if (error instanceof WebSocketValidationError) {
+    session.sendText(JSON.stringify({ code: error.closeCode, error: error.message, validation: error.validation }))
+  }
+  await session.close(closeCodeOf(error))
+}
+
+/** Whether `error` only says that the connection is gone: itself, or an operation that was aborted by the session's signal. */
+function isDisconnect (session: Session, error: any): boolean {
+  if (session.state !== 'closed') return false
+  return error instanceof WebSocketDisconnect || (error?.name === 'AbortError' && error.cause instanceof WebSocketDisconnect)
+}
+
+function closeCodeOf (error: any): number {
+  return isSendable(error?.closeCode) ? error.closeCode : closeCodes.INTERNAL_ERROR
+}
+
+async function report (instance: FastifyInstance, { errorHandler, closeTimeout }: ServeOptions, session: Session, error: unknown): Promise<void> {
+  if (errorHandler === undefined || !session.accepted) {
+    log(session, error)
+    return
+  }
+  let timer
+  const late = new Promise((resolve) => { timer = setTimeout(resolve, closeTimeout) })
+  try {
+    await Promise.race([errorHandler.call(instance, error, session, session.request), late])
+  } catch (thrown) {
+    log(session, error)
+    session.log.error({ err: thrown }, 'the errorHandler of fastify-async-websocket threw')
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+// As Fastify does: what the client has done wrong is information, what the server has done wrong is an error.
+function log (session: Session, error: any): void {
+  const level = error instanceof WebSocketError && error.closeCode !== undefined ? 'info' : 'error'
+  session.log[level]({ err: error }, 'an error left the handler of a WebSocket route')
+}

@@ -1,0 +1,55 @@
+import { closeCodes } from './close'
+import { WebSocketHandshakeError } from './errors'
+import { Topics } from './topics'
+import type { Handshake } from './handshake'
+import type { PluginSettings } from './options'
+import type { Session } from './session'
+import type { RawWebSocket } from '../types/raw'
+
+/** How long `app.close()` waits for handlers, in milliseconds. */
+const SHUTDOWN_TIMEOUT = 10_000
+
+/** What the routes of one app have in common: its options, and what is going on. */
+export class Service {
+  readonly options: Record<string, unknown>
+  readonly settings: PluginSettings
+  readonly topics = new Topics<Session>()
+  /** The sessions that have been accepted and have not ended. */
+  readonly open = new Set<Session>()
+  /** Handshakes that have been neither completed nor refused. */
+  readonly handshakes = new Set<Handshake>()
+  /** Clients that `injectWebSocket` has made. */
+  readonly injected = new Set<{ terminate (): void }>()
+  closing = false
+  readonly #running = new Map<Session, Promise<unknown>>()
+
+  constructor (options: Record<string, unknown>, settings: PluginSettings) {
+    this.options = options
+    this.settings = settings
+  }
+
+  /** Keeps track of a session until its handler has ended. Returns `serving`. */
+  run (session: Session, serving: Promise<unknown>): Promise<unknown> {
+    const done = (): void => { this.#running.delete(session) }
+    this.#running.set(session, serving.then(done, done))
+    return serving
+  }
+
+  /** Ends everything: handshakes with 503, connections with 1001; what is left after a while is dropped. */
+  async shutdown (raws: Iterable<RawWebSocket>): Promise<void> {
+    this.closing = true
+    for (const session of this.#running.keys()) {
+      if (session.state === 'connecting') session.refuse(new WebSocketHandshakeError('the server is closing', { statusCode: 503 }))
+      else if (session.accepted) session.close(closeCodes.GOING_AWAY)
+    }
+    for (const raw of raws) raw.close(closeCodes.GOING_AWAY) // those of routes with `raw: true`; the others are closing already
+    await Promise.race([Promise.all(this.#running.values()), timeout(SHUTDOWN_TIMEOUT)])
+    for (const session of this.#running.keys()) session.terminate()
+    for (const client of this.injected) client.terminate()
+    for (const handshake of this.handshakes) handshake.stream.destroy()
+  }
+}
+
+function timeout (ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
+}

@@ -1,0 +1,289 @@
+import { randomUUID } from 'node:crypto'
+import { Channel } from './channel'
+import { WebSocketDisconnect, WebSocketHandshakeError, WebSocketOptionError } from './errors'
+import { headerPairs, type Handshake } from './handshake'
+import { quiet, rejected } from './promise'
+import { Socket } from './socket'
+import { checkTopic } from './topics'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { Codec } from './codec'
+import type { Payload } from './encode'
+import type { RouteSettings } from './options'
+import type { State } from './state'
+import type { Topics } from './topics'
+import type { RawWebSocket } from '../types/raw'
+import type { HeadersLike, IncomingEvent, OutgoingEvent, ValueType } from '../types/message'
+
+export interface AcceptOptions {
+  subprotocol?: string | null
+  headers?: HeadersLike
+}
+
+/** What a session needs of its route. */
+export interface SessionRoute {
+  readonly options: RouteSettings
+  readonly topics: Topics<Session>
+  codec (request: FastifyRequest, reply: FastifyReply): Codec
+  /** Answers 101; returns null where the client is no longer there. */
+  upgrade (request: FastifyRequest, reply: FastifyReply): RawWebSocket | null
+  /** The session has been accepted, and has ended. */
+  opened (session: Session): void
+  ended (session: Session): void
+}
+
+const NO_TOPICS: ReadonlySet<string> = new Set()
+
+/** What a handler holds: the handshake, then the server's side of the connection. */
+export class Session extends Channel {
+  readonly request: FastifyRequest
+  /** How many published messages were dropped for this session (`slowSubscriber: 'skip'`). */
+  skipped = 0
+  readonly #route: SessionRoute
+  readonly #handshake: Handshake
+  #reply: FastifyReply | null
+  #state: 'connecting' | 'closing' | 'closed' = 'connecting'
+  #timer: NodeJS.Timeout | undefined
+  #connectReported = false
+  #topics: Set<string> | null = null
+  #id: string | null = null
+  #log: FastifyBaseLogger | null = null
+  #url: URL | null = null
+
+  constructor (route: SessionRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply) {
+    super()
+    this.request = request
+    this.codec = route.codec(request, reply)
+    this.catchDisconnect = route.options.catchDisconnect
+    this.#route = route
+    this.#handshake = handshake
+    this.#reply = reply
+    if (handshake.gone) {
+      this.#endHandshake()
+      return
+    }
+    handshake.onGone = () => this.#endHandshake()
+    this.#timer = setTimeout(() => this.#timeOut(), route.options.handshakeTimeout)
+  }
+
+  get id (): string {
+    this.#id ??= randomUUID()
+    return this.#id
+  }
+
+  get log (): FastifyBaseLogger {
+    this.#log ??= this.request.log.child({ ws: this.id })
+    return this.#log
+  }
+
+  get url (): URL {
+    this.#url ??= new URL(this.request.originalUrl, `${this.request.protocol === 'https' ? 'wss' : 'ws'}://${this.request.host}`)
+    return this.#url
+  }
+
+  get headers (): FastifyRequest['headers'] { return this.request.headers }
+  get params (): unknown { return this.request.params }
+  get query (): unknown { return this.request.query }
+
+  get state (): State {
+    return this.socket?.state ?? this.#state
+  }
+
+  /** The topics that this session has subscribed to. */
+  get topics (): ReadonlySet<string> {
+    return this.#topics ?? NO_TOPICS
+  }
+
+  /** Whether the handshake was completed. */
+  get accepted (): boolean {
+    return this.socket !== null
+  }
+
+  accept (options?: AcceptOptions): Promise<this> {
+    return quiet(this.#accept(options))
+  }
+
+  deny (statusCode = 403, payload?: unknown, headers?: HeadersLike): Promise<void> {
+    return quiet(this.#deny(statusCode, payload, headers))
+  }
+
+  /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
+  refuse (error: Error): void {
+    if (this.#state !== 'connecting' || this.accepted) return
+    this.beginRefusal().send(error)
+  }
+
+  /**
+   * The handshake ends with a response: from here on the session is closing, and closed when the response has been
+   * sent. Returns the reply to send it with.
+   */
+  beginRefusal (): FastifyReply {
+    const reply = this.#reply!
+    this.#state = 'closing'
+    this.#decided()
+    this.#handshake.refuse()
+    reply.raw.once('close', () => this.#endHandshake())
+    reply.raw.once('finish', () => this.#endHandshake())
+    return reply
+  }
+
+  override receiveEvent (): Promise<IncomingEvent> {
+    if (this.#state === 'connecting' && !this.accepted && !this.#connectReported) {
+      this.#connectReported = true
+      return Promise.resolve({ type: 'websocket.connect' })
+    }
+    return super.receiveEvent()
+  }
+
+  override sendEvent (event: OutgoingEvent): Promise<void> {
+    switch (event.type) {
+      case 'websocket.accept': return quiet(this.accept({ subprotocol: event.subprotocol, headers: event.headers }).then(() => {}))
+      case 'websocket.http.response': return this.deny(event.status, event.body, event.headers)
+      default: return super.sendEvent(event)
+    }
+  }
+
+  override terminate (): void {
+    if (this.accepted) super.terminate()
+    else this.#handshake.stream.destroy()
+  }
+
+  subscribe (topic: string): Promise<void> {
+    return this.#attempt(() => {
+      checkTopic(topic)
+      if (this.socket === null) throw this.unavailable()
+      if (this.socket.end !== null) throw this.socket.end
+      this.#topics ??= new Set()
+      this.#topics.add(topic)
+      this.#route.topics.add(topic, this)
+    })
+  }
+
+  unsubscribe (topic: string): Promise<void> {
+    return this.#attempt(() => {
+      checkTopic(topic)
+      if (this.socket === null) throw this.unavailable()
+      this.#topics?.delete(topic)
+      this.#route.topics.remove(topic, this)
+    })
+  }
+
+  publish (topic: string, message: unknown, options?: { type?: ValueType }): Promise<void> {
+    return this.#attempt(() => {
+      checkTopic(topic)
+      if (this.socket === null) throw this.unavailable()
+      this.#route.topics.publish(topic, this.codec.encoder(options?.type)(message), this)
+    })
+  }
+
+  /** Sends what was published, unless this session is too slow for it. */
+  deliver (payload: Payload): void {
+    const { slowSubscriber, sendHighWaterMark, maxBufferedAmount } = this.#route.options
+    const { bufferedAmount } = this
+    if (this.state !== 'open') return
+    if (slowSubscriber === 'skip' && bufferedAmount >= sendHighWaterMark) {
+      this.skipped++
+    } else if (slowSubscriber === 'close' && bufferedAmount > maxBufferedAmount) {
+      this.#leaveTopics()
+      this.close(1013, 'too slow')
+    } else {
+      this.socket!.outbox.post(payload)
+    }
+  }
+
+  protected override unavailable (): Error {
+    if (this.#state === 'connecting') return new WebSocketHandshakeError('the handshake is not complete: call accept() first')
+    return new WebSocketHandshakeError(this.#handshake.gone
+      ? 'the client left during the handshake'
+      : 'the handshake was refused')
+  }
+
+  protected override report (error: unknown): void {
+    this.log.error({ err: error }, 'a listener on the signal of a WebSocket session threw')
+  }
+
+  protected override closeWith (code: number, reason: string): Promise<void> {
+    if (this.accepted) return super.closeWith(code, reason)
+    return this.#state === 'connecting' ? this.deny() : this.closed.then(() => {})
+  }
+
+  protected override finish (end: WebSocketDisconnect): void {
+    this.#leaveTopics()
+    this.#route.ended(this)
+    super.finish(end)
+  }
+
+  async #accept ({ subprotocol, headers }: AcceptOptions = {}): Promise<this> {
+    this.#mustBeConnecting('accept')
+    const handshake = this.#handshake
+    handshake.decide(subprotocol, this.#route.options.subprotocols, headers)
+    this.#decided()
+    handshake.release()
+    const raw = this.#route.upgrade(this.request, this.#reply!)
+    if (raw === null) {
+      handshake.gone = true
+      this.#endHandshake()
+      throw this.unavailable()
+    }
+    this.#reply = null
+    this.socket = new Socket(raw, handshake.stream, this.#route.options, (end) => this.finish(end))
+    this.#route.opened(this)
+    raw.resume()
+    return this
+  }
+
+  async #deny (statusCode: number, payload: unknown, headers: HeadersLike | undefined): Promise<void> {
+    if (!Number.isInteger(statusCode) || statusCode < 200 || statusCode > 599) {
+      throw new WebSocketOptionError(`deny: the status is ${String(statusCode)}: use one from 200 to 599`)
+    }
+    const pairs = headerPairs(headers)
+    this.#mustBeConnecting('deny')
+    const reply = this.beginRefusal()
+    reply.code(statusCode)
+    for (const [name, value] of pairs) reply.header(name, value)
+    try {
+      reply.send(payload)
+    } catch (error) {
+      reply.send(error as Error) // the payload cannot be sent: as on an HTTP route, that is the response
+      throw error
+    }
+    await this.closed
+  }
+
+  #mustBeConnecting (verb: string): void {
+    if (this.accepted) throw new WebSocketHandshakeError(`${verb}: the handshake is complete already`)
+    if (this.#state !== 'connecting') throw this.unavailable()
+  }
+
+  #decided (): void {
+    clearTimeout(this.#timer)
+    this.#handshake.onGone = null
+  }
+
+  #timeOut (): void {
+    const { handshakeTimeout } = this.#route.options
+    this.refuse(new WebSocketHandshakeError(`neither accept() nor deny() within ${handshakeTimeout} ms (handshakeTimeout)`, { statusCode: 503 }))
+  }
+
+  #endHandshake (): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#decided()
+    this.#reply = null
+    this.finish(new WebSocketDisconnect(1006, '', false))
+  }
+
+  #leaveTopics (): void {
+    if (this.#topics === null) return
+    for (const topic of this.#topics) this.#route.topics.remove(topic, this)
+    this.#topics = null
+  }
+
+  #attempt (operation: () => void): Promise<void> {
+    try {
+      operation()
+      return Promise.resolve()
+    } catch (error) {
+      return rejected(error)
+    }
+  }
+}

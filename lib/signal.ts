@@ -1,0 +1,48 @@
+type Listener = ((event: Event) => unknown) | { handleEvent (event: Event): unknown }
+type Report = (error: unknown) => void
+
+/**
+ * An AbortController whose listeners cannot end the process: Node raises what a listener of an
+ * AbortSignal throws as an uncaught exception, here it goes to `report` instead.
+ */
+export function createGuardedController (report: Report): AbortController {
+  const controller = new AbortController()
+  const { signal } = controller
+  const guards = new WeakMap<object, Listener>()
+
+  function guarded (listener: Listener): Listener {
+    let guard = guards.get(listener)
+    if (guard === undefined) {
+      guard = (event) => call(listener, signal, event, report)
+      guards.set(listener, guard)
+    }
+    return guard
+  }
+
+  Object.defineProperties(signal, {
+    addEventListener: {
+      value (type: string, listener: Listener | null, options?: object | boolean) {
+        EventTarget.prototype.addEventListener.call(signal, type, (isListener(listener) ? guarded(listener) : listener) as never, options as never)
+      }
+    },
+    removeEventListener: {
+      value (type: string, listener: Listener | null, options?: object | boolean) {
+        EventTarget.prototype.removeEventListener.call(signal, type, ((isListener(listener) && guards.get(listener)) || listener) as never, options as never)
+      }
+    }
+  })
+  return controller
+}
+
+function isListener (listener: unknown): listener is Listener {
+  return (typeof listener === 'object' && listener !== null) || typeof listener === 'function'
+}
+
+function call (listener: Listener, signal: AbortSignal, event: Event, report: Report): void {
+  try {
+    const result: unknown = typeof listener === 'function' ? listener.call(signal, event) : listener.handleEvent(event)
+    if (result instanceof Promise) result.catch(report)
+  } catch (error) {
+    report(error)
+  }
+}

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { checkCloseCode, closeCodes, isNormal } from './close'
 import { WebSocketDecodeError, WebSocketDisconnect, WebSocketExpectError, WebSocketOptionError } from './errors'
+import { isBytes } from './encode'
 import { Deferred, quiet, rejected } from './promise'
 import { createGuardedController } from './signal'
 import type { Codec } from './codec'
@@ -32,7 +33,7 @@ function typeOf (message: unknown): ValueType {
     case 'string': return 'text'
     case 'boolean': return 'boolean'
     case 'number': return 'number'
-    default: return ArrayBuffer.isView(message) || message instanceof ArrayBuffer ? 'bytes' : 'json'
+    default: return isBytes(message) ? 'bytes' : 'json'
   }
 }
 
@@ -65,8 +66,8 @@ export abstract class Channel {
 
   abstract get state (): State
 
-  /** Why nothing can be sent or received while `socket` is null. */
-  protected abstract unavailable (): Error
+  /** Why nothing can be sent or received while `socket` is null; a side that has its connection from the start needs none. */
+  protected unavailable?(): Error
 
   /** What a listener on `signal` throws. */
   protected abstract report (error: unknown): void
@@ -163,7 +164,7 @@ export abstract class Channel {
   }
 
   pair (message: unknown, options: PairOptions = {}): Promise<any> {
-    return quiet(options.receiveFirst === true ? this.#receiveThenSend(message, options) : this.#sendThenReceive(message, options))
+    return quiet(this.#pair(message, options))
   }
 
   expect (message: unknown, options?: Patience): Promise<void> {
@@ -197,15 +198,15 @@ export abstract class Channel {
 
   /** Does what an ASGI event says. */
   sendEvent (event: OutgoingEvent): Promise<void> {
-    switch (event.type) {
+    switch (event?.type) {
       case 'websocket.send': return event.bytes != null ? this.sendBytes(event.bytes) : this.sendText(event.text as string)
-      case 'websocket.close': return this.close(event.code, event.reason)
+      case 'websocket.close': return this.close(event.code, event.reason ?? '')
       default: return rejected(new WebSocketOptionError(`cannot send an event of type '${String(event?.type)}' here`))
     }
   }
 
   ping (): Promise<number> {
-    return this.socket === null ? rejected(this.unavailable()) : this.socket.ping()
+    return this.socket === null ? rejected(this.unavailable!()) : this.socket.ping()
   }
 
   /** Starts the closing handshake; resolves when the connection has ended. */
@@ -226,7 +227,7 @@ export abstract class Channel {
   }
 
   terminate (): void {
-    this.socket?.terminate()
+    this.socket!.terminate()
   }
 
   [Symbol.asyncDispose] (): Promise<void> {
@@ -234,7 +235,7 @@ export abstract class Channel {
   }
 
   #send (encode: Encode, data: unknown): Promise<void> {
-    if (this.socket === null) return rejected(this.unavailable())
+    if (this.socket === null) return rejected(this.unavailable!())
     let payload
     try {
       payload = encode(data)
@@ -245,18 +246,19 @@ export abstract class Channel {
   }
 
   #receive (decode: Decode, patience: Patience | undefined): Promise<unknown> {
-    return this.socket === null ? rejected(this.unavailable()) : this.socket.inbox.receive(decode, patience)
+    return this.socket === null ? rejected(this.unavailable!()) : this.socket.inbox.receive(decode, patience)
   }
 
-  async #sendThenReceive (message: unknown, options: PairOptions): Promise<unknown> {
+  async #pair (message: unknown, options: PairOptions): Promise<unknown> {
+    const decode = this.codec.decoder(options.type)
+    const patience = this.#patience(options) // before anything is sent: it throws for options that cannot be
+    if (options.receiveFirst === true) {
+      const received = await this.#receive(decode, patience)
+      await this.send(message)
+      return received
+    }
     await this.send(message)
-    return await this.receive(options)
-  }
-
-  async #receiveThenSend (message: unknown, options: PairOptions): Promise<unknown> {
-    const received = await this.receive(options)
-    await this.send(message)
-    return received
+    return await this.#receive(decode, patience)
   }
 
   async #expect (expected: unknown, options: Patience | undefined): Promise<void> {

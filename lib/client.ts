@@ -1,4 +1,3 @@
-import { text } from 'node:stream/consumers'
 import WebSocket from 'ws'
 import { Channel, type ReceiveOptions } from './channel'
 import { checkOneOf, Codec, VALUE_TYPES } from './codec'
@@ -8,28 +7,7 @@ import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:h
 import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../types/raw'
 import type { State } from './state'
-import type { ValueType } from '../types/message'
-
-export interface ClientOptions {
-  /** Headers of the upgrade request. */
-  headers?: Record<string, string | string[] | undefined>
-  /** Subprotocols to offer, in order of preference. */
-  subprotocols?: string[]
-  valueType?: ValueType
-  receiveType?: ValueType
-  sendType?: ValueType
-  /** Milliseconds that a `receive` waits unless it is given a `timeout`; none by default. */
-  receiveTimeout?: number
-  /** Bytes. */
-  maxPayload?: number
-  receiveHighWaterMark?: number
-  sendHighWaterMark?: number
-  /** Milliseconds. */
-  sendTimeout?: number
-  closeTimeout?: number
-  handshakeTimeout?: number
-  perMessageDeflate?: boolean | object
-}
+import type { ConnectOptions } from '../types/client'
 
 /** Makes the stream that the client talks through, in place of a connection over the network. */
 export type CreateConnection = () => Duplex
@@ -43,15 +21,18 @@ const DEFAULTS = {
   perMessageDeflate: false
 }
 
-/** What a refused handshake's body may have, in bytes; the rest is not read. */
-const MAX_BODY_BYTES = 1024 * 1024
+/** Milliseconds that `connect` waits for the answer to its handshake, to the end of a refusal's body. */
+const HANDSHAKE_TIMEOUT = 10_000
+
+/** What a refusal's body may have, in bytes; the rest is not read. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024
 
 /** The client's side of a connection. */
 export class Client extends Channel {
   /** The headers of the server's response to the handshake. */
   readonly headers: IncomingHttpHeaders
 
-  constructor (raw: RawWebSocket, response: IncomingMessage, options: ClientOptions & typeof DEFAULTS) {
+  constructor (raw: RawWebSocket, response: IncomingMessage, options: ConnectOptions & typeof DEFAULTS) {
     super()
     this.headers = response.headers
     this.codec = new Codec({
@@ -66,10 +47,6 @@ export class Client extends Channel {
     return this.socket!.state
   }
 
-  protected override unavailable (): Error {
-    return this.socket!.end! // never asked: a client has its connection from the start
-  }
-
   protected override report (error: unknown): void {
     process.emitWarning(`a listener on the signal of a WebSocket client threw: ${(error as Error)?.stack ?? String(error)}`)
   }
@@ -82,37 +59,65 @@ export class Client extends Channel {
  * Rejects with `WebSocketUpgradeError` when the server refuses (with `statusCode`, `headers` and `body`) or cannot be
  * reached (with the `cause`), and with `WebSocketOptionError` for options that cannot be.
  */
-export function connect (url: string | URL, options: ClientOptions = {}): Promise<Client> {
-  return open(url, { handshakeTimeout: 10_000, ...options })
+export function connect (url: string | URL, options: ConnectOptions = {}): Promise<Client> {
+  return open(url, { ...options, handshakeTimeout: options.handshakeTimeout ?? HANDSHAKE_TIMEOUT })
 }
 
 /** `connect`, over a stream of the caller's where `createConnection` is given. */
-export async function open (url: string | URL, options: ClientOptions, createConnection?: CreateConnection): Promise<Client> {
+export async function open (url: string | URL, options: ConnectOptions, createConnection?: CreateConnection): Promise<Client> {
   for (const name of ['valueType', 'receiveType', 'sendType'] as const) {
     if (options[name] !== undefined) checkOneOf(`option ${name}`, options[name], VALUE_TYPES)
   }
-  const settings = { ...DEFAULTS, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) }
-  const { headers, subprotocols, maxPayload, closeTimeout, handshakeTimeout, perMessageDeflate } = settings as ClientOptions
+  const settings = { ...DEFAULTS, ...defined(options) } as ConnectOptions & typeof DEFAULTS
+  const { subprotocols, maxPayload, closeTimeout, handshakeTimeout, perMessageDeflate } = settings
+  const headers = defined(settings.headers ?? {})
   let raw: WebSocket
   try {
-    raw = new WebSocket(url, subprotocols, { headers, maxPayload, closeTimeout, handshakeTimeout, perMessageDeflate, createConnection } as object)
+    // As a string, since `ws` makes something else of null than a client.
+    raw = new WebSocket(String(url), subprotocols, { headers, maxPayload, closeTimeout, perMessageDeflate, createConnection } as object)
   } catch (error) {
     throw new WebSocketOptionError(`connect: ${(error as Error).message}`, { cause: error })
   }
-  return await new Promise((resolve, reject) => {
+  let timer: NodeJS.Timeout | undefined
+  const answer = new Promise<Client>((resolve, reject) => {
     let response: IncomingMessage
     raw.once('upgrade', (res) => { response = res })
-    raw.once('open', () => resolve(new Client(raw, response, settings as never)))
+    raw.once('open', () => resolve(new Client(raw, response, settings)))
     raw.once('unexpected-response', (request, res) => resolve(refusal(request, res)))
-    raw.on('error', (error) => reject(new WebSocketUpgradeError(`the handshake failed: ${error.message || (error as NodeJS.ErrnoException).code}`, undefined, { cause: error })))
+    raw.on('error', (error) => reject(failure(error)))
+    // A limit to the whole of it: the `handshakeTimeout` of `ws` is one to silence.
+    if (Number.isFinite(handshakeTimeout)) {
+      timer = setTimeout(() => {
+        reject(failure(new Error(`no answer within ${handshakeTimeout} ms (handshakeTimeout)`)))
+        raw.terminate()
+      }, handshakeTimeout)
+    }
   })
+  return await answer.finally(() => clearTimeout(timer))
+}
+
+function defined<T extends object> (options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
+}
+
+function failure (error: NodeJS.ErrnoException): WebSocketUpgradeError {
+  // Node gives no message where it has tried several addresses.
+  return new WebSocketUpgradeError(`the handshake failed: ${error.message || error.code}`, undefined, { cause: error })
 }
 
 async function refusal (request: ClientRequest, response: IncomingMessage): Promise<never> {
-  const { statusCode = 0, headers } = response
+  const { statusCode, statusMessage, headers } = response
+  const chunks: Buffer[] = []
   let bytes = 0
-  response.on('data', (chunk: Buffer) => { if ((bytes += chunk.length) > MAX_BODY_BYTES) request.destroy() })
-  const body = await text(response).catch(() => '')
+  try {
+    for await (const chunk of response) {
+      chunks.push(chunk)
+      if ((bytes += chunk.length) >= MAX_BODY_BYTES) break
+    }
+  } catch {
+    // The connection has broken, or time is up: what has come is the body.
+  }
   request.destroy()
-  throw new WebSocketUpgradeError(`the server refused the handshake: ${statusCode} ${response.statusMessage}`, { statusCode, headers, body })
+  const body = Buffer.concat(chunks).toString()
+  throw new WebSocketUpgradeError(`the server refused the handshake: ${statusCode} ${statusMessage}`, { statusCode: statusCode!, headers, body })
 }

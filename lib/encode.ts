@@ -1,3 +1,4 @@
+import { isAnyArrayBuffer } from 'node:util/types'
 import { WebSocketEncodeError } from './errors'
 import type { ValueType } from '../types/message'
 
@@ -20,8 +21,8 @@ function misfit (type: string, value: unknown): WebSocketEncodeError {
   return new WebSocketEncodeError(`cannot send ${describe(value)} as ${type}`)
 }
 
-function isBytes (value: unknown): value is ArrayBufferView | ArrayBufferLike {
-  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer
+export function isBytes (value: unknown): value is ArrayBufferView | ArrayBufferLike {
+  return ArrayBuffer.isView(value) || isAnyArrayBuffer(value)
 }
 
 function encodeText (value: unknown): string {
@@ -32,7 +33,7 @@ function encodeText (value: unknown): string {
 function encodeBytes (value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value
   if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  if (isBytes(value)) return Buffer.from(value as ArrayBuffer)
+  if (isAnyArrayBuffer(value)) return Buffer.from(value)
   throw misfit('bytes', value)
 }
 

@@ -30,10 +30,11 @@ const IS_WEBSOCKET_ERROR = Symbol.for('fastify-error FST_WS_ERROR')
 const NO_STATUS = 0
 
 function define (code: string, statusCode: number, Base: Function): ErrorClass {
-  class Defined extends createError<string, [message: string]>(code, '%s', statusCode, Base as ErrorConstructor) {
+  class Defined extends createError<string, [message: string]>(code, '%s', statusCode, Base as ErrorConstructor, false) {
     constructor (message: string, options?: ErrorOptions) {
       super(message)
       hide(this, 'name', new.target.name)
+      Error.captureStackTrace(this, new.target) // from where the error is made, without these constructors
       if (options?.cause !== undefined) hide(this, 'cause', options.cause)
       if (options?.statusCode !== undefined) this.statusCode = options.statusCode
     }
@@ -44,7 +45,7 @@ function define (code: string, statusCode: number, Base: Function): ErrorClass {
 
 /** Defines a property as `Error` itself does: not enumerable, so that logs and JSON do not repeat it. */
 function hide (error: object, name: string, value: unknown): void {
-  Object.defineProperty(error, name, { value, configurable: true, writable: true })
+  Object.defineProperty(error, name, { value, configurable: true, enumerable: false, writable: true })
 }
 
 /** The base of all errors of this package. */
@@ -127,6 +128,9 @@ export class WebSocketUpgradeError extends define('FST_WS_UPGRADE', NO_STATUS, W
 
 /** A topic is not a non-empty string of at most 256 bytes without control characters. Also a `TypeError`. */
 export class WebSocketTopicError extends define('FST_WS_TOPIC', NO_STATUS, TypeError) {}
+
+/** The broker that connects this process to others is out of reach. */
+export class WebSocketBrokerError extends define('FST_WS_BROKER', 503, WebSocketError) {}
 
 /** An option or an argument has a value that it cannot have. Also a `TypeError`. */
 export class WebSocketOptionError extends define('FST_WS_OPTION', 500, TypeError) {}

@@ -1,7 +1,73 @@
-import { closeCodes } from './close'
-import { connect } from './client'
-import { defineWebSocket } from './define'
+import { closeCodes as codes } from './close'
+import { connect as open } from './client'
+import { defineWebSocket as define } from './define'
 import * as errors from './errors'
-import { websocket } from './plugin'
+import { websocket as plugin } from './plugin'
+import type { FastifyPluginAsync } from 'fastify'
+import type * as client from '../types/client'
+import type * as message from '../types/message'
+import type * as options from '../types/options'
+import type * as raw from '../types/raw'
+import type * as routes from '../types/fastify'
+import type * as session from '../types/session'
 
-export = Object.assign(websocket, { default: websocket, websocket, closeCodes, connect, defineWebSocket, ...errors })
+type Plugin = FastifyPluginAsync<options.WebSocketPluginOptions>
+
+interface Exports {
+  /** The plugin itself, for modules that import a default. */
+  default: Plugin
+  websocket: Plugin
+  /** Every registered close code, by its name. */
+  closeCodes: typeof codes
+  connect: client.Connect
+  /** Defines a WebSocket route apart from an app; `app.route` takes it. */
+  defineWebSocket: routes.DefineWebSocket
+}
+
+const websocket: Plugin & Exports & typeof errors = Object.assign(plugin as never, {
+  default: plugin,
+  websocket: plugin,
+  closeCodes: codes,
+  connect: open,
+  defineWebSocket: define,
+  ...errors
+} as never)
+
+/* The types, under the names that the values have. `index.mts` has the same names for ES modules. */
+declare namespace websocket {
+  export type CloseInfo = message.CloseInfo
+  export type HeadersLike = message.HeadersLike
+  export type IncomingEvent = message.IncomingEvent
+  export type OutgoingEvent = message.OutgoingEvent
+  export type ValueType = message.ValueType
+  export type RawWebSocket = raw.RawWebSocket
+  export type AcceptOptions = session.AcceptOptions
+  export type PairOptions = session.PairOptions
+  export type ReceiveOptions = session.ReceiveOptions
+  export type WebSocketState = session.WebSocketState
+  export type WebSocketSessions = session.WebSocketSessions
+  export type WebSocketChannel<Receive = string, Send = any> = session.WebSocketChannel<Receive, Send>
+  export type WebSocketSession<Receive = string, Send = any> = session.WebSocketSession<Receive, Send>
+  export type WebSocketClient<Receive = string, Send = any> = session.WebSocketClient<Receive, Send>
+  export type ConnectOptions = client.ConnectOptions
+  export type InjectOptions = client.InjectOptions
+  export type WebSocketPluginOptions = options.WebSocketPluginOptions
+  export type WebSocketSettings = options.WebSocketSettings
+  export type WebSocketSchema = options.WebSocketSchema
+  export type WebSocketRouteGeneric = options.WebSocketRouteGeneric
+  export type WebSocketRouteDefinition = routes.WebSocketRouteDefinition
+  export type WebSocketError = errors.WebSocketError
+  export type WebSocketHandshakeError = errors.WebSocketHandshakeError
+  export type WebSocketDisconnect = errors.WebSocketDisconnect
+  export type WebSocketDecodeError = errors.WebSocketDecodeError
+  export type WebSocketEncodeError = errors.WebSocketEncodeError
+  export type WebSocketExpectError = errors.WebSocketExpectError
+  export type WebSocketValidationError = errors.WebSocketValidationError
+  export type WebSocketTimeoutError = errors.WebSocketTimeoutError
+  export type WebSocketUpgradeError = errors.WebSocketUpgradeError
+  export type WebSocketTopicError = errors.WebSocketTopicError
+  export type WebSocketBrokerError = errors.WebSocketBrokerError
+  export type WebSocketOptionError = errors.WebSocketOptionError
+}
+
+export = websocket

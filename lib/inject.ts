@@ -1,15 +1,8 @@
 import { Duplex } from 'node:stream'
-import { open, type Client, type ClientOptions } from './client'
+import { open, type Client } from './client'
 import type { FastifyInstance } from 'fastify'
 import type { Service } from './service'
-
-export interface InjectOptions extends ClientOptions {
-  /** Parameters added to those of the URL. */
-  query?: Record<string, string | number | boolean | readonly (string | number | boolean)[]>
-  cookies?: Record<string, string>
-  /** The address that the request comes from: `request.ip`. */
-  remoteAddress?: string
-}
+import type { InjectOptions } from '../types/client'
 
 /** Milliseconds after which a `receive` of a test gives up, so that a test fails rather than hangs. */
 const RECEIVE_TIMEOUT = 5_000
@@ -30,26 +23,42 @@ class InjectedStream extends Duplex {
   }
 
   override _read (): void {
-    const written = this.peer.#written
-    this.peer.#written = null
-    written?.()
+    this.peer.#release()
   }
 
   override _write (chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
     // A copy: both ends are one memory here, and `ws` unmasks in place what it reads.
-    if (this.peer.push(Buffer.from(chunk))) callback()
-    else this.#written = callback
+    this.#give(Buffer.from(chunk), callback)
+  }
+
+  // What was corked leaves as one, as from a socket.
+  override _writev (writes: { chunk: Buffer }[], callback: () => void): void {
+    this.#give(Buffer.concat(writes.map(({ chunk }) => chunk)), callback)
   }
 
   override _final (callback: () => void): void {
-    this.peer.push(null)
-    callback()
+    this.#give(null, callback)
   }
 
-  // As with a socket, the other end reads what was written before, then finds the end.
+  // As with a socket, the other end reads what was written before, then finds the end. What it writes goes nowhere.
   override _destroy (error: Error | null, callback: (error: Error | null) => void): void {
-    if (!this.writableFinished && !this.peer.destroyed) this.peer.push(null)
+    if (!this.writableFinished) this.#give(null, () => {})
+    this.peer.#release()
     callback(error)
+  }
+
+  // In a turn of its own, as from a network: no end gets an answer before its `write` has returned.
+  #give (chunk: Buffer | null, written: () => void): void {
+    setImmediate(() => {
+      if (this.peer.destroyed || this.peer.push(chunk)) written()
+      else this.#written = written
+    })
+  }
+
+  #release (): void {
+    const written = this.#written
+    this.#written = null
+    written?.()
   }
 }
 

@@ -1,10 +1,7 @@
 import { checkOneOf, VALUE_TYPES } from './codec'
 import { WebSocketOptionError } from './errors'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Session } from './session'
 import type { ValueType } from '../types/message'
-
-export type ErrorHandler = (this: FastifyInstance, error: any, ws: Session, request: FastifyRequest) => unknown
+import type { WebSocketPluginOptions } from '../types/options'
 
 /** What applies to the connections of a route: its own options over the plugin's over the defaults. */
 export interface RouteSettings {
@@ -26,7 +23,7 @@ export interface PluginSettings {
   closeTimeout: number
   maxPayload: number
   perMessageDeflate: boolean | object
-  errorHandler?: ErrorHandler
+  errorHandler?: WebSocketPluginOptions['errorHandler']
 }
 
 type Options = Record<string, unknown>

@@ -1,7 +1,7 @@
 import { closeCodes, isSendable } from './close'
 import { WebSocketDisconnect, WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from './errors'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { ErrorHandler } from './options'
+import type { PluginSettings } from './options'
 import type { Session } from './session'
 import type { CloseInfo } from '../types/message'
 
@@ -13,7 +13,7 @@ export interface Handlers {
 
 export interface ServeOptions {
   catchDisconnect: boolean
-  errorHandler?: ErrorHandler
+  errorHandler?: PluginSettings['errorHandler']
   /** How long an `errorHandler` may take, in milliseconds. */
   closeTimeout: number
 }
@@ -113,7 +113,7 @@ async function report (instance: FastifyInstance, { errorHandler, closeTimeout }
   let timer
   const late = new Promise((resolve) => { timer = setTimeout(resolve, closeTimeout) })
   try {
-    await Promise.race([errorHandler.call(instance, error, session, session.request), late])
+    await Promise.race([errorHandler.call(instance, error, session as never, session.request), late])
   } catch (thrown) {
     log(session, error)
     session.log.error({ err: thrown }, 'the errorHandler of fastify-async-websocket threw')

@@ -10,7 +10,7 @@ const encoders = createEncoders(JSON.stringify)
 
 /** `app.websockets`: the open sessions. */
 export class Sessions extends EventEmitter {
-  readonly #open = new Set<Session>()
+  readonly #open: Set<Session>
   readonly #topics: Topics<Session>
 
   constructor (open: Set<Session>, topics: Topics<Session>) {

@@ -1,0 +1,42 @@
+// The package as users get it: packed, looked over, installed in an empty folder, and used from there.
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const bin = (name) => join(root, 'node_modules', '.bin', name)
+const { devDependencies: versions } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const folder = mkdtempSync(join(tmpdir(), 'fastify-async-websocket-'))
+
+function run (command, args, cwd = folder) {
+  console.log(`$ ${command.replace(root, '')} ${args.join(' ')}`)
+  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+}
+
+try {
+  const [{ filename, size, unpackedSize, entryCount }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder], root))
+  console.log(`packed: ${size} bytes, unpacked ${unpackedSize} in ${entryCount} files`)
+  const tarball = join(folder, filename)
+
+  console.log(run(bin('publint'), [tarball, '--strict']))
+  console.log(run(bin('attw'), [tarball]))
+
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }')
+  run('npm', ['install', '--omit=dev', tarball, `fastify@${versions.fastify}`])
+  const brings = readdirSync(join(folder, 'node_modules'))
+  console.log(`beside fastify it brings along: ${brings.filter((name) => /^(ws|duplexify|stream-shift|fastify-plugin)$/.test(name)).join(', ')}`)
+
+  cpSync(join(root, '.ci', 'package'), folder, { recursive: true })
+  for (const program of ['use.mjs', 'use.cjs']) console.log(run(process.execPath, [program]))
+
+  // Without @fastify/websocket's types, and so without those of ws; then with them.
+  run('npm', ['install', `typescript@${versions.typescript}`, `@types/node@${versions['@types/node']}`])
+  for (const project of ['node16', 'bundler']) console.log(run(join(folder, 'node_modules', '.bin', 'tsc'), ['-p', `tsconfig.${project}.json`]))
+  run('npm', ['install', `@types/ws@${versions['@types/ws']}`])
+  console.log(run(join(folder, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.beside.json']))
+  console.log(`the package works as installed (${statSync(tarball).size} bytes)`)
+} finally {
+  rmSync(folder, { recursive: true })
+}

@@ -1,0 +1,16 @@
+import Fastify = require('fastify')
+import websocket = require('fastify-async-websocket')
+
+const app = Fastify.fastify()
+app.register(websocket, { maxPayload: 1024 })
+app.after(() => {
+  app.websocket('/', async (ws) => {
+    const session: websocket.WebSocketSession = await ws.accept()
+    const text: string = await session.receive()
+    await ws.send(text)
+  })
+})
+const error: unknown = new websocket.WebSocketDisconnect(1000, '', true)
+if (error instanceof websocket.WebSocketDisconnect) { const disconnect: websocket.WebSocketDisconnect = error; console.log(disconnect.closeCode) }
+const code: 1000 = websocket.closeCodes.NORMAL_CLOSURE
+console.log(code)

@@ -1,0 +1,24 @@
+import Fastify from 'fastify'
+import websocket, { closeCodes, connect, defineWebSocket, WebSocketDisconnect, type WebSocketSession } from 'fastify-async-websocket'
+
+const app = Fastify()
+await app.register(websocket, { valueType: 'json' })
+app.websocket('/', async (ws, request) => {
+  const session: WebSocketSession = await ws.accept()
+  const text: string = await ws.receive()
+  const count: number = await ws.receive('integer')
+  await session.send(text + count + request.ip)
+})
+app.get('/:id', { websocket: { valueType: 'bytes' } }, async (ws) => {
+  const bytes: Buffer = await ws.receive()
+  await ws.send(bytes)
+})
+app.route(defineWebSocket({ url: '/x', handler: async (ws) => { await ws.accept() } }))
+app.get('/http', async (request, reply) => reply.code(200).send(request.ip))
+const client = await connect('ws://127.0.0.1', { valueType: 'integer' })
+const n: number = await client.receive()
+try {
+  await client.close(closeCodes.NORMAL_CLOSURE, String(n))
+} catch (error) {
+  if (error instanceof WebSocketDisconnect) { const disconnect: WebSocketDisconnect = error; console.log(disconnect.closeCode) }
+}

@@ -1,0 +1,33 @@
+'use strict'
+
+const assert = require('node:assert')
+const Fastify = require('fastify')
+const websocket = require('fastify-async-websocket')
+const { closeCodes, connect, defineWebSocket, WebSocketDisconnect, WebSocketError } = require('fastify-async-websocket')
+
+async function main () {
+  assert.equal(typeof websocket, 'function')
+  assert.equal(websocket.default, websocket)
+  assert.ok(new WebSocketDisconnect(1000, '', true) instanceof WebSocketError)
+
+  const app = Fastify()
+  await app.register(websocket)
+  app.websocket('/echo', async (ws) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(message)
+  })
+  app.route(defineWebSocket({ url: '/hello', handler: async (ws) => { await ws.accept(); await ws.send('hello') } }))
+
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  const client = await connect(`${address}/echo`)
+  assert.equal(await client.pair('hi'), 'hi')
+  await client.close()
+  assert.equal((await client.closed).code, closeCodes.NORMAL_CLOSURE)
+
+  const injected = await app.injectWebSocket('/hello')
+  assert.equal(await injected.receive(), 'hello')
+  await app.close()
+  console.log('CommonJS: ok')
+}
+
+main()

@@ -1,0 +1,31 @@
+import assert from 'node:assert'
+import { createRequire } from 'node:module'
+import Fastify from 'fastify'
+import websocket, * as all from 'fastify-async-websocket'
+import { closeCodes, connect, defineWebSocket, WebSocketDisconnect, WebSocketError } from 'fastify-async-websocket'
+
+const common = createRequire(import.meta.url)('fastify-async-websocket')
+assert.equal(websocket, common)
+// The same names in both, but for the one that fastify-plugin adds.
+assert.deepEqual(Object.keys(all).sort(), Object.keys(common).filter((name) => name !== 'fastifyAsyncWebsocket').sort())
+for (const name of Object.keys(all)) assert.equal(all[name], common[name])
+assert.ok(new WebSocketDisconnect(1000, '', true) instanceof WebSocketError)
+
+const app = Fastify()
+await app.register(websocket)
+app.websocket('/echo', async (ws) => {
+  await ws.accept()
+  for await (const message of ws) await ws.send(message)
+})
+app.route(defineWebSocket({ url: '/hello', handler: async (ws) => { await ws.accept(); await ws.send('hello') } }))
+
+const address = await app.listen({ port: 0, host: '127.0.0.1' })
+const client = await connect(`${address}/echo`)
+assert.equal(await client.pair('hi'), 'hi')
+await client.close()
+assert.equal((await client.closed).code, closeCodes.NORMAL_CLOSURE)
+
+const injected = await app.injectWebSocket('/hello')
+assert.equal(await injected.receive(), 'hello')
+await app.close()
+console.log('ES modules: ok')

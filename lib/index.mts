@@ -1,0 +1,56 @@
+import websocket from './index.js'
+
+// The same names as in `index.ts`: values, and the types that go with them.
+export default websocket
+export { websocket }
+export const {
+  closeCodes,
+  connect,
+  defineWebSocket,
+  WebSocketError,
+  WebSocketHandshakeError,
+  WebSocketDisconnect,
+  WebSocketDecodeError,
+  WebSocketEncodeError,
+  WebSocketExpectError,
+  WebSocketValidationError,
+  WebSocketTimeoutError,
+  WebSocketUpgradeError,
+  WebSocketTopicError,
+  WebSocketBrokerError,
+  WebSocketOptionError
+} = websocket
+
+export type CloseInfo = websocket.CloseInfo
+export type HeadersLike = websocket.HeadersLike
+export type IncomingEvent = websocket.IncomingEvent
+export type OutgoingEvent = websocket.OutgoingEvent
+export type ValueType = websocket.ValueType
+export type RawWebSocket = websocket.RawWebSocket
+export type AcceptOptions = websocket.AcceptOptions
+export type PairOptions = websocket.PairOptions
+export type ReceiveOptions = websocket.ReceiveOptions
+export type WebSocketState = websocket.WebSocketState
+export type WebSocketSessions = websocket.WebSocketSessions
+export type WebSocketChannel<Receive = string, Send = any> = websocket.WebSocketChannel<Receive, Send>
+export type WebSocketSession<Receive = string, Send = any> = websocket.WebSocketSession<Receive, Send>
+export type WebSocketClient<Receive = string, Send = any> = websocket.WebSocketClient<Receive, Send>
+export type ConnectOptions = websocket.ConnectOptions
+export type InjectOptions = websocket.InjectOptions
+export type WebSocketPluginOptions = websocket.WebSocketPluginOptions
+export type WebSocketSettings = websocket.WebSocketSettings
+export type WebSocketSchema = websocket.WebSocketSchema
+export type WebSocketRouteGeneric = websocket.WebSocketRouteGeneric
+export type WebSocketRouteDefinition = websocket.WebSocketRouteDefinition
+export type WebSocketError = websocket.WebSocketError
+export type WebSocketHandshakeError = websocket.WebSocketHandshakeError
+export type WebSocketDisconnect = websocket.WebSocketDisconnect
+export type WebSocketDecodeError = websocket.WebSocketDecodeError
+export type WebSocketEncodeError = websocket.WebSocketEncodeError
+export type WebSocketExpectError = websocket.WebSocketExpectError
+export type WebSocketValidationError = websocket.WebSocketValidationError
+export type WebSocketTimeoutError = websocket.WebSocketTimeoutError
+export type WebSocketUpgradeError = websocket.WebSocketUpgradeError
+export type WebSocketTopicError = websocket.WebSocketTopicError
+export type WebSocketBrokerError = websocket.WebSocketBrokerError
+export type WebSocketOptionError = websocket.WebSocketOptionError

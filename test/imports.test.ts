@@ -1,0 +1,39 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+
+const root = join(__dirname, '..')
+
+// From the bottom up: a file imports only from those before it, and everything may import from types.
+const ORDER = [
+  'close', 'errors', 'promise', 'queue', 'signal', 'state',
+  'decode', 'encode', 'codec', 'inbox', 'outbox', 'socket', 'channel',
+  'handshake', 'topics', 'options', 'session', 'schema', 'serve', 'service', 'route', 'define', 'upgrade',
+  'sessions', 'client', 'inject', 'plugin', 'index'
+]
+
+function importsOf (file: string): string[] {
+  const source = readFileSync(join(root, file), 'utf8')
+  return [...source.matchAll(/(?:from|import|require\() *'(\.{1,2}\/[^']+)'/g)].map((match) => match[1])
+}
+
+t.test('the order names every file of lib', async (t) => {
+  const files = readdirSync(join(root, 'lib')).filter((name) => name.endsWith('.ts')).map((name) => name.slice(0, -3))
+  t.same(files.sort(), [...ORDER].sort())
+})
+
+for (const [place, name] of ORDER.entries()) {
+  t.test(`lib/${name} imports only from what stands below it`, async (t) => {
+    for (const path of importsOf(`lib/${name}.ts`)) {
+      if (path.startsWith('../types/')) continue
+      t.ok(ORDER.slice(0, place).includes(path.replace('./', '')), path)
+    }
+    t.pass('looked at all imports')
+  })
+}
+
+t.test('types import nothing from lib', async (t) => {
+  for (const name of readdirSync(join(root, 'types'))) {
+    t.same(importsOf(`types/${name}`).filter((path) => !path.startsWith('./')), [], name)
+  }
+})

@@ -1,0 +1,155 @@
+import type {
+  ContextConfigDefault, FastifyBaseLogger, FastifyInstance, FastifyTypeProvider, FastifyTypeProviderDefault, RawReplyDefaultExpression,
+  RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface, RouteOptions
+} from 'fastify'
+import type { ValueType } from './message'
+import type {
+  HttpHandler, RawWebSocketHandler, Types, WebSocketHandler, WebSocketRouteGeneric, WebSocketSchema, WebSocketSessionHandlers,
+  WebSocketSettings, WebSocketShorthandOptions
+} from './options'
+import type { InjectWebSocket } from './client'
+import type { WebSocketSessions } from './session'
+
+/*
+ * What the options of a route add to those of a Fastify route, form by form. They are given to Fastify as overloads,
+ * since the types of @fastify/websocket, which may be in the same program, declare `websocket?: boolean` for good.
+ */
+
+/** `websocket: true`, or settings, with a handler. */
+type Settings<V extends ValueType, R extends ValueType, S extends ValueType> = { websocket: true | (WebSocketSettings<V, R, S> & { raw?: false }) }
+type Raw = { websocket: WebSocketSettings & { raw: true } }
+
+/** `app.websocket`. */
+export interface WebSocketMethod<
+  RawServer extends RawServerBase,
+  RawRequest extends RawRequestDefaultExpression<RawServer>,
+  RawReply extends RawReplyDefaultExpression<RawServer>,
+  Logger extends FastifyBaseLogger,
+  Provider extends FastifyTypeProvider
+> {
+  /** Adds a WebSocket route. */
+  <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault>(
+    url: string,
+    handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config>>
+  ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
+  <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault>(
+    url: string,
+    handlers: WebSocketSessionHandlers<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config>>
+  ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
+  <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema>(
+    url: string,
+    options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>> & Raw,
+    handler: RawWebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>>
+  ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
+  <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
+    V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+    url: string,
+    options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>> & Partial<Settings<V, R, S>>,
+    handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>, V, R, S>
+  ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
+  <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
+    V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+    url: string,
+    options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>> & {
+      websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>, V, R, S>
+    }
+  ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
+}
+
+/** A route that is defined apart from an app, for `app.route`. */
+export type WebSocketRouteDefinition = RouteOptions<any, any, any, any, any, any, any, any>
+
+/** `defineWebSocket`. */
+export interface DefineWebSocket {
+  <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
+    V extends ValueType = never, R extends ValueType = never, S extends ValueType = never, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault>(
+    definition: { url: string } & WebSocketShorthandOptions<Define<Provider, Generic, Config, Schema>> & Partial<Settings<V, R, S>> & {
+      handler: WebSocketHandler<Define<Provider, Generic, Config, Schema>, V, R, S>
+    }
+  ): WebSocketRouteDefinition
+  <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
+    V extends ValueType = never, R extends ValueType = never, S extends ValueType = never, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault>(
+    definition: { url: string } & WebSocketShorthandOptions<Define<Provider, Generic, Config, Schema>> & {
+      websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Define<Provider, Generic, Config, Schema>, V, R, S>
+    }
+  ): WebSocketRouteDefinition
+}
+
+type Define<Provider extends FastifyTypeProvider, Generic extends RouteGenericInterface, Config, Schema extends WebSocketSchema> =
+  Types<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, Provider, Generic, Config, Schema>
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whether this is a WebSocket request. */
+    ws: boolean
+  }
+
+  interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
+    websocket: WebSocketMethod<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+
+    /** The open sessions. */
+    websockets: WebSocketSessions
+
+    /**
+     * Opens a connection to `url`, a path of the app, without a port. Goes through `app.ready()`; `app.close()` ends it.
+     * Rejects with `WebSocketUpgradeError` (`statusCode`, `headers`, `body`) when the handshake is refused.
+     */
+    injectWebSocket: InjectWebSocket
+
+    route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
+      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Partial<Settings<V, R, S>> & {
+        method: 'GET', url: string,
+        handler: HttpHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>,
+        wsHandler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
+      }
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+    route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema>(
+      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Raw & {
+        method: 'GET', url: string, handler: RawWebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>
+      }
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+    route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
+      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Settings<V, R, S> & {
+        method: 'GET', url: string, handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
+      }
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+    route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
+      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & {
+        method: 'GET', url: string,
+        websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
+      }
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+  }
+
+  interface RouteShorthandMethod<RawServer, RawRequest, RawReply, TypeProvider, Logger> {
+    <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
+      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      url: string,
+      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Partial<Settings<V, R, S>> & {
+        wsHandler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
+      },
+      handler: HttpHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+    <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema>(
+      url: string,
+      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Raw,
+      handler: RawWebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+    <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
+      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      url: string,
+      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Settings<V, R, S>,
+      handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+    <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
+      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      url: string,
+      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & {
+        websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
+      }
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+  }
+}

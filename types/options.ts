@@ -1,0 +1,164 @@
+import type {
+  ContextConfigDefault, FastifyBaseLogger, FastifyInstance, FastifyRequest, FastifySchema, FastifyTypeProvider, FastifyTypeProviderDefault,
+  RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface, RouteHandlerMethod, RouteShorthandOptions
+} from 'fastify'
+import type { CloseInfo, Received, Sendable, ValueType } from './message'
+import type { RawWebSocket } from './raw'
+import type { WebSocketSession } from './session'
+
+/** What can be set for a route, or for all routes in the options of the plugin. */
+export interface WebSocketSettings<Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> {
+  /** Sets `receiveType` and `sendType` at once. */
+  valueType?: Value
+  /** Default: `'text'`; `'json'` where there is a `schema.receive`. */
+  receiveType?: Receive
+  /** Default: `'any'`; `'json'` where there is a `schema.send`. */
+  sendType?: Send
+  /** In the server's order of preference. */
+  subprotocols?: readonly string[]
+  /** Completes the handshake before the handler runs. Default: false. */
+  autoAccept?: boolean
+  /** Whether a disconnect that leaves the handler, or a normal one that ends an iteration, is silent. Default: true. */
+  catchDisconnect?: boolean
+  /** Bytes received and not yet taken above which the socket is paused. Default: 64 KiB. */
+  receiveHighWaterMark?: number
+  /** Bytes waiting to be written from which on `send` waits. Default: 64 KiB. */
+  sendHighWaterMark?: number
+  /** Milliseconds after which a client that drains nothing is terminated. Default: 30 s. */
+  sendTimeout?: number
+  /** Milliseconds that the handler has to accept or deny; then 503. Default: 10 s. */
+  handshakeTimeout?: number
+  /** What happens to a subscriber that does not keep up. Default: `'close'`. */
+  slowSubscriber?: 'close' | 'skip'
+  /** Bytes waiting for a subscriber beyond which it is closed with 1013. Default: 1 MiB. */
+  maxBufferedAmount?: number
+}
+
+/** The options of the plugin. */
+export interface WebSocketPluginOptions extends WebSocketSettings {
+  /** Bytes; the connection of a larger message is closed with 1009. Default: 1 MiB. */
+  maxPayload?: number
+  /** As in `ws`. Default: false. */
+  perMessageDeflate?: boolean | object
+  /** Milliseconds after which a closing handshake is forced to its end. Default: 5 s. */
+  closeTimeout?: number
+  /** Sees what leaves a handler after the handshake, in place of the log; may send and close. */
+  errorHandler?: (this: FastifyInstance, error: any, ws: WebSocketSession<any>, request: FastifyRequest) => unknown
+}
+
+/** A route's schema: Fastify's, and what every message is validated against and serialized through. */
+export interface WebSocketSchema extends FastifySchema {
+  body?: never
+  receive?: unknown
+  send?: unknown
+}
+
+/** The generics of a route, as on HTTP routes, with `Receive` and `Send` for its messages. */
+export interface WebSocketRouteGeneric extends RouteGenericInterface {
+  Receive?: unknown
+  Send?: unknown
+}
+
+type KeysOf<T> = T extends any ? keyof T : never
+
+/** JSON is `any` until something says more. */
+type Known<T> = unknown extends T ? any : T
+
+type ReceiveJson<Provider extends FastifyTypeProvider, Schema> =
+  Schema extends { receive: infer S extends {} } ? Known<(Provider & { schema: S })['validator']> : any
+
+type SendJson<Provider extends FastifyTypeProvider, Schema> =
+  Schema extends { send: infer S extends {} } ? Known<(Provider & { schema: S })['serializer']> : any
+
+/** `Own` over `Value` over `'json'` for a side with a schema over `Default`. */
+type TypeName<Own extends ValueType, Value extends ValueType, HasSchema extends boolean, Default extends ValueType> =
+  [Own] extends [never] ? [Value] extends [never] ? HasSchema extends true ? 'json' : Default : Value : Own
+
+type HasReceive<Schema> = Schema extends { receive: {} } ? true : false
+type HasSend<Schema> = Schema extends { send: {} } ? true : false
+
+type ReceiveValue<Generic, Provider extends FastifyTypeProvider, Schema, Own extends ValueType, Value extends ValueType> =
+  Generic extends { Receive: infer T } ? T : Received<ReceiveJson<Provider, Schema>>[TypeName<Own, Value, HasReceive<Schema>, 'text'>]
+
+type SendValue<Generic, Provider extends FastifyTypeProvider, Schema, Own extends ValueType, Value extends ValueType> =
+  Generic extends { Send: infer T } ? T : Sendable<SendJson<Provider, Schema>>[TypeName<Own, Value, HasSend<Schema>, 'any'>]
+
+/** The environment of a route: what Fastify's own types carry along. */
+export interface RouteTypes {
+  RawServer: RawServerBase
+  RawRequest: any
+  RawReply: any
+  Logger: FastifyBaseLogger
+  Provider: FastifyTypeProvider
+  Generic: RouteGenericInterface
+  Config: any
+  Schema: FastifySchema
+}
+
+export type RequestOf<T extends RouteTypes> =
+  FastifyRequest<T['Generic'], T['RawServer'], T['RawRequest'], T['Schema'], T['Provider'], T['Config'], T['Logger']>
+
+export type InstanceOf<T extends RouteTypes> =
+  FastifyInstance<T['RawServer'], T['RawRequest'], T['RawReply'], T['Logger'], T['Provider']>
+
+export type SessionOf<T extends RouteTypes, Value extends ValueType, Receive extends ValueType, Send extends ValueType> = WebSocketSession<
+  ReceiveValue<T['Generic'], T['Provider'], T['Schema'], Receive, Value>,
+  SendValue<T['Generic'], T['Provider'], T['Schema'], Send, Value>,
+  ReceiveJson<T['Provider'], T['Schema']>,
+  SendJson<T['Provider'], T['Schema']>,
+  RequestOf<T>
+>
+
+/** What iterating over a session, or `onMessage`, gives. */
+export type MessageOf<T extends RouteTypes, Value extends ValueType, Receive extends ValueType> =
+  ReceiveValue<T['Generic'], T['Provider'], T['Schema'], Receive, Value>
+
+/** The handler of a WebSocket route. What it returns is ignored. */
+export type WebSocketHandler<T extends RouteTypes, Value extends ValueType = never, Receive extends ValueType = never, Send extends ValueType = never> =
+  (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, request: RequestOf<T>) => unknown
+
+/** A handler for the plain socket, as @fastify/websocket calls it. Declared as a method, so that it may ask for the `WebSocket` of `ws`. */
+export type RawWebSocketHandler<T extends RouteTypes> = {
+  handler (this: InstanceOf<T>, socket: RawWebSocket, request: RequestOf<T>): unknown
+}['handler']
+
+/** In place of one handler. */
+export interface WebSocketSessionHandlers<T extends RouteTypes, Value extends ValueType = never, Receive extends ValueType = never, Send extends ValueType = never> {
+  /** Accepts or refuses; without it the connection is accepted. */
+  onConnect?: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, request: RequestOf<T>) => unknown
+  /** Gets one message at a time: the next one when the promise that it returned has settled. */
+  onMessage: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, data: MessageOf<T, Value, Receive>, request: RequestOf<T>) => unknown
+  /** Runs once for every accepted connection, however it ended. */
+  onDisconnect?: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, info: CloseInfo, request: RequestOf<T>) => unknown
+}
+
+/** The options of any Fastify route, but for what is different on a WebSocket route. */
+export type WebSocketShorthandOptions<T extends RouteTypes> =
+  Omit<RouteShorthandOptions<T['RawServer'], T['RawRequest'], T['RawReply'], T['Generic'], T['Config'], T['Schema'], T['Provider'], T['Logger']>,
+    'websocket' | 'schema' | 'handler' | 'wsHandler'> & { schema?: T['Schema'] }
+
+export type HttpHandler<T extends RouteTypes> =
+  RouteHandlerMethod<T['RawServer'], T['RawRequest'], T['RawReply'], T['Generic'], T['Config'], T['Schema'], T['Provider'], T['Logger']>
+
+/** The route types of an instance. */
+export interface Types<
+  RawServer extends RawServerBase = RawServerDefault,
+  RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
+  RawReply extends RawReplyDefaultExpression<RawServer> = RawReplyDefaultExpression<RawServer>,
+  Logger extends FastifyBaseLogger = FastifyBaseLogger,
+  Provider extends FastifyTypeProvider = FastifyTypeProviderDefault,
+  Generic extends RouteGenericInterface = RouteGenericInterface,
+  Config = ContextConfigDefault,
+  Schema extends FastifySchema = FastifySchema
+> extends RouteTypes {
+  RawServer: RawServer
+  RawRequest: RawRequest
+  RawReply: RawReply
+  Logger: Logger
+  Provider: Provider
+  Generic: Generic
+  Config: Config
+  Schema: Schema
+}
+
+export type { KeysOf }

@@ -1,8 +1,19 @@
 'use strict'
 
+const globals = require('globals')
 const neostandard = require('neostandard')
 
-module.exports = neostandard({
-  ts: true,
-  ignores: ['dist', '.tap', 'bench/node_modules']
-})
+module.exports = [
+  ...neostandard({ ts: true, filesTs: ['**/*.mts', '**/*.cts'], ignores: ['dist', '.tap', 'bench/node_modules'] }),
+  {
+    files: ['example/**/public/**/*.js'],
+    languageOptions: { globals: globals.browser }
+  },
+  {
+    files: ['**/*.ts', '**/*.mts'],
+    rules: {
+      // TypeScript itself tells what may be declared twice: a value, and the namespace of its types.
+      '@typescript-eslint/no-redeclare': 'off'
+    }
+  }
+]

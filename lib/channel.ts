@@ -67,7 +67,7 @@ export abstract class Channel {
   abstract get state (): State
 
   /** Why nothing can be sent or received while `socket` is null; a side that has its connection from the start needs none. */
-  protected unavailable?(): Error
+  protected unavailable? (): Error
 
   /** What a listener on `signal` throws. */
   protected abstract report (error: unknown): void

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import WebSocket from 'ws'
 import { Channel, type ReceiveOptions } from './channel'
 import { checkOneOf, Codec, VALUE_TYPES } from './codec'
@@ -48,7 +49,7 @@ export class Client extends Channel {
   }
 
   protected override report (error: unknown): void {
-    process.emitWarning(`a listener on the signal of a WebSocket client threw: ${(error as Error)?.stack ?? String(error)}`)
+    process.emitWarning(`a listener on the signal of a WebSocket client threw: ${inspect(error)}`)
   }
 }
 
@@ -59,8 +60,8 @@ export class Client extends Channel {
  * Rejects with `WebSocketUpgradeError` when the server refuses (with `statusCode`, `headers` and `body`) or cannot be
  * reached (with the `cause`), and with `WebSocketOptionError` for options that cannot be.
  */
-export function connect (url: string | URL, options: ConnectOptions = {}): Promise<Client> {
-  return open(url, { ...options, handshakeTimeout: options.handshakeTimeout ?? HANDSHAKE_TIMEOUT })
+export async function connect (url: string | URL, options: ConnectOptions = {}): Promise<Client> {
+  return await open(url, { ...options, handshakeTimeout: options.handshakeTimeout ?? HANDSHAKE_TIMEOUT })
 }
 
 /** `connect`, over a stream of the caller's where `createConnection` is given. */

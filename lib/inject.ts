@@ -2,10 +2,12 @@ import { Duplex } from 'node:stream'
 import { open, type Client } from './client'
 import type { FastifyInstance } from 'fastify'
 import type { Service } from './service'
-import type { InjectOptions } from '../types/client'
+import type { ConnectOptions, InjectOptions } from '../types/client'
 
 /** Milliseconds after which a `receive` of a test gives up, so that a test fails rather than hangs. */
 const RECEIVE_TIMEOUT = 5_000
+
+type Written = (error?: Error | null) => void
 
 /** One end of a connection within the process: what one end writes, the other reads, no faster than it does. */
 class InjectedStream extends Duplex {
@@ -14,7 +16,7 @@ class InjectedStream extends Duplex {
   readonly remoteAddress: string
   readonly remotePort = 0
   readonly encrypted: boolean
-  #written: (() => void) | null = null
+  #written: Written | null = null
 
   constructor (remoteAddress: string, encrypted: boolean) {
     super()
@@ -23,43 +25,50 @@ class InjectedStream extends Duplex {
   }
 
   override _read (): void {
-    this.peer.#release()
+    this.peer.#taken()
   }
 
-  override _write (chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
+  override _write (chunk: Buffer, _encoding: BufferEncoding, callback: Written): void {
     // A copy: both ends are one memory here, and `ws` unmasks in place what it reads.
     this.#give(Buffer.from(chunk), callback)
   }
 
   // What was corked leaves as one, as from a socket.
-  override _writev (writes: { chunk: Buffer }[], callback: () => void): void {
+  override _writev (writes: { chunk: Buffer }[], callback: Written): void {
     this.#give(Buffer.concat(writes.map(({ chunk }) => chunk)), callback)
   }
 
-  override _final (callback: () => void): void {
+  override _final (callback: Written): void {
     this.#give(null, callback)
   }
 
-  // As with a socket, the other end reads what was written before, then finds the end. What it writes goes nowhere.
-  override _destroy (error: Error | null, callback: (error: Error | null) => void): void {
+  // As with a socket, the other end reads what was written before, then finds the end; what it writes fails.
+  override _destroy (error: Error | null, callback: Written): void {
     if (!this.writableFinished) this.#give(null, () => {})
-    this.peer.#release()
+    this.peer.#taken(brokenPipe())
     callback(error)
   }
 
-  // In a turn of its own, as from a network: no end gets an answer before its `write` has returned.
-  #give (chunk: Buffer | null, written: () => void): void {
+  // In a turn of its own, as over a network: no end is given an answer before its `write` has returned.
+  #give (chunk: Buffer | null, callback: Written): void {
     setImmediate(() => {
-      if (this.peer.destroyed || this.peer.push(chunk)) written()
-      else this.#written = written
+      if (this.peer.destroyed) return callback(chunk === null ? null : brokenPipe())
+      const roomy = this.peer.push(chunk)
+      if (roomy || chunk === null) callback()
+      else this.#written = callback
     })
   }
 
-  #release (): void {
+  // The other end has read what was written, or never will.
+  #taken (error?: Error): void {
     const written = this.#written
     this.#written = null
-    written?.()
+    written?.(error)
   }
+}
+
+function brokenPipe (): Error {
+  return Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })
 }
 
 /**
@@ -70,14 +79,10 @@ export async function injectWebSocket (app: FastifyInstance, service: Service, u
   await app.ready()
   const { query, cookies, remoteAddress = '127.0.0.1', ...clientOptions } = options
   const secure = 'setSecureContext' in app.server // an https server takes streams that have been decrypted already
-  const target = new URL(url, `${secure ? 'wss' : 'ws'}://localhost`)
-  for (const [name, values] of Object.entries(query ?? {})) {
-    for (const value of [values].flat()) target.searchParams.append(name, String(value))
-  }
-  const headers = { ...clientOptions.headers }
-  if (cookies !== undefined) headers.cookie = cookieHeader(headers.cookie, cookies)
+  const receiveTimeout = options.receiveTimeout ?? RECEIVE_TIMEOUT
+  const headers = withCookies(options.headers ?? {}, cookies ?? {})
 
-  const client = await open(target, { receiveTimeout: RECEIVE_TIMEOUT, ...clientOptions, headers }, () => {
+  const client = await open(target(url, query ?? {}, secure), { ...clientOptions, receiveTimeout, headers }, () => {
     const near = new InjectedStream('127.0.0.1', secure)
     const far = new InjectedStream(remoteAddress, secure)
     near.peer = far
@@ -90,7 +95,21 @@ export async function injectWebSocket (app: FastifyInstance, service: Service, u
   return client
 }
 
-function cookieHeader (header: string | string[] | undefined, cookies: Record<string, string>): string {
+/** The URL of `path`; parameters in `query` take the place of those of the same name, as with `app.inject`. */
+function target (path: string, query: NonNullable<InjectOptions['query']>, secure: boolean): URL {
+  const base = `${secure ? 'wss' : 'ws'}://localhost`
+  const url = new URL(path.startsWith('/') ? base + path : path, base)
+  const parameters = typeof query === 'string' ? new URLSearchParams(query) : Object.entries(query)
+  for (const [name] of parameters) url.searchParams.delete(name)
+  for (const [name, values] of parameters) {
+    for (const value of [values].flat()) url.searchParams.append(name, String(value))
+  }
+  return url
+}
+
+function withCookies (headers: NonNullable<ConnectOptions['headers']>, cookies: Record<string, string>): ConnectOptions['headers'] {
   const pairs = Object.entries(cookies).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
-  return [header ?? [], pairs].flat().join('; ')
+  const result = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+  if (pairs.length > 0) result.cookie = [result.cookie ?? [], pairs].flat().join('; ')
+  return result
 }

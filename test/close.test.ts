@@ -2,7 +2,7 @@ import t from 'tap'
 import { checkCloseCode, closeCodes, cutReason, isNormal, isSendable } from '../lib/close'
 
 t.test('every registered code has its upper-case name', async (t) => {
-  t.same(closeCodes, {
+  t.strictSame(closeCodes, {
     NORMAL_CLOSURE: 1000,
     GOING_AWAY: 1001,
     PROTOCOL_ERROR: 1002,
@@ -35,7 +35,7 @@ t.test('of all codes, exactly those that RFC 6455 lets an endpoint send may be s
     if (isSendable(code)) sendable.push(code)
   }
   const own = Array.from({ length: 2000 }, (_, i) => 3000 + i)
-  t.same(sendable, [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, ...own])
+  t.strictSame(sendable, [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, ...own])
 })
 
 t.test('what is no whole number may not be sent', async (t) => {
@@ -46,7 +46,7 @@ t.test('what is no whole number may not be sent', async (t) => {
 
 t.test('checking a code that may not be sent throws a RangeError that names it', async (t) => {
   for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65536, -1, 1000.5, NaN, '1000', null, undefined, Symbol('code')]) {
-    t.throws(() => checkCloseCode(code), { name: 'RangeError', message: String(code) }, String(code))
+    t.throws(() => checkCloseCode(code), { name: 'RangeError', message: `close code ${String(code)} may not be sent` }, String(code))
   }
 })
 
@@ -90,5 +90,5 @@ t.test('exactly the ends 1000, 1001 and 1005 are normal', async (t) => {
   for (let code = 0; code < 5000; code++) {
     if (isNormal(code)) normal.push(code)
   }
-  t.same(normal, [1000, 1001, 1005])
+  t.strictSame(normal, [1000, 1001, 1005])
 })

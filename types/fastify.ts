@@ -99,7 +99,8 @@ declare module 'fastify' {
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
       options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Partial<Settings<V, R, S>> & {
-        method: 'GET', url: string,
+        method: 'GET',
+        url: string,
         handler: HttpHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>,
         wsHandler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
       }
@@ -118,7 +119,8 @@ declare module 'fastify' {
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
       options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & {
-        method: 'GET', url: string,
+        method: 'GET',
+        url: string,
         websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
       }
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>

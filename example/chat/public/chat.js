@@ -38,12 +38,13 @@ function ask () {
 }
 
 function enter () {
-  const log = byId('log')
+  const log = byId('log') // what scrolls
+  const messages = byId('messages')
   const text = byId('text')
   /** Messages that were written here and are not known to have arrived, by their ids. */
   const unsent = new Map()
   const typists = new Set()
-  const connection = connect(receive)
+  const connection = connect(receive, forgetTypists)
 
   document.title = `${room} · Chat`
   document.querySelector('h1').textContent = `# ${room}`
@@ -57,7 +58,6 @@ function enter () {
         log.setAttribute('aria-busy', 'true') // a screen reader is not to read the whole history out
         message.history.forEach(show)
         log.removeAttribute('aria-busy')
-        typists.clear()
         showPeople(message.people)
         for (const message of unsent.values()) connection.send(message)
         break
@@ -75,6 +75,12 @@ function enter () {
         showPeople(message.people)
         put(element('li', 'notice', `${message.name} ${message.type}`))
     }
+    showTypists()
+  }
+
+  /** Without a connection nobody says that they have stopped. */
+  function forgetTypists () {
+    typists.clear()
     showTypists()
   }
 
@@ -117,7 +123,7 @@ function enter () {
 
   /** Shows a message once: what has arrived (it has a time) takes the place of the same message on its way. */
   function show ({ id, name: author, text, at }) {
-    const shown = log.querySelector(`[data-id="${id}"]`)
+    const shown = messages.querySelector(`[data-id="${id}"]`)
     if (shown !== null && !shown.classList.contains('unsent')) return
     const arrived = at !== undefined
     const item = element('li', `message ${author === name ? 'mine' : 'theirs'} ${arrived ? '' : 'unsent'}`,
@@ -135,7 +141,7 @@ function enter () {
   /** Puts an item at the end of the log: before messages that are on their way, unless it is one. */
   function put (item, isUnsent = false) {
     const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 64
-    log.insertBefore(item, isUnsent ? null : log.querySelector('.unsent'))
+    messages.insertBefore(item, isUnsent ? null : messages.querySelector('.unsent'))
     const { author } = item.dataset
     item.classList.toggle('follows', author !== undefined && author === item.previousElementSibling?.dataset.author)
     if (isAtEnd || isUnsent) log.scrollTop = log.scrollHeight
@@ -157,7 +163,7 @@ function enter () {
 }
 
 /** A connection that comes back: after a delay that doubles with each failure, and varies so that not all pages come back at once. */
-function connect (receive) {
+function connect (receive, onLost) {
   const url = `${location.origin.replace('http', 'ws')}/chat/${room}?${new URLSearchParams({ name })}`
   let socket
   let failures = 0
@@ -180,8 +186,9 @@ function connect (receive) {
   }
 
   function onClose ({ code }) {
+    onLost()
     if (code === 1008) return setStatus('lost', 'The server did not take a message. Reload the page to come back.')
-    setStatus('lost', 'Connection lost. Trying again…')
+    setStatus('lost', 'Reconnecting…')
     const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** failures++)
     timer = setTimeout(open, delay * (0.5 + Math.random() / 2))
   }

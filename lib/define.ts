@@ -1,4 +1,4 @@
-import { noHandler } from './route'
+import { noHandler, ownOptions } from './route'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
 type AnyOptions = Record<string, any>
@@ -9,16 +9,15 @@ function isSessionHandlers (value: unknown): value is AnyOptions {
 }
 
 /** The options of a route, from its parts: a handler, or session handlers in `websocket` or in its place. */
-function routeOptions (url: string, options: AnyOptions, handler: unknown = options.handler): RouteOptions {
+function routeOptions (url: string, options: AnyOptions = {}, handler: unknown = options.handler): RouteOptions {
   const sessionHandlers = isSessionHandlers(handler) ? handler : isSessionHandlers(options) ? options : {}
   const { onConnect, onMessage, onDisconnect } = sessionHandlers
   const { onConnect: _c, onMessage: _m, onDisconnect: _d, websocket, ...rest } = options
-  const own = typeof websocket === 'object' ? websocket : {}
   return {
     method: 'GET',
     ...rest,
     url,
-    websocket: { ...own, ...(isSessionHandlers(sessionHandlers) && { onConnect, onMessage, onDisconnect }) },
+    websocket: { ...ownOptions(websocket), ...(isSessionHandlers(sessionHandlers) && { onConnect, onMessage, onDisconnect }) },
     handler: typeof handler === 'function' ? handler : noHandler
   } as unknown as RouteOptions
 }

@@ -1,5 +1,6 @@
 import { validateHeaderName, validateHeaderValue, type IncomingMessage } from 'node:http'
 import { WebSocketHandshakeError } from './errors'
+import { Deferred } from './promise'
 import type { Duplex } from 'node:stream'
 import type { HeadersLike } from '../types/message'
 
@@ -15,6 +16,9 @@ const RESERVED = /^(?:connection|upgrade|keep-alive|trailer|transfer-encoding|co
 /** How much of what a client sends too early is kept, in bytes; beyond that the socket is paused. */
 const MAX_EARLY_BYTES = 64 * 1024
 
+/** How long a client may go on sending after it has been refused, in milliseconds. */
+const LINGER = 1_000
+
 const handshakes = new WeakMap<IncomingMessage, Handshake>()
 
 export type HeaderPairs = [name: string, value: string][]
@@ -22,7 +26,9 @@ export type HeaderPairs = [name: string, value: string][]
 /** A handshake that is not complete: it watches the client, and knows what it asked for. */
 export class Handshake {
   readonly stream: Duplex
-  /** Whether the client has left. */
+  /** Resolves when the handshake is over: completed or refused, or the client has left. */
+  readonly over = new Deferred<void>()
+  /** Whether the client has left before it was answered. */
   gone = false
   /** Called when the client leaves. */
   onGone: (() => void) | null = null
@@ -33,6 +39,8 @@ export class Handshake {
   readonly #pending: Set<Handshake>
   #early: Buffer[] = []
   #earlyBytes = 0
+  #refused = false
+  #linger?: NodeJS.Timeout
   readonly #onData = (chunk: Buffer): void => this.#keep(chunk)
   readonly #onEnd = (): void => { this.stream.destroy() } // who has ended its side cannot take part in a closing handshake
   readonly #onClose = (): void => this.#leave()
@@ -70,7 +78,8 @@ export class Handshake {
   /** Throws `WebSocketHandshakeError` with status 400 or 426 unless the request is what RFC 6455, section 4.2.1, asks for. */
   check (): void {
     const { headers, method, httpVersion } = this.#request
-    if (headers['sec-websocket-version'] !== '13') {
+    // `injectWS` of @fastify/websocket gives a number.
+    if (String(headers['sec-websocket-version']) !== '13') {
       throw new WebSocketHandshakeError('Sec-WebSocket-Version is not 13', { statusCode: 426 })
     }
     if (method !== 'GET' || httpVersion === '1.0') {
@@ -109,9 +118,21 @@ export class Handshake {
 
   /** The handshake ends in a response: what the client has sent is dropped, so that it does not stand in the response's way. */
   refuse (): void {
+    this.#refused = true
     this.stream.removeListener('data', this.#onData)
     this.#early = []
     this.stream.resume()
+  }
+
+  /**
+   * The response has been sent: ends the connection. What the client goes on sending is read, and dropped, for a while:
+   * to close with bytes unread would take from it what it has not yet read of the response (RFC 9112, section 9.6).
+   */
+  end (): void {
+    this.refuse()
+    this.stream.end()
+    this.#linger = setTimeout(() => this.stream.destroy(), LINGER)
+    this.over.resolve()
   }
 
   #keep (chunk: Buffer): void {
@@ -122,13 +143,16 @@ export class Handshake {
 
   #leave (): void {
     this.#unwatch()
+    clearTimeout(this.#linger)
     this.#early = []
+    if (this.#refused) return
     this.gone = true
     this.onGone?.()
   }
 
   #unwatch (): void {
     this.#pending.delete(this)
+    this.over.resolve()
     this.stream.removeListener('data', this.#onData)
     this.stream.removeListener('end', this.#onEnd)
     this.stream.removeListener('close', this.#onClose)

@@ -39,6 +39,7 @@ export class Outbox {
   readonly #onStall: () => void
   readonly #drains = new Queue<Drain>()
   readonly #flush = (): void => this.flush()
+  readonly #onMicrotask = (): void => process.nextTick(this.#flush)
   readonly #onWritten = (error?: Error): void => this.#written(error)
   #corked = false
   #end: WebSocketDisconnect | null = null
@@ -85,12 +86,12 @@ export class Outbox {
     return false
   }
 
-  /** Holds writes back until the turn of the event loop is over: a tick queued now runs after its microtasks. */
+  /** Holds writes back until the turn of the event loop is over: a tick queued by a microtask runs after all of them. */
   cork (): void {
     if (this.#corked) return
     this.#corked = true
     this.#stream.cork()
-    process.nextTick(this.#flush)
+    queueMicrotask(this.#onMicrotask)
   }
 
   /** Writes what is held back, now. */
@@ -114,7 +115,8 @@ export class Outbox {
   }
 
   #written (error?: Error): void {
-    if (error) return // the connection is ending, and `end` will reject
+    // The connection is ending, and `end` will reject: what Node still had to write of a destroyed socket, it reports without an error.
+    if (error || this.#stream.destroyed) return
     this.#drained++
     while (this.#drains.first !== undefined && this.#drains.first.after <= this.#drained) this.#drains.shift()!.resolve()
     if (this.#drained === this.#above) this.#stopWatch()

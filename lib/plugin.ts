@@ -6,11 +6,10 @@ import { Handshake } from './handshake'
 import { injectWebSocket } from './inject'
 import { checkPluginOptions, pluginSettings, type PluginSettings } from './options'
 import { Route, type AnyRouteOptions } from './route'
-import { Service } from './service'
+import { Service, timeout } from './service'
 import { Sessions } from './sessions'
-import { checkUpgrade, endUpgrade, kRoute, onUpgrade, routeOf } from './upgrade'
+import { checkUpgrade, hideUpgrade, kRoute, routeOf, showUpgrade, watchUpgrades } from './upgrade'
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { WebSocketServer } from 'ws'
 
@@ -22,11 +21,12 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
   checkPluginOptions(options, (message) => app.log.warn(message))
   const service = new Service(options, pluginSettings(options))
 
-  app.server.on('upgrade', (request: IncomingMessage, stream: Duplex) => onUpgrade(service, request, stream))
+  watchUpgrades(app, service)
+  app.addHook('onResponse', hideUpgrade)
   await registerFastifyWebsocket(app, service)
+  app.addHook('onResponse', showUpgrade)
   allowSessionHandlers(app)
   app.addHook('onRequest', checkUpgrade)
-  app.addHook('onResponse', endUpgrade)
 
   app.decorate('websockets', new Sessions(service.open, service.topics) as never)
   app.decorate('websocket', addWebSocketRoute as never)
@@ -40,6 +40,7 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
 async function registerFastifyWebsocket (app: FastifyInstance, service: Service): Promise<void> {
   const routes = new WeakMap<object, Route>()
   const httpHandlers = new WeakMap<object, AnyRouteOptions['handler']>()
+  let closed: Promise<void> | undefined
 
   app.addHook('onRoute', function (options) {
     const route = options as unknown as AnyRouteOptions
@@ -58,8 +59,12 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
       request.log.error(error)
       socket.terminate()
     },
-    preClose: async () => await service.shutdown(server.clients)
+    preClose: async () => {
+      closed = service.shutdown(server.clients)
+      await Promise.race([closed, mostOf(app.initialConfig.pluginTimeout)])
+    }
   })
+  app.addHook('onClose', async () => await closed)
   app.addHook('onRoute', (options) => {
     const route = routes.get(options)
     if (route !== undefined) route.mount(options as unknown as AnyRouteOptions)
@@ -80,6 +85,11 @@ function webSocketServerOptions ({ maxPayload, perMessageDeflate, closeTimeout }
     // Undecided is the handshake of a route with `raw: true`, where the choice is that of `ws`.
     handleProtocols: (offered: Set<string>, request: IncomingMessage) => Handshake.of(request)!.protocol ?? offered.values().next().value
   }
+}
+
+/** Fastify gives up on a preClose hook after `pluginTimeout`, unless that is 0. */
+function mostOf (pluginTimeout: number | undefined): Promise<void> {
+  return pluginTimeout ? timeout(0.9 * pluginTimeout) : new Promise(() => {})
 }
 
 function isWebSocketRoute ({ websocket, wsHandler }: AnyRouteOptions): boolean {

@@ -4,10 +4,10 @@ import { Handshake } from './handshake'
 import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
 import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
 import { serve, sessionHandlers, type Handlers } from './serve'
+import { serverIsClosing, type Service } from './service'
 import { Session, type SessionRoute } from './session'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { JsonParse } from './decode'
-import type { Service } from './service'
 import type { Topics } from './topics'
 import type { RawWebSocket } from '../types/raw'
 
@@ -43,10 +43,10 @@ export class Route implements SessionRoute {
 
   /** Takes the options of a route with `websocket` or `wsHandler`, and leaves in them what @fastify/websocket is to find. */
   constructor (service: Service, instance: FastifyInstance, route: AnyRouteOptions) {
-    const { websocket = true, wsHandler, handler, schema } = route
-    const options: Record<string, unknown> = typeof websocket === 'object' ? websocket : {}
+    const { websocket, wsHandler, handler, schema } = route
     const place = `${String(route.method)} ${route.url}`
-    attempt(place, () => checkRoute(route, options))
+    const options = attempt(place, () => ownOptions(websocket === false ? undefined : websocket)) // `false` beside a `wsHandler`
+    attempt(place, () => checkRoute(instance, route, options))
     attempt(place, () => checkRouteOptions(options, (message) => instance.log.warn(`${place}: ${message}`)))
 
     this.#service = service
@@ -76,6 +76,7 @@ export class Route implements SessionRoute {
   #dispatch (request: FastifyRequest, reply: FastifyReply): unknown {
     const handshake = Handshake.of(request.raw)
     if (!request.ws || handshake === undefined) return this.#http.call(this.#instance, request, reply)
+    if (this.#service.closing) throw serverIsClosing()
     if (this.raw) return this.#handOver(handshake, request, reply)
     const session = new Session(this, handshake, request, reply)
     return this.#service.run(session, this.#serve(session, reply))
@@ -107,8 +108,8 @@ export class Route implements SessionRoute {
 
   async #serve (session: Session, reply: FastifyReply): Promise<unknown> {
     if (this.options.autoAccept) await session.accept().catch(() => {}) // it fails only for a client that has left
-    await serve(this.#instance, this.#handlers, { ...this.#service.settings, catchDisconnect: this.options.catchDisconnect }, session, reply)
-    return reply
+    await serve(this.#instance, this.#handlers, { ...this.#service.settings, catchDisconnect: this.options.catchDisconnect }, session)
+    return reply // Fastify waits for a response to it, if there is one, and not for what this returned
   }
 
   #handOver (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
@@ -126,22 +127,31 @@ export class Route implements SessionRoute {
 }
 
 /** Says which route it is whose options are wrong. */
-function attempt (place: string, check: () => void): void {
+function attempt<T> (place: string, check: () => T): T {
   try {
-    check()
+    return check()
   } catch (error) {
     throw new WebSocketOptionError(`${place}: ${(error as Error).message}`, { cause: error })
   }
 }
 
-function checkRoute ({ method, schema, handler, wsHandler, websocket }: AnyRouteOptions, options: Record<string, unknown>): void {
+/** What the `websocket` option of a route sets: nothing, where it is only `true`. */
+export function ownOptions (websocket: unknown = true): Record<string, unknown> {
+  if (websocket === true) return {}
+  if (typeof websocket !== 'object' || websocket === null || Array.isArray(websocket)) {
+    throw new WebSocketOptionError('option websocket: use true or an object')
+  }
+  return websocket as Record<string, unknown>
+}
+
+function checkRoute (instance: FastifyInstance, { method, url, constraints, schema, handler, wsHandler }: AnyRouteOptions, options: Record<string, unknown>): void {
+  const methods = [method].flat()
   const sessionHandlers = options.onConnect ?? options.onMessage ?? options.onDisconnect
   const hasHandler = wsHandler !== undefined || handler !== noHandler
-  for (const m of [method].flat()) {
-    if (m !== 'GET' && m !== 'HEAD') throw new WebSocketOptionError(`a WebSocket route has the method GET, not ${m}`)
-  }
-  if (websocket !== undefined && typeof websocket !== 'boolean' && (typeof websocket !== 'object' || websocket === null)) {
-    throw new WebSocketOptionError('option websocket: use true or an object')
+  // Fastify adds a HEAD route to each GET route by itself.
+  const isGet = methods.includes('GET') || instance.hasRoute({ method: 'GET', url, constraints })
+  if (!isGet || !methods.every((m) => m === 'GET' || m === 'HEAD')) {
+    throw new WebSocketOptionError(`a WebSocket route has the method GET, not ${methods.join()}`)
   }
   if (schema?.body !== undefined) throw new WebSocketOptionError('a handshake has no body: use schema.receive for messages instead of schema.body')
   if (wsHandler !== undefined && typeof wsHandler !== 'function') throw new WebSocketOptionError('wsHandler is not a function')
@@ -166,6 +176,6 @@ function jsonParse (instance: FastifyInstance): JsonParse {
 }
 
 function answerUpgradeRequired (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
-  reply.header('upgrade', 'websocket').header('connection', 'upgrade')
+  reply.header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'close, upgrade')
   throw new WebSocketHandshakeError(`${request.url} is a WebSocket route`, { statusCode: 426 })
 }

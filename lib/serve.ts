@@ -1,6 +1,6 @@
 import { closeCodes, isSendable } from './close'
 import { WebSocketDisconnect, WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from './errors'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { PluginSettings } from './options'
 import type { Session } from './session'
 import type { CloseInfo } from '../types/message'
@@ -46,7 +46,7 @@ export function sessionHandlers ({ onConnect, onMessage, onDisconnect }: Session
  * What is thrown before the handshake is complete rejects, so that Fastify's error handler answers with it.
  * Afterwards nothing rejects: the connection is closed, and what was thrown is reported once.
  */
-export async function serve (instance: FastifyInstance, handlers: Handlers, options: ServeOptions, session: Session, reply: FastifyReply): Promise<void> {
+export async function serve (instance: FastifyInstance, handlers: Handlers, options: ServeOptions, session: Session): Promise<void> {
   const { request } = session
   try {
     await handlers.handle.call(instance, session, request)
@@ -60,10 +60,7 @@ export async function serve (instance: FastifyInstance, handlers: Handlers, opti
     }
     await fail(instance, options, session, error)
   }
-  if (!session.accepted) {
-    if (!reply.sent) reply.hijack() // the client has left: there is nobody to answer
-    return
-  }
+  if (!session.accepted) return
   await session.close()
   await disconnected(instance, handlers, session)
 }

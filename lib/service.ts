@@ -6,6 +6,11 @@ import type { PluginSettings } from './options'
 import type { Session } from './session'
 import type { RawWebSocket } from '../types/raw'
 
+/** What a client is told while `app.close()` is at work. */
+export function serverIsClosing (): WebSocketHandshakeError {
+  return new WebSocketHandshakeError('the server is closing', { statusCode: 503 })
+}
+
 /** How long `app.close()` waits for handlers, in milliseconds. */
 const SHUTDOWN_TIMEOUT = 10_000
 
@@ -16,7 +21,7 @@ export class Service {
   readonly topics = new Topics<Session>()
   /** The sessions that have been accepted and have not ended. */
   readonly open = new Set<Session>()
-  /** Handshakes that have been neither completed nor refused. */
+  /** Handshakes that have not been completed, and whose clients are still there. */
   readonly handshakes = new Set<Handshake>()
   /** Clients that `injectWebSocket` has made. */
   readonly injected = new Set<{ terminate (): void }>()
@@ -39,17 +44,19 @@ export class Service {
   async shutdown (raws: Iterable<RawWebSocket>): Promise<void> {
     this.closing = true
     for (const session of this.#running.keys()) {
-      if (session.state === 'connecting') session.refuse(new WebSocketHandshakeError('the server is closing', { statusCode: 503 }))
+      if (session.state === 'connecting') session.refuse(serverIsClosing())
       else if (session.accepted) session.close(closeCodes.GOING_AWAY)
     }
     for (const raw of raws) raw.close(closeCodes.GOING_AWAY) // those of routes with `raw: true`; the others are closing already
-    await Promise.race([Promise.all(this.#running.values()), timeout(SHUTDOWN_TIMEOUT)])
+    const handshakes = Array.from(this.handshakes, ({ over }) => over.promise)
+    await Promise.race([Promise.all([...this.#running.values(), ...handshakes]), timeout(SHUTDOWN_TIMEOUT)])
     for (const session of this.#running.keys()) session.terminate()
     for (const client of this.injected) client.terminate()
     for (const handshake of this.handshakes) handshake.stream.destroy()
   }
 }
 
-function timeout (ms: number): Promise<void> {
+/** Does not keep the process alive. */
+export function timeout (ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Channel } from './channel'
 import { WebSocketDisconnect, WebSocketHandshakeError, WebSocketOptionError } from './errors'
-import { headerPairs, type Handshake } from './handshake'
+import { headerPairs, type Handshake, type HeaderPairs } from './handshake'
 import { quiet, rejected } from './promise'
 import { Socket } from './socket'
 import { checkTopic } from './topics'
@@ -76,7 +76,7 @@ export class Session extends Channel {
   }
 
   get url (): URL {
-    this.#url ??= new URL(this.request.originalUrl, `${this.request.protocol === 'https' ? 'wss' : 'ws'}://${this.request.host}`)
+    this.#url ??= urlOf(this.request)
     return this.#url
   }
 
@@ -108,7 +108,6 @@ export class Session extends Channel {
 
   /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
   refuse (error: Error): void {
-    if (this.#state !== 'connecting' || this.accepted) return
     this.beginRefusal().send(error)
   }
 
@@ -239,7 +238,7 @@ export class Session extends Channel {
     this.#mustBeConnecting('deny')
     const reply = this.beginRefusal()
     reply.code(statusCode)
-    for (const [name, value] of pairs) reply.header(name, value)
+    for (const [name, values] of byName(pairs)) reply.header(name, values.length === 1 ? values[0] : values)
     try {
       reply.send(payload)
     } catch (error) {
@@ -286,4 +285,20 @@ export class Session extends Channel {
       return rejected(error)
     }
   }
+}
+
+// What the client says may be no URL: it can leave `Host` out or put anything there, and give the whole URL as the
+// target of its request (RFC 9112, section 3.2.2).
+function urlOf ({ protocol, host, originalUrl }: FastifyRequest): URL {
+  const origin = `${protocol === 'https' ? 'wss' : 'ws'}://${host}`
+  return new URL(`${URL.canParse(origin) ? origin : 'ws://localhost'}${originalUrl.replace(/^https?:\/\/[^/?]*/i, '')}`)
+}
+
+function byName (pairs: HeaderPairs): Map<string, string[]> {
+  const values = new Map<string, string[]>()
+  for (const [name, value] of pairs) {
+    const key = name.toLowerCase()
+    values.set(key, [...values.get(key) ?? [], value])
+  }
+  return values
 }

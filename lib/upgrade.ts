@@ -1,7 +1,7 @@
 import { Handshake } from './handshake'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketError } from './errors'
 import type { Route } from './route'
 import type { Service } from './service'
@@ -14,18 +14,27 @@ export function routeOf (request: FastifyRequest): Route | undefined {
   return (request.routeOptions.config as { [kRoute]?: Route })[kRoute]
 }
 
-/** A request to upgrade has come in: Fastify is about to route it. */
-export function onUpgrade (service: Service, request: IncomingMessage, stream: Duplex): void {
-  new Handshake(request, stream, service.handshakes) // eslint-disable-line no-new
-  // Fastify answers 503 by itself then, within this event, and nobody would end the connection.
-  if (service.closing) process.nextTick(() => stream.end())
+/** Watches every upgrade request from its arrival to the end of the response to it, should it get one. */
+export function watchUpgrades (app: FastifyInstance, service: Service): void {
+  const { routing } = app
+  app.server.on('upgrade', (request: IncomingMessage, stream: Duplex) => {
+    new Handshake(request, stream, service.handshakes) // eslint-disable-line no-new
+  })
+  // This is what @fastify/websocket hands upgrade requests to.
+  app.routing = (request, response) => {
+    const handshake = Handshake.of(request)
+    if (handshake !== undefined) {
+      response.shouldKeepAlive = false // no further request can follow on this connection
+      response.once('finish', () => handshake.end())
+    }
+    routing(request, response)
+  }
 }
 
 /** Sees to it that only sound WebSocket requests reach WebSocket routes, and no others do. */
 export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
   const handshake = Handshake.of(request.raw)
   if (handshake === undefined) return done()
-  reply.raw.shouldKeepAlive = false // no further request can follow on this connection
   if (!handshake.isWebSocket) {
     request.ws = false // another protocol, which the server need not take up (RFC 9110, section 7.8)
     return done()
@@ -41,8 +50,16 @@ export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done
   done()
 }
 
-/** Ends the connection of an upgrade request that was answered as a plain one. The others are @fastify/websocket's. */
-export function endUpgrade (request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
-  if (!request.ws) Handshake.of(request.raw)?.stream.end()
+/**
+ * After a response, @fastify/websocket destroys the connection of a request whose `ws` is true, which may cut the
+ * response off (see `Handshake.end`). So its hook runs between these two, and is not shown that.
+ */
+export function hideUpgrade (request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  request.ws = false
+  done()
+}
+
+export function showUpgrade (request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  request.ws = Handshake.of(request.raw)?.isWebSocket ?? false
   done()
 }

@@ -42,13 +42,13 @@ export interface WebSocketMethod<
     handler: RawWebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>>
   ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-    V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+    V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
     url: string,
     options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>> & Partial<Settings<V, R, S>>,
     handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>, V, R, S>
   ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-    V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+    V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
     url: string,
     options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>> & {
       websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>, V, R, S>
@@ -62,13 +62,13 @@ export type WebSocketRouteDefinition = RouteOptions<any, any, any, any, any, any
 /** `defineWebSocket`. */
 export interface DefineWebSocket {
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-    V extends ValueType = never, R extends ValueType = never, S extends ValueType = never, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault>(
+    V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault>(
     definition: { url: string } & WebSocketShorthandOptions<Define<Provider, Generic, Config, Schema>> & Partial<Settings<V, R, S>> & {
       handler: WebSocketHandler<Define<Provider, Generic, Config, Schema>, V, R, S>
     }
   ): WebSocketRouteDefinition
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-    V extends ValueType = never, R extends ValueType = never, S extends ValueType = never, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault>(
+    V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault>(
     definition: { url: string } & WebSocketShorthandOptions<Define<Provider, Generic, Config, Schema>> & {
       websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Define<Provider, Generic, Config, Schema>, V, R, S>
     }
@@ -97,7 +97,7 @@ declare module 'fastify' {
     injectWebSocket: InjectWebSocket
 
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Partial<Settings<V, R, S>> & {
         method: 'GET',
         url: string,
@@ -111,13 +111,13 @@ declare module 'fastify' {
       }
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Settings<V, R, S> & {
         method: 'GET', url: string, handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
       }
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & {
         method: 'GET',
         url: string,
@@ -128,7 +128,7 @@ declare module 'fastify' {
 
   interface RouteShorthandMethod<RawServer, RawRequest, RawReply, TypeProvider, Logger> {
     <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       url: string,
       options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Partial<Settings<V, R, S>> & {
         wsHandler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
@@ -141,13 +141,13 @@ declare module 'fastify' {
       handler: RawWebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       url: string,
       options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Settings<V, R, S>,
       handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-      V extends ValueType = never, R extends ValueType = never, S extends ValueType = never>(
+      V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       url: string,
       options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & {
         websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>

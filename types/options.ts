@@ -70,9 +70,12 @@ type ReceiveJson<Provider extends FastifyTypeProvider, Schema> =
 type SendJson<Provider extends FastifyTypeProvider, Schema> =
   Schema extends { send: infer S extends {} } ? Known<(Provider & { schema: S })['serializer']> : any
 
+/** A type that has not been named: nothing was inferred, or generics were given and inference did not take place. */
+type IsNamed<Type extends ValueType> = [Type] extends [never] ? false : [ValueType] extends [Type] ? false : true
+
 /** `Own` over `Value` over `'json'` for a side with a schema over `Default`. */
 type TypeName<Own extends ValueType, Value extends ValueType, HasSchema extends boolean, Default extends ValueType> =
-  [Own] extends [never] ? [Value] extends [never] ? HasSchema extends true ? 'json' : Default : Value : Own
+  IsNamed<Own> extends true ? Own : IsNamed<Value> extends true ? Value : HasSchema extends true ? 'json' : Default
 
 type HasReceive<Schema> = Schema extends { receive: {} } ? true : false
 type HasSend<Schema> = Schema extends { send: {} } ? true : false
@@ -114,7 +117,7 @@ export type MessageOf<T extends RouteTypes, Value extends ValueType, Receive ext
   ReceiveValue<T['Generic'], T['Provider'], T['Schema'], Receive, Value>
 
 /** The handler of a WebSocket route. What it returns is ignored. */
-export type WebSocketHandler<T extends RouteTypes, Value extends ValueType = never, Receive extends ValueType = never, Send extends ValueType = never> =
+export type WebSocketHandler<T extends RouteTypes, Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> =
   (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, request: RequestOf<T>) => unknown
 
 /** A handler for the plain socket, as @fastify/websocket calls it. Declared as a method, so that it may ask for the `WebSocket` of `ws`. */
@@ -123,7 +126,7 @@ export type RawWebSocketHandler<T extends RouteTypes> = {
 }['handler']
 
 /** In place of one handler. */
-export interface WebSocketSessionHandlers<T extends RouteTypes, Value extends ValueType = never, Receive extends ValueType = never, Send extends ValueType = never> {
+export interface WebSocketSessionHandlers<T extends RouteTypes, Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> {
   /** Accepts or refuses; without it the connection is accepted. */
   onConnect?: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, request: RequestOf<T>) => unknown
   /** Gets one message at a time: the next one when the promise that it returned has settled. */

@@ -1,18 +1,16 @@
 import { setImmediate } from 'node:timers/promises'
 
-/** What becomes an unhandled rejection while `action` runs and until the turn of the event loop in which it has ended is over. */
+/** What has become an unhandled rejection when `action` is done and the turn of the event loop is over. */
 export async function unhandledRejections (action: () => unknown): Promise<unknown[]> {
   const reasons: unknown[] = []
-  const listeners = process.rawListeners('unhandledRejection')
-  process.removeAllListeners('unhandledRejection') // tap's own, which fails the test at once
-  process.on('unhandledRejection', (reason) => reasons.push(reason))
+  const collect = (reason: unknown): void => { reasons.push(reason) }
+  process.on('unhandledRejection', collect)
   try {
     await action()
     await setImmediate() // Node tells of rejections when the microtasks of a turn have run
     await setImmediate()
   } finally {
-    process.removeAllListeners('unhandledRejection')
-    for (const listener of listeners) process.on('unhandledRejection', listener as NodeJS.UnhandledRejectionListener)
+    process.off('unhandledRejection', collect)
   }
   return reasons
 }

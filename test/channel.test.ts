@@ -1,0 +1,50 @@
+import t from 'tap'
+import { channels } from './contract/channels'
+import { endingsContract } from './contract/endings'
+import { flowContract } from './contract/flow'
+import { messagesContract } from './contract/messages'
+import { createApp } from './helpers/app'
+import type { WebSocketChannel } from '../types/session'
+
+for (const [name, open] of Object.entries(channels)) {
+  t.test(name, (t) => {
+    messagesContract(t, open)
+    endingsContract(t, open)
+    flowContract(t, open)
+    t.end()
+  })
+}
+
+t.test('before the handshake is complete there is nothing to send to or receive from', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => {
+    t.equal(ws.state, 'connecting')
+    t.equal(ws.protocol, '')
+    t.equal(ws.bufferedAmount, 0)
+    t.equal(ws.raw, null)
+    const verbs = [
+      ws.send('text'), ws.sendText('text'), ws.sendBytes(Buffer.from('text')), ws.sendJson({}), ws.sendEvent({ type: 'websocket.send', text: 'text' }),
+      ws.receive(), ws.receiveText(), ws.receiveBytes(), ws.receiveJson(), ws.pair('text'), ws.expect('text'), ws.messages().next(), ws.ping()
+    ]
+    for (const verb of verbs) await t.rejects(verb, { name: 'WebSocketHandshakeError', message: /accept\(\)/ })
+    await ws.accept()
+    await ws.send('now')
+  })
+  const client = await app.injectWebSocket('/')
+  t.equal(await client.receive(), 'now')
+})
+
+t.test('expect gives on what the schema of the route says of the message', async (t) => {
+  const app = await createApp(t)
+  const session = new Promise<WebSocketChannel>((resolve) => {
+    app.websocket('/', { schema: { receive: { type: 'object', required: ['a'] } } }, async (ws) => {
+      resolve(await ws.accept())
+      await ws.closed
+    })
+  })
+  const client = await app.injectWebSocket('/')
+  await client.send({ b: 1 })
+  await t.rejects((await session).expect({ b: 1 }), { name: 'WebSocketValidationError', closeCode: 1008 })
+  await client.send({ a: 1 })
+  await (await session).expect({ a: 1 })
+})

@@ -1,0 +1,559 @@
+import { resolve } from 'node:path'
+import t, { type Test } from 'tap'
+import { findChromium, launchChromium } from './helpers/chromium'
+import { examples, root } from './helpers/example'
+import type { FastifyInstance } from 'fastify'
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
+import type { Client } from '../lib/client'
+
+const LIMIT = 10_000
+
+async function build (t: Test, file = 'chat/server.js'): Promise<FastifyInstance> {
+  const app = await require(resolve(examples, file)).build()
+  t.teardown(() => app.close())
+  return app
+}
+
+/** Comes into a room without a page. */
+async function join (app: FastifyInstance, room: string, name: string): Promise<Client> {
+  return await (app as any).injectWebSocket(`/chat/${room}`, { query: { name }, valueType: 'json' })
+}
+
+t.test('the server', async (t) => {
+  t.test('welcomes with who is here and the history, and tells the others', async (t) => {
+    const app = await build(t)
+    const ada = await join(app, 'lobby', 'ada')
+    t.same(await ada.receive(), { type: 'welcome', people: ['ada'], history: [] })
+    const hello = await ada.pair({ type: 'message', text: 'hello' })
+    t.match(hello, { type: 'message', name: 'ada', text: 'hello', id: /^[\da-f-]{36}$/, at: Number })
+
+    const grace = await join(app, 'lobby', 'grace')
+    t.same(await grace.receive(), { type: 'welcome', people: ['ada', 'grace'], history: [hello] })
+    t.same(await ada.receive(), { type: 'joined', name: 'grace', people: ['ada', 'grace'] })
+
+    await grace.close()
+    t.same(await ada.receive(), { type: 'left', name: 'grace', people: ['ada'] })
+  })
+
+  t.test('tells all of a message, and only the others of typing', async (t) => {
+    const app = await build(t)
+    const ada = await join(app, 'lobby', 'ada')
+    await ada.receive()
+    const grace = await join(app, 'lobby', 'grace')
+    await grace.receive()
+    await ada.receive()
+
+    await ada.send({ type: 'typing', typing: true })
+    t.same(await grace.receive(), { type: 'typing', name: 'ada', typing: true })
+    await ada.send({ type: 'message', id: 'one', text: 'hello' })
+    const message = await ada.receive()
+    t.match(message, { type: 'message', id: 'one', name: 'ada', text: 'hello' })
+    t.same(await grace.receive(), message)
+  })
+
+  t.test('keeps rooms apart', async (t) => {
+    const app = await build(t)
+    const ada = await join(app, 'one', 'ada')
+    await ada.receive()
+    await ada.pair({ type: 'message', text: 'hello' })
+
+    const grace = await join(app, 'two', 'grace')
+    t.same(await grace.receive(), { type: 'welcome', people: ['grace'], history: [] })
+    t.equal((await grace.pair({ type: 'message', text: 'is anybody here?' })).name, 'grace')
+    t.equal((await ada.pair({ type: 'message', text: 'hello again' })).name, 'ada')
+  })
+
+  t.test('takes one name on two pages as one person', async (t) => {
+    const app = await build(t)
+    const grace = await join(app, 'lobby', 'grace')
+    await grace.receive()
+    const first = await join(app, 'lobby', 'ada')
+    t.equal((await grace.receive()).type, 'joined')
+    const second = await join(app, 'lobby', 'ada')
+    await first.receive()
+    t.same((await second.receive()).people, ['grace', 'ada'])
+
+    await first.close()
+    t.equal((await second.pair({ type: 'message', text: 'still here' })).text, 'still here')
+    t.equal((await grace.receive()).text, 'still here')
+    await second.close()
+    t.same(await grace.receive(), { type: 'left', name: 'ada', people: ['grace'] })
+  })
+
+  t.test('takes a message that is sent again once', async (t) => {
+    const ada = await join(await build(t), 'lobby', 'ada')
+    await ada.receive()
+    await ada.send({ type: 'message', id: 'one', text: 'hello' })
+    await ada.send({ type: 'message', id: 'one', text: 'hello' })
+    await ada.send({ type: 'message', id: 'two', text: 'hello' })
+
+    t.equal((await ada.receive()).id, 'one')
+    t.equal((await ada.receive()).id, 'two')
+  })
+
+  t.test('keeps the last 50 messages of a room', async (t) => {
+    const app = await build(t)
+    const ada = await join(app, 'lobby', 'ada')
+    await ada.receive()
+    for (let n = 0; n < 52; n++) await ada.pair({ type: 'message', text: String(n) })
+
+    const { history } = await (await join(app, 'lobby', 'grace')).receive()
+    t.strictSame(history.map(({ text }: any) => text), Array.from({ length: 50 }, (_, n) => String(n + 2)))
+  })
+
+  t.test('forgets the room that has been silent for longest when there are more than 1000', async (t) => {
+    const app = await build(t)
+    for (let n = 0; n <= 1000; n++) {
+      const ada = await join(app, `room-${n}`, 'ada')
+      await ada.receive()
+      await ada.pair({ type: 'message', text: 'hello' })
+      await ada.close()
+    }
+
+    t.equal((await (await join(app, 'room-0', 'grace')).receive()).history.length, 0)
+    t.equal((await (await join(app, 'room-1', 'grace')).receive()).history.length, 1)
+  })
+
+  t.test('refuses names and rooms that cannot be', async (t) => {
+    const app = await build(t)
+    for (const name of ['', ' ', ' ada', 'ada  lovelace', 'a'.repeat(33)]) {
+      await t.rejects(join(app, 'lobby', name), { statusCode: 400 } as any, JSON.stringify(name))
+    }
+    await t.rejects((app as any).injectWebSocket('/chat/lobby'), { statusCode: 400 } as any, 'no name')
+    await t.rejects(join(app, 'not%20a%20room', 'ada'), { statusCode: 400 })
+    t.equal((await app.inject('/room/not%20a%20room')).statusCode, 400)
+  })
+
+  t.test('ends the connection of who sends what does not fit', async (t) => {
+    const app = await build(t)
+    const misfits: [unknown, RegExp][] = [
+      [{ type: 'message', text: '  ' }, /text must match pattern/],
+      [{ type: 'message', text: 'a'.repeat(2001) }, /text must NOT have more than 2000 characters/],
+      [{ type: 'message' }, /must have required property 'text'/],
+      [{ type: 'typing' }, /must have required property 'typing'/],
+      [{ type: 'shout', text: 'hello' }, /value of tag "type" must be in oneOf/],
+      [{ text: 'hello' }, /tag "type" must be string|must have required property 'type'/]
+    ]
+    for (const [misfit, error] of misfits) {
+      const ada = await join(app, 'lobby', 'ada')
+      await ada.receive()
+      t.match(await ada.pair(misfit), { code: 1008, error })
+      t.equal((await ada.closed).code, 1008)
+    }
+    t.same((await (await join(app, 'lobby', 'grace')).receive()).people, ['grace'])
+  })
+})
+
+const executable = findChromium()
+const skip = executable === undefined && 'no Chromium on the PATH nor in CHROMIUM: the pages are not tested'
+
+t.test('the page', { skip }, async (t) => {
+  const browser = await launchChromium(executable!)
+  t.teardown(() => browser.close())
+
+  t.test('asks for a name, and is used by keyboard alone', async (t) => {
+    const base = await serve(t)
+    const page = await newPage(t, browser)
+    await page.goto(base)
+
+    t.equal(await focused(page), 'Your name')
+    await page.keyboard.type('  Ada   Lovelace ')
+    await page.keyboard.press('Tab')
+    t.equal(await focused(page), 'Room')
+    t.equal(await page.getByLabel('Room').inputValue(), 'lobby')
+    await page.keyboard.press('Tab')
+    t.equal(await focused(page), 'Join')
+    await page.keyboard.press('Enter')
+
+    await connected(page)
+    t.equal(page.url(), `${base}/room/lobby?name=Ada+Lovelace`)
+    t.equal(await page.title(), 'lobby · Chat')
+    t.equal(await focused(page), 'Message')
+    await page.keyboard.type('first line')
+    await page.keyboard.press('Shift+Enter')
+    await page.keyboard.type('second line')
+    await page.keyboard.press('Enter')
+    await arrived(page, 'first line\nsecond line')
+    t.equal(await box(page).inputValue(), '')
+
+    await page.keyboard.type('sent with the button')
+    await page.keyboard.press('Tab')
+    t.equal(await focused(page), 'Send')
+    await page.keyboard.press('Space')
+    await arrived(page, 'sent with the button')
+
+    t.equal(await focused(page), 'Message', 'and on it goes')
+    await page.keyboard.press('Enter')
+    t.equal(await log(page).locator('.message').count(), 2, 'nothing is not sent')
+    await page.keyboard.press('Shift+Tab')
+    t.equal(await focused(page), 'Messages', 'the log can be scrolled')
+    await page.keyboard.press('Shift+Tab')
+    t.equal(await focused(page), 'Leave')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(`${base}/`)
+  })
+
+  t.test('shows where one can be in roles and landmarks', async (t) => {
+    const page = await enter(t, browser, await serve(t), 'Ada')
+
+    await page.getByRole('banner').getByRole('heading', { level: 1, name: '# lobby' }).waitFor()
+    await page.getByRole('banner').getByRole('status').getByText('Connected').waitFor()
+    await page.getByRole('complementary', { name: 'Here now' }).getByRole('listitem').waitFor()
+    await page.getByRole('main').getByRole('log', { name: 'Messages' }).waitFor()
+    t.equal(await box(page).getAttribute('aria-describedby'), 'keys')
+    t.equal(await page.locator('html').getAttribute('lang'), 'en')
+  })
+
+  t.test('lets two people talk and see each other come, type and go', async (t) => {
+    const base = await serve(t)
+    const ada = await enter(t, browser, base, 'Ada')
+    t.strictSame(await people(ada), ['Ada (you)'])
+    const grace = await enter(t, browser, base, 'Grace')
+    await log(ada).getByText('Grace joined').waitFor()
+    t.strictSame(await people(ada), ['Ada (you)', 'Grace'])
+    t.strictSame(await people(grace), ['Ada', 'Grace (you)'])
+
+    await box(grace).pressSequentially('hello A')
+    await ada.getByText('Grace is typing…').waitFor()
+    await box(grace).fill('')
+    await ada.getByText('Grace is typing…').waitFor({ state: 'detached' })
+
+    await box(grace).pressSequentially('hello Ada')
+    await ada.getByText('Grace is typing…').waitFor()
+    await grace.keyboard.press('Enter')
+    await arrived(ada, 'hello Ada')
+    await ada.getByText('Grace is typing…').waitFor({ state: 'detached' })
+    await say(ada, 'hello Grace')
+    await arrived(grace, 'hello Grace')
+    t.strictSame(await messages(ada), ['Grace: hello Ada', 'Ada: hello Grace'])
+    t.strictSame(await messages(grace), await messages(ada))
+
+    const linus = await enter(t, browser, base, 'Linus')
+    await arrived(linus, 'hello Grace')
+    t.strictSame(await messages(linus), await messages(ada), 'who comes late finds the history')
+
+    await grace.getByRole('link', { name: 'Leave' }).click()
+    await log(ada).getByText('Grace left').waitFor()
+    t.strictSame(await people(ada), ['Ada (you)', 'Linus'])
+  })
+
+  t.test('says that one has stopped typing after a while', async (t) => {
+    const app = await build(t)
+    const page = await newPage(t, browser)
+    await page.clock.install()
+    await page.goto(`${await listen(app)}/room/lobby?name=Ada`)
+    await connected(page)
+    const grace = await join(app, 'lobby', 'Grace')
+    await grace.receive()
+
+    await box(page).pressSequentially('hel')
+    t.same(await grace.receive(), { type: 'typing', name: 'Ada', typing: true })
+    await page.clock.fastForward(3_000)
+    t.same(await grace.receive(), { type: 'typing', name: 'Ada', typing: false })
+    t.equal(await box(page).inputValue(), 'hel')
+  })
+
+  t.test('shows HTML as what it is: text', async (t) => {
+    const base = await serve(t)
+    const name = '<b onclick=x>Eve</b>'
+    const text = '<img src=x onerror="document.title = \'injected\'"><script>document.title = "injected"</script>'
+    const ada = await enter(t, browser, base, 'Ada')
+    const eve = await enter(t, browser, base, name)
+
+    await box(eve).fill(text)
+    await ada.getByText(`${name} is typing…`).waitFor()
+    await eve.keyboard.press('Enter')
+    await arrived(ada, text)
+
+    t.strictSame(await people(ada), ['Ada (you)', name])
+    t.strictSame(await messages(ada), [`${name}: ${text}`])
+    for (const page of [ada, eve]) {
+      t.equal(await page.locator('body').locator('img, b, script').count(), 0)
+      t.equal(await page.title(), 'lobby · Chat')
+    }
+  })
+
+  t.test('can be read in the light and in the dark', async (t) => {
+    const app = await build(t)
+    const page = await enter(t, browser, await listen(app), 'Ada')
+    const grace = await join(app, 'lobby', 'Grace')
+    await grace.send({ type: 'message', text: 'hello Ada' })
+    await arrived(page, 'hello Ada')
+    await say(page, 'hello Grace')
+    await arrived(page, 'hello Grace')
+    await grace.send({ type: 'typing', typing: true })
+    await page.getByText('Grace is typing…').waitFor()
+
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme })
+      const [text, background] = await luminances(page.locator('body'))
+      t.equal(text < background, colorScheme === 'light', colorScheme)
+      for (const selector of ['body', 'h1', '#status', '#leave', '#people-title', '.person >> nth=0', '.person >> nth=1', '.notice', '.mine .text',
+        '.mine time', '.theirs .author', '.theirs .text', '.theirs time', '#typing', 'textarea', '#compose button']) {
+        const ratio = await contrast(page.locator(selector))
+        t.ok(ratio >= 4.5, `${selector}: ${ratio.toFixed(2)}`)
+      }
+    }
+  })
+
+  t.test('fits a phone, 360 pixels wide', async (t) => {
+    const app = await build(t)
+    const base = await listen(app)
+    const viewport = { width: 360, height: 640 }
+    const page = await newPage(t, browser, { viewport })
+    await page.goto(base)
+    await page.getByLabel('Your name').waitFor()
+    t.equal(await width(page), 360)
+
+    for (let n = 0; n < 20; n++) await join(app, 'lobby', `${n} has a name that is too long`)
+    const ada = await enter(t, browser, base, 'Ada', { viewport })
+    await say(ada, 'long'.repeat(100))
+    for (let n = 0; n < 10; n++) await say(ada, `a message that takes more than one line, number ${n}`)
+    await arrived(ada, 'number 9')
+    t.equal(await width(ada), 360)
+    for (const name of ['Message', 'Send']) {
+      const { x, y, width, height } = (await ada.getByLabel(name, { exact: true }).or(ada.getByRole('button', { name, exact: true })).boundingBox())!
+      t.ok(x >= 0 && x + width <= 360 && y >= 0 && y + height <= 640, `${name} is on the page`)
+    }
+    t.ok(await log(ada).evaluate((log) => log.clientHeight > 200 && log.scrollTop + log.clientHeight >= log.scrollHeight - 1), 'the last message is in view')
+  })
+
+  t.test('comes back when the server has been restarted, and loses nothing that was written', async (t) => {
+    const first = await build(t)
+    const base = await listen(first)
+    const ada = await enter(t, browser, base, 'Ada', { reducedMotion: 'reduce' })
+    const grace = await enter(t, browser, base, 'Grace', { reducedMotion: 'no-preference' })
+    await say(ada, 'before')
+    await arrived(grace, 'before')
+    await box(grace).fill('a draft')
+    await ada.getByText('Grace is typing…').waitFor()
+
+    await first.close()
+    await status(ada, 'Reconnecting…')
+    await status(grace, 'Reconnecting…')
+    t.equal(await ada.locator('#typing').textContent(), '')
+    t.equal(await pulse(ada), 'none')
+    t.equal(await pulse(grace), 'pulse')
+    await say(ada, 'meanwhile, one')
+    await say(ada, 'meanwhile, two')
+    t.strictSame(await marks(ada), [['Not sent yet', 'hidden'], ['Not sent yet', 'hidden']], 'that is not worth a word for a moment')
+    await ada.evaluate(() => document.getAnimations().forEach((animation) => animation.finish()))
+    t.strictSame(await marks(ada), [['Not sent yet', 'visible'], ['Not sent yet', 'visible']])
+
+    const second = await build(t)
+    await listen(second, Number(new URL(base).port))
+    await connected(ada)
+    await connected(grace)
+    await arrived(grace, 'meanwhile, two')
+    t.equal(await box(grace).inputValue(), 'a draft')
+    await grace.keyboard.press('Enter')
+    await arrived(ada, 'a draft')
+    t.strictSame(await messages(ada), ['Ada: before', 'Ada: meanwhile, one', 'Ada: meanwhile, two', 'Grace: a draft'])
+    t.strictSame(await messages(grace), await messages(ada))
+    t.strictSame(await marks(ada), [])
+    t.strictSame((await people(ada)).sort(), ['Ada (you)', 'Grace'])
+  })
+
+  t.test('finds what it has missed when only its own connection was lost', async (t) => {
+    const app = await build(t)
+    const ada = await enter(t, browser, await listen(app), 'Ada')
+    const grace = await join(app, 'lobby', 'Grace')
+    await say(ada, 'before')
+    await arrived(ada, 'before')
+
+    for (const ws of (app as any).websockets) if (ws.query.name === 'Ada') ws.terminate()
+    await grace.send({ type: 'message', text: 'are you there?' })
+    await status(ada, 'Reconnecting…')
+    await arrived(ada, 'are you there?')
+    await say(ada, 'yes')
+    await arrived(ada, 'yes')
+
+    t.strictSame(await messages(ada), ['Ada: before', 'Grace: are you there?', 'Ada: yes'])
+    const heard = []
+    while (heard.at(-1) !== 'yes') {
+      const { type, text } = await grace.receive()
+      if (type !== 'typing') heard.push(text ?? type)
+    }
+    t.strictSame(heard, ['welcome', 'before', 'left', 'are you there?', 'joined', 'yes'])
+  })
+
+  t.test('comes back at once when the network does', async (t) => {
+    const app = await build(t)
+    const base = await listen(app)
+    const page = await newPage(t, browser)
+    await page.clock.install() // of itself, no time passes for long enough
+    await page.goto(`${base}/room/lobby?name=Ada`)
+    await connected(page)
+    await page.clock.pauseAt(Date.now() + 3_600_000)
+    await page.context().setOffline(true)
+    for (const ws of (app as any).websockets) ws.terminate()
+    await status(page, 'Reconnecting…')
+
+    await page.context().setOffline(false)
+
+    await connected(page)
+  })
+
+  t.test('says so when the server does not take a message', async (t) => {
+    const page = await enter(t, browser, await serve(t), 'Ada')
+    await box(page).evaluate((text: any) => { text.maxLength = 5_000 })
+
+    await say(page, 'a'.repeat(2_001))
+
+    await status(page, 'The server did not take a message. Reload the page to come back.')
+    t.equal(await page.getByText('a'.repeat(2_001)).count(), 1, 'what was written is still there')
+  })
+
+  t.test('makes a picture', { skip: !process.env.UPDATE_SCREENSHOT && 'UPDATE_SCREENSHOT is not set' }, async (t) => {
+    const base = await serve(t)
+    const ada = await enter(t, browser, base, 'Ada', { viewport: { width: 900, height: 540 }, locale: 'en-GB' })
+    const grace = await enter(t, browser, base, 'Grace')
+    const conversation: [Page, string][] = [
+      [ada, 'Morning! Did the new release go out?'],
+      [grace, 'It did, half an hour ago.'],
+      [grace, 'I restarted the server while we talked. Did you notice?'],
+      [ada, 'It said “Reconnecting…” for a second, and what I wrote meanwhile went out by itself.'],
+      [grace, 'Then it works.']
+    ]
+    for (const [page, text] of conversation) {
+      await say(page, text)
+      await arrived(ada, text)
+      await arrived(grace, text)
+    }
+    await box(grace).pressSequentially('Coffee?')
+    await ada.getByText('Grace is typing…').waitFor()
+
+    await ada.screenshot({ path: resolve(root, 'docs/chat.png') })
+  })
+
+  t.test('of the live-support room talks to it', async (t) => {
+    const app = await build(t, 'live-support.js')
+    const base = await listen(app)
+    const page = await newPage(t, browser)
+    await page.goto(`${base}/car/ws-index?name=Ada`)
+    const entries = page.getByRole('log', { name: 'Messages' }).getByRole('listitem')
+
+    await entries.getByText('Welcome Ada to our live support room!').waitFor()
+    await page.getByLabel('Your message').fill('<i>It rattles</i>')
+    await page.getByRole('button', { name: 'Send message' }).click()
+    await entries.getByText('We have received your complaint:').waitFor()
+    t.equal(await entries.nth(1).textContent(), '<i>It rattles</i>')
+    await app.close()
+    await entries.getByText('The connection is closed.').waitFor()
+  })
+})
+
+async function listen (app: FastifyInstance, port = 0): Promise<string> {
+  return await app.listen({ host: '127.0.0.1', port })
+}
+
+async function serve (t: Test): Promise<string> {
+  return await listen(await build(t))
+}
+
+/** A page of a visitor of its own. That nothing is wrong in its script is part of every test. */
+async function newPage (t: Test, browser: Browser, options?: BrowserContextOptions): Promise<Page> {
+  const context = await browser.newContext(options)
+  context.setDefaultTimeout(LIMIT)
+  t.teardown(() => context.close())
+  context.on('weberror', (error) => t.error(error.error()))
+  const page = await context.newPage()
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !message.text().includes('net::ERR_CONNECTION_REFUSED')) t.fail(message.text())
+  })
+  return page
+}
+
+async function enter (t: Test, browser: Browser, base: string, name: string, options?: BrowserContextOptions): Promise<Page> {
+  const page = await newPage(t, browser, options)
+  await page.goto(`${base}/room/lobby?${new URLSearchParams({ name })}`)
+  await connected(page)
+  return page
+}
+
+function log (page: Page): Locator {
+  return page.getByRole('log', { name: 'Messages' })
+}
+
+function box (page: Page): Locator {
+  return page.getByRole('textbox', { name: 'Message', exact: true })
+}
+
+async function say (page: Page, text: string): Promise<void> {
+  await box(page).fill(text)
+  await box(page).press('Enter')
+}
+
+async function status (page: Page, text: string): Promise<void> {
+  await page.getByRole('status').getByText(text).waitFor()
+}
+
+async function connected (page: Page): Promise<void> {
+  await status(page, 'Connected')
+}
+
+/** The server has given `text` to the page: it stands there with a time. */
+async function arrived (page: Page, text: string): Promise<void> {
+  await log(page).getByRole('listitem').filter({ hasText: text, has: page.locator('time') }).waitFor()
+}
+
+async function messages (page: Page): Promise<string[]> {
+  return await log(page).locator('.message').evaluateAll((items) =>
+    items.map((item) => `${item.querySelector('.author')!.textContent}: ${item.querySelector('.text')!.textContent}`))
+}
+
+/** What stands at messages that the server does not have yet. */
+async function marks (page: Page): Promise<[string, string][]> {
+  return await log(page).locator('.unsent .state').evaluateAll((marks) =>
+    marks.map((mark) => [mark.textContent!, getComputedStyle(mark).visibility]))
+}
+
+async function people (page: Page): Promise<string[]> {
+  return await page.getByRole('complementary').getByRole('listitem').allTextContents()
+}
+
+/** The name of the element that has the focus, and shows it. */
+async function focused (page: Page): Promise<string> {
+  return await page.evaluate(() => {
+    const element: any = document.activeElement
+    if (getComputedStyle(element).outlineStyle !== 'solid') return `nothing to be seen (${element.tagName})`
+    return element.ariaLabel ?? (element.labels?.[0] ?? element).textContent
+  })
+}
+
+async function width (page: Page): Promise<number> {
+  return await page.evaluate(() => document.documentElement.scrollWidth)
+}
+
+/** The animation of the status's sign. */
+async function pulse (page: Page): Promise<string> {
+  return await page.getByRole('status').evaluate((status) => getComputedStyle(status, '::before').animationName)
+}
+
+/** WCAG 2.2, contrast ratio of the text of an element. */
+async function contrast (locator: Locator): Promise<number> {
+  const [lighter, darker] = (await luminances(locator)).sort((a, b) => b - a)
+  return (lighter + 0.05) / (darker + 0.05)
+}
+
+/** WCAG 2.2, relative luminance of an element's text and of what is behind it. */
+async function luminances (locator: Locator): Promise<number[]> {
+  return await locator.evaluate((element: any) => {
+    const canvas = document.createElement('canvas').getContext('2d')!
+    const pixel = (color: string): number[] => {
+      canvas.clearRect(0, 0, 1, 1)
+      canvas.fillStyle = color
+      canvas.fillRect(0, 0, 1, 1)
+      return [...canvas.getImageData(0, 0, 1, 1).data]
+    }
+    let behind = element
+    while (pixel(getComputedStyle(behind).backgroundColor)[3] !== 255) behind = behind.parentElement
+    return [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor].map((color) => {
+      const [r, g, b] = pixel(color).map((value) => {
+        const c = value / 255
+        return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4
+      })
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b
+    })
+  })
+}

@@ -1,0 +1,467 @@
+import type { Test } from 'tap'
+import type { ValueType } from '../../types/message'
+import { WebSocketDecodeError, WebSocketEncodeError, WebSocketExpectError } from '../../lib/errors'
+import type { Open } from './channels'
+
+const BYTES = Buffer.from([0, 1, 254, 255])
+
+/** What travels for a value of each type. */
+const SENT: [type: ValueType, value: unknown, frame: string | Buffer][] = [
+  ['text', '', ''],
+  ['text', 'grüße', 'grüße'],
+  ['bytes', BYTES, BYTES],
+  ['bytes', new Uint8Array(BYTES), BYTES],
+  ['bytes', new Uint8Array(BYTES).buffer, BYTES],
+  ['bytes', new DataView(new Uint8Array(BYTES).buffer, 1, 2), BYTES.subarray(1, 3)],
+  ['json', { a: [1, null] }, '{"a":[1,null]}'],
+  ['json', 'text', '"text"'],
+  ['integer', -12, '-12'],
+  ['number', 0.5, '0.5'],
+  ['number', 1e21, '1000000000000000000000'],
+  ['boolean', true, 'true'],
+  ['boolean', false, 'false'],
+  ['any', 'text', 'text'],
+  ['any', BYTES, BYTES],
+  ['any', true, 'true'],
+  ['any', 1.5, '1.5'],
+  ['any', { a: 1 }, '{"a":1}'],
+  ['any', null, 'null']
+]
+
+/** What does not fit its type. */
+const MISFITS: [type: ValueType, value: unknown][] = [
+  ['text', 1],
+  ['text', BYTES],
+  ['bytes', 'text'],
+  ['json', undefined],
+  ['json', 1n],
+  ['integer', 0.5],
+  ['integer', 2 ** 53],
+  ['number', Infinity],
+  ['number', '1'],
+  ['boolean', 1],
+  ['any', undefined],
+  ['any', NaN]
+]
+
+/** What a frame is for each type. */
+const RECEIVED: [type: ValueType, frame: string | Buffer, value: unknown][] = [
+  ['text', 'grüße', 'grüße'],
+  ['bytes', BYTES, BYTES],
+  ['bytes', 'text', Buffer.from('text')],
+  ['json', '{"a":[1,null]}', { a: [1, null] }],
+  ['json', Buffer.from('{"a":1}'), { a: 1 }],
+  ['integer', '-12', -12],
+  ['number', '-1.5e3', -1500],
+  ['boolean', 'true', true],
+  ['boolean', 'True', true],
+  ['boolean', '2', true],
+  ['boolean', 'false', false],
+  ['boolean', 'False', false],
+  ['boolean', '0', false],
+  ['any', 'text', 'text'],
+  ['any', BYTES, BYTES]
+]
+
+/** What does not decode to the type. */
+const UNDECODABLE: [type: ValueType, frame: string | Buffer][] = [
+  ['text', BYTES],
+  ['json', '{'],
+  ['json', BYTES],
+  ['integer', '1.5'],
+  ['integer', '9007199254740993'],
+  ['integer', BYTES],
+  ['number', '1 apple'],
+  ['number', '1e999'],
+  ['boolean', 'yes'],
+  ['boolean', BYTES]
+]
+
+export function messagesContract (t: Test, open: Open): void {
+  t.test('send encodes by type', async (t) => {
+    const { channel, peer } = await open(t)
+    for (const [type, value, frame] of SENT) {
+      await channel.send(value as never, { type })
+      t.same(await peer.next(), frame, `${type}: ${String(frame)}`)
+    }
+  })
+
+  t.test('send without a type goes by the value', async (t) => {
+    const { channel, peer } = await open(t)
+    for (const value of ['text', BYTES, true, 1.5, { a: 1 }, [1]]) await channel.send(value)
+    t.same([await peer.next(), await peer.next(), await peer.next(), await peer.next(), await peer.next(), await peer.next()],
+      ['text', BYTES, 'true', '1.5', '{"a":1}', '[1]'])
+  })
+
+  t.test('sendText, sendBytes and sendJson say what travels', async (t) => {
+    const { channel, peer } = await open(t)
+    await channel.sendText('{}')
+    await channel.sendBytes(BYTES)
+    await channel.sendJson({ a: 1 })
+    await channel.sendJson({ a: 1 }, { mode: 'text' })
+    await channel.sendJson({ a: 1 }, { mode: 'bytes' })
+    t.same([await peer.next(), await peer.next(), await peer.next(), await peer.next(), await peer.next()],
+      ['{}', BYTES, '{"a":1}', '{"a":1}', Buffer.from('{"a":1}')])
+  })
+
+  t.test('a value that does not fit its type is not sent', async (t) => {
+    const { channel, peer } = await open(t)
+    for (const [type, value] of MISFITS) {
+      const error = await channel.send(value as never, { type }).catch((error) => error)
+      t.type(error, WebSocketEncodeError, `${type}: ${String(value)}`)
+      t.type(error, TypeError)
+    }
+    await t.rejects(channel.sendText(1 as never), WebSocketEncodeError)
+    await t.rejects(channel.sendBytes('text' as never), WebSocketEncodeError)
+    await t.rejects(channel.sendJson(undefined), WebSocketEncodeError)
+    await channel.send('next')
+    t.equal(await peer.next(), 'next')
+  })
+
+  t.test('an unknown type or mode rejects, and nothing is sent or taken', async (t) => {
+    const { channel, peer } = await open(t)
+    peer.socket.send('1')
+    const option = { name: 'WebSocketOptionError' }
+    await t.rejects(channel.send('text', { type: 'string' as never }), option)
+    await t.rejects(channel.sendJson({}, { mode: 'binary' as never }), option)
+    await t.rejects(channel.receive('string' as never), option)
+    await t.rejects(channel.receive({ type: 'string' as never }), option)
+    await t.rejects(channel.receiveJson({ mode: 'binary' as never }), option)
+    await t.rejects(channel.pair('text', { type: 'string' as never }), option)
+    await t.rejects(channel.messages('string' as never).next(), option)
+    await channel.send('next')
+    t.equal(await peer.next(), 'next')
+    t.equal(await channel.receive('integer'), 1)
+  })
+
+  t.test('receive decodes by type', async (t) => {
+    const { channel, peer } = await open(t)
+    for (const [type, frame, value] of RECEIVED) {
+      peer.socket.send(frame)
+      peer.socket.send(frame)
+      t.same(await channel.receive(type), value, `${type}: ${String(frame)}`)
+      t.same(await channel.receive({ type }), value)
+    }
+  })
+
+  t.test('a text frame is text, a binary frame a Buffer', async (t) => {
+    const { channel, peer } = await open(t)
+    peer.socket.send('text')
+    peer.socket.send('text')
+    peer.socket.send(BYTES)
+    t.equal(await channel.receive(), 'text')
+    t.type(await channel.receive('bytes'), Buffer)
+    t.type(await channel.receive('any'), Buffer)
+  })
+
+  t.test('receiveText, receiveBytes and receiveJson say what is taken', async (t) => {
+    const { channel, peer } = await open(t)
+    peer.socket.send('text')
+    peer.socket.send('text')
+    peer.socket.send('{"a":1}')
+    peer.socket.send('{"a":2}')
+    peer.socket.send(Buffer.from('{"a":3}'))
+    t.equal(await channel.receiveText(), 'text')
+    t.same(await channel.receiveBytes(), Buffer.from('text'))
+    t.same(await channel.receiveJson(), { a: 1 })
+    t.same(await channel.receiveJson({ mode: 'text' }), { a: 2 })
+    t.same(await channel.receiveJson({ mode: 'bytes' }), { a: 3 })
+  })
+
+  t.test('JSON in the other kind of frame than the mode says is a failure', async (t) => {
+    const { channel, peer } = await open(t)
+    peer.socket.send(Buffer.from('{}'))
+    peer.socket.send('{}')
+    await t.rejects(channel.receiveJson({ mode: 'text' }), WebSocketDecodeError)
+    await t.rejects(channel.receiveJson({ mode: 'bytes' }), WebSocketDecodeError)
+  })
+
+  t.test('a message that does not decode is taken, and the channel goes on', async (t) => {
+    const { channel, peer } = await open(t)
+    for (const [type, frame] of UNDECODABLE) {
+      const waiting = channel.receive(type)
+      peer.socket.send(frame)
+      await t.rejects(waiting, { name: 'WebSocketDecodeError', closeCode: 1003 }, `${type}: ${String(frame)}`)
+      peer.socket.send(frame)
+      peer.socket.send('next')
+      await t.rejects(channel.receive(type), WebSocketDecodeError)
+      t.equal(await channel.receive(), 'next')
+    }
+    t.equal(channel.state, 'open')
+  })
+
+  t.test('valueType is what is received and sent without a type', async (t) => {
+    const { channel, peer } = await open(t, { valueType: 'json' })
+    peer.socket.send('"text"')
+    t.equal(await channel.receive(), 'text')
+    await channel.send('text')
+    t.equal(await peer.next(), '"text"')
+  })
+
+  t.test('receiveType and sendType set one side each', async (t) => {
+    const { channel, peer } = await open(t, { receiveType: 'integer', sendType: 'bytes' })
+    peer.socket.send('1')
+    t.equal(await channel.receive(), 1)
+    await channel.send(BYTES)
+    t.same(await peer.next(), BYTES)
+    await t.rejects(channel.send('text'), WebSocketEncodeError)
+  })
+
+  t.test('messages are received in the order in which they came', async (t) => {
+    const { channel, peer } = await open(t)
+    for (let n = 0; n < 1000; n++) peer.socket.send(String(n))
+    for (let n = 0; n < 1000; n++) {
+      if (await channel.receive('integer') !== n) t.fail(`message ${n} is out of order`)
+    }
+  })
+
+  t.test('messages are sent in the order of the calls', async (t) => {
+    const { channel, peer } = await open(t)
+    for (let n = 0; n < 1000; n++) channel.send(n)
+    for (let n = 0; n < 1000; n++) {
+      if (await peer.next() !== String(n)) t.fail(`message ${n} is out of order`)
+    }
+  })
+
+  t.test('two receives at once are served in the order in which they were made', async (t) => {
+    const { channel, peer } = await open(t)
+    const both = [channel.receive('integer'), channel.receive('text')]
+    peer.socket.send('1')
+    peer.socket.send('2')
+    t.same(await Promise.all(both), [1, '2'])
+    peer.socket.send('3')
+    peer.socket.send('4')
+    t.same(await Promise.all([channel.receive('integer'), channel.receive('text')]), [3, '4'])
+  })
+
+  t.test('a failure to decode concerns the receive that was given the message', async (t) => {
+    const { channel, peer } = await open(t)
+    const both = [channel.receive('integer'), channel.receive('integer')]
+    peer.socket.send('one')
+    peer.socket.send('2')
+    t.match(await Promise.allSettled(both), [{ reason: { name: 'WebSocketDecodeError' } }, { value: 2 }])
+  })
+
+  t.test('a message is given to one receive only, decoded to its type', async (t) => {
+    const { channel, peer } = await open(t)
+    const object = channel.receive('json')
+    const text = channel.receive({ type: 'text', timeout: 20 })
+    peer.socket.send('{"a":1}')
+    t.same(await object, { a: 1 })
+    await t.rejects(text, { name: 'WebSocketTimeoutError' })
+  })
+
+  t.test('a receive that has timed out takes no message with it', async (t) => {
+    const { channel, peer } = await open(t)
+    await t.rejects(channel.receive({ timeout: 1 }), { name: 'WebSocketTimeoutError', closeCode: 1008 })
+    peer.socket.send('1')
+    t.equal(await channel.receive(), '1')
+  })
+
+  t.test('when the first of two receives times out, the second gets the message', async (t) => {
+    const { channel, peer } = await open(t)
+    const first = channel.receive({ timeout: 1 })
+    const second = channel.receive()
+    await t.rejects(first, { name: 'WebSocketTimeoutError' })
+    peer.socket.send('1')
+    t.equal(await second, '1')
+  })
+
+  t.test('timeouts apply to receiveText, receiveBytes, receiveJson, pair and expect', async (t) => {
+    const { channel } = await open(t)
+    const timeout = { name: 'WebSocketTimeoutError' }
+    await t.rejects(channel.receiveText({ timeout: 1 }), timeout)
+    await t.rejects(channel.receiveBytes({ timeout: 1 }), timeout)
+    await t.rejects(channel.receiveJson({ timeout: 1 }), timeout)
+    await t.rejects(channel.pair('text', { timeout: 1 }), timeout)
+    await t.rejects(channel.expect('text', { timeout: 1 }), timeout)
+  })
+
+  t.test('a timeout does not strike when the message has come', async (t) => {
+    const { channel, peer } = await open(t)
+    const received = channel.receive({ timeout: 50, signal: new AbortController().signal })
+    peer.socket.send('1')
+    t.equal(await received, '1')
+    await t.rejects(channel.receive({ timeout: 60 }), { name: 'WebSocketTimeoutError' })
+    peer.socket.send('2')
+    t.equal(await channel.receive(), '2')
+  })
+
+  t.test('a receive that was aborted rejects with the reason and takes no message with it', async (t) => {
+    const { channel, peer } = await open(t)
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const aborted = channel.receive({ signal: controller.signal })
+    const second = channel.receive()
+    controller.abort(reason)
+    t.equal(await aborted.catch((error) => error), reason)
+    peer.socket.send('1')
+    t.equal(await second, '1')
+  })
+
+  t.test('a receive with an aborted signal leaves the message that waits', async (t) => {
+    const { channel, peer } = await open(t)
+    peer.socket.send('1')
+    peer.socket.send('2')
+    t.equal(await channel.receive(), '1')
+    const signal = AbortSignal.abort()
+    t.equal(await channel.receive({ signal }).catch((error) => error), signal.reason)
+    t.equal(await channel.receive(), '2')
+  })
+
+  t.test('a timeout or signal that cannot be rejects', async (t) => {
+    const { channel, peer } = await open(t)
+    const option = { name: 'WebSocketOptionError' }
+    await t.rejects(channel.receive({ timeout: -1 }), option)
+    await t.rejects(channel.receive({ timeout: '1' as never }), option)
+    await t.rejects(channel.receive({ signal: {} as never }), option)
+    await t.rejects(channel.receiveJson({ timeout: NaN }), option)
+    await t.rejects(channel.pair('not sent', { timeout: -1 }), option)
+    await t.rejects(channel.expect('text', { timeout: -1 }), option)
+    await channel.send('next')
+    t.equal(await peer.next(), 'next')
+  })
+
+  t.test('pair sends, then receives', async (t) => {
+    const { channel, peer } = await open(t)
+    peer.socket.on('message', (data) => peer.socket.send(`${data.toString()}!`))
+    t.equal(await channel.pair('hello'), 'hello!')
+    t.equal(await channel.pair({ a: 1 }), '{"a":1}!')
+    t.same(await channel.pair('1', { type: 'bytes' }), Buffer.from('1!'))
+  })
+
+  t.test('pair with receiveFirst receives, then sends', async (t) => {
+    const { channel, peer } = await open(t)
+    const pair = channel.pair('answer', { receiveFirst: true, type: 'integer' })
+    peer.socket.send('1')
+    t.equal(await pair, 1)
+    t.equal(await peer.next(), 'answer')
+  })
+
+  t.test('pair sends nothing when what it was to receive first does not decode', async (t) => {
+    const { channel, peer } = await open(t)
+    const pair = channel.pair('answer', { receiveFirst: true, type: 'integer' })
+    peer.socket.send('one')
+    await t.rejects(pair, WebSocketDecodeError)
+    await channel.send('next')
+    t.equal(await peer.next(), 'next')
+  })
+
+  t.test('pair takes no message when it cannot send', async (t) => {
+    const { channel, peer } = await open(t)
+    peer.socket.send('1')
+    await t.rejects(channel.pair(undefined), WebSocketEncodeError)
+    t.equal(await channel.receive(), '1')
+  })
+
+  t.test('expect discards the message that it expects', async (t) => {
+    const { channel, peer } = await open(t)
+    const expected: [frame: string | Buffer, message: unknown][] = [
+      ['text', 'text'],
+      [BYTES, BYTES],
+      [BYTES, new Uint8Array(BYTES)],
+      [BYTES, new Uint8Array(BYTES).buffer],
+      [BYTES.subarray(1), new DataView(new Uint8Array(BYTES).buffer, 1)],
+      ['true', true],
+      ['0', false],
+      ['1.50', 1.5],
+      ['{"a":[1,{"b":null}]}', { a: [1, { b: null }] }],
+      ['[1]', [1]],
+      ['null', null]
+    ]
+    for (const [frame] of expected) peer.socket.send(frame)
+    peer.socket.send('next')
+    for (const [, message] of expected) t.equal(await channel.expect(message), undefined)
+    t.equal(await channel.receive(), 'next')
+  })
+
+  t.test('expect rejects when another message comes', async (t) => {
+    const { channel, peer } = await open(t)
+    const others: [frame: string | Buffer, expected: unknown, received: unknown][] = [
+      ['text', 'txet', 'text'],
+      [BYTES, BYTES.subarray(1), BYTES],
+      [BYTES, new Uint16Array(2), BYTES],
+      ['true', false, true],
+      ['1', 2, 1],
+      ['{"a":1}', { a: 1, b: 2 }, { a: 1 }]
+    ]
+    for (const [frame, expected, received] of others) {
+      peer.socket.send(frame)
+      const error = await channel.expect(expected).catch((error) => error)
+      t.type(error, WebSocketExpectError)
+      t.equal(error.closeCode, 1008)
+      t.equal(error.expected, expected)
+      t.same(error.received, received)
+    }
+    peer.socket.send('next')
+    t.equal(await channel.receive(), 'next', 'the channel goes on')
+  })
+
+  t.test('expect rejects when a message of another type comes', async (t) => {
+    const { channel, peer } = await open(t)
+    const others: [frame: string | Buffer, expected: unknown][] = [[BYTES, 'text'], ['text', 1], ['text', true], ['text', { a: 1 }], [BYTES, { a: 1 }]]
+    for (const [frame, expected] of others) {
+      peer.socket.send(frame)
+      const error = await channel.expect(expected).catch((error) => error)
+      t.type(error, WebSocketExpectError)
+      t.same(error.received, frame)
+      t.type(error.cause, WebSocketDecodeError)
+    }
+  })
+
+  t.test('iteration gives one message after the other', async (t) => {
+    const { channel, peer } = await open(t)
+    for (const message of ['1', '2', '3']) peer.socket.send(message)
+    const messages = []
+    for await (const message of channel) {
+      messages.push(message)
+      if (messages.length === 2) break
+    }
+    t.same(messages, ['1', '2'])
+    t.equal(await channel.receive(), '3', 'leaving the loop leaves the channel as it is')
+  })
+
+  t.test('messages(type) iterates over messages of the type', async (t) => {
+    const { channel, peer } = await open(t)
+    peer.socket.send('1')
+    peer.socket.send('2')
+    const messages = channel.messages('integer')
+    t.equal(messages[Symbol.asyncIterator](), messages)
+    t.same(await messages.next(), { done: false, value: 1 })
+    t.same(await messages.next(), { done: false, value: 2 })
+  })
+
+  t.test('a message that does not decode ends the loop, and the channel goes on', async (t) => {
+    const { channel, peer } = await open(t)
+    for (const message of ['1', 'two', '3']) peer.socket.send(message)
+    const messages: number[] = []
+    await t.rejects(async () => { for await (const message of channel.messages('integer')) messages.push(message) }, WebSocketDecodeError)
+    t.same(messages, [1])
+    t.equal(await channel.receive('integer'), 3)
+  })
+
+  t.test('receiveEvent gives a message as it came', async (t) => {
+    const { channel, peer } = await open(t, { receiveType: 'json' })
+    peer.socket.send('text')
+    peer.socket.send(BYTES)
+    t.same(await channel.receiveEvent(), { type: 'websocket.receive', text: 'text' })
+    t.same(await channel.receiveEvent(), { type: 'websocket.receive', bytes: BYTES })
+  })
+
+  t.test('sendEvent sends text and bytes', async (t) => {
+    const { channel, peer } = await open(t)
+    await channel.sendEvent({ type: 'websocket.send', text: 'text' })
+    await channel.sendEvent({ type: 'websocket.send', bytes: BYTES })
+    await channel.sendEvent({ type: 'websocket.send', text: 'text', bytes: null })
+    await channel.sendEvent({ type: 'websocket.send', text: null, bytes: BYTES })
+    t.same([await peer.next(), await peer.next(), await peer.next(), await peer.next()], ['text', BYTES, 'text', BYTES])
+    await t.rejects(channel.sendEvent({ type: 'websocket.send' }), WebSocketEncodeError)
+  })
+
+  t.test('sendEvent rejects what is no event to send', async (t) => {
+    const { channel } = await open(t)
+    for (const event of [{ type: 'websocket.receive', text: 'text' }, { type: 'http.request' }, {}, null]) {
+      await t.rejects(channel.sendEvent(event as never), { name: 'WebSocketOptionError' })
+    }
+  })
+}

@@ -1,0 +1,148 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import t from 'tap'
+import ts from 'typescript'
+import { closeCodes, isSendable } from '../lib/close'
+import * as errors from '../lib/errors'
+import { checkPluginOptions, checkRouteOptions, pluginSettings } from '../lib/options'
+import { blocks, brokenLinks, codeIn, DocsProgram, isProgram, pages, readPage, readTable, root, type Block } from './helpers/docs'
+
+const where = ({ page, line }: Block): string => `${page}:${line}`
+
+t.test('every block of code is of a language that is checked, or of none', async (t) => {
+  for (const block of blocks) t.ok(['ts', 'js', 'console', 'text'].includes(block.language), `${where(block)}: ${block.language}`)
+})
+
+t.test('every link within the repository leads somewhere', async (t) => {
+  for (const page of [...pages, 'example/README.md']) t.same(brokenLinks(page), [], page)
+})
+
+t.test('every page of docs is in its index and in the README', async (t) => {
+  for (const page of pages.filter((page) => page.startsWith('docs/') && page !== 'docs/README.md')) {
+    t.match(readPage('docs/README.md'), `](${page.replace('docs/', '')})`, page)
+    t.match(readPage('README.md'), `](${page})`, page)
+  }
+})
+
+t.test('TypeScript', async (t) => {
+  const program = new DocsProgram(blocks.filter(({ language }) => language === 'ts'))
+  t.same(program.complaints(null), [], 'what the blocks take for granted')
+
+  t.test('every block compiles', async (t) => {
+    for (const block of blocks.filter(({ language }) => language === 'ts')) t.same(program.complaints(block), [], where(block))
+  })
+
+  t.test('the reference names every member of a session', async (t) => {
+    t.same(named(readTable('docs/api.md', '## Session', 'member'), 'member'), program.membersOf('session').sort())
+  })
+
+  t.test('the reference names every member of a client', async (t) => {
+    const [rest, ...own] = readTable('docs/api.md', '## Client', 'member').reverse()
+    const shared = [...rest[''].matchAll(/`([^`]+)`/g)].map((match) => match[1])
+    t.same([...named(own, 'member'), ...shared].sort(), program.membersOf('client').sort())
+  })
+
+  t.test('the reference names every member of app.websockets', async (t) => {
+    t.same(named(readTable('docs/api.md', '## app.websockets', 'member'), 'member'), program.membersOf('sessions').sort())
+  })
+
+  t.test('the reference names every option of a client', async (t) => {
+    const rows = readTable('docs/api.md', '## Client', 'option')
+    const of = (name: string): string[] => named(rows.filter((row) => row.of === 'both' || codeIn(row.of) === name), 'option')
+    t.same(of('connect'), program.membersOf('connect').sort())
+    t.same(of('injectWebSocket'), program.membersOf('inject').sort())
+  })
+
+  t.test('the reference names every option of the plugin', async (t) => {
+    t.same(named(readTable('docs/api.md', '## Options', 'option'), 'option'), program.membersOf('options').sort())
+  })
+})
+
+t.test('the reference gives the defaults of the code', async (t) => {
+  const defaults = pluginSettings({}) as unknown as Record<string, unknown>
+  const documented: Record<string, unknown> = {}
+  for (const row of readTable('docs/api.md', '## Options', 'option')) {
+    if (row.default !== '–') documented[codeIn(row.option)] = JSON.parse(codeIn(row.default).replaceAll("'", '"').replaceAll('_', ''))
+  }
+  t.strictSame(documented, defaults)
+})
+
+t.test('the reference tells which options a route has', async (t) => {
+  for (const { option, route } of readTable('docs/api.md', '## Options', 'option')) {
+    const options = { [codeIn(option)]: Symbol('no value that an option can have') }
+    t.throws(() => checkPluginOptions(options, t.fail), { message: /^option / }, option)
+    t.throws(() => checkRouteOptions(options, t.fail), { message: route === 'yes' ? /^option / : /^unknown option / }, option)
+  }
+})
+
+t.test('the table of errors is that of the code', async (t) => {
+  const documented = readTable('docs/errors.md', '## Errors', 'class').map((row) => ({
+    name: codeIn(row.class),
+    code: codeIn(row['`code`']),
+    statusCode: Number(row['`statusCode`']) || undefined,
+    closeCode: row['`closeCode`'] === "the peer's" ? 4321 : Number(row['`closeCode`']) || undefined,
+    typeError: codeIn(row.also) === 'TypeError'
+  }))
+  const defined = Object.entries(errors).map(([name, Class]) => {
+    const error: errors.ErrorShape = name === 'WebSocketDisconnect' ? new errors.WebSocketDisconnect(4321, '', true) : new (Class as typeof errors.WebSocketError)('')
+    const { code, statusCode, closeCode } = error
+    return { name, code, statusCode, closeCode, typeError: error instanceof TypeError }
+  })
+  const byName = (a: { name: string }, b: { name: string }): number => a.name < b.name ? -1 : 1
+  t.strictSame(documented.sort(byName), defined.sort(byName))
+})
+
+t.test('the table of close codes is that of the code', async (t) => {
+  const documented = readTable('docs/errors.md', '## Close codes', '`closeCodes`').map((row) =>
+    [codeIn(row['`closeCodes`']), Number(row.code), row['may be sent'] === 'yes'])
+  t.strictSame(documented, Object.entries(closeCodes).map(([name, code]) => [name, code, isSendable(code)]))
+})
+
+t.test('the diagram of states is that of the code', async (t) => {
+  const diagram = (text: string): string[] => text.split('\n').map((line) => line.replace(/^ \*/, '').trim()).filter((line) => /[─│]/.test(line))
+  const documented = blocks.find(({ page, language }) => page === 'docs/life.md' && language === 'text')!
+  t.same(diagram(documented.code), diagram(readFileSync(join(root, 'lib', 'state.ts'), 'utf8')))
+})
+
+// Programs run with the package as it is built. Those that listen on port 3000 get a port of their own, and those that
+// connect to it are run against each of them.
+const programs = blocks.filter(isProgram)
+const isServer = ({ code }: Block): boolean => code.includes('app.listen({ port: 3000 })')
+const isClient = ({ code }: Block): boolean => code.includes('//localhost:3000')
+
+function run (block: Block, address = ''): { child: ReturnType<typeof spawn>, ended: Promise<{ code: number | null, stdout: string, stderr: string }> } {
+  const type = block.code.includes('require(') ? 'commonjs' : 'module'
+  const js = block.language === 'js' ? block.code : ts.transpileModule(block.code, { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true } }).outputText
+  const child = spawn(process.execPath, [`--input-type=${type}`, '-'], { cwd: root, env: { PATH: process.env.PATH } })
+  child.stdin.end(js.replace('port: 3000', "port: 0, host: '127.0.0.1'").replace('localhost:3000', address))
+  const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])
+    .then(([[code], stdout, stderr]) => ({ code, stdout, stderr }))
+  return { child, ended }
+}
+
+for (const block of programs.filter((block) => !isServer(block) && !isClient(block))) {
+  t.test(`the program at ${where(block)} runs`, async (t) => {
+    const { code, stdout, stderr } = await run(block).ended
+    t.equal(code, 0, `${stdout}\n${stderr}`)
+  })
+}
+
+for (const block of programs.filter(isServer)) {
+  t.test(`the server at ${where(block)} listens, and the client of its page works with it`, async (t) => {
+    const { child, ended: server } = run(block)
+    t.teardown(() => { child.kill() })
+    const line = await Promise.race([once(child.stdout!, 'data'), server.then(({ stderr }) => { throw new Error(stderr) })])
+    const { host } = new URL(/http:\S+/.exec(String(line))![0])
+    const client = programs.find((program) => program.page === block.page && isClient(program))!
+    const { code, stdout, stderr } = await run(client, host).ended
+    t.equal(code, 0, stderr)
+    t.equal(stdout, 'hello\n')
+  })
+}
+
+function named (rows: Record<string, string>[], column: string): string[] {
+  return rows.map((row) => codeIn(row[column]).replace(/\(.*/, '')).sort()
+}

@@ -1,0 +1,358 @@
+import { once } from 'node:events'
+import t from 'tap'
+import { WebSocketDisconnect, WebSocketHandshakeError } from '../lib/errors'
+import { Deferred } from '../lib/promise'
+import { createApp, listen } from './helpers/app'
+import { connectPeer } from './helpers/peer'
+import { refusal } from './helpers/refusal'
+import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
+import { until } from './helpers/until'
+import type { HeadersLike } from '../types/message'
+import type { WebSocketSession } from '../types/session'
+
+const KIB = 1024
+
+t.test('messages in the packet of the upgrade request are delivered, in order', async (t) => {
+  const app = await createApp(t)
+  const received: string[] = []
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    for await (const message of ws) received.push(message)
+    await ws.closed
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.write(Buffer.concat([Buffer.from(upgradeRequest('/')), frame('a'), frame('b'), frame('c'), closeFrame()]))
+  await client.ended
+  t.same(received, ['a', 'b', 'c'])
+})
+
+t.test('messages that come while the handler has not accepted yet are delivered, in order', async (t) => {
+  const app = await createApp(t)
+  const started = new Deferred<void>()
+  const goOn = new Deferred<void>()
+  app.websocket('/', async (ws) => {
+    started.resolve()
+    await goOn.promise
+    await ws.accept()
+    await ws.send((await ws.receive()) + (await ws.receive()) + (await ws.receive()))
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.write(Buffer.concat([Buffer.from(upgradeRequest('/')), frame('a')]))
+  await started.promise
+  client.write(frame('b'))
+  await written(client.socket)
+  client.write(frame('c'))
+  await written(client.socket)
+  goOn.resolve()
+  await client.until('abc')
+})
+
+t.test('a frame that is cut in two by the end of the handshake is delivered whole', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    await ws.send(`got ${await ws.receive()}`)
+  })
+  const client = await connectTcp(t, await listen(app))
+  const whole = frame('whole')
+  client.write(Buffer.concat([Buffer.from(upgradeRequest('/')), whole.subarray(0, 4)]))
+  await client.until('101 Switching Protocols')
+  client.write(whole.subarray(4))
+  await client.until('got whole')
+})
+
+t.test('of what comes too early, what goes beyond 64 KiB is left to the client, and none of it is lost', async (t) => {
+  const app = await createApp(t, { maxPayload: 64 * KIB })
+  const goOn = new Deferred<void>()
+  const count = 320 // 20 MiB: more than the kernel keeps
+  app.websocket('/', { websocket: { receiveType: 'bytes' } }, async (ws) => {
+    await goOn.promise
+    await ws.accept()
+    for (let i = 0; i < count; i++) {
+      const message = await ws.receive()
+      if (message.length !== 64 * KIB || message[0] !== i % 256) throw new Error(`message ${i} is wrong`)
+    }
+    await ws.send('all of them')
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.write(upgradeRequest('/'))
+  for (let i = 0; i < count; i++) client.write(frame(Buffer.alloc(64 * KIB, i % 256)))
+  await stalled(client.socket)
+  t.ok(client.socket.writableLength > 1024 * KIB, 'the client waits')
+  goOn.resolve()
+  await client.until('all of them')
+})
+
+for (const [how, leave] of Object.entries({
+  'ends its side (FIN)': (socket: any) => socket.end(),
+  'resets the connection (RST)': (socket: any) => socket.resetAndDestroy(),
+  'destroys its socket': (socket: any) => socket.destroy(),
+  'has sent bytes and then leaves': (socket: any) => socket.end(frame('early'))
+})) {
+  t.test(`a client that ${how} during the handshake is noticed at once`, async (t) => {
+    const app = await createApp(t)
+    const started = new Deferred<WebSocketSession>()
+    const ended = new Deferred<unknown>()
+    app.websocket('/', async (ws) => {
+      started.resolve(ws)
+      await once(ws.signal, 'abort')
+      await ws.accept().catch(ended.resolve)
+    })
+    const client = await connectTcp(t, await listen(app))
+    client.write(upgradeRequest('/'))
+    const ws = await started.promise
+    t.equal(ws.state, 'connecting')
+    leave(client.socket)
+    const error = await ended.promise as WebSocketHandshakeError
+    t.type(error, WebSocketHandshakeError)
+    t.match(error.message, 'the client left during the handshake')
+    t.type(ws.signal.reason, WebSocketDisconnect)
+    t.equal(ws.state, 'closed')
+    t.same(await ws.closed, { code: 1006, reason: '', wasClean: false })
+    await t.rejects(ws.receive(), WebSocketHandshakeError)
+    await t.rejects(ws.send('x'), WebSocketHandshakeError)
+    await t.rejects(ws.deny(), WebSocketHandshakeError)
+    await nobodyIsConnected(t, app)
+  })
+}
+
+t.test('a client that leaves while a hook is at work is gone when the handler begins', async (t) => {
+  const app = await createApp(t)
+  const started = new Deferred<void>()
+  const goOn = new Deferred<void>()
+  const seen = new Deferred<WebSocketSession>()
+  app.websocket('/', {
+    async preHandler () {
+      started.resolve()
+      await goOn.promise
+    }
+  }, async (ws) => {
+    seen.resolve(ws)
+    await ws.accept()
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.write(upgradeRequest('/'))
+  await started.promise
+  client.socket.destroy()
+  await nobodyIsConnected(t, app)
+  goOn.resolve()
+  const ws = await seen.promise
+  t.equal(ws.state, 'closed')
+  t.ok(ws.signal.aborted)
+  t.same(await ws.closed, { code: 1006, reason: '', wasClean: false })
+  await t.rejects(ws.accept(), { code: 'FST_WS_HANDSHAKE', message: 'the client left during the handshake' })
+})
+
+t.test('accept rejects where the client has left in the same turn of the event loop', async (t) => {
+  const app = await createApp(t)
+  const error = new Deferred<Error>()
+  app.websocket('/', async (ws, request) => {
+    request.raw.socket.destroy()
+    t.equal(ws.state, 'connecting')
+    await ws.accept().catch(error.resolve)
+    t.equal(ws.state, 'closed')
+    t.ok(ws.signal.aborted)
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.write(upgradeRequest('/'))
+  t.match(await error.promise, { code: 'FST_WS_HANDSHAKE', message: 'the client left during the handshake' })
+  t.equal(await client.ended, '')
+})
+
+t.test('a request that is no sound handshake is answered before the handler runs', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', () => { t.fail('the handler runs') })
+  const port = await listen(app)
+  const key = 'dGhlIHNhbXBsZSBub25jZQ=='
+
+  const refused = {
+    'no version': [426, { headers: { 'sec-websocket-version': null } }],
+    'version 8': [426, { headers: { 'sec-websocket-version': '8' } }],
+    'version 12': [426, { headers: { 'sec-websocket-version': '12' } }],
+    'version 13 twice': [426, { headers: { 'sec-websocket-version': ['13', '13'] } }],
+    'no key': [400, { headers: { 'sec-websocket-key': null } }],
+    'an empty key': [400, { headers: { 'sec-websocket-key': '' } }],
+    'a key of another length': [400, { headers: { 'sec-websocket-key': 'c2hvcnQ=' } }],
+    'a key that is no base64': [400, { headers: { 'sec-websocket-key': '!!!!!!!!!!!!!!!!!!!!!!==' } }],
+    'a key twice': [400, { headers: { 'sec-websocket-key': [key, key] } }],
+    'HTTP/1.0': [400, { version: '1.0' }],
+    'a subprotocol without a name': [400, { headers: { 'sec-websocket-protocol': 'a,,b' } }],
+    'a subprotocol twice': [400, { headers: { 'sec-websocket-protocol': ['a', 'b, a'] } }],
+    'a subprotocol that is no token': [400, { headers: { 'sec-websocket-protocol': 'a b' } }]
+  } as const
+  for (const [name, [status, options]] of Object.entries(refused)) {
+    t.match(await exchange(t, port, '/', options as never), `HTTP/1.1 ${status} `, name)
+  }
+  t.match(await exchange(t, port, '/', { headers: { 'sec-websocket-version': '8' } }), /^sec-websocket-version: 13\r$/mi)
+  t.match(await exchange(t, port, '/', { method: 'HEAD' }), 'HTTP/1.1 400 ')
+})
+
+t.test('the names of the protocol are not sensitive to case', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => { await ws.accept() })
+  const client = await connectTcp(t, await listen(app))
+  client.write(upgradeRequest('/', { headers: { upgrade: 'WebSocket', connection: 'keep-alive, UPGRADE' } }))
+  await client.until('101 Switching Protocols')
+})
+
+t.test('without a subprotocol, accept takes the first of the route\'s that the client offers', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', { websocket: { subprotocols: ['v3', 'v2', 'v1'] } }, async (ws) => {
+    await ws.accept()
+    await ws.send(ws.protocol)
+  })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  for (const [offer, taken] of [[['v1', 'v2'], 'v2'], [['v1'], 'v1'], [[], '']] as const) {
+    const peer = await connectPeer(t, url, { subprotocols: [...offer] })
+    t.equal(peer.socket.protocol, taken)
+    t.equal(await peer.next(), taken)
+  }
+})
+
+t.test('a subprotocol that the route does not have is not taken by itself', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', { websocket: { subprotocols: ['v1'] } }, async (ws) => { await ws.accept() })
+  const client = await connectTcp(t, await listen(app))
+  client.write(upgradeRequest('/', { headers: { 'sec-websocket-protocol': 'other' } }))
+  t.notMatch(await client.until('\r\n\r\n'), /sec-websocket-protocol/i)
+})
+
+t.test('accept takes any subprotocol that the client offers, and refuses others while the handshake stays open', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', { websocket: { subprotocols: ['v2', 'v1'] } }, async (ws) => {
+    await t.rejects(ws.accept({ subprotocol: 'v9' }), {
+      name: 'WebSocketHandshakeError',
+      message: "accept: the client did not offer the subprotocol 'v9' (it offers v2, v1, mine)"
+    })
+    t.equal(ws.state, 'connecting')
+    await ws.accept({ subprotocol: 'mine' })
+  })
+  app.websocket('/none', async (ws) => {
+    await t.rejects(ws.accept({ subprotocol: 'v9' }), { message: /it offers none/ })
+    await ws.deny()
+  })
+  const port = await listen(app)
+  const peer = await connectPeer(t, `ws://127.0.0.1:${port}`, { subprotocols: ['v2', 'v1', 'mine'] })
+  t.equal(peer.socket.protocol, 'mine')
+  t.equal((await refusal(port, '/none')).status, 403)
+})
+
+t.test('accept carries headers: arrays, pairs, a Map, Headers, bytes', async (t) => {
+  const app = await createApp(t)
+  const forms: HeadersLike[] = [
+    { 'x-a': '1', 'set-cookie': ['a=1', 'b=2'], 'x-number': 7, 'x-none': undefined },
+    [['x-a', '1'], ['set-cookie', 'a=1'], ['set-cookie', 'b=2'], ['x-number', 7]],
+    new Map<string, string | number | string[]>([['x-a', '1'], ['set-cookie', ['a=1', 'b=2']], ['x-number', 7]]),
+    new Headers([['x-a', '1'], ['set-cookie', 'a=1'], ['set-cookie', 'b=2'], ['x-number', '7']]),
+    [[Buffer.from('x-a'), Buffer.from('1')], [new Uint8Array(Buffer.from('set-cookie')), Buffer.from('a=1')], ['set-cookie', 'b=2'], ['x-number', 7]]
+  ]
+  app.websocket('/:form', async (ws, request) => {
+    await ws.accept({ headers: forms[(request.params as any).form] })
+  })
+  const port = await listen(app)
+  for (const form of forms.keys()) {
+    const client = await connectTcp(t, port)
+    const response = await client.write(upgradeRequest(`/${form}`)).until('\r\n\r\n')
+    t.same(response.match(/^(x-a|x-number|set-cookie|x-none): .*$/gmi)!.sort(), ['set-cookie: a=1', 'set-cookie: b=2', 'x-a: 1', 'x-number: 7'])
+  }
+})
+
+t.test('headers that would break out of the header, or that belong to the handshake, are refused and nothing is sent', async (t) => {
+  const app = await createApp(t)
+  const refused: HeadersLike[] = [
+    { 'x-a': 'b\r\nx-evil: 1' },
+    { 'x-a': 'b\nc' },
+    { 'x-a': 'b\rc' },
+    { 'x-a': 'b\0c' },
+    { 'x-a': ['fine', 'b\r\nc'] },
+    { 'x-a\r\nx-evil': '1' },
+    { 'x a': '1' },
+    { 'x:a': '1' },
+    { '': '1' },
+    { 'x-a': '\u{1f600}' },
+    [[Buffer.from('x-a'), Buffer.from('b\r\nc')]],
+    { upgrade: 'h2c' },
+    { Connection: 'close' },
+    { 'keep-alive': '1' },
+    { trailer: 'x' },
+    { 'Transfer-Encoding': 'chunked' },
+    { 'content-length': 3 },
+    { 'sec-websocket-accept': 'x' },
+    { 'Sec-WebSocket-Protocol': 'x' },
+    { 'sec-websocket-extensions': 'x' }
+  ]
+  app.websocket('/', async (ws) => {
+    for (const headers of refused) {
+      const name = JSON.stringify(headers)
+      await t.rejects(ws.accept({ headers }), WebSocketHandshakeError, name)
+      await t.rejects(ws.deny(403, 'no', headers), WebSocketHandshakeError, name)
+    }
+    t.equal(ws.state, 'connecting')
+    await ws.accept({ headers: { 'x-good': 'yes' } })
+  })
+  const client = await connectTcp(t, await listen(app))
+  const response = await client.write(upgradeRequest('/')).until('\r\n\r\n')
+  t.match(response, /^HTTP\/1\.1 101 /)
+  t.match(response, 'x-good: yes')
+  t.notMatch(response, 'evil')
+})
+
+t.test('a client that keeps sending gets the whole response of a refusal, by the handler or by a hook', async (t) => {
+  const app = await createApp(t)
+  const body = 'x'.repeat(4000 * KIB)
+  const early = new Deferred<void>()
+  app.websocket('/handler', async (ws) => {
+    await early.promise
+    await ws.deny(403, body)
+  })
+  app.websocket('/hook', {
+    async preHandler (request, reply) {
+      await early.promise
+      return reply.code(403).send(body)
+    }
+  }, () => { t.fail('the handler runs') })
+  const port = await listen(app)
+  for (const path of ['/handler', '/hook']) {
+    const client = await connectTcp(t, port)
+    client.write(upgradeRequest(path))
+    const more = Buffer.concat(Array(16).fill(frame('y'.repeat(64 * KIB))))
+    const send = (): void => { client.socket.write(more, (error) => { if (!error) send() }) }
+    send()
+    early.resolve()
+    const response = await client.ended
+    t.match(response.slice(0, 20), 'HTTP/1.1 403 ')
+    t.equal(response.length - response.indexOf('\r\n\r\n') - 4, body.length, path)
+  }
+})
+
+t.test('a client that does not close after a refusal is dropped', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => { await ws.deny() })
+  const port = await listen(app)
+  const client = await connectTcp(t, port)
+  client.socket.allowHalfOpen = true
+  client.write(upgradeRequest('/'))
+  await client.until('HTTP/1.1 403 ')
+  await once(client.socket, 'end')
+  await nobodyIsConnected(t, app)
+})
+
+/** Resolves when the kernel has taken what was written. */
+async function written (socket: any): Promise<void> {
+  await until(() => socket.writableLength === 0)
+}
+
+/** Resolves when the kernel takes no more. */
+async function stalled (socket: any): Promise<void> {
+  let before
+  let same = 0
+  await until(() => {
+    same = socket.bytesWritten - socket.writableLength === before ? same + 1 : 0
+    before = socket.bytesWritten - socket.writableLength
+    return same > 20
+  })
+}
+
+function closeFrame (): Buffer {
+  return Buffer.from([0x88, 0x80, 0, 0, 0, 0])
+}

@@ -1,0 +1,27 @@
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { chromium, type Browser } from 'playwright-core'
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
+
+const ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync'
+]
+
+/** The browser of this machine: the one that CHROMIUM names, or the first on the PATH. */
+export function findChromium (): string | undefined {
+  const { CHROMIUM, PATH = '' } = process.env
+  if (CHROMIUM) return CHROMIUM
+  return PATH.split(delimiter).flatMap((directory) => NAMES.map((name) => join(directory, name))).find(existsSync)
+}
+
+/** Starts it, with a profile of its own that is removed at the end. */
+export async function launchChromium (executablePath: string): Promise<Browser> {
+  return await chromium.launch({ executablePath, args: ARGS })
+}

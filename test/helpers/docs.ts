@@ -1,0 +1,152 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import ts from 'typescript'
+
+export const root = join(__dirname, '..', '..')
+
+/** A fenced block of code in a page. */
+export interface Block {
+  page: string
+  /** Of its first line of code. */
+  line: number
+  language: string
+  code: string
+}
+
+export type Row = Record<string, string>
+
+/** All pages, as paths from the root. */
+export const pages = [
+  ...readdirSync(root).filter((name) => name.endsWith('.md')),
+  ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)
+]
+
+export function readPage (page: string): string {
+  return readFileSync(join(root, page), 'utf8')
+}
+
+export const blocks: Block[] = pages.flatMap((page) => {
+  const text = readPage(page)
+  return [...text.matchAll(/^```(\S*)\n([^]*?)^```$/gm)].map((match) => ({
+    page,
+    line: text.slice(0, match.index).split('\n').length + 1,
+    language: match[1],
+    code: match[2]
+  }))
+})
+
+/** Whether `block` stands for itself, so that it can be run. */
+export function isProgram ({ language, code }: Block): boolean {
+  return language === 'js' || (language === 'ts' && /^import Fastify\b/m.test(code))
+}
+
+/** The rows of the first table below `heading` whose first column is called `column`. */
+export function readTable (page: string, heading: string, column: string): Row[] {
+  const section = readPage(page).split(/^(?=#)/m).find((text) => text.startsWith(`${heading}\n`))
+  const lines = section?.split('\n') ?? []
+  const start = lines.findIndex((line) => line.startsWith(`| ${column} |`))
+  if (start === -1) throw new Error(`${page} has no table of '${column}' below '${heading}'`)
+  const [head, , ...rows] = lines.slice(start, lines.findIndex((line, at) => at > start && line === '')).map(cells)
+  return rows.map((row) => Object.fromEntries(head.map((name, at) => [name, row[at]])))
+}
+
+function cells (line: string): string[] {
+  return line.split('|').slice(1, -1).map((cell) => cell.trim())
+}
+
+/** What stands between a cell's first backticks. */
+export function codeIn (cell: string): string {
+  return /`([^`]+)`/.exec(cell)?.[1] ?? ''
+}
+
+/** The anchors of a page's headings, as GitHub makes them. */
+export function anchorsOf (page: string): string[] {
+  return [...readPage(page).matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+    title.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
+}
+
+/** The relative links of a page that lead nowhere. */
+export function brokenLinks (page: string): string[] {
+  const text = readPage(page).replace(/^```[^]*?^```$/gm, '')
+  const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map((match) => match[1])
+  return links.filter((link) => {
+    if (/^[a-z]+:/.test(link)) return false
+    const [path, anchor] = link.split('#')
+    const target = path === '' ? page : relative(root, join(root, dirname(page), path))
+    return !existsSync(join(root, target)) || (anchor !== undefined && !anchorsOf(target).includes(anchor))
+  })
+}
+
+/** What the blocks of the pages take for granted: each may declare the same names for itself. */
+const PRELUDE = `
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type fastifyWebsocket from 'fastify-async-websocket'
+import type { WebSocketClient, WebSocketPluginOptions, WebSocketSession, WebSocketSessions } from 'fastify-async-websocket'
+
+declare global {
+  const app: FastifyInstance
+  const ws: WebSocketSession
+  const request: FastifyRequest
+  const websocket: typeof fastifyWebsocket
+  const { WebSocketDecodeError }: typeof fastifyWebsocket
+  function authenticate (request: FastifyRequest): Promise<void>
+  function findUser (authorization: string | undefined): Promise<{ name: string } | null>
+  function isOpen (room: string): Promise<boolean>
+  function join (id: string): Promise<void>
+  function leave (id: string): Promise<void>
+  function rows (): AsyncIterable<object>
+  type Public = {
+    session: WebSocketSession
+    client: WebSocketClient
+    sessions: WebSocketSessions
+    options: WebSocketPluginOptions
+    connect: NonNullable<Parameters<typeof fastifyWebsocket.connect>[1]>
+    inject: NonNullable<Parameters<FastifyInstance['injectWebSocket']>[1]>
+  }
+}
+`
+
+const preludePath = join(root, 'docs', 'prelude.d.mts')
+
+/** All TypeScript of the pages as one program, each block a module of its own. */
+export class DocsProgram {
+  readonly #program: ts.Program
+  readonly #places = new Map<string, Block>()
+
+  constructor (checked: Block[]) {
+    const files = new Map([[preludePath, PRELUDE]])
+    for (const block of checked) {
+      const path = join(root, 'docs', `${block.page.replace(/\W/g, '-')}-${block.line}.mts`)
+      this.#places.set(path, block)
+      files.set(path, `${block.code}export {}\n`)
+    }
+    const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile).config, ts.sys, root)
+    // With `outDir`, the package's name leads to its sources.
+    Object.assign(options, { outDir: join(root, 'dist'), noUnusedLocals: false, noUnusedParameters: false, skipLibCheck: true })
+    const host = ts.createCompilerHost(options)
+    const { readFile, fileExists } = host
+    host.readFile = (path) => files.get(path) ?? readFile(path)
+    host.fileExists = (path) => files.has(path) || fileExists(path)
+    this.#program = ts.createProgram([...files.keys()], options, host)
+  }
+
+  /** The compiler's complaints about `block`, or about the prelude, as lines of text. */
+  complaints (block: Block | null): string[] {
+    const path = block === null ? preludePath : [...this.#places].find(([, placed]) => placed === block)![0]
+    return ts.getPreEmitDiagnostics(this.#program, this.#program.getSourceFile(path)).map(({ file, start, messageText }) => {
+      const line = file === undefined ? 0 : file.getLineAndCharacterOfPosition(start!).line
+      return `${block?.page}:${(block?.line ?? 0) + line}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`
+    })
+  }
+
+  /** The members that this package declares for one of its `Public` types; well-known symbols as `[Symbol.…]`. */
+  membersOf (name: string): string[] {
+    const checker = this.#program.getTypeChecker()
+    const source = this.#program.getSourceFile(preludePath)!
+    const symbol = checker.getSymbolsInScope(source, ts.SymbolFlags.TypeAlias).find((candidate) => candidate.name === 'Public')!
+    const type = checker.getTypeOfSymbol(checker.getPropertyOfType(checker.getDeclaredTypeOfSymbol(symbol), name)!)
+    return checker.getPropertiesOfType(type)
+      .filter(({ declarations }) => declarations?.some((node) => !/EventEmitter|events\.d\.ts/.test(node.getSourceFile().fileName)))
+      .map(({ escapedName }) => String(escapedName).replace(/^___?@(\w+)@\d+$/, '[Symbol.$1]'))
+  }
+}

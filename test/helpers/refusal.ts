@@ -1,0 +1,32 @@
+import { once } from 'node:events'
+import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
+
+export interface Refusal {
+  status: number
+  headers: IncomingHttpHeaders
+  body: string
+}
+
+/** What the server answers to a handshake that it refuses. */
+export async function refusal (port: number, path: string, headers: Record<string, string> = {}): Promise<Refusal> {
+  const asked = request({
+    port,
+    host: '127.0.0.1',
+    path,
+    agent: false,
+    headers: {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+      'sec-websocket-version': '13',
+      ...headers
+    }
+  }).end()
+  const accepted = once(asked, 'upgrade').then(([, socket]) => {
+    socket.destroy()
+    throw new Error('the handshake was accepted')
+  })
+  const [response] = await Promise.race([once(asked, 'response'), accepted]) as [IncomingMessage]
+  return { status: response.statusCode!, headers: response.headers, body: await text(response) }
+}

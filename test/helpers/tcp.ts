@@ -1,0 +1,96 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import type { Test } from 'tap'
+import WebSocket from 'ws'
+import type { FastifyInstance } from 'fastify'
+
+/** A client that speaks in bytes, for what a client library would not say. */
+export class TcpClient {
+  readonly socket: Socket
+  /** Resolves with all that was received when the connection has ended. */
+  readonly ended: Promise<string>
+  #received = ''
+  #wake = (): void => {}
+
+  constructor (socket: Socket) {
+    this.socket = socket
+    socket.setEncoding('latin1').on('data', (chunk) => {
+      this.#received += chunk
+      this.#wake()
+    })
+    socket.on('error', () => {}) // 'close' follows
+    this.ended = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.#wake()
+        resolve(this.#received)
+      })
+    })
+  }
+
+  /** Resolves with all that was received as soon as it contains `text`. */
+  async until (text: string): Promise<string> {
+    while (!this.#received.includes(text)) {
+      if (this.socket.closed) throw new Error(`the connection has ended without ${JSON.stringify(text)}: ${JSON.stringify(this.#received.slice(0, 500))}`)
+      await new Promise<void>((resolve) => { this.#wake = resolve })
+    }
+    return this.#received
+  }
+
+  write (data: string | Buffer): this {
+    this.socket.write(data)
+    return this
+  }
+}
+
+/** A connection to `port`, which is dropped at the end of `t`. */
+export async function connectTcp (t: Test, port: number): Promise<TcpClient> {
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  await once(socket, 'connect')
+  return new TcpClient(socket)
+}
+
+export interface RequestOptions {
+  method?: string
+  version?: string
+  /** Over those of a sound handshake; `null` leaves one out, an array repeats it. */
+  headers?: Record<string, string | string[] | null>
+}
+
+/** The bytes of an upgrade request. */
+export function upgradeRequest (target: string, { method = 'GET', version = '1.1', headers = {} }: RequestOptions = {}): string {
+  const all: RequestOptions['headers'] = {
+    host: 'example.com',
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    'sec-websocket-version': '13',
+    ...headers
+  }
+  const lines = Object.entries(all).flatMap(([name, value]) => value === null ? [] : [value].flat().map((v) => `${name}: ${v}`))
+  return [`${method} ${target} HTTP/${version}`, ...lines, '', ''].join('\r\n')
+}
+
+/** Sends an upgrade request, and resolves with all that comes back until the server ends the connection. */
+export async function exchange (t: Test, port: number, target: string, options?: RequestOptions): Promise<string> {
+  const client = await connectTcp(t, port)
+  return await client.write(upgradeRequest(target, options)).ended
+}
+
+/** Asserts that every connection to `app` comes to its end. */
+export async function nobodyIsConnected (t: Test, app: FastifyInstance): Promise<void> {
+  const count = promisify(app.server.getConnections.bind(app.server))
+  while (await count() > 0) await setTimeout(2)
+  t.pass('nobody is connected')
+}
+
+const TEXT = 1
+const BINARY = 2
+
+/** The bytes of a message from a client: a text frame for a string, a binary one for a Buffer. */
+export function frame (data: string | Buffer): Buffer {
+  const opcode = typeof data === 'string' ? TEXT : BINARY
+  return Buffer.concat(WebSocket.Sender.frame(Buffer.from(data), { fin: true, rsv1: false, opcode, mask: true, readOnly: false } as never))
+}

@@ -1,0 +1,426 @@
+import t from 'tap'
+import { once, getEventListeners } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
+import { WebSocketDisconnect } from '../lib/errors'
+import { Inbox, type Flow } from '../lib/inbox'
+import { connectSockets } from './helpers/sockets'
+import { unhandledRejections } from './helpers/unhandled'
+import type { Decode } from '../lib/decode'
+
+const asText: Decode = (data) => data.toString()
+
+/** Counts how often the inbox has stopped its source and let it go on. */
+class Gauge implements Flow {
+  pauses = 0
+  resumes = 0
+  pause (): void { this.pauses++ }
+  resume (): void { this.resumes++ }
+}
+
+function push (inbox: Inbox, ...messages: string[]): void {
+  for (const message of messages) inbox.push(Buffer.from(message), false)
+}
+
+function timers (): number {
+  return process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+}
+
+t.test('messages that have arrived are taken in their order', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  push(inbox, 'a', 'b', 'c')
+  t.strictSame([await inbox.receive(asText), await inbox.receive(asText), await inbox.receive(asText)], ['a', 'b', 'c'])
+})
+
+t.test('readers that wait are served in the order in which they came', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const served: string[] = []
+  const readers = ['first', 'second', 'third'].map((name) => inbox.receive(asText).then((message) => served.push(`${name} ${message}`)))
+  push(inbox, 'a', 'b', 'c')
+  await Promise.all(readers)
+  t.strictSame(served, ['first a', 'second b', 'third c'])
+})
+
+t.test('each message goes to one reader, with messages and readers in turn', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  push(inbox, 'a')
+  const [a, b] = [inbox.receive(asText), inbox.receive(asText)]
+  push(inbox, 'b', 'c')
+  t.strictSame(await Promise.all([a, b, inbox.receive(asText)]), ['a', 'b', 'c'])
+})
+
+t.test('a message is decoded by its reader, which is told whether it is binary', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const decode: Decode = (data, isBinary) => [data.toString(), isBinary]
+  inbox.push(Buffer.from('a'), true)
+  inbox.push(Buffer.from('b'), false)
+  t.strictSame(await inbox.receive(decode), ['a', true])
+  t.strictSame(await inbox.receive(decode), ['b', false])
+  const waiting = [inbox.receive(decode), inbox.receive(decode)]
+  inbox.push(Buffer.from('c'), true)
+  inbox.push(Buffer.from('d'), false)
+  t.strictSame(await Promise.all(waiting), [['c', true], ['d', false]])
+})
+
+t.test('a message is decoded once, when it is received', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  let decoded = 0
+  const decode: Decode = () => ++decoded
+  push(inbox, 'a', 'b')
+  t.equal(decoded, 0)
+  await inbox.receive(decode)
+  t.equal(decoded, 1)
+})
+
+for (const [when, isQueued] of [['a message that had arrived', true], ['a message that was waited for', false]] as const) {
+  const receive = (inbox: Inbox, decode: Decode): Promise<unknown> => {
+    if (isQueued) push(inbox, 'bad')
+    const receiving = inbox.receive(decode)
+    if (!isQueued) push(inbox, 'bad')
+    return receiving
+  }
+  const failure = new Error('does not decode')
+
+  t.test(`${when}: what its decoder throws rejects, and concerns that message only`, async (t) => {
+    const inbox = new Inbox(1000, new Gauge())
+    await t.rejects(receive(inbox, () => { throw failure }), failure)
+    push(inbox, 'good')
+    t.equal(await inbox.receive(asText), 'good')
+  })
+
+  t.test(`${when}: a decoder may return a promise`, async (t) => {
+    const inbox = new Inbox(1000, new Gauge())
+    t.equal(await receive(inbox, async () => { await setImmediate(); return 'later' }), 'later')
+  })
+
+  t.test(`${when}: a promise of its decoder that rejects rejects, and concerns that message only`, async (t) => {
+    const inbox = new Inbox(1000, new Gauge())
+    await t.rejects(receive(inbox, async () => { throw failure }), failure)
+    push(inbox, 'good')
+    t.equal(await inbox.receive(asText), 'good')
+  })
+
+  t.test(`${when}: a receive that nobody awaits is no unhandled rejection when it does not decode`, async (t) => {
+    t.strictSame(await unhandledRejections(() => { receive(new Inbox(1000, new Gauge()), () => { throw failure }) }), [])
+    t.strictSame(await unhandledRejections(() => { receive(new Inbox(1000, new Gauge()), async () => { throw failure }) }), [])
+    t.strictSame(await unhandledRejections(() => { receive(new Inbox(1000, new Gauge()), async () => { await setImmediate(); throw failure }) }), [])
+  })
+}
+
+t.test('a receive whose time is out rejects with a WebSocketTimeoutError that tells the time', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  await t.rejects(inbox.receive(asText, { timeout: 5 }), { name: 'WebSocketTimeoutError', code: 'FST_WS_TIMEOUT', closeCode: 1008, message: 'no message within 5 ms' })
+})
+
+t.test('a receive without time rejects when there is no message, and takes one that there is', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  await t.rejects(inbox.receive(asText, { timeout: 0 }), { code: 'FST_WS_TIMEOUT' })
+  push(inbox, 'a')
+  t.equal(await inbox.receive(asText, { timeout: 0 }), 'a')
+})
+
+t.test('a receive whose time was out takes no message with it', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  await t.rejects(inbox.receive(asText, { timeout: 1 }))
+  push(inbox, 'a')
+  t.equal(await inbox.receive(asText), 'a')
+})
+
+t.test('the readers around one whose time was out are served in their order', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const first = inbox.receive(asText)
+  const second = inbox.receive(asText, { timeout: 1 })
+  const third = inbox.receive(asText)
+  await t.rejects(second)
+  push(inbox, 'a', 'b')
+  t.strictSame(await Promise.all([first, third]), ['a', 'b'])
+})
+
+t.test('a time longer than timers can keep does not run out at once', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const patient = [2 ** 31, Number.MAX_SAFE_INTEGER, Infinity].map((timeout) => inbox.receive(asText, { timeout }))
+  await t.rejects(inbox.receive(asText, { timeout: 20 }))
+  push(inbox, 'a', 'b', 'c')
+  t.strictSame(await Promise.all(patient), ['a', 'b', 'c'])
+})
+
+t.test('the longest time that timers can keep is waited for', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const patient = inbox.receive(asText, { timeout: 2 ** 31 - 1 })
+  await t.rejects(inbox.receive(asText, { timeout: 20 }))
+  push(inbox, 'a')
+  t.equal(await patient, 'a')
+})
+
+t.test('a receive that is aborted rejects with the reason of the signal', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const reason = new Error('enough')
+  const controller = new AbortController()
+  const receiving = inbox.receive(asText, { signal: controller.signal })
+  controller.abort(reason)
+  await t.rejects(receiving, reason)
+})
+
+t.test('a receive that is aborted takes no message with it', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const controller = new AbortController()
+  const [first, second, third] = [inbox.receive(asText), inbox.receive(asText, { signal: controller.signal }), inbox.receive(asText)]
+  controller.abort()
+  push(inbox, 'a', 'b')
+  await t.rejects(second, { name: 'AbortError' })
+  t.strictSame(await Promise.all([first, third]), ['a', 'b'])
+})
+
+t.test('a receive with a signal that has been aborted rejects, and leaves the message that there is', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  push(inbox, 'a')
+  const reason = new Error('enough')
+  await t.rejects(inbox.receive(asText, { signal: AbortSignal.abort(reason), timeout: 5 }), reason)
+  t.equal(await inbox.receive(asText), 'a')
+})
+
+t.test('an abort after the message was received changes nothing', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const controller = new AbortController()
+  const receiving = inbox.receive(asText, { signal: controller.signal })
+  const next = inbox.receive(asText)
+  push(inbox, 'a')
+  controller.abort()
+  t.equal(await receiving, 'a')
+  push(inbox, 'b')
+  t.equal(await next, 'b')
+})
+
+t.test('one signal can abort many receives', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const controller = new AbortController()
+  const receiving = Array.from({ length: 5 }, () => inbox.receive(asText, { signal: controller.signal }))
+  controller.abort()
+  for (const result of await Promise.allSettled(receiving)) t.equal(result.status, 'rejected')
+  push(inbox, 'a')
+  t.equal(await inbox.receive(asText), 'a')
+})
+
+t.test('however a receive ends, its timer and its listener go with it', async (t) => {
+  const end = new WebSocketDisconnect(1000, '', true)
+  const ways: Record<string, (inbox: Inbox, controller: AbortController) => void> = {
+    message: (inbox) => push(inbox, 'a'),
+    abort: (_inbox, controller) => controller.abort(),
+    end: (inbox) => inbox.end(end)
+  }
+  const before = timers()
+  for (const [name, way] of Object.entries(ways)) {
+    const inbox = new Inbox(1000, new Gauge())
+    const controller = new AbortController()
+    const receiving = inbox.receive(asText, { timeout: 60_000, signal: controller.signal })
+    t.equal(timers(), before + 1)
+    t.equal(getEventListeners(controller.signal, 'abort').length, 1)
+    way(inbox, controller)
+    await receiving.catch(() => {})
+    t.equal(timers(), before, `timer after ${name}`)
+    t.equal(getEventListeners(controller.signal, 'abort').length, 0, `listener after ${name}`)
+  }
+  const { signal } = new AbortController()
+  await t.rejects(new Inbox(1000, new Gauge()).receive(asText, { timeout: 1, signal }), { code: 'FST_WS_TIMEOUT' })
+  t.equal(getEventListeners(signal, 'abort').length, 0, 'listener after timeout')
+})
+
+t.test('a receive that finds its message at once leaves no timer and no listener', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const { signal } = new AbortController()
+  const before = timers()
+  push(inbox, 'a')
+  await inbox.receive(asText, { timeout: 60_000, signal })
+  t.equal(timers(), before)
+  t.equal(getEventListeners(signal, 'abort').length, 0)
+})
+
+t.test('at the end every reader that waits is given the error', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const end = new WebSocketDisconnect(1001, 'bye', true)
+  const readers = [inbox.receive(asText), inbox.receive(asText, { timeout: 60_000 })]
+  inbox.end(end)
+  for (const reader of readers) t.equal(await reader.catch((error) => error), end)
+})
+
+t.test('after the end the messages that came before are delivered, then every receive is given the error', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const end = new WebSocketDisconnect(1001, 'bye', true)
+  push(inbox, 'a', 'b')
+  inbox.end(end)
+  t.equal(await inbox.receive(asText), 'a')
+  t.equal(await inbox.receive(asText), 'b')
+  for (let i = 0; i < 3; i++) t.equal(await inbox.receive(asText).catch((error) => error), end)
+})
+
+t.test('a receive that nobody awaits is no unhandled rejection, however it ends', async (t) => {
+  const end = new WebSocketDisconnect(1006, '', false)
+  t.strictSame(await unhandledRejections(async () => {
+    const inbox = new Inbox(1000, new Gauge())
+    inbox.receive(asText, { timeout: 1 })
+    inbox.receive(asText, { signal: AbortSignal.abort() })
+    inbox.receive(asText, { signal: AbortSignal.timeout(1) })
+    inbox.receive(asText)
+    await t.rejects(inbox.receive(asText, { timeout: 10 }))
+    inbox.end(end)
+    inbox.receive(asText)
+  }), [])
+})
+
+t.test('above its mark, and not at it, it pauses the flow', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(1000, flow)
+  push(inbox, 'x'.repeat(500), 'x'.repeat(500))
+  t.equal(flow.pauses, 0)
+  push(inbox, 'x'.repeat(200))
+  t.equal(flow.pauses, 1)
+})
+
+t.test('it pauses the flow once, whatever arrives after that', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(1000, flow)
+  for (let i = 0; i < 10; i++) push(inbox, 'x'.repeat(600))
+  t.equal(flow.pauses, 1)
+  t.equal(flow.resumes, 0)
+})
+
+t.test('it lets the flow go on when no more than half of the mark is left, and once', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(1000, flow)
+  for (let i = 0; i < 6; i++) push(inbox, 'x'.repeat(250))
+  for (let left = 1250; left >= 500; left -= 250) {
+    await inbox.receive(asText)
+    t.equal(flow.resumes, left > 500 ? 0 : 1, `${left} bytes left`)
+  }
+  await inbox.receive(asText)
+  await inbox.receive(asText)
+  t.equal(flow.resumes, 1)
+  t.equal(flow.pauses, 1)
+})
+
+t.test('it pauses and goes on again and again', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(1000, flow)
+  for (let round = 1; round <= 5; round++) {
+    push(inbox, 'x'.repeat(600), 'x'.repeat(600))
+    t.equal(flow.pauses, round)
+    await inbox.receive(asText)
+    await inbox.receive(asText)
+    t.equal(flow.resumes, round)
+  }
+})
+
+t.test('one message above the mark pauses the flow, and goes on when it is taken', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(1000, flow)
+  push(inbox, 'x'.repeat(5000))
+  t.equal(flow.pauses, 1)
+  await inbox.receive(asText)
+  t.equal(flow.resumes, 1)
+})
+
+t.test('bytes are counted, not characters', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(1000, flow)
+  push(inbox, '€'.repeat(334))
+  t.equal(flow.pauses, 1)
+})
+
+t.test('messages of no bytes cannot fill the memory: they count too', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(64 * 1024, flow)
+  let queued = 0
+  while (flow.pauses === 0 && queued < 100_000) {
+    push(inbox, '')
+    queued++
+  }
+  t.ok(queued <= 1000, `paused after ${queued} empty messages`)
+  for (let taken = 0; taken < queued; taken++) await inbox.receive(asText)
+  t.equal(flow.resumes, 1)
+})
+
+t.test('messages that readers wait for do not pause the flow', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(1000, flow)
+  for (let i = 0; i < 10; i++) {
+    const receiving = inbox.receive(asText)
+    push(inbox, 'x'.repeat(600))
+    await receiving
+  }
+  t.equal(flow.pauses, 0)
+})
+
+t.test('a message that does not decode frees its room as well', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(1000, flow)
+  push(inbox, 'x'.repeat(2000))
+  await t.rejects(inbox.receive(() => { throw new Error('does not decode') }))
+  t.equal(flow.resumes, 1)
+})
+
+t.test('discarding drops what is queued and what still arrives', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const end = new WebSocketDisconnect(1000, '', true)
+  push(inbox, 'a')
+  inbox.discard()
+  push(inbox, 'b')
+  const receiving = inbox.receive(asText)
+  push(inbox, 'c')
+  inbox.end(end)
+  t.equal(await receiving.catch((error) => error), end)
+  t.equal(await inbox.receive(asText).catch((error) => error), end)
+})
+
+t.test('discarding gives a reader that waits nothing but the end', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const end = new WebSocketDisconnect(1000, '', true)
+  const receiving = inbox.receive(asText)
+  inbox.discard()
+  push(inbox, 'a')
+  inbox.end(end)
+  t.equal(await receiving.catch((error) => error), end)
+})
+
+t.test('discarding lets a paused flow go on, so that the end can come, and does not pause it again', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(1000, flow)
+  push(inbox, 'x'.repeat(2000))
+  inbox.discard()
+  t.equal(flow.resumes, 1)
+  push(inbox, 'x'.repeat(2000))
+  inbox.discard()
+  t.equal(flow.pauses, 1)
+  t.equal(flow.resumes, 1)
+})
+
+t.test('discarding does not touch a flow that is not paused', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(1000, flow)
+  push(inbox, 'a')
+  inbox.discard()
+  t.strictSame([flow.pauses, flow.resumes], [0, 0])
+})
+
+t.test('over a real socket: TCP pushes back on a client while nothing is taken, and all messages come in order', async (t) => {
+  const { server, client } = await connectSockets(t)
+  const inbox = new Inbox(32 * 1024, server)
+  let arrived = 0
+  server.on('message', (data: Buffer, isBinary) => {
+    arrived++
+    inbox.push(data, isBinary)
+  })
+
+  const count = 500
+  const size = 64 * 1024
+  for (let i = 0; i < count; i++) client.send(Buffer.alloc(size, i))
+  await once(server, 'message')
+  t.ok(server.isPaused)
+  t.ok(client.bufferedAmount > size, 'the client cannot get rid of what it sends')
+
+  for (let i = 0; i < count; i++) {
+    const message = await inbox.receive((data) => data, { timeout: 10_000 }) as Buffer
+    if (!message.equals(Buffer.alloc(size, i))) t.fail(`message ${i}`)
+    if (i === 0) t.ok(arrived < 20, `${arrived} messages had arrived when the first was taken`)
+  }
+  t.equal(arrived, count)
+  t.notOk(server.isPaused)
+})

@@ -1,0 +1,170 @@
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
+import type { WebSocketDisconnect } from '../lib/errors'
+import { Socket, type SocketOptions } from '../lib/socket'
+import { Peer } from './helpers/peer'
+import { connectSockets } from './helpers/sockets'
+
+const OPTIONS: SocketOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000 }
+
+/** A Socket on the server's side of a connection, and the client; `ends` is what the Socket has said of its end. */
+async function createPair (t: Test, options: Partial<SocketOptions> = {}) {
+  const { server, stream, client } = await connectSockets(t)
+  const ends: WebSocketDisconnect[] = []
+  const socket = new Socket(server, stream, { ...OPTIONS, ...options }, (end) => ends.push(end))
+  const ended = new Promise<WebSocketDisconnect>((resolve) => server.once('close', () => resolve(ends[0])))
+  return { socket, peer: new Peer(client), stream, ended, ends }
+}
+
+const text = (data: Buffer): string => data.toString()
+
+t.test('what comes in goes to the inbox, what goes to the outbox goes out', async (t) => {
+  const { socket, peer } = await createPair(t)
+  peer.socket.send('in')
+  t.equal(await socket.inbox.receive(text), 'in')
+  await socket.outbox.send('out')
+  t.equal(await peer.next(), 'out')
+})
+
+t.test('the inbox pauses the socket', async (t) => {
+  const { socket, peer } = await createPair(t)
+  peer.socket.send('a'.repeat(1001))
+  peer.socket.ping()
+  await once(socket.raw, 'ping')
+  t.equal(socket.raw.isPaused, true)
+  await socket.inbox.receive(text)
+  t.equal(socket.raw.isPaused, false)
+})
+
+t.test('its state is that of the ws socket', async (t) => {
+  const { socket, ended } = await createPair(t)
+  t.equal(socket.state, 'open')
+  socket.close(1000, '')
+  t.equal(socket.state, 'closing')
+  await ended
+  t.equal(socket.state, 'closed')
+})
+
+t.test('the end of the connection is told once: code, reason, and that it was clean', async (t) => {
+  const { socket, peer, ended, ends } = await createPair(t)
+  t.equal(socket.end, null)
+  peer.socket.close(4001, 'bye')
+  const end = await ended
+  t.equal(socket.end, end)
+  t.match(end, { closeCode: 4001, reason: 'bye', wasClean: true, cause: undefined })
+  t.equal(await socket.inbox.receive(text).catch((error) => error), end)
+  t.equal(await socket.outbox.send('late').catch((error) => error), end)
+  t.same(ends, [end])
+})
+
+t.test('a connection that ended without a close frame was not clean', async (t) => {
+  const { peer, ended } = await createPair(t)
+  peer.socket.terminate()
+  t.match(await ended, { closeCode: 1006, reason: '', wasClean: false })
+})
+
+t.test('what broke the connection is the cause of its end', async (t) => {
+  const { peer, ended } = await createPair(t)
+  ;(peer.socket as any)._socket.write(Buffer.from([0xff, 0xff])) // reserved bits, and an opcode that is none
+  const { cause } = await ended
+  t.match(cause, { code: /^WS_ERR_/ })
+  t.equal((await peer.closed).code, 1002)
+})
+
+t.test('close sends the code, and the reason cut to what a close frame takes', async (t) => {
+  const { socket, peer } = await createPair(t)
+  socket.close(4001, 'é'.repeat(62))
+  t.same(await peer.closed, { code: 4001, reason: 'é'.repeat(61) })
+})
+
+t.test('after close, what is queued and what still comes is dropped', async (t) => {
+  const { socket, peer, ended } = await createPair(t)
+  peer.socket.send('a'.repeat(1001)) // pauses
+  peer.socket.send('late')
+  peer.socket.ping()
+  await once(socket.raw, 'ping')
+  socket.close(4001, '')
+  t.equal(await socket.inbox.receive(text).catch((error) => error), await ended)
+  t.equal((await ended).closeCode, 4001)
+})
+
+t.test('terminate writes what was sent, and ends at once', async (t) => {
+  const { socket, peer, ended } = await createPair(t)
+  socket.outbox.send('last words')
+  socket.terminate()
+  t.match(await ended, { closeCode: 1006, wasClean: false })
+  t.same(await peer.rest(), ['last words'])
+})
+
+t.test('a peer that drains nothing for sendTimeout is dropped', async (t) => {
+  const { socket, peer, ended } = await createPair(t, { sendTimeout: 40 })
+  peer.socket.pause()
+  for (let n = 0; n < 500; n++) socket.outbox.post(Buffer.alloc(64 * 1024))
+  t.match(await ended, { closeCode: 1006, wasClean: false })
+})
+
+t.test('a ping resolves with the milliseconds to its pong', async (t) => {
+  const { socket } = await createPair(t)
+  const before = performance.now()
+  const time = await socket.ping()
+  t.ok(time > 0 && time <= performance.now() - before, String(time))
+})
+
+t.test('a pong settles the pings before the one that it answers, and leaves those after it', async (t) => {
+  const { socket, peer, ended } = await createPair(t)
+  const pings: Buffer[] = []
+  ;(peer.socket as any)._autoPong = false
+  peer.socket.on('ping', (data) => pings.push(data))
+  const [first, second, third] = [socket.ping(), socket.ping(), socket.ping()]
+  while (pings.length < 3) await once(peer.socket, 'ping')
+  peer.socket.pong(pings[1])
+  const [a, b] = await Promise.all([first, second])
+  t.ok(a >= b)
+  peer.socket.close()
+  t.equal(await third.catch((error) => error), await ended)
+})
+
+t.test('pongs that answer no ping are ignored', async (t) => {
+  const { socket, peer } = await createPair(t)
+  for (const data of ['', '0', '1', 'pong']) peer.socket.pong(data)
+  peer.socket.send('after them')
+  await socket.inbox.receive(text)
+  ;(peer.socket as any)._autoPong = false
+  let settled = false
+  socket.ping().then(() => { settled = true })
+  const [data] = await once(peer.socket, 'ping')
+  for (const other of ['', '0', '2', '1e3', 'pong']) peer.socket.pong(other)
+  peer.socket.send('after them')
+  await socket.inbox.receive(text)
+  t.equal(settled, false)
+  peer.socket.pong(data)
+  peer.socket.send('after it')
+  await socket.inbox.receive(text)
+  t.equal(settled, true)
+})
+
+t.test('a ping ends with the connection: begun before it closes, while it closes, and after', async (t) => {
+  const { socket, peer, ended } = await createPair(t)
+  ;(peer.socket as any)._autoPong = false
+  const pings = [socket.ping()]
+  socket.close(4001, '')
+  pings.push(socket.ping())
+  const end = await ended
+  pings.push(socket.ping())
+  for (const ping of pings) t.equal(await ping.catch((error) => error), end)
+})
+
+t.test('frames of one turn leave in one write', async (t) => {
+  const { socket, peer, stream } = await createPair(t)
+  let writes = 0
+  const { _writev } = stream
+  stream._writev = function (...args) {
+    writes++
+    return _writev!.apply(this, args)
+  }
+  for (let n = 0; n < 10; n++) socket.outbox.send(String(n))
+  await Promise.resolve()
+  socket.outbox.send('10')
+  for (let n = 0; n <= 10; n++) t.equal(await peer.next(), String(n))
+  t.equal(writes, 1)
+})

@@ -1,4 +1,4 @@
-import { noHandler, ownOptions } from './route'
+import { answerUpgradeRequired, ownOptions } from './route'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
 type AnyOptions = Record<string, any>
@@ -18,7 +18,7 @@ function routeOptions (url: string, options: AnyOptions = {}, handler: unknown =
     ...rest,
     url,
     websocket: { ...ownOptions(websocket), ...(isSessionHandlers(sessionHandlers) && { onConnect, onMessage, onDisconnect }) },
-    handler: typeof handler === 'function' ? handler : noHandler
+    handler: typeof handler === 'function' ? handler : answerUpgradeRequired
   } as unknown as RouteOptions
 }
 
@@ -38,7 +38,7 @@ export function defineWebSocket (definition: AnyOptions): RouteOptions {
 export function allowSessionHandlers (app: FastifyInstance): void {
   const { get, route } = app as unknown as { get: Function, route: Function }
   const complete = (options: any): any =>
-    isSessionHandlers(options?.websocket) && options.handler === undefined ? { ...options, handler: noHandler } : options
+    isSessionHandlers(options?.websocket) && options.handler === undefined ? { ...options, handler: answerUpgradeRequired } : options
 
   Object.assign(app, {
     get (this: FastifyInstance, url: string, options: unknown, handler?: unknown) {

@@ -30,10 +30,10 @@ function encodeText (value: unknown): string {
   return value
 }
 
+// A copy, as text and JSON are: `send` may resolve before the bytes are written, and then they are the caller's to change.
 function encodeBytes (value: unknown): Uint8Array {
-  if (value instanceof Uint8Array) return value
-  if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  if (isAnyArrayBuffer(value)) return Buffer.from(value)
+  if (ArrayBuffer.isView(value)) return Buffer.from(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
+  if (isAnyArrayBuffer(value)) return Buffer.from(new Uint8Array(value))
   throw misfit('bytes', value)
 }
 

@@ -30,8 +30,8 @@ export class Handshake {
   readonly over = new Deferred<void>()
   /** Whether the client has left before it was answered. */
   gone = false
-  /** Called when the client leaves. */
-  onGone: (() => void) | null = null
+  /** Called when it ends without having been completed: the client has left, or the response to it has been sent. */
+  onOver: (() => void) | null = null
   /** What the 101 response says; undefined until it has been decided. */
   protocol: string | undefined
   headers: HeaderPairs = []
@@ -133,6 +133,7 @@ export class Handshake {
     this.stream.end()
     this.#linger = setTimeout(() => this.stream.destroy(), LINGER)
     this.over.resolve()
+    this.onOver?.()
   }
 
   #keep (chunk: Buffer): void {
@@ -145,9 +146,8 @@ export class Handshake {
     this.#unwatch()
     clearTimeout(this.#linger)
     this.#early = []
-    if (this.#refused) return
-    this.gone = true
-    this.onGone?.()
+    this.gone = !this.#refused
+    this.onOver?.()
   }
 
   #unwatch (): void {

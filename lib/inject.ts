@@ -28,12 +28,8 @@ class InjectedStream extends Duplex {
     this.peer.#taken()
   }
 
-  override _write (chunk: Buffer, _encoding: BufferEncoding, callback: Written): void {
-    // A copy: both ends are one memory here, and `ws` unmasks in place what it reads.
-    this.#give(Buffer.from(chunk), callback)
-  }
-
-  // What was corked leaves as one, as from a socket.
+  // What was corked leaves as one, as from a socket, and as a copy: both ends are one memory here, and `ws` unmasks in
+  // place what it reads.
   override _writev (writes: { chunk: Buffer }[], callback: Written): void {
     this.#give(Buffer.concat(writes.map(({ chunk }) => chunk)), callback)
   }

@@ -14,6 +14,12 @@ export interface OutboxOptions {
   onStall: () => void
 }
 
+/** What Node has of a socket below its stream. */
+interface Handle {
+  writeQueueSize?: number
+  _parent?: Handle | null
+}
+
 const SENT = Promise.resolve()
 const OPEN = 1
 
@@ -141,8 +147,9 @@ export class Outbox {
 
   // Messages drained, and of a message that is being written, what libuv still has of it: a large one on a slow
   // line drains for long before it is done. Nothing public tells that; Node's own socket timeout looks there too.
+  // Over TLS, all of a message is encrypted at once and its handle shows no progress: that of the TCP socket below does.
   #progress (): string {
-    const { _handle: handle } = this.#stream as { _handle?: { writeQueueSize?: number } | null }
-    return `${this.#drained} ${handle?.writeQueueSize ?? 0}`
+    const { _handle: handle } = this.#stream as { _handle?: Handle | null }
+    return `${this.#drained} ${(handle?._parent ?? handle)?.writeQueueSize ?? 0}`
   }
 }

@@ -22,9 +22,6 @@ export type AnyRouteOptions = Omit<RouteOptions, 'handler' | 'schema'> & {
   schemaErrorFormatter?: SchemaErrorFormatter
 }
 
-/** Stands for the handler that Fastify asks for, in a route that has session handlers instead. */
-export function noHandler (): void {}
-
 /** One WebSocket route: what @fastify/websocket has made of it, and what this package makes of that. */
 export class Route implements SessionRoute {
   readonly options: RouteSettings
@@ -147,7 +144,7 @@ export function ownOptions (websocket: unknown = true): Record<string, unknown> 
 function checkRoute (instance: FastifyInstance, { method, url, constraints, schema, handler, wsHandler }: AnyRouteOptions, options: Record<string, unknown>): void {
   const methods = [method].flat()
   const sessionHandlers = options.onConnect ?? options.onMessage ?? options.onDisconnect
-  const hasHandler = wsHandler !== undefined || handler !== noHandler
+  const hasHandler = wsHandler !== undefined || handler !== answerUpgradeRequired
   // Fastify adds a HEAD route to each GET route by itself.
   const isGet = methods.includes('GET') || instance.hasRoute({ method: 'GET', url, constraints })
   if (!isGet || !methods.every((m) => m === 'GET' || m === 'HEAD')) {
@@ -175,7 +172,11 @@ function jsonParse (instance: FastifyInstance): JsonParse {
   }
 }
 
-function answerUpgradeRequired (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
+/**
+ * Answers plain requests for a WebSocket route. It is also the handler that Fastify asks for, of a route that has
+ * session handlers instead.
+ */
+export function answerUpgradeRequired (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
   reply.header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'close, upgrade')
   throw new WebSocketHandshakeError(`${request.url} is a WebSocket route`, { statusCode: 426 })
 }

@@ -62,13 +62,13 @@ function createValidate (validator: Validator, format: SchemaErrorFormatter): Va
   return (value) => {
     // Ajv can replace a value only in the object that holds it.
     const holder = { value }
-    const result = typeof value !== 'object' && validator.schemaEnv !== undefined
-      ? validator(value, { parentData: holder, parentDataProperty: 'value' })
-      : validator(value)
+    const result = validator.schemaEnv === undefined
+      ? validator(value)
+      : validator(value, { parentData: holder, parentDataProperty: 'value' })
     // Fastify takes the result of an asynchronous validator as pass or fail only.
     if (isThenable(result)) {
       return Promise.resolve(result).then(
-        (passed) => judge(passed === false ? false : undefined, value),
+        (passed) => judge(passed !== false, holder.value),
         (error) => { throw validationError(error, format) })
     }
     return judge(result, holder.value)
@@ -85,10 +85,10 @@ function validationError (failure: unknown, format: SchemaErrorFormatter): WebSo
     const message = format === undefined ? failure.map(describe).join(', ') : format(failure, 'receive' as never).message
     return new WebSocketValidationError(message, failure)
   }
-  const error = failure as { message?: string, validation?: unknown[], errors?: unknown[], issues?: unknown[], details?: unknown[] } | null
-  const validation = error?.validation ?? error?.errors ?? error?.issues ?? error?.details
+  const error = failure as { message?: string, validation?: unknown, errors?: unknown, issues?: unknown, details?: unknown } | null | undefined
   const message = error?.message ?? String(failure)
-  return new WebSocketValidationError(message, Array.isArray(validation) ? validation : [{ message }], { cause: failure })
+  const lists = [error?.validation, error?.errors, error?.issues, error?.details]
+  return new WebSocketValidationError(message, lists.find(Array.isArray) ?? [{ message }], { cause: failure })
 }
 
 function describe ({ instancePath = '', message = '' }: { instancePath?: string, message?: string }): string {

@@ -61,7 +61,7 @@ export class Session extends Channel {
       this.#endHandshake()
       return
     }
-    handshake.onGone = () => this.#endHandshake()
+    handshake.onOver = () => this.#endHandshake()
     this.#timer = setTimeout(() => this.#timeOut(), route.options.handshakeTimeout)
   }
 
@@ -118,10 +118,8 @@ export class Session extends Channel {
   beginRefusal (): FastifyReply {
     const reply = this.#reply!
     this.#state = 'closing'
-    this.#decided()
+    clearTimeout(this.#timer)
     this.#handshake.refuse()
-    reply.raw.once('close', () => this.#endHandshake())
-    reply.raw.once('finish', () => this.#endHandshake())
     return reply
   }
 
@@ -215,7 +213,7 @@ export class Session extends Channel {
     this.#mustBeConnecting('accept')
     const handshake = this.#handshake
     handshake.decide(subprotocol, this.#route.options.subprotocols, headers)
-    this.#decided()
+    clearTimeout(this.#timer)
     handshake.release()
     const raw = this.#route.upgrade(this.request, this.#reply!)
     if (raw === null) {
@@ -253,11 +251,6 @@ export class Session extends Channel {
     if (this.#state !== 'connecting') throw this.unavailable()
   }
 
-  #decided (): void {
-    clearTimeout(this.#timer)
-    this.#handshake.onGone = null
-  }
-
   #timeOut (): void {
     const { handshakeTimeout } = this.#route.options
     this.refuse(new WebSocketHandshakeError(`neither accept() nor deny() within ${handshakeTimeout} ms (handshakeTimeout)`, { statusCode: 503 }))
@@ -266,7 +259,7 @@ export class Session extends Channel {
   #endHandshake (): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.#decided()
+    clearTimeout(this.#timer)
     this.#reply = null
     this.finish(new WebSocketDisconnect(1006, '', false))
   }

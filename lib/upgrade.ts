@@ -1,6 +1,6 @@
+import { Duplex, finished } from 'node:stream'
 import { Handshake } from './handshake'
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketError } from './errors'
 import type { Route } from './route'
@@ -14,18 +14,27 @@ export function routeOf (request: FastifyRequest): Route | undefined {
   return (request.routeOptions.config as { [kRoute]?: Route })[kRoute]
 }
 
+/**
+ * Whether `injectWS` of @fastify/websocket has made `stream`: such a one does not close by itself when both sides have
+ * ended, and Node does not learn when a response has been written to it.
+ */
+function isInjected (stream: Duplex): boolean {
+  return !(stream instanceof Duplex)
+}
+
 /** Watches every upgrade request from its arrival to the end of the response to it, should it get one. */
 export function watchUpgrades (app: FastifyInstance, service: Service): void {
   const { routing } = app
   app.server.on('upgrade', (request: IncomingMessage, stream: Duplex) => {
     new Handshake(request, stream, service.handshakes) // eslint-disable-line no-new
+    if (isInjected(stream)) finished(stream, () => stream.destroy())
   })
   // This is what @fastify/websocket hands upgrade requests to.
   app.routing = (request, response) => {
     const handshake = Handshake.of(request)
     if (handshake !== undefined) {
       response.shouldKeepAlive = false // no further request can follow on this connection
-      response.once('finish', () => handshake.end())
+      response.once(isInjected(handshake.stream) ? 'prefinish' : 'finish', () => handshake.end())
     }
     routing(request, response)
   }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { connect, type Client } from '../lib/client'
 import { Example, examples } from './helpers/example'
@@ -184,7 +185,10 @@ async function refused (t: Test, attempt: Promise<Client>, status: number, body:
 
 async function until (condition: () => Promise<boolean>): Promise<void> {
   const limit = AbortSignal.timeout(LIMIT)
-  while (!await condition()) limit.throwIfAborted()
+  while (!await condition()) {
+    limit.throwIfAborted()
+    await setImmediate() // what is within the process takes turns of the same event loop
+  }
 }
 
 function files (): string[] {

@@ -11,7 +11,7 @@ const start = require('../start')
 
 /** How many messages a room keeps, and how many rooms are kept. */
 const MAX_HISTORY = 50
-const MAX_ROOMS = 1000
+const MAX_ROOMS = 200
 
 function object (properties, required = Object.keys(properties)) {
   return { type: 'object', properties, required, additionalProperties: false }

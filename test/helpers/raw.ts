@@ -5,9 +5,11 @@ import type { Test } from 'tap'
 
 /* The protocol in bytes, for what a library would not send. */
 
+export const CONTINUATION = 0
 export const TEXT = 1
 export const BINARY = 2
 export const CLOSE = 8
+export const PING = 9
 
 /** A frame from a client, masked with zeros so that its payload can be read in it. */
 export function clientFrame (opcode: number, payload: string | Buffer, fin = true): Buffer {

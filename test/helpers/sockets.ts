@@ -1,9 +1,13 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import { join } from 'node:path'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Test } from 'tap'
-import WebSocket, { WebSocketServer, type ServerOptions } from 'ws'
+import WebSocket, { WebSocketServer } from 'ws'
 
-/** Both ends of a connection over TCP, with nothing of this package in between. */
+/** Both ends of a connection, with nothing of this package in between. */
 export interface Sockets {
   /** The server's end, and what it reads and writes. */
   server: WebSocket
@@ -11,13 +15,17 @@ export interface Sockets {
   client: WebSocket
 }
 
-/** Connects two plain `ws` sockets, which are dropped at the end of `t`. */
-export async function connectSockets (t: Test, options: ServerOptions = {}): Promise<Sockets> {
-  const listener = new WebSocketServer({ port: 0, host: '127.0.0.1', ...options })
+/** Connects two plain `ws` sockets, over TLS where it is to be `secure`. They are dropped at the end of `t`. */
+export async function connectSockets (t: Test, { secure = false } = {}): Promise<Sockets> {
+  const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
+  const listener = secure ? createSecureServer({ key: fixture('key.pem'), cert: fixture('cert.pem') }) : createServer()
+  const webSocketServer = new WebSocketServer({ server: listener })
   t.teardown(() => listener.close())
+  listener.listen(0, '127.0.0.1')
   await once(listener, 'listening')
-  const client = new WebSocket(`ws://127.0.0.1:${(listener.address() as AddressInfo).port}`)
+  const { port } = listener.address() as AddressInfo
+  const client = new WebSocket(`${secure ? 'wss' : 'ws'}://127.0.0.1:${port}`, { rejectUnauthorized: false })
   t.teardown(() => client.terminate())
-  const [[server, request]] = await Promise.all([once(listener, 'connection'), once(client, 'open')])
+  const [[server, request]] = await Promise.all([once(webSocketServer, 'connection'), once(client, 'open')])
   return { server, stream: request.socket, client }
 }

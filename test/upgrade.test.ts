@@ -1,0 +1,227 @@
+import t from 'tap'
+import { Deferred } from '../lib/promise'
+import { createApp, listen } from './helpers/app'
+import { connectPeer } from './helpers/peer'
+import { refusal } from './helpers/refusal'
+import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
+import { until } from './helpers/until'
+
+t.test('a WebSocket request for an unknown route is 404, from the not-found handler', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', () => { t.fail('the handler runs') })
+  app.register(async (child) => {
+    child.setNotFoundHandler((request, reply) => { reply.code(404).send({ mine: request.url, ws: request.ws }) })
+  }, { prefix: '/child' })
+  const port = await listen(app)
+  t.match(await refusal(port, '/unknown'), { status: 404, body: /Route GET:\/unknown not found/, headers: { connection: 'close' } })
+  t.match(await refusal(port, '/child/unknown'), { status: 404, body: '{"mine":"/child/unknown","ws":true}' })
+  await nobodyIsConnected(t, app)
+})
+
+t.test('a WebSocket request for an HTTP-only route is 404, and nothing of that route runs', async (t) => {
+  const app = await createApp(t)
+  const runs = (what: string) => async () => { t.fail(`${what} runs`) }
+  const options = { onRequest: runs('onRequest'), preParsing: runs('preParsing') as any, preValidation: runs('preValidation'), preHandler: runs('preHandler') }
+  app.get('/', options, runs('the handler'))
+  app.post('/', options, runs('the handler'))
+  app.get('/false', { websocket: false, ...options } as any, runs('the handler'))
+  app.register(async (child) => { child.get('/', options, runs('the handler')) }, { prefix: '/child' })
+  const port = await listen(app)
+  for (const path of ['/', '/false', '/child']) t.match(await refusal(port, path), { status: 404, body: /Route GET:.* not found/ }, path)
+  t.match(await exchange(t, port, '/', { method: 'POST' }), 'HTTP/1.1 404 ')
+  await nobodyIsConnected(t, app)
+})
+
+t.test('a WebSocket request of another method is 404, also with a body', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', () => { t.fail('the handler runs') })
+  const port = await listen(app)
+  t.match(await exchange(t, port, '/', { method: 'POST' }), 'HTTP/1.1 404 ')
+  const client = await connectTcp(t, port)
+  client.write(upgradeRequest('/', { method: 'POST', headers: { 'content-length': '2', 'content-type': 'application/json' } }) + '{}')
+  t.match(await client.ended, /^HTTP\/1\.1 40[04] /)
+  await nobodyIsConnected(t, app)
+})
+
+t.test('a request for another protocol is answered as a plain one, and its connection ended', async (t) => {
+  const app = await createApp(t)
+  app.addHook('onResponse', async (request) => { t.equal(request.ws, false) })
+  app.get('/http', async (request) => ({ ws: request.ws }))
+  app.websocket('/ws', () => { t.fail('the handler runs') })
+  app.route({ method: 'GET', url: '/both', handler: async () => 'http', wsHandler: () => { t.fail('the handler runs') } })
+  const port = await listen(app)
+  for (const upgrade of ['h2c', 'h2c, websocket', 'websocket2']) {
+    const headers = { upgrade }
+    const answer = await exchange(t, port, '/http', { headers })
+    t.match(answer, 'HTTP/1.1 200 ')
+    t.match(answer, '{"ws":false}')
+    t.match(answer, /^connection: close\r$/mi)
+    t.match(await exchange(t, port, '/ws', { headers }), 'HTTP/1.1 426 ')
+    t.match(await exchange(t, port, '/both', { headers }), 'http')
+    t.match(await exchange(t, port, '/unknown', { headers }), 'HTTP/1.1 404 ')
+  }
+  await nobodyIsConnected(t, app)
+})
+
+t.test('a malformed handshake is refused before the hooks of the route and its handler run', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', { preHandler: async () => { t.fail('the hook runs') } }, () => { t.fail('the handler runs') })
+  const port = await listen(app)
+  const badVersion = await refusal(port, '/', { 'sec-websocket-version': '12' })
+  t.match(badVersion, { status: 426, headers: { 'sec-websocket-version': '13', connection: 'close' }, body: /FST_WS_HANDSHAKE/ })
+  const badKey = await refusal(port, '/', { 'sec-websocket-key': 'none' })
+  t.match(badKey, { status: 400, headers: { 'sec-websocket-version': undefined, connection: 'close' }, body: /Sec-WebSocket-Key/ })
+  await nobodyIsConnected(t, app)
+})
+
+t.test('Upgrade without Connection: upgrade is a plain request', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', () => { t.fail('the handler runs') })
+  t.match(await exchange(t, await listen(app), '/', { headers: { connection: 'close' } }), 'HTTP/1.1 426 ')
+})
+
+t.test('a URL that is none is 400, and the connection ended', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/*', () => { t.fail('the handler runs') })
+  t.match(await exchange(t, await listen(app), '/%zz'), 'HTTP/1.1 400 ')
+  await nobodyIsConnected(t, app)
+})
+
+t.test('request.ws is true in all hooks of WebSocket requests, onSend and onResponse of a refusal among them', async (t) => {
+  const app = await createApp(t)
+  const seen = new Map<string, boolean>()
+  const responded = new Deferred<void>()
+  for (const hook of ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'onSend'] as const) {
+    app.addHook(hook, async (request: any) => { seen.set(hook, request.ws) })
+  }
+  app.addHook('onError', async (request) => { seen.set('onError', request.ws) })
+  app.addHook('onResponse', async (request) => {
+    seen.set('onResponse', request.ws)
+    responded.resolve()
+  })
+  app.websocket('/', () => { throw new Error('refused') })
+  await refusal(await listen(app), '/')
+  await responded.promise
+  t.same([...seen.keys()], ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'onError', 'onSend', 'onResponse'])
+  t.ok([...seen.values()].every((ws) => ws))
+})
+
+t.test('request.ws is false in the hooks of plain requests', async (t) => {
+  const app = await createApp(t)
+  const seen: unknown[] = []
+  app.addHook('onRequest', async (request) => { seen.push(request.ws) })
+  app.addHook('onResponse', async (request) => { seen.push(request.ws) })
+  app.get('/', async () => 'http')
+  await app.inject('/')
+  t.same(seen, [false, false])
+})
+
+t.test('a hook that fails answers with its status, and the handler does not run', async (t) => {
+  const app = await createApp(t)
+  app.setErrorHandler((error: any, request, reply) => { reply.code(error.statusCode).header('x-handled', 'yes').send({ [error.message]: request.ws }) })
+  const fails = async (): Promise<void> => { throw Object.assign(new Error('by the hook'), { statusCode: 402 }) }
+  const replies = async (_request: unknown, reply: any): Promise<void> => reply.code(401).header('www-authenticate', 'Bearer').send({ who: 'are you' })
+  for (const hook of ['onRequest', 'preParsing', 'preValidation', 'preHandler']) {
+    app.websocket(`/${hook}/fails`, { [hook]: fails }, () => { t.fail('the handler runs') })
+    app.websocket(`/${hook}/replies`, { [hook]: replies }, () => { t.fail('the handler runs') })
+  }
+  const port = await listen(app)
+  for (const hook of ['onRequest', 'preParsing', 'preValidation', 'preHandler']) {
+    t.match(await refusal(port, `/${hook}/fails`), { status: 402, body: '{"by the hook":true}', headers: { 'x-handled': 'yes' } }, hook)
+    t.match(await refusal(port, `/${hook}/replies`), { status: 401, body: '{"who":"are you"}', headers: { 'www-authenticate': 'Bearer' } }, hook)
+  }
+  await nobodyIsConnected(t, app)
+})
+
+t.test('hooks run once, and have time: the client waits', async (t) => {
+  const app = await createApp(t)
+  let runs = 0
+  app.addHook('onRequest', async () => {
+    runs++
+    await new Promise((resolve) => setImmediate(resolve))
+  })
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(message)
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.write(upgradeRequest('/')).write(frame('a'))
+  await client.until('\x81\x01a')
+  client.write(frame('b'))
+  await client.until('\x81\x01b')
+  t.equal(runs, 1)
+})
+
+t.test('params, querystring and headers are validated and coerced before the handshake', async (t) => {
+  const app = await createApp(t)
+  const integer = (name: string): object => ({ type: 'object', properties: { [name]: { type: 'integer' } }, required: [name] })
+  app.websocket('/:p', { schema: { params: integer('p'), querystring: integer('q'), headers: integer('x-h') } }, async (ws, request) => {
+    await ws.accept()
+    await ws.send([ws.params, ws.query, ws.headers['x-h'], request.params, request.query, request.headers['x-h']])
+  })
+  const port = await listen(app)
+  t.match(await refusal(port, '/a?q=1', { 'x-h': '1' }), { status: 400, body: /params\/p must be integer/ })
+  t.match(await refusal(port, '/1', { 'x-h': '1' }), { status: 400, body: /querystring must have required property 'q'/ })
+  t.match(await refusal(port, '/1?q=1', { 'x-h': 'a' }), { status: 400, body: /headers\/x-h must be integer/ })
+  const peer = await connectPeer(t, `ws://127.0.0.1:${port}/1?q=2`, { headers: { 'x-h': '3' } })
+  t.same(JSON.parse(await peer.next() as string), [{ p: 1 }, { q: 2 }, 3, { p: 1 }, { q: 2 }, 3])
+})
+
+t.test('custom validator compilers and attachValidation behave as on an HTTP route', async (t) => {
+  const app = await createApp(t)
+  const validatorCompiler = ({ schema, httpPart }: any) => (value: any) =>
+    value[schema.needs] === undefined ? { error: new Error(`${httpPart} needs ${schema.needs}`) } : { value: { ...value, compiled: true } }
+  app.websocket('/compiler', { schema: { querystring: { needs: 'a' } }, validatorCompiler }, async (ws) => {
+    await ws.accept()
+    await ws.send(ws.query)
+  })
+  app.websocket('/attached', { attachValidation: true, schema: { querystring: { type: 'object', required: ['a'] } } }, async (ws, request) => {
+    await ws.deny(409, request.validationError?.message)
+  })
+  const port = await listen(app)
+  t.match(await refusal(port, '/compiler'), { status: 400, body: /querystring needs a/ })
+  t.same(JSON.parse(await (await connectPeer(t, `ws://127.0.0.1:${port}/compiler?a=1`)).next() as string), { a: '1', compiled: true })
+  t.match(await refusal(port, '/attached'), { status: 409, body: "querystring must have required property 'a'" })
+})
+
+t.test('handlerTimeout of Fastify answers 503, and ends with the handshake', async (t) => {
+  const app = await createApp(t)
+  const gone = new Deferred<unknown>()
+  app.websocket('/slow', { handlerTimeout: 50 }, async (ws) => {
+    await ws.closed
+    gone.resolve(await ws.accept().catch((error: Error) => error.name))
+  })
+  app.websocket('/quick', { handlerTimeout: 50 }, async (ws) => {
+    await ws.accept()
+    await t.rejects(ws.receive({ timeout: 100 }), { code: 'FST_WS_TIMEOUT' })
+    await ws.send('still here')
+  })
+  const port = await listen(app)
+  t.match(await refusal(port, '/slow'), { status: 503, body: /FST_ERR_HANDLER_TIMEOUT/ })
+  t.equal(await gone.promise, 'WebSocketHandshakeError')
+  t.equal(await (await connectPeer(t, `ws://127.0.0.1:${port}/quick`)).next(), 'still here')
+})
+
+t.test('an upgrade request behind a plain one on the same connection is answered, too', async (t) => {
+  const app = await createApp(t)
+  app.get('/', async () => 'first')
+  app.websocket('/ws', async (ws) => { await ws.accept() })
+  const client = await connectTcp(t, await listen(app))
+  await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n').until('first')
+  await client.write(upgradeRequest('/ws')).until('101 Switching Protocols')
+})
+
+t.test('the streams of injectWS close when both sides have ended', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    await ws.closed
+  })
+  await app.ready()
+  const socket = await (app as any).injectWS('/')
+  t.equal(app.websockets.size, 1)
+  const begin = Date.now()
+  socket.close()
+  await until(() => app.websockets.size === 0)
+  t.ok(Date.now() - begin < 1000, 'long before closeTimeout')
+})

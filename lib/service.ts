@@ -40,20 +40,33 @@ export class Service {
     return serving
   }
 
-  /** Ends everything: handshakes with 503, connections with 1001; what is left after a while is dropped. */
-  async shutdown (raws: Iterable<RawWebSocket>): Promise<void> {
+  /**
+   * Ends everything: handshakes with 503, connections with 1001; what is left after a while is dropped.
+   * `raws` are the sockets of all connections: sessions, and those of routes with `raw: true`.
+   */
+  async shutdown (raws: ReadonlySet<RawWebSocket>): Promise<void> {
     this.closing = true
     for (const session of this.#running.keys()) {
       if (session.state === 'connecting') session.refuse(serverIsClosing())
-      else if (session.accepted) session.close(closeCodes.GOING_AWAY)
+      else session.close(closeCodes.GOING_AWAY)
     }
-    for (const raw of raws) raw.close(closeCodes.GOING_AWAY) // those of routes with `raw: true`; the others are closing already
-    const handshakes = Array.from(this.handshakes, ({ over }) => over.promise)
-    await Promise.race([Promise.all([...this.#running.values(), ...handshakes]), timeout(SHUTDOWN_TIMEOUT)])
-    for (const session of this.#running.keys()) session.terminate()
+    const ends = [
+      ...this.#running.values(),
+      ...Array.from(this.handshakes, ({ over }) => over.promise),
+      ...Array.from(raws, (raw) => close(raw))
+    ]
+    await Promise.race([Promise.all(ends), timeout(SHUTDOWN_TIMEOUT)])
+    for (const raw of raws) raw.terminate()
+    for (const { stream } of this.handshakes) stream.destroy()
     for (const client of this.injected) client.terminate()
-    for (const handshake of this.handshakes) handshake.stream.destroy()
   }
+}
+
+/** Closes `raw`, unless a session has done so already. */
+function close (raw: RawWebSocket): Promise<unknown> {
+  const closed = new Promise((resolve) => raw.once('close', resolve))
+  raw.close(closeCodes.GOING_AWAY)
+  return closed
 }
 
 /** Does not keep the process alive. */

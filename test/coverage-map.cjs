@@ -6,5 +6,5 @@ const { join } = require('node:path')
 
 module.exports = (test) => {
   const file = test.replace(/^test[\\/]/, 'lib/').replace(/\.test\.ts$/, '.ts')
-  return existsSync(join(__dirname, '..', file)) ? [file] : []
+  return existsSync(join(__dirname, '..', file)) ? [file] : null
 }

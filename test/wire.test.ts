@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
@@ -63,17 +63,15 @@ async function drain (ws: Session): Promise<unknown[]> {
 
 t.test('what is sent', (t) => {
   t.test('frames in the packet of the upgrade request are received', async (t) => {
-    const received = new Promise((resolve) => {
-      serve(t, async (ws) => {
-        await setTimeout(1)
-        await ws.accept()
-        resolve([await ws.receive(), await ws.receive()])
-      }).then(async ({ port }) => {
-        const client = await connectTcp(t, port)
-        client.write(Buffer.concat([Buffer.from(upgradeRequest('/')), clientFrame(TEXT, '1'), clientFrame(TEXT, '2')]))
-      })
+    const { port } = await serve(t, async (ws) => {
+      await setImmediate()
+      await ws.accept()
+      await ws.send(`${await ws.receive()}, then ${await ws.receive()}`)
     })
-    t.same(await received, ['1', '2'])
+    const client = await connectTcp(t, port)
+    client.write(Buffer.concat([Buffer.from(upgradeRequest('/')), clientFrame(TEXT, 'first'), clientFrame(TEXT, 'second')]))
+    await client.until('first, then second')
+    client.socket.destroy()
   })
 
   t.test('what comes before the handshake is complete is received, however much it is', async (t) => {

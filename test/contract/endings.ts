@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Test } from 'tap'
 import { closeCodes } from '../../lib/close'
 import { WebSocketDisconnect } from '../../lib/errors'
@@ -243,20 +244,18 @@ export function endingsContract (t: Test, open: Open): void {
     })
   }
 
-  t.test('after its own close a channel takes no message', async (t) => {
+  t.test('after its own close a channel takes no message, neither one that waits nor one that comes', async (t) => {
     const { channel, peer } = await open(t)
-    peer.socket.send('before')
-    await channel.expect('before')
-    peer.socket.send('queued')
-    peer.socket.send('queued')
-    await channel.expect('queued') // the other one waits
-    const receiving = channel.receive().then(() => channel.receive())
-    peer.socket.once('close', () => {})
+    peer.socket.send('taken')
+    peer.socket.send('waits')
+    peer.socket.ping()
+    await once(channel.raw!, 'ping')
+    await channel.expect('taken')
     const closing = channel.close(4001)
-    peer.socket.send('late')
-    await t.rejects(receiving, { name: 'WebSocketDisconnect' })
+    peer.socket.send('comes')
     await t.rejects(channel.receive(), { name: 'WebSocketDisconnect', closeCode: 4001 })
     await closing
+    await t.rejects(channel.receive(), { name: 'WebSocketDisconnect', closeCode: 4001 })
   })
 
   t.test('after its own close a channel sends no message', async (t) => {

@@ -177,6 +177,8 @@ function jsonParse (instance: FastifyInstance): JsonParse {
  * session handlers instead.
  */
 export function answerUpgradeRequired (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
-  reply.header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'close, upgrade')
+  if (request.raw.httpVersionMajor === 1) { // HTTP/2 has neither header (RFC 9113, section 8.2.2), and Node throws for them
+    reply.header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'close, upgrade')
+  }
   throw new WebSocketHandshakeError(`${request.url} is a WebSocket route`, { statusCode: 426 })
 }

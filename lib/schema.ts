@@ -82,7 +82,7 @@ function isThenable (value: unknown): value is PromiseLike<unknown> {
 /** From a list of failures, as Ajv gives it, or from an error that may carry one. */
 function validationError (failure: unknown, format: SchemaErrorFormatter): WebSocketValidationError {
   if (Array.isArray(failure)) {
-    const message = format === undefined ? failure.map(describe).join(', ') : format(failure, 'receive' as never).message
+    const message = format === undefined || failure.length === 0 ? describeAll(failure) : format(failure, 'receive' as never).message
     return new WebSocketValidationError(message, failure)
   }
   const error = failure as { message?: string, validation?: unknown, errors?: unknown, issues?: unknown, details?: unknown } | null | undefined
@@ -91,6 +91,7 @@ function validationError (failure: unknown, format: SchemaErrorFormatter): WebSo
   return new WebSocketValidationError(message, lists.find(Array.isArray) ?? [{ message }], { cause: failure })
 }
 
-function describe ({ instancePath = '', message = '' }: { instancePath?: string, message?: string }): string {
-  return `message${instancePath} ${message}`
+function describeAll (failures: { instancePath?: string, message?: string }[]): string {
+  if (failures.length === 0) return 'the message is not valid'
+  return failures.map(({ instancePath = '', message = '' }) => `message${instancePath} ${message}`).join(', ')
 }

@@ -132,7 +132,7 @@ export class Session extends Channel {
   }
 
   override sendEvent (event: OutgoingEvent): Promise<void> {
-    switch (event.type) {
+    switch (event?.type) {
       case 'websocket.accept': return quiet(this.accept({ subprotocol: event.subprotocol, headers: event.headers }).then(() => {}))
       case 'websocket.http.response': return this.deny(event.status, event.body, event.headers)
       default: return super.sendEvent(event)

@@ -1,5 +1,8 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { Agent, request as httpRequest } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -52,6 +55,19 @@ t.test('the connection of a plain GET is kept open after 426, unless the client 
   const client = await connectTcp(t, port)
   const answer = await client.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n').ended
   t.match(answer, /^connection: close, upgrade\r$/mi)
+})
+
+t.test('a request of HTTP/2 is 426 as well, without the headers that HTTP/2 does not have', async (t) => {
+  const fixture = (name: string): Buffer => readFileSync(join(__dirname, 'fixtures', name))
+  const app = await createApp(t, {}, { http2: true, https: { allowHTTP1: true, key: fixture('key.pem'), cert: fixture('cert.pem') } } as any)
+  app.websocket('/', handler)
+  const port = await listen(app)
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
+  t.teardown(() => session.destroy())
+  const [headers] = await once(session.request({ ':path': '/' }).resume(), 'response')
+  t.equal(headers[':status'], 426)
+  t.equal(headers.upgrade, undefined)
+  t.equal((await (await connectPeer(t, `wss://127.0.0.1:${port}`, { rejectUnauthorized: false })).closed).code, 1000)
 })
 
 t.test('426 goes through the error handler', async (t) => {

@@ -302,6 +302,11 @@ t.test('a validator that returns true, nothing, or an object without an error le
   }
 })
 
+t.test('a refusal without a list of errors has a message all the same', async (t) => {
+  const ends = await open(t, { receive: {} }, { validatorCompiler: always(() => false) })
+  await t.rejects(submit(ends, 1), { ...VALIDATION_ERROR, message: 'the message is not valid', validation: [] })
+})
+
 t.test('a validator that returns false refuses the message, with its errors if it has some', async (t) => {
   const silent = await open(t, { receive: {} }, { validatorCompiler: always(() => false) })
   const error: any = await submit(silent, '1').catch((error) => error)

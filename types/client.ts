@@ -34,8 +34,8 @@ export interface ConnectOptions<Value extends ValueType = ValueType, Receive ext
 /** The options of `app.injectWebSocket`. */
 export interface InjectOptions<Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType>
   extends Omit<ConnectOptions<Value, Receive, Send>, 'handshakeTimeout'> {
-  /** Parameters added to those of the URL. */
-  query?: Record<string, string | number | boolean | readonly (string | number | boolean)[]>
+  /** Parameters of the URL; they replace those of the same name in it. */
+  query?: string | Record<string, string | number | boolean | readonly (string | number | boolean)[]>
   cookies?: Record<string, string>
   /** The address that the request comes from (`request.ip`). Default: 127.0.0.1. */
   remoteAddress?: string

@@ -1,0 +1,150 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { setTimeout } from 'node:timers/promises'
+import fastifyRequestContext from '@fastify/request-context'
+import t from 'tap'
+import { createApp, listen } from './helpers/app'
+import { connectPeer, type Peer } from './helpers/peer'
+import { refusal } from './helpers/refusal'
+import { until } from './helpers/until'
+
+type Test = Parameters<typeof createApp>[0]
+
+const storage = new AsyncLocalStorage<string>()
+
+/** An app that runs each request in a store of its own: the URL. */
+async function createStoringApp (t: Test, options = {}): ReturnType<typeof createApp> {
+  const app = await createApp(t, options)
+  app.addHook('onRequest', (request, _reply, done) => storage.run(request.url, done))
+  return app
+}
+
+function exchange (peer: Peer, message: string): Promise<unknown> {
+  peer.socket.send(message)
+  return peer.next()
+}
+
+t.test('a handler keeps the async context of its request, across everything it awaits', async (t) => {
+  const app = await createStoringApp(t)
+  const all: unknown[] = []
+  app.websocket('/:n', async (ws) => {
+    const seen = [storage.getStore()]
+    await ws.accept()
+    seen.push(storage.getStore())
+    await ws.receive()
+    seen.push(storage.getStore())
+    await ws.send(await ws.receiveText())
+    seen.push(storage.getStore())
+    await ws.ping()
+    seen.push(storage.getStore())
+    for await (const _message of ws.messages('any')) { // eslint-disable-line @typescript-eslint/no-unused-vars
+      seen.push(storage.getStore())
+      if (seen.length === 7) break
+    }
+    await t.rejects(ws.receive({ timeout: 1 }))
+    seen.push(storage.getStore())
+    await ws.close()
+    seen.push(storage.getStore())
+    all.push(seen)
+  })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  const peers = await Promise.all([1, 2, 3].map((n) => connectPeer(t, `${url}/${n}`)))
+  for (const { socket } of peers) for (const message of 'abcd') socket.send(message)
+  for (const { closed } of peers) t.equal((await closed).code, 1000)
+  await app.close()
+  t.same(all.sort(), ['/1', '/2', '/3'].map((path) => Array(9).fill(path)))
+})
+
+t.test('hooks before and after see the same context', async (t) => {
+  const app = await createStoringApp(t)
+  const seen: Record<string, string | undefined> = {}
+  for (const hook of ['preParsing', 'preValidation', 'preHandler', 'onSend', 'onError', 'onResponse'] as const) {
+    app.addHook(hook, async () => { seen[hook] = storage.getStore() })
+  }
+  app.websocket('/refused', async (ws) => { await ws.deny(403) })
+  app.websocket('/throws', async () => {
+    await setTimeout(1)
+    throw new Error('refused')
+  })
+  const port = await listen(app)
+  await refusal(port, '/refused')
+  await refusal(port, '/throws')
+  await until(() => seen.onResponse === '/throws')
+  t.same(seen, { preParsing: '/throws', preValidation: '/throws', preHandler: '/throws', onSend: '/throws', onError: '/throws', onResponse: '/throws' })
+})
+
+t.test('session handlers keep the context of their own request', async (t) => {
+  const app = await createStoringApp(t)
+  const left: unknown[] = []
+  app.websocket('/:n', {
+    async onConnect (ws) {
+      await ws.accept()
+      await ws.send(storage.getStore())
+    },
+    async onMessage (ws) {
+      await setTimeout(1)
+      await ws.send(storage.getStore())
+    },
+    onDisconnect (ws) { left.push([storage.getStore(), ws.request.url]) }
+  })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  const peers = await Promise.all([1, 2, 3].map((n) => connectPeer(t, `${url}/${n}`)))
+  for (const [i, peer] of peers.entries()) {
+    t.equal(await peer.next(), `/${i + 1}`)
+    t.equal(await exchange(peer, 'x'), `/${i + 1}`)
+    t.equal(await exchange(peer, 'x'), `/${i + 1}`)
+  }
+  for (const { socket } of peers) socket.close()
+  await until(() => left.length === 3)
+  t.same(left.sort(), [['/1', '/1'], ['/2', '/2'], ['/3', '/3']])
+})
+
+t.test('the errorHandler, closed and what is published keep the contexts of those who wait', async (t) => {
+  const seen: Record<string, unknown> = {}
+  const app = await createStoringApp(t, { errorHandler () { seen.errorHandler = storage.getStore() } })
+  app.websocket('/throws', async (ws) => {
+    await ws.accept()
+    await ws.receive()
+    throw new Error('thrown')
+  })
+  app.websocket('/subscribes', async (ws) => {
+    await ws.accept()
+    await ws.subscribe('a')
+    ws.closed.then(() => { seen.closed = storage.getStore() })
+    await ws.send('ready')
+    await ws.receive()
+  })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  const peer = await connectPeer(t, `${url}/subscribes`)
+  t.equal(await peer.next(), 'ready')
+  await storage.run('elsewhere', () => app.websockets.publish('a', 'published'))
+  t.equal(await peer.next(), 'published')
+  const throwing = await connectPeer(t, `${url}/throws`)
+  throwing.socket.send('now')
+  peer.socket.close()
+  await throwing.closed
+  await until(() => 'closed' in seen)
+  t.same(seen, { errorHandler: '/throws', closed: '/subscribes' })
+})
+
+t.test('@fastify/request-context works in handlers and session handlers', async (t) => {
+  const app = await createApp(t)
+  await app.register(fastifyRequestContext)
+  const context = (request: any): any => request.requestContext
+  app.addHook('preHandler', async (request) => { context(request).set('user', (request.query as any).user) })
+  app.websocket('/handler', async (ws, request) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(`${message} ${(app as any).requestContext.get('user')} ${context(request).get('user')}`)
+  })
+  app.websocket('/handlers', {
+    async onMessage (ws, message, request) {
+      await ws.send(`${message} ${(app as any).requestContext.get('user')} ${context(request).get('user')}`)
+    }
+  })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  for (const path of ['handler', 'handlers']) {
+    const [ada, bob] = [await connectPeer(t, `${url}/${path}?user=ada`), await connectPeer(t, `${url}/${path}?user=bob`)]
+    t.equal(await exchange(ada, 'hi'), 'hi ada ada')
+    t.equal(await exchange(bob, 'hi'), 'hi bob bob')
+    t.equal(await exchange(ada, 'again'), 'again ada ada')
+  }
+})

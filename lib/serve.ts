@@ -85,7 +85,6 @@ async function fail (instance: FastifyInstance, options: ServeOptions, session: 
     return
   }
   await report(instance, options, session, error)
-  if (session.state !== 'open') return
   if (error instanceof WebSocketValidationError) {
     session.sendText(JSON.stringify({ code: error.closeCode, error: error.message, validation: error.validation }))
   }

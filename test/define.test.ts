@@ -1,5 +1,5 @@
 import t from 'tap'
-import { defineWebSocket } from '../lib/define'
+import { defineWebSocket } from '../lib/index'
 import { createApp, listen } from './helpers/app'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'

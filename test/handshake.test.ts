@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocketDisconnect, WebSocketHandshakeError } from '../lib/errors'
 import { Deferred } from '../lib/promise'
@@ -98,10 +99,13 @@ for (const [how, leave] of Object.entries({
       await once(ws.signal, 'abort')
       await ws.accept().catch(ended.resolve)
     })
-    const client = await connectTcp(t, await listen(app))
+    const port = await listen(app)
+    const timers = runningTimers()
+    const client = await connectTcp(t, port)
     client.write(upgradeRequest('/'))
     const ws = await started.promise
     t.equal(ws.state, 'connecting')
+    t.ok(runningTimers() > timers, 'handshakeTimeout is running')
     leave(client.socket)
     const error = await ended.promise as WebSocketHandshakeError
     t.type(error, WebSocketHandshakeError)
@@ -113,6 +117,7 @@ for (const [how, leave] of Object.entries({
     await t.rejects(ws.send('x'), WebSocketHandshakeError)
     await t.rejects(ws.deny(), WebSocketHandshakeError)
     await nobodyIsConnected(t, app)
+    while (runningTimers() > timers) await setImmediate()
   })
 }
 
@@ -297,32 +302,48 @@ t.test('headers that would break out of the header, or that belong to the handsh
   t.notMatch(response, 'evil')
 })
 
-t.test('a client that keeps sending gets the whole response of a refusal, by the handler or by a hook', async (t) => {
-  const app = await createApp(t)
-  const body = 'x'.repeat(4000 * KIB)
-  const early = new Deferred<void>()
-  app.websocket('/handler', async (ws) => {
-    await early.promise
-    await ws.deny(403, body)
-  })
-  app.websocket('/hook', {
-    async preHandler (request, reply) {
+for (const by of ['handler', 'hook']) {
+  t.test(`a client that keeps sending gets the whole response of a refusal by a ${by}, even if it reads late`, async (t) => {
+    const app = await createApp(t)
+    const body = 'x'.repeat(256 * KIB)
+    const early = new Deferred<void>()
+    const answered = new Deferred<void>()
+    app.addHook('onResponse', async () => { answered.resolve() })
+    app.websocket('/handler', async (ws) => {
       await early.promise
-      return reply.code(403).send(body)
-    }
-  }, () => { t.fail('the handler runs') })
-  const port = await listen(app)
-  for (const path of ['/handler', '/hook']) {
-    const client = await connectTcp(t, port)
-    client.write(upgradeRequest(path))
-    const more = Buffer.concat(Array(16).fill(frame('y'.repeat(64 * KIB))))
+      await ws.deny(403, body)
+    })
+    app.websocket('/hook', {
+      async preHandler (_request, reply) {
+        await early.promise
+        return reply.code(403).send(body)
+      }
+    }, () => { t.fail('the handler runs') })
+    const client = await connectTcp(t, await listen(app))
+    client.socket.pause()
+    client.write(upgradeRequest(`/${by}`))
+    const more = frame('y'.repeat(64 * KIB))
     const send = (): void => { client.socket.write(more, (error) => { if (!error) send() }) }
     send()
     early.resolve()
+    await answered.promise
+    await setImmediate() // so does what @fastify/websocket does after a response
+    client.socket.resume()
     const response = await client.ended
     t.match(response.slice(0, 20), 'HTTP/1.1 403 ')
-    t.equal(response.length - response.indexOf('\r\n\r\n') - 4, body.length, path)
-  }
+    t.equal(response.length - response.indexOf('\r\n\r\n') - 4, body.length)
+  })
+}
+
+t.test('a client that closes after a refusal leaves no timer behind', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => { await ws.deny() })
+  const port = await listen(app)
+  const timers = runningTimers()
+  const begin = Date.now()
+  t.match(await exchange(t, port, '/'), 'HTTP/1.1 403 ')
+  while (runningTimers() > timers) await setImmediate()
+  t.ok(Date.now() - begin < 900)
 })
 
 t.test('a client that does not close after a refusal is dropped', async (t) => {
@@ -337,6 +358,10 @@ t.test('a client that does not close after a refusal is dropped', async (t) => {
   await nobodyIsConnected(t, app)
 })
 
+function runningTimers (): number {
+  return process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length
+}
+
 /** Resolves when the kernel has taken what was written. */
 async function written (socket: any): Promise<void> {
   await until(() => socket.writableLength === 0)
@@ -344,7 +369,7 @@ async function written (socket: any): Promise<void> {
 
 /** Resolves when the kernel takes no more. */
 async function stalled (socket: any): Promise<void> {
-  let before
+  let before = -1
   let same = 0
   await until(() => {
     same = socket.bytesWritten - socket.writableLength === before ? same + 1 : 0

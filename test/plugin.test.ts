@@ -33,7 +33,7 @@ t.test('it is registered once, and in place of @fastify/websocket', async (t) =>
     const app = Fastify()
     t.teardown(() => app.close())
     for (const plugin of plugins) app.register(plugin as any)
-    await t.rejects(app.ready(), { code: 'FST_WS_OPTION', message: /^@fastify\/websocket is registered already: fastify-async-websocket brings it along/ })
+    await t.rejects(async () => { await app.ready() }, { code: 'FST_WS_OPTION', message: /^@fastify\/websocket is registered already: fastify-async-websocket brings it along/ })
   }
 })
 

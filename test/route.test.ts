@@ -16,6 +16,7 @@ import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
 import type { RawWebSocket } from '../types/raw'
+import type { WebSocketSession } from '../types/session'
 
 const handler = async (ws: any): Promise<void> => { await ws.accept() }
 
@@ -217,11 +218,12 @@ t.test('with autoAccept the handler of a client that has left finds its session 
 
 t.test('JSON is parsed with Fastify\'s protection against prototype poisoning', async (t) => {
   const results: unknown[] = []
+  const receive = (ws: WebSocketSession<any>): Promise<any> => ws.receive().catch((error: Error) => error.name)
   for (const onProtoPoisoning of [undefined, 'error', 'remove', 'ignore'] as const) {
     const app = await createApp(t, { valueType: 'json' }, { onProtoPoisoning, onConstructorPoisoning: onProtoPoisoning })
-    app.websocket('/', async (ws) => {
+    app.websocket('/', async (ws: WebSocketSession<any>) => {
       await ws.accept()
-      const [proto, constructor] = [await ws.receive().catch((error: Error) => error.name), await ws.receive().catch((error: Error) => error.name)]
+      const [proto, constructor] = [await receive(ws), await receive(ws)]
       results.push([Object.hasOwn(proto, '__proto__') || proto, Object.hasOwn(constructor, 'constructor') || constructor])
     })
     const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)

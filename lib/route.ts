@@ -3,7 +3,7 @@ import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
 import { Handshake } from './handshake'
 import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
 import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
-import { serve, sessionHandlers, type Handlers } from './serve'
+import { accepting, serve, sessionHandlers, type Handlers } from './serve'
 import { serverIsClosing, type Service } from './service'
 import { Session, type SessionRoute } from './session'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
@@ -51,9 +51,8 @@ export class Route implements SessionRoute {
     this.topics = service.topics
     this.options = routeSettings(service.options, options, { receive: schema?.receive !== undefined, send: schema?.send !== undefined })
     this.raw = options.raw === true
-    this.#handlers = options.onMessage === undefined
-      ? { handle: wsHandler ?? handler }
-      : sessionHandlers(options as never)
+    const handlers = options.onMessage === undefined ? { handle: wsHandler ?? handler } : sessionHandlers(options as never)
+    this.#handlers = this.options.autoAccept && !this.raw ? accepting(handlers) : handlers
     this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
     this.#parse = jsonParse(instance)
     this.#format = route.schemaErrorFormatter
@@ -104,7 +103,6 @@ export class Route implements SessionRoute {
   }
 
   async #serve (session: Session, reply: FastifyReply): Promise<unknown> {
-    if (this.options.autoAccept) await session.accept().catch(() => {}) // it fails only for a client that has left
     await serve(this.#instance, this.#handlers, { ...this.#service.settings, catchDisconnect: this.options.catchDisconnect }, session)
     return reply // Fastify waits for a response to it, if there is one, and not for what this returned
   }

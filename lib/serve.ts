@@ -40,6 +40,17 @@ export function sessionHandlers ({ onConnect, onMessage, onDisconnect }: Session
   }
 }
 
+/** `autoAccept`: the handshake is complete before the handler runs; it does not run for a client that has left. */
+export function accepting (handlers: Handlers): Handlers {
+  return {
+    ...handlers,
+    async handle (ws, request) {
+      await ws.accept()
+      await handlers.handle.call(this, ws, request)
+    }
+  }
+}
+
 /**
  * The life of one session: the handler is its scope.
  *

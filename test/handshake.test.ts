@@ -13,6 +13,18 @@ import type { WebSocketSession } from '../types/session'
 
 const KIB = 1024
 
+// The first test, so that no timers of others are counted.
+t.test('a client that closes after a refusal leaves no timer behind', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => { await ws.deny() })
+  const port = await listen(app)
+  const timers = runningTimers()
+  const begin = Date.now()
+  t.match(await exchange(t, port, '/'), 'HTTP/1.1 403 ')
+  while (runningTimers() > timers) await setImmediate()
+  t.ok(Date.now() - begin < 900)
+})
+
 t.test('messages in the packet of the upgrade request are delivered, in order', async (t) => {
   const app = await createApp(t)
   const received: string[] = []
@@ -162,6 +174,7 @@ t.test('accept rejects where the client has left in the same turn of the event l
   client.write(upgradeRequest('/'))
   t.match(await error.promise, { code: 'FST_WS_HANDSHAKE', message: 'the client left during the handshake' })
   t.equal(await client.ended, '')
+  await app.close()
 })
 
 t.test('a request that is no sound handshake is answered before the handler runs', async (t) => {
@@ -334,17 +347,6 @@ for (const by of ['handler', 'hook']) {
     t.equal(response.length - response.indexOf('\r\n\r\n') - 4, body.length)
   })
 }
-
-t.test('a client that closes after a refusal leaves no timer behind', async (t) => {
-  const app = await createApp(t)
-  app.websocket('/', async (ws) => { await ws.deny() })
-  const port = await listen(app)
-  const timers = runningTimers()
-  const begin = Date.now()
-  t.match(await exchange(t, port, '/'), 'HTTP/1.1 403 ')
-  while (runningTimers() > timers) await setImmediate()
-  t.ok(Date.now() - begin < 900)
-})
 
 t.test('a client that does not close after a refusal is dropped', async (t) => {
   const app = await createApp(t)

@@ -192,28 +192,11 @@ t.test('the options of a route go over those of the plugin; a side that has a sc
   }
 })
 
-t.test('with autoAccept the connection is open when the handler begins', async (t) => {
-  const app = await createApp(t)
-  app.websocket('/', { websocket: { autoAccept: true, subprotocols: ['v1'] } }, async (ws) => {
-    t.equal(ws.state, 'open')
-    await ws.send(`hello ${ws.protocol}`)
-  })
-  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`, { subprotocols: ['v1'] })
-  t.equal(await peer.next(), 'hello v1')
-  t.equal((await peer.closed).code, 1000)
-})
-
-t.test('with autoAccept the handler of a client that has left finds its session closed', async (t) => {
-  const { lines, serverOptions } = collectLogs('info')
-  const app = await createApp(t, { autoAccept: true }, serverOptions)
-  const seen = new Deferred<string>()
-  app.websocket('/', { preHandler: async (request) => { await once(request.raw.socket.destroy(), 'close') } }, async (ws) => {
-    seen.resolve(ws.state)
-    await ws.send('hello')
-  })
-  t.equal(await exchange(t, await listen(app), '/'), '')
-  t.equal(await seen.promise, 'closed')
-  t.same(lines.filter((line) => 'err' in line), [])
+t.test('autoAccept leaves routes with raw: true alone: their sockets are open anyway', async (t) => {
+  const app = await createApp(t, { autoAccept: true })
+  app.websocket('/', { websocket: { raw: true } }, (socket) => socket.send('raw'))
+  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
+  t.equal(await peer.next(), 'raw')
 })
 
 t.test('JSON is parsed with Fastify\'s protection against prototype poisoning', async (t) => {

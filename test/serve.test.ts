@@ -47,6 +47,31 @@ function peerOf (t: Test, { url }: Served, path = '/'): Promise<Peer> {
   return connectPeer(t, url + path)
 }
 
+t.test('with autoAccept the connection is open when the handler begins', async (t) => {
+  const served = await serve(t, (app) => {
+    app.websocket('/', { websocket: { autoAccept: true, subprotocols: ['v1'] } }, async (ws) => {
+      t.equal(ws.state, 'open')
+      await ws.send(`hello ${ws.protocol}`)
+    })
+  })
+  const peer = await connectPeer(t, `${served.url}/`, { subprotocols: ['v1'] })
+  t.equal(await peer.next(), 'hello v1')
+  t.equal((await peer.closed).code, 1000)
+})
+
+t.test('with autoAccept nothing runs for a client that has left: that is no error', async (t) => {
+  const served = await serve(t, (app) => {
+    app.websocket('/', { preHandler: async (request) => { await once(request.raw.socket.destroy(), 'close') } }, async () => {
+      t.fail('the handler ran')
+    })
+  }, { autoAccept: true })
+  const socket = await connectTcp(t, served.port)
+  socket.write(upgradeRequest('/'))
+  await until(() => served.errors().length > 0)
+  t.match(served.errors(), [{ level: DEBUG, err: { type: 'WebSocketHandshakeError' } }])
+  await allEnded(served.app)
+})
+
 t.test('a handler that returns closes the connection with 1000; what it returns is ignored', async (t) => {
   const values = [undefined, null, 5, 'text', { a: 1 }, new Error('returned'), () => {}]
   const served = await serve(t, (app) => {

@@ -81,6 +81,21 @@ t.test('id is unique, and bound to the log beside the id of the request', async 
   t.ok(own.every(({ reqId, request }) => reqId === request))
 })
 
+t.test('await using closes the session at the end of its block', async (t) => {
+  const { app, url } = await serve(t, async (ws) => {
+    {
+      await using session = await ws.accept()
+      await session.send('in the block')
+    }
+    t.equal(ws.state, 'closed')
+    throw new Error('too late to matter')
+  })
+  const peer = await connectPeer(t, url)
+  t.same(await peer.rest(), ['in the block'])
+  t.same(await peer.closed, { code: 1000, reason: '' })
+  await app.close() // waits for the handler
+})
+
 t.test('state goes from connecting to open to closing to closed', async (t) => {
   const states = new Deferred<string[]>()
   const { url } = await serve(t, async (ws) => {
@@ -147,7 +162,7 @@ t.test('before accept, what needs a connection rejects and says to call accept()
 })
 
 t.test('a handshake is accepted or refused once', async (t) => {
-  const { port, url } = await serve(t, async (ws, request) => {
+  const { app, port, url } = await serve(t, async (ws, request) => {
     if (request.url === '/accepted') {
       await ws.accept()
       await t.rejects(ws.accept(), { name: 'WebSocketHandshakeError', message: 'accept: the handshake is complete already' })
@@ -167,6 +182,7 @@ t.test('a handshake is accepted or refused once', async (t) => {
   t.equal(await peer.next(), 'still here')
   t.equal((await peer.closed).code, 1000)
   t.equal((await refusal(port, '/refused')).status, 401)
+  await app.close()
 })
 
 t.test('deny refuses with what reply.send takes', async (t) => {
@@ -273,7 +289,7 @@ t.test('deny refuses a status that is no response of a refusal, and the handshak
 })
 
 t.test('close before accept refuses with 403, after its arguments have been checked', async (t) => {
-  const { port } = await serve(t, async (ws) => {
+  const { app, port } = await serve(t, async (ws) => {
     await t.rejects(ws.close(1005), RangeError)
     await t.rejects(ws.close(1000, 5 as any), WebSocketOptionError)
     t.equal(ws.state, 'connecting')
@@ -283,6 +299,7 @@ t.test('close before accept refuses with 403, after its arguments have been chec
     t.equal(ws.state, 'closed')
   })
   t.match(await refusal(port, '/'), { status: 403, body: '' })
+  await app.close()
 })
 
 t.test('terminate before accept drops the connection without an answer', async (t) => {
@@ -293,6 +310,7 @@ t.test('terminate before accept drops the connection without an answer', async (
   })
   t.equal(await exchange(t, port, '/'), '')
   await nobodyIsConnected(t, app)
+  await app.close()
 })
 
 t.test('terminate after accept drops the connection without a closing handshake', async (t) => {
@@ -358,7 +376,7 @@ t.test('handshakeTimeout is over when the handshake is', async (t) => {
 
 t.test('a handler can be written in events, from connect to disconnect', async (t) => {
   const events: unknown[] = []
-  const { url } = await serve(t, async (ws) => {
+  const { app, url } = await serve(t, async (ws) => {
     events.push(await ws.receiveEvent())
     await t.rejects(ws.receiveEvent(), WebSocketHandshakeError)
     await ws.sendEvent({ type: 'websocket.accept', subprotocol: 'b', headers: [['x-a', '1']] })
@@ -375,7 +393,7 @@ t.test('a handler can be written in events, from connect to disconnect', async (
   peer.socket.send(Buffer.from([1, 2]))
   peer.socket.close(4001, 'bye')
   await peer.closed
-  await until(() => events.length === 4)
+  await app.close()
   t.same(events, [
     { type: 'websocket.connect' },
     { type: 'websocket.receive', text: 'from the client' },
@@ -469,6 +487,29 @@ t.test('a session subscribes, publishes to the others, unsubscribes, and leaves 
   await ws.unsubscribe('a')
   await ws.publish('a', 'from the dead')
   t.equal(await bob.next(), 'from the dead')
+})
+
+t.test('a session tells its room that it has left, from onDisconnect', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/:name', {
+    async onConnect (ws) {
+      await ws.accept()
+      await ws.subscribe('room')
+      await ws.send('welcome')
+    },
+    onMessage: (ws, message) => ws.publish('room', message),
+    async onDisconnect (ws) {
+      await ws.publish('room', `${(ws.params as any).name} has left, and ${ws.topics.size} topics are its own`)
+    }
+  })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  const [ada, bob] = [await connectPeer(t, `${url}/ada`), await connectPeer(t, `${url}/bob`)]
+  for (const peer of [ada, bob]) t.equal(await peer.next(), 'welcome')
+  bob.socket.send('hi')
+  t.equal(await ada.next(), 'hi')
+  bob.socket.terminate()
+  t.equal(await ada.next(), 'bob has left, and 0 topics are its own')
+  t.equal(app.websockets.subscribers('room').size, 1)
 })
 
 t.test('unsubscribe without any topic is nothing', async (t) => {

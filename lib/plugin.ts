@@ -5,8 +5,9 @@ import { WebSocketOptionError } from './errors'
 import { Handshake } from './handshake'
 import { injectWebSocket } from './inject'
 import { checkPluginOptions, pluginSettings, type PluginSettings } from './options'
+import { atMost } from './promise'
 import { Route, type AnyRouteOptions } from './route'
-import { Service, timeout } from './service'
+import { Service } from './service'
 import { Sessions } from './sessions'
 import { checkUpgrade, hideUpgrade, kRoute, routeOf, showUpgrade, watchUpgrades } from './upgrade'
 import type { IncomingMessage } from 'node:http'
@@ -61,7 +62,9 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
     },
     preClose: async () => {
       closed = service.shutdown(server.clients)
-      await Promise.race([closed, mostOf(app.initialConfig.pluginTimeout)])
+      // Fastify gives up on a preClose hook after `pluginTimeout`, unless that is 0.
+      const { pluginTimeout } = app.initialConfig
+      await (pluginTimeout ? atMost(0.9 * pluginTimeout, closed) : closed)
     }
   })
   app.addHook('onClose', async () => await closed)
@@ -85,11 +88,6 @@ function webSocketServerOptions ({ maxPayload, perMessageDeflate, closeTimeout }
     // Undecided is the handshake of a route with `raw: true`, where the choice is that of `ws`.
     handleProtocols: (offered: Set<string>, request: IncomingMessage) => Handshake.of(request)!.protocol ?? offered.values().next().value
   }
-}
-
-/** Fastify gives up on a preClose hook after `pluginTimeout`, unless that is 0. */
-function mostOf (pluginTimeout: number | undefined): Promise<void> {
-  return pluginTimeout ? timeout(0.9 * pluginTimeout) : new Promise(() => {})
 }
 
 function isWebSocketRoute ({ websocket, wsHandler }: AnyRouteOptions): boolean {

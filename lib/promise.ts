@@ -16,6 +16,17 @@ export function rejected (error: unknown): Promise<never> {
   return quiet(Promise.reject(error))
 }
 
+/** Waits until `promise` has settled, but no longer than `ms` milliseconds. Rejects as `promise` does. */
+export async function atMost (ms: number, promise: unknown): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise((resolve) => { timer = setTimeout(resolve, ms) })
+  try {
+    await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** A promise and the functions that settle it. */
 export class Deferred<T> {
   readonly promise: Promise<T>

@@ -1,5 +1,6 @@
 import { closeCodes, isSendable } from './close'
 import { WebSocketDisconnect, WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from './errors'
+import { atMost } from './promise'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { PluginSettings } from './options'
 import type { Session } from './session'
@@ -117,15 +118,11 @@ async function report (instance: FastifyInstance, { errorHandler, closeTimeout }
     log(session, error)
     return
   }
-  let timer
-  const late = new Promise((resolve) => { timer = setTimeout(resolve, closeTimeout) })
   try {
-    await Promise.race([errorHandler.call(instance, error, session as never, session.request), late])
+    await atMost(closeTimeout, errorHandler.call(instance, error, session as never, session.request))
   } catch (thrown) {
     log(session, error)
     session.log.error({ err: thrown }, 'the errorHandler of fastify-async-websocket threw')
-  } finally {
-    clearTimeout(timer)
   }
 }
 

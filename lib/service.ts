@@ -1,5 +1,6 @@
 import { closeCodes } from './close'
 import { WebSocketHandshakeError } from './errors'
+import { atMost } from './promise'
 import { Topics } from './topics'
 import type { Handshake } from './handshake'
 import type { PluginSettings } from './options'
@@ -55,7 +56,7 @@ export class Service {
       ...Array.from(this.handshakes, ({ over }) => over.promise),
       ...Array.from(raws, (raw) => close(raw))
     ]
-    await Promise.race([Promise.all(ends), timeout(SHUTDOWN_TIMEOUT)])
+    await atMost(SHUTDOWN_TIMEOUT, Promise.all(ends))
     for (const raw of raws) raw.terminate()
     for (const { stream } of this.handshakes) stream.destroy()
     for (const client of this.injected) client.terminate()
@@ -67,9 +68,4 @@ function close (raw: RawWebSocket): Promise<unknown> {
   const closed = new Promise((resolve) => raw.once('close', resolve))
   raw.close(closeCodes.GOING_AWAY)
   return closed
-}
-
-/** Does not keep the process alive. */
-export function timeout (ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Deferred, quiet, rejected } from '../lib/promise'
+import { atMost, Deferred, quiet, rejected } from '../lib/promise'
 import { unhandledRejections } from './helpers/unhandled'
 
 const error = new Error('expected')
@@ -66,4 +66,25 @@ t.test('a deferred promise follows the promise that it is resolved with', async 
   const deferred = new Deferred<number>()
   deferred.resolve(Promise.resolve(1))
   t.equal(await deferred.promise, 1)
+})
+
+t.test('atMost waits for the promise', async (t) => {
+  const deferred = new Deferred<void>()
+  let waited = false
+  const waiting = atMost(60_000, deferred.promise).then(() => { waited = true })
+  await Promise.resolve()
+  t.notOk(waited)
+  deferred.resolve()
+  await waiting
+  t.ok(waited)
+})
+
+t.test('atMost waits no longer than it is told', async (t) => {
+  const started = performance.now()
+  await atMost(50, new Promise(() => {}))
+  t.ok(performance.now() - started >= 49)
+})
+
+t.test('atMost rejects as the promise does', async (t) => {
+  await t.rejects(atMost(60_000, Promise.reject(error)), error)
 })

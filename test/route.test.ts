@@ -194,9 +194,11 @@ t.test('the options of a route go over those of the plugin; a side that has a sc
 
 t.test('autoAccept leaves routes with raw: true alone: their sockets are open anyway', async (t) => {
   const app = await createApp(t, { autoAccept: true })
-  app.websocket('/', { websocket: { raw: true } }, (socket) => socket.send('raw'))
-  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
-  t.equal(await peer.next(), 'raw')
+  app.websocket('/', async (ws) => await ws.send(ws.state))
+  app.websocket('/raw', { websocket: { raw: true } }, (socket) => socket.send('raw'))
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  t.equal(await (await connectPeer(t, `${url}/`)).next(), 'open')
+  t.equal(await (await connectPeer(t, `${url}/raw`)).next(), 'raw')
 })
 
 t.test('JSON is parsed with Fastify\'s protection against prototype poisoning', async (t) => {

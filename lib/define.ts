@@ -1,3 +1,4 @@
+import { WebSocketOptionError } from './errors'
 import { answerUpgradeRequired, ownOptions } from './route'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
@@ -13,6 +14,9 @@ function routeOptions (url: string, options: AnyOptions = {}, handler: unknown =
   const sessionHandlers = isSessionHandlers(handler) ? handler : isSessionHandlers(options) ? options : {}
   const { onConnect, onMessage, onDisconnect } = sessionHandlers
   const { onConnect: _c, onMessage: _m, onDisconnect: _d, websocket, ...rest } = options
+  if (isSessionHandlers(sessionHandlers) && isSessionHandlers(websocket)) {
+    throw new WebSocketOptionError(`GET ${url}: session handlers are given twice`)
+  }
   return {
     method: 'GET',
     ...rest,

@@ -175,6 +175,7 @@ t.test('a mistake fails at registration with a clear error', async (t) => {
   const incomplete = { name: 'WebSocketOptionError', message: 'GET /x: session handlers need onMessage' }
   t.throws(() => app.websocket('/x', { onConnect () {} }), incomplete)
   t.throws(() => app.websocket('/x', {}, { onDisconnect () {} }), incomplete)
+  t.throws(() => app.websocket('/x', { websocket: { onMessage () {} } }, { onMessage () {} } as any), /GET \/x: session handlers are given twice/)
   t.throws(() => app.websocket('/x', { method: 'POST' }, echo), { message: /^POST \/x: a WebSocket route has the method GET, not POST/ })
   for (const websocket of ['yes', null, false, 5, []]) {
     t.throws(() => app.websocket('/x', { websocket }, echo), { name: 'WebSocketOptionError', message: /option websocket: use true or an object/ })

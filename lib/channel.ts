@@ -113,7 +113,7 @@ export abstract class Channel {
   }
 
   send (data: unknown, options?: { type?: ValueType }): Promise<void> {
-    if (options === undefined) return this.#send(this.codec.encode, data)
+    if (options == null) return this.#send(this.codec.encode, data)
     try {
       return this.#send(this.codec.encoder(options.type), data)
     } catch (error) {
@@ -138,7 +138,7 @@ export abstract class Channel {
   }
 
   receive (options?: ValueType | ReceiveOptions): Promise<any> {
-    if (options === undefined) return this.#receive(this.codec.decode, this.patience)
+    if (options == null) return this.#receive(this.codec.decode, this.patience)
     try {
       if (typeof options === 'string') return this.#receive(this.codec.decoder(options), this.patience)
       return this.#receive(this.codec.decoder(options.type), this.#patience(options))

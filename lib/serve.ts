@@ -35,7 +35,17 @@ export function sessionHandlers ({ onConnect, onMessage, onDisconnect }: Session
         await onConnect.call(this, ws, request)
         if (!ws.accepted) return
       }
-      for await (const data of ws) await onMessage.call(this, ws, data, request)
+      let disconnect: unknown
+      for await (const data of ws) {
+        try {
+          await onMessage.call(this, ws, data, request)
+        } catch (error) {
+          // Nobody can be answered any more, but what came before the end is still delivered.
+          if (!isDisconnect(ws, error)) throw error
+          disconnect ??= error
+        }
+      }
+      if (disconnect !== undefined) throw disconnect
     },
     onDisconnect
   }

@@ -540,6 +540,31 @@ t.test('onMessage is called for one message at a time, also when it fails to be 
   t.same(order, sent)
 })
 
+t.test('messages that came before the close are handled even when they can no longer be answered', async (t) => {
+  const seen: string[] = []
+  const ended = new Deferred<void>()
+  const served = await serve(t, (app) => {
+    app.websocket('/', {
+      async onMessage (ws, data) {
+        seen.push(data)
+        await ws.closed
+        await ws.send(data)
+      },
+      onDisconnect (_ws, { code }) {
+        seen.push(String(code))
+        ended.resolve()
+      }
+    })
+  })
+  const peer = await peerOf(t, served)
+  for (const message of ['1', '2', '3']) peer.socket.send(message)
+  peer.socket.close(1000)
+  await ended.promise
+  t.same(seen, ['1', '2', '3', '1000'])
+  t.match(served.errors(), [{ level: DEBUG, err: { type: 'WebSocketDisconnect' } }])
+  t.equal(served.errors().length, 1)
+})
+
 t.test('messages that came before the close are handled before onDisconnect', async (t) => {
   const calls: string[] = []
   const served = await serve(t, (app) => {

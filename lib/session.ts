@@ -31,8 +31,6 @@ export interface SessionRoute {
   ended (session: Session): void
 }
 
-const NO_TOPICS: ReadonlySet<string> = new Set()
-
 /** What a handler holds: the handshake, then the server's side of the connection. */
 export class Session extends Channel {
   readonly request: FastifyRequest
@@ -88,9 +86,9 @@ export class Session extends Channel {
     return this.socket?.state ?? this.#state
   }
 
-  /** The topics that this session has subscribed to. */
+  /** The topics that this session has subscribed to: a copy, so that nobody else changes them. */
   get topics (): ReadonlySet<string> {
-    return this.#topics ?? NO_TOPICS
+    return new Set(this.#topics)
   }
 
   /** Whether the handshake was completed. */

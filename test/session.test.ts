@@ -512,6 +512,19 @@ t.test('a session tells its room that it has left, from onDisconnect', async (t)
   t.equal(app.websockets.subscribers('room').size, 1)
 })
 
+t.test('topics is a copy: changing it changes no subscription', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    await ws.subscribe('a')
+    for (const change of ['clear', 'add'] as const) (ws.topics as Set<string>)[change]('b')
+    t.same([...ws.topics], ['a'])
+  })
+  const client = await app.injectWebSocket('/')
+  await client.closed
+  t.equal(app.websockets.subscribers('a').size, 0)
+})
+
 t.test('unsubscribe without any topic is nothing', async (t) => {
   const { url } = await serve(t, async (ws) => {
     await ws.accept()

@@ -3,6 +3,7 @@ import WebSocket from 'ws'
 import { Channel, type ReceiveOptions } from './channel'
 import { checkOneOf, Codec, VALUE_TYPES } from './codec'
 import { WebSocketOptionError, WebSocketUpgradeError } from './errors'
+import { defined } from './options'
 import { Socket } from './socket'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -95,10 +96,6 @@ export async function open (url: string | URL, options: ConnectOptions, createCo
     }
   })
   return await answer.finally(() => clearTimeout(timer))
-}
-
-function defined<T extends object> (options: T): Partial<T> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
 }
 
 function failure (error: NodeJS.ErrnoException): WebSocketUpgradeError {

@@ -24,7 +24,7 @@ interface Message {
 const MIN_COST = 128
 
 /** The longest delay that Node's timers keep; beyond it they fire at once. */
-const MAX_DELAY = 2 ** 31 - 1
+export const MAX_DELAY = 2 ** 31 - 1
 
 function cost (message: Buffer): number {
   return Math.max(message.length, MIN_COST)

@@ -1,5 +1,6 @@
 import { checkOneOf, VALUE_TYPES } from './codec'
 import { WebSocketOptionError } from './errors'
+import { MAX_DELAY } from './inbox'
 import type { ValueType } from '../types/message'
 import type { WebSocketPluginOptions } from '../types/options'
 
@@ -45,9 +46,6 @@ const DEFAULTS = {
   maxPayload: 1024 * 1024,
   perMessageDeflate: false
 } satisfies RouteSettings & PluginSettings
-
-/** The longest delay that Node's timers keep. */
-const MAX_DELAY = 2 ** 31 - 1
 
 function fail (name: string, value: unknown, use: string): never {
   throw new WebSocketOptionError(`option ${name} is ${typeof value === 'string' ? `'${value}'` : String(value)}: use ${use}`)
@@ -135,6 +133,7 @@ export function routeSettings (plugin: Options, route: Options, sides: { receive
   }
 }
 
-function defined (options: Options): Options {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+/** `options` without those that are undefined, which would stand over the defaults. */
+export function defined<T extends object> (options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
 }

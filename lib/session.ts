@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Channel } from './channel'
+import { closeCodes } from './close'
 import { WebSocketDisconnect, WebSocketHandshakeError, WebSocketOptionError } from './errors'
 import { headerPairs, type Handshake, type HeaderPairs } from './handshake'
 import { quiet, rejected } from './promise'
@@ -179,7 +180,7 @@ export class Session extends Channel {
       this.skipped++
     } else if (slowSubscriber === 'close' && bufferedAmount > maxBufferedAmount) {
       this.#leaveTopics()
-      this.close(1013, 'too slow')
+      this.close(closeCodes.TRY_AGAIN_LATER, 'too slow')
     } else {
       this.socket!.outbox.post(payload)
     }

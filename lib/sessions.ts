@@ -1,12 +1,11 @@
 import { EventEmitter } from 'node:events'
-import { createEncoders } from './encode'
-import { checkOneOf, VALUE_TYPES } from './codec'
+import { Codec } from './codec'
 import { rejected } from './promise'
 import { checkTopic, Topics } from './topics'
 import type { Session } from './session'
 import type { ValueType } from '../types/message'
 
-const encoders = createEncoders(JSON.stringify)
+const codec = new Codec({ sendType: 'any' })
 
 /** `app.websockets`: the open sessions. */
 export class Sessions extends EventEmitter {
@@ -41,9 +40,7 @@ export class Sessions extends EventEmitter {
   publish (topic: string, message: unknown, options?: { type?: ValueType }): Promise<void> {
     try {
       checkTopic(topic)
-      const { type = 'any' } = options ?? {}
-      checkOneOf('type', type, VALUE_TYPES)
-      this.#topics.publish(topic, encoders[type](message))
+      this.#topics.publish(topic, codec.encoder(options?.type)(message))
       return Promise.resolve()
     } catch (error) {
       return rejected(error)

@@ -7,7 +7,7 @@ import { createGuardedController } from './signal'
 import type { Codec } from './codec'
 import type { Decode } from './decode'
 import type { Encode } from './encode'
-import type { Patience } from './inbox'
+import type { AtEnd, Patience } from './inbox'
 import type { Socket } from './socket'
 import type { State } from './state'
 import type { CloseInfo, IncomingEvent, JsonMode, OutgoingEvent, ValueType } from '../types/message'
@@ -25,6 +25,14 @@ function decodeEvent (data: Buffer, isBinary: boolean): IncomingEvent {
 
 function decodeRaw (data: Buffer, isBinary: boolean): unknown {
   return isBinary ? data : data.toString()
+}
+
+/** `decode`, to the result of an iterator. */
+function resultOf (decode: Decode): Decode {
+  return (data, isBinary) => {
+    const value = decode(data, isBinary)
+    return value instanceof Promise ? value.then((value) => ({ done: false, value })) : { done: false, value }
+  }
 }
 
 /** The type in which `expect` receives, after what it expects. */
@@ -176,24 +184,29 @@ export abstract class Channel {
   }
 
   messages (type?: ValueType): AsyncIterableIterator<any> {
-    const next = async (): Promise<IteratorResult<any>> => {
-      try {
-        return { done: false, value: await (type === undefined ? this.receive() : this.receive(type)) }
-      } catch (error) {
-        if (this.catchDisconnect && error === this.#end && isNormal(this.#end!.closeCode)) return { done: true, value: undefined }
-        throw error
-      }
+    let decode: Decode
+    const atEnd = (end: WebSocketDisconnect): IteratorResult<any> => {
+      if (this.catchDisconnect && isNormal(end.closeCode)) return { done: true, value: undefined }
+      throw end
     }
-    return { next: () => quiet(next()), [Symbol.asyncIterator] () { return this } }
+    const next = (): Promise<IteratorResult<any>> => {
+      try {
+        decode ??= resultOf(this.codec.decoder(type))
+      } catch (error) {
+        return rejected(error)
+      }
+      return this.#receive(decode, this.patience, atEnd) as Promise<IteratorResult<any>>
+    }
+    return { next, [Symbol.asyncIterator] () { return this } }
   }
 
   /** The next message as an ASGI event; the end of the connection is one too, once. */
   receiveEvent (): Promise<IncomingEvent> {
-    return quiet(this.#receive(decodeEvent, this.patience).catch((error) => {
-      if (error !== this.#end || this.#disconnectReported) throw error
+    return this.#receive(decodeEvent, this.patience, (end) => {
+      if (this.#disconnectReported) throw end
       this.#disconnectReported = true
-      return { type: 'websocket.disconnect', code: error.closeCode, reason: error.reason }
-    }) as Promise<IncomingEvent>)
+      return { type: 'websocket.disconnect', code: end.closeCode, reason: end.reason }
+    }) as Promise<IncomingEvent>
   }
 
   /** Does what an ASGI event says. */
@@ -245,8 +258,8 @@ export abstract class Channel {
     return this.socket.outbox.send(payload)
   }
 
-  #receive (decode: Decode, patience: Patience | undefined): Promise<unknown> {
-    return this.socket === null ? rejected(this.unavailable!()) : this.socket.inbox.receive(decode, patience)
+  #receive (decode: Decode, patience: Patience | undefined, atEnd?: AtEnd): Promise<unknown> {
+    return this.socket === null ? rejected(this.unavailable!()) : this.socket.inbox.receive(decode, patience, atEnd)
   }
 
   async #pair (message: unknown, options: PairOptions): Promise<unknown> {

@@ -2,7 +2,10 @@ import { isAnyArrayBuffer } from 'node:util/types'
 import { WebSocketEncodeError } from './errors'
 import type { ValueType } from '../types/message'
 
-/** What a frame carries: a string travels as text, bytes as a binary frame. */
+/**
+ * What a frame carries: a string travels as text, bytes as a binary frame. The bytes are still the caller's, who may
+ * change them as soon as `send` has resolved: who keeps them for longer makes a copy.
+ */
 export type Payload = string | Uint8Array
 
 /** Turns a value into a payload; throws `WebSocketEncodeError` where it does not fit. */
@@ -30,10 +33,10 @@ function encodeText (value: unknown): string {
   return value
 }
 
-// A copy, as text and JSON are: `send` may resolve before the bytes are written, and then they are the caller's to change.
 function encodeBytes (value: unknown): Uint8Array {
-  if (ArrayBuffer.isView(value)) return Buffer.from(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
-  if (isAnyArrayBuffer(value)) return Buffer.from(new Uint8Array(value))
+  if (value instanceof Uint8Array) return value
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  if (isAnyArrayBuffer(value)) return new Uint8Array(value)
   throw misfit('bytes', value)
 }
 

@@ -10,14 +10,12 @@ export interface Patience {
   signal?: AbortSignal
 }
 
+/** What a `receive` gives at the end of the connection, if it is not to reject with it; it may throw something else. */
+export type AtEnd = (end: WebSocketDisconnect) => unknown
+
 export interface Flow {
   pause (): void
   resume (): void
-}
-
-interface Message {
-  data: Buffer
-  isBinary: boolean
 }
 
 /** What a queued message costs at least, in bytes: its objects take memory even where its payload is empty. */
@@ -33,13 +31,15 @@ function cost (message: Buffer): number {
 /** A `receive` that waits for its message. */
 class Reader extends Deferred<unknown> {
   readonly #decode: Decode
+  readonly #atEnd: AtEnd | undefined
   #timer?: NodeJS.Timeout
   #signal?: AbortSignal
   #onAbort?: () => void
 
-  constructor (decode: Decode) {
+  constructor (decode: Decode, atEnd: AtEnd | undefined) {
     super()
     this.#decode = decode
+    this.#atEnd = atEnd
   }
 
   /** Waits for no longer than `patience`, then calls `leave` and rejects. */
@@ -71,13 +71,23 @@ class Reader extends Deferred<unknown> {
     }
   }
 
+  end (end: WebSocketDisconnect): void {
+    if (this.#atEnd === undefined) return this.fail(end)
+    this.#settled()
+    try {
+      this.resolve(this.#atEnd(end))
+    } catch (error) {
+      this.reject(error)
+    }
+  }
+
   fail (error: unknown): void {
     this.#settled()
     this.reject(error)
   }
 
   #settled (): void {
-    clearTimeout(this.#timer)
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
     if (this.#onAbort !== undefined) this.#signal!.removeEventListener('abort', this.#onAbort)
   }
 }
@@ -87,7 +97,9 @@ class Reader extends Deferred<unknown> {
  * Above `highWaterMark` bytes it pauses the flow, at half of it it lets the flow go on.
  */
 export class Inbox {
-  readonly #messages = new Queue<Message>()
+  // Of the messages that wait: an object for each of them would only be made to be taken apart again.
+  readonly #data = new Queue<Buffer>()
+  readonly #isBinary = new Queue<boolean>()
   readonly #readers = new Queue<Reader>()
   readonly #highWaterMark: number
   readonly #flow: Flow
@@ -110,7 +122,8 @@ export class Inbox {
       reader.deliver(data, isBinary)
       return
     }
-    this.#messages.push({ data, isBinary })
+    this.#data.push(data)
+    this.#isBinary.push(isBinary)
     this.#bytes += cost(data)
     if (this.#bytes > this.#highWaterMark && !this.#paused) {
       this.#paused = true
@@ -121,14 +134,18 @@ export class Inbox {
   /**
    * Takes the next message and decodes it. Readers are served in the order in which they came.
    * Rejects with what `decode` throws, with `WebSocketTimeoutError` or the signal's reason when
-   * `patience` ends (no message is taken then), and at the end of the connection with its `WebSocketDisconnect`.
+   * `patience` ends (no message is taken then), and at the end of the connection with its `WebSocketDisconnect`,
+   * unless `atEnd` makes something else of it.
    */
-  receive (decode: Decode, patience?: Patience): Promise<unknown> {
+  receive (decode: Decode, patience?: Patience, atEnd?: AtEnd): Promise<unknown> {
     if (patience?.signal?.aborted === true) return rejected(patience.signal.reason)
-    const message = this.#messages.shift()
-    if (message !== undefined) return this.#take(message, decode)
-    if (this.#end !== null) return rejected(this.#end)
-    const reader = new Reader(decode)
+    const data = this.#data.shift()
+    if (data !== undefined) return this.#take(data, this.#isBinary.shift()!, decode)
+    const reader = new Reader(decode, atEnd)
+    if (this.#end !== null) {
+      reader.end(this.#end)
+      return reader.promise
+    }
     if (patience !== undefined) reader.limit(patience, this.#leave)
     this.#readers.push(reader)
     return reader.promise
@@ -137,22 +154,23 @@ export class Inbox {
   /** Nothing more is wanted: what is queued and what still arrives is dropped. */
   discard (): void {
     this.#discarding = true
-    this.#messages.clear()
+    this.#data.clear()
+    this.#isBinary.clear()
     this.#bytes = 0
     this.#goOn()
   }
 
-  /** Nothing more will come: readers that find no message are given `error`. */
-  end (error: WebSocketDisconnect): void {
-    this.#end = error
-    for (let reader = this.#readers.shift(); reader !== undefined; reader = this.#readers.shift()) reader.fail(error)
+  /** Nothing more will come: readers that find no message are given the end. */
+  end (end: WebSocketDisconnect): void {
+    this.#end = end
+    for (let reader = this.#readers.shift(); reader !== undefined; reader = this.#readers.shift()) reader.end(end)
   }
 
-  #take (message: Message, decode: Decode): Promise<unknown> {
-    this.#bytes -= cost(message.data)
+  #take (data: Buffer, isBinary: boolean, decode: Decode): Promise<unknown> {
+    this.#bytes -= cost(data)
     if (this.#bytes <= this.#highWaterMark / 2) this.#goOn()
     try {
-      const value = decode(message.data, message.isBinary)
+      const value = decode(data, isBinary)
       return value instanceof Promise ? quiet(value) : Promise.resolve(value)
     } catch (error) {
       return rejected(error)

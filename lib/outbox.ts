@@ -1,8 +1,12 @@
+import { Buffer } from 'node:buffer'
 import { Deferred, rejected } from './promise'
 import { Queue } from './queue'
+import { flushAfterTurn } from './turn'
+import { createWriter, type Writer } from './writer'
 import type { Duplex } from 'node:stream'
 import type { WebSocketDisconnect } from './errors'
 import type { Payload } from './encode'
+import type { Publication } from './publication'
 import type { RawWebSocket } from '../types/raw'
 
 export interface OutboxOptions {
@@ -35,7 +39,6 @@ class Drain extends Deferred<void> {
 
 /**
  * What is sent: written in order, one write a turn, and no faster than the peer drains it.
- * All frames of a turn of the event loop are held back (`cork`) until its microtasks have run, then leave together.
  */
 export class Outbox {
   readonly #raw: RawWebSocket
@@ -44,10 +47,9 @@ export class Outbox {
   readonly #timeout: number
   readonly #onStall: () => void
   readonly #drains = new Queue<Drain>()
-  readonly #flush = (): void => this.flush()
-  readonly #onMicrotask = (): void => process.nextTick(this.#flush)
-  readonly #onWritten = (error?: Error): void => this.#written(error)
-  #corked = false
+  readonly #writer: Writer
+  readonly #onWritten = (error?: Error | null): void => this.#written(error)
+  #isHeld = false
   #end: WebSocketDisconnect | null = null
   #watch?: NodeJS.Timeout
   // Messages that went out above the mark, and those of them that have been written, which happens in order.
@@ -57,6 +59,7 @@ export class Outbox {
   constructor (raw: RawWebSocket, stream: Duplex, { sendHighWaterMark, sendTimeout, onStall }: OutboxOptions) {
     this.#raw = raw
     this.#stream = stream
+    this.#writer = createWriter(raw, stream)
     this.#highWaterMark = sendHighWaterMark
     this.#timeout = sendTimeout
     this.#onStall = onStall
@@ -64,7 +67,7 @@ export class Outbox {
 
   /** Bytes that have not yet been handed to the kernel. */
   get bufferedAmount (): number {
-    return this.#raw.bufferedAmount
+    return this.#raw.bufferedAmount + this.#writer.heldBytes
   }
 
   /**
@@ -80,31 +83,25 @@ export class Outbox {
   }
 
   /** Sends one message on an open connection, and tells whether fewer than `sendHighWaterMark` bytes wait now. */
-  post (payload: Payload): boolean {
-    this.cork()
-    if (this.#fits(payload)) {
-      this.#raw.send(payload)
+  post (message: Payload | Publication): boolean {
+    if (!this.#isHeld) {
+      this.#isHeld = true
+      flushAfterTurn(this)
+    }
+    if (this.#fits(message)) {
+      this.#writer.add(message)
       return true
     }
     this.#above++
-    this.#raw.send(payload, this.#onWritten)
+    this.#writer.add(message, this.#onWritten)
     this.#startWatch()
     return false
   }
 
-  /** Holds writes back until the turn of the event loop is over: a tick queued by a microtask runs after all of them. */
-  cork (): void {
-    if (this.#corked) return
-    this.#corked = true
-    this.#stream.cork()
-    queueMicrotask(this.#onMicrotask)
-  }
-
   /** Writes what is held back, now. */
   flush (): void {
-    if (!this.#corked) return
-    this.#corked = false
-    this.#stream.uncork()
+    this.#isHeld = false
+    this.#writer.flush()
   }
 
   /** Nothing can be sent any more: who waits is given `error`. */
@@ -114,13 +111,13 @@ export class Outbox {
     for (let drain = this.#drains.shift(); drain !== undefined; drain = this.#drains.shift()) drain.reject(error)
   }
 
-  #fits (payload: Payload): boolean {
+  #fits (message: Payload | Publication): boolean {
     const room = this.#highWaterMark - this.bufferedAmount
-    if (typeof payload !== 'string') return payload.byteLength < room
-    return payload.length * 3 < room || Buffer.byteLength(payload) < room // a UTF-16 unit is at most 3 bytes of UTF-8
+    if (typeof message !== 'string') return message.byteLength < room
+    return message.length * 3 < room || Buffer.byteLength(message) < room // a UTF-16 unit is at most 3 bytes of UTF-8
   }
 
-  #written (error?: Error): void {
+  #written (error?: Error | null): void {
     // The connection is ending, and `end` will reject: what Node still had to write of a destroyed socket, it reports without an error.
     if (error || this.#stream.destroyed) return
     this.#drained++

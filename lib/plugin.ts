@@ -6,6 +6,7 @@ import { Handshake } from './handshake'
 import { injectWebSocket } from './inject'
 import { checkPluginOptions, pluginSettings, type PluginSettings } from './options'
 import { atMost } from './promise'
+import { SessionWebSocket } from './raw'
 import { Route, type AnyRouteOptions } from './route'
 import { Service } from './service'
 import { Sessions } from './sessions'
@@ -85,6 +86,7 @@ function webSocketServerOptions ({ maxPayload, perMessageDeflate, closeTimeout }
     maxPayload,
     perMessageDeflate,
     closeTimeout,
+    WebSocket: SessionWebSocket,
     // Undecided is the handshake of a route with `raw: true`, where the choice is that of `ws`.
     handleProtocols: (offered: Set<string>, request: IncomingMessage) => Handshake.of(request)!.protocol ?? offered.values().next().value
   }

@@ -1,3 +1,6 @@
+/** An empty queue gives a ring back that has more places than this: a burst is to take no memory for ever. */
+const MAX_IDLE = 64
+
 /** A first-in first-out queue on a ring: what is queued is not moved, except when the ring grows. */
 export class Queue<T> {
   #ring: (T | undefined)[] = []
@@ -25,7 +28,7 @@ export class Queue<T> {
     const item = this.#ring[this.#head]
     this.#ring[this.#head] = undefined
     this.#head = (this.#head + 1) & this.#mask
-    this.#length--
+    if (--this.#length === 0 && this.#mask >= MAX_IDLE) this.clear()
     return item
   }
 

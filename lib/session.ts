@@ -8,8 +8,8 @@ import { Socket } from './socket'
 import { checkTopic } from './topics'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Codec } from './codec'
-import type { Payload } from './encode'
 import type { RouteSettings } from './options'
+import type { Publication } from './publication'
 import type { State } from './state'
 import type { Topics } from './topics'
 import type { RawWebSocket } from '../types/raw'
@@ -172,7 +172,7 @@ export class Session extends Channel {
   }
 
   /** Sends what was published, unless this session is too slow for it. */
-  deliver (payload: Payload): void {
+  deliver (publication: Publication): void {
     const { slowSubscriber, sendHighWaterMark, maxBufferedAmount } = this.#route.options
     const { bufferedAmount } = this
     if (this.state !== 'open') return
@@ -182,7 +182,7 @@ export class Session extends Channel {
       this.#leaveTopics()
       this.close(closeCodes.TRY_AGAIN_LATER, 'too slow')
     } else {
-      this.socket!.outbox.post(payload)
+      this.socket!.outbox.post(publication)
     }
   }
 

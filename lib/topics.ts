@@ -1,4 +1,5 @@
 import { WebSocketTopicError } from './errors'
+import { Publication } from './publication'
 import type { Payload } from './encode'
 
 const MAX_TOPIC_BYTES = 256
@@ -7,7 +8,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
 
 /** Who can be given what is published. */
 export interface Subscriber {
-  deliver (payload: Payload): void
+  deliver (publication: Publication): void
 }
 
 /** Throws `WebSocketTopicError` unless `topic` is a non-empty string of at most 256 bytes without control characters. */
@@ -44,8 +45,9 @@ export class Topics<S extends Subscriber> {
   publish (topic: string, payload: Payload, except?: S): void {
     const subscribers = this.#subscribers.get(topic)
     if (subscribers === undefined) return
+    const publication = new Publication(payload)
     for (const subscriber of subscribers) {
-      if (subscriber !== except) subscriber.deliver(payload)
+      if (subscriber !== except) subscriber.deliver(publication)
     }
   }
 }

@@ -48,3 +48,22 @@ t.test('expect gives on what the schema of the route says of the message', async
   await client.send({ a: 1 })
   await (await session).expect({ a: 1 })
 })
+
+t.test('iteration waits for an asynchronous validator', async (t) => {
+  const app = await createApp(t)
+  const received: unknown[] = []
+  const route = {
+    schema: { receive: {} },
+    validatorCompiler: () => async () => { await null }
+  }
+  app.websocket('/', route as never, async (ws) => {
+    await ws.accept()
+    for await (const message of ws) received.push(message)
+  })
+  const client = await app.injectWebSocket('/')
+  await client.send({ n: 1 })
+  await client.send({ n: 2 })
+  await client.close()
+  await app.close()
+  t.same(received, [{ n: 1 }, { n: 2 }])
+})

@@ -37,15 +37,15 @@ t.test('text: anything else is refused', async (t) => {
 
 t.test('bytes: a Buffer and any Uint8Array are sent', async (t) => {
   for (const bytes of [Buffer.from('abc'), new Uint8Array([1, 2, 3]), new Uint8Array(0), new Uint8Array(new SharedArrayBuffer(3))]) {
-    for (const type of ['bytes', 'any'] as const) t.strictSame(encoders[type](bytes), Buffer.from(bytes))
+    for (const type of ['bytes', 'any'] as const) t.equal(encoders[type](bytes), bytes)
   }
 })
 
-t.test('bytes: what the caller does with them afterwards does not change what is sent', async (t) => {
-  for (const value of [Buffer.alloc(4), new Uint8Array(4), new Uint8Array(100_000), new Uint8Array(new SharedArrayBuffer(4)), new DataView(new ArrayBuffer(4)), new ArrayBuffer(4), new SharedArrayBuffer(4)]) {
+t.test('bytes: they are not copied', async (t) => {
+  for (const value of [Buffer.alloc(4), new Uint8Array(4), new Uint8Array(new SharedArrayBuffer(4)), new DataView(new ArrayBuffer(4)), new ArrayBuffer(4), new SharedArrayBuffer(4)]) {
     const payload = encoders.bytes(value) as Uint8Array
     new Uint8Array(ArrayBuffer.isView(value) ? value.buffer : value).fill(1)
-    t.notOk(payload.includes(1), value.constructor.name)
+    t.strictSame([...payload.subarray(0, 4)], [1, 1, 1, 1], value.constructor.name)
   }
 })
 
@@ -93,7 +93,7 @@ t.test('bytes: of a view into shared memory, exactly what it views is sent', asy
 t.test('bytes: an ArrayBuffer and a SharedArrayBuffer are sent whole', async (t) => {
   for (const buffer of [new ArrayBuffer(3), new SharedArrayBuffer(3)]) {
     new Uint8Array(buffer).set([7, 8, 9])
-    t.strictSame(encoders.bytes(buffer), Buffer.from([7, 8, 9]))
+    t.strictSame(encoders.bytes(buffer), new Uint8Array([7, 8, 9]))
   }
 })
 
@@ -209,10 +209,10 @@ t.test('any: strings, booleans and numbers are sent as text, bytes as bytes, any
   t.equal(encoders.any(true), 'true')
   t.equal(encoders.any(false), 'false')
   for (const [value, text] of DECIMALS) t.equal(encoders.any(value), text, String(value))
-  t.strictSame(encoders.any(bytes), Buffer.from([1]))
-  t.strictSame(encoders.any(new DataView(bytes.buffer)), Buffer.from([1]))
-  t.strictSame(encoders.any(bytes.buffer), Buffer.from([1]))
-  t.strictSame(encoders.any(new SharedArrayBuffer(2)), Buffer.alloc(2))
+  t.equal(encoders.any(bytes), bytes)
+  t.strictSame(encoders.any(new DataView(bytes.buffer)), new Uint8Array([1]))
+  t.strictSame(encoders.any(bytes.buffer), new Uint8Array([1]))
+  t.strictSame(encoders.any(new SharedArrayBuffer(2)), new Uint8Array(new SharedArrayBuffer(2)))
   t.equal(encoders.any(null), 'null')
   t.equal(encoders.any({ a: 1 }), '{"a":1}')
   t.equal(encoders.any(['a']), '["a"]')

@@ -6,8 +6,8 @@ const root = join(__dirname, '..')
 
 // From the bottom up: a file imports only from those before it, and everything may import from types.
 const ORDER = [
-  'close', 'errors', 'promise', 'queue', 'signal', 'state',
-  'decode', 'encode', 'codec', 'inbox', 'outbox', 'socket', 'channel',
+  'close', 'errors', 'promise', 'queue', 'signal', 'state', 'turn',
+  'decode', 'encode', 'codec', 'frame', 'publication', 'raw', 'writer', 'inbox', 'outbox', 'socket', 'channel',
   'handshake', 'topics', 'options', 'session', 'schema', 'serve', 'service', 'route', 'define', 'upgrade',
   'sessions', 'client', 'inject', 'plugin', 'index'
 ]

@@ -424,3 +424,30 @@ t.test('over a real socket: TCP pushes back on a client while nothing is taken, 
   t.equal(arrived, count)
   t.notOk(server.isPaused)
 })
+
+t.test('at the end a receive can give something else than the error', async (t) => {
+  const end = new WebSocketDisconnect(1001, 'bye', true)
+  const inbox = new Inbox(1000, new Gauge())
+  const code = (end: WebSocketDisconnect): number => end.closeCode
+  const early = inbox.receive(asText, undefined, code)
+  inbox.end(end)
+  t.equal(await early, 1001)
+  t.equal(await inbox.receive(asText, undefined, code), 1001)
+})
+
+t.test('what a receive is to give at the end may be another error', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const other = new Error('other')
+  const fail = (): never => { throw other }
+  const early = inbox.receive(asText, undefined, fail)
+  inbox.end(new WebSocketDisconnect(1001, 'bye', true))
+  await t.rejects(early, other)
+  await t.rejects(inbox.receive(asText, undefined, fail), other)
+})
+
+t.test('only the end is given as something else: not a timeout, nor a message', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  await t.rejects(inbox.receive(asText, { timeout: 1 }, () => 'end'), { code: 'FST_WS_TIMEOUT' })
+  push(inbox, 'a')
+  t.equal(await inbox.receive(asText, undefined, () => 'end'), 'a')
+})

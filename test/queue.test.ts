@@ -124,3 +124,22 @@ t.test('an item that was taken is not kept alive', async (t) => {
   t.equal(removed.deref(), undefined)
   t.equal(queue.length, 0)
 })
+
+t.test('a queue that has been long keeps no more than a little memory when it is empty', async (t) => {
+  const { setFlagsFromString } = await import('node:v8')
+  const { runInNewContext } = await import('node:vm')
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const queues = Array.from({ length: 100 }, () => new Queue<number>())
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (const queue of queues) {
+    for (let i = 0; i < 10_000; i++) queue.push(i)
+    drain(queue)
+  }
+  collect()
+  const kept = (process.memoryUsage().heapUsed - before) / queues.length
+  t.ok(kept < 4096, `${kept} bytes each`)
+  queues[0].push(1)
+  t.equal(queues[0].shift(), 1)
+})

@@ -2,13 +2,18 @@ import t from 'tap'
 import { WebSocketTopicError } from '../lib/errors'
 import { checkTopic, Topics, type Subscriber } from '../lib/topics'
 import type { Payload } from '../lib/encode'
+import type { Publication } from '../lib/publication'
 
 class Listener implements Subscriber {
-  readonly received: Payload[] = []
+  readonly publications: Publication[] = []
   onDeliver?: () => void
 
-  deliver (payload: Payload): void {
-    this.received.push(payload)
+  get received (): Payload[] {
+    return this.publications.map(({ payload }) => payload)
+  }
+
+  deliver (publication: Publication): void {
+    this.publications.push(publication)
     this.onDeliver?.()
   }
 }
@@ -72,15 +77,14 @@ t.test('what is published reaches every subscriber of the topic, once and in the
   t.strictSame(order, ['a', 'b', 'c'])
 })
 
-t.test('all subscribers are given the very same payload', async (t) => {
+t.test('all subscribers are given the very same publication', async (t) => {
   const topics = new Topics<Listener>()
   const [a, b] = [new Listener(), new Listener()]
   topics.add('room', a)
   topics.add('room', b)
-  const payload = Buffer.from('hello')
-  topics.publish('room', payload)
-  t.equal(a.received[0], payload)
-  t.equal(b.received[0], payload)
+  topics.publish('room', Buffer.from('hello'))
+  t.equal(a.publications.length, 1)
+  t.equal(a.publications[0], b.publications[0])
 })
 
 t.test('the one that is excepted gets nothing', async (t) => {

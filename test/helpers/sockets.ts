@@ -15,11 +15,19 @@ export interface Sockets {
   client: WebSocket
 }
 
-/** Connects two plain `ws` sockets, over TLS where it is to be `secure`. They are dropped at the end of `t`. */
-export async function connectSockets (t: Test, { secure = false } = {}): Promise<Sockets> {
+export interface SocketsOptions {
+  /** Over TLS. */
+  secure?: boolean
+  /** The class of the server's end. */
+  WebSocket?: typeof WebSocket
+  perMessageDeflate?: boolean
+}
+
+/** Connects two `ws` sockets. They are dropped at the end of `t`. */
+export async function connectSockets (t: Test, { secure = false, ...options }: SocketsOptions = {}): Promise<Sockets> {
   const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
   const listener = secure ? createSecureServer({ key: fixture('key.pem'), cert: fixture('cert.pem') }) : createServer()
-  const webSocketServer = new WebSocketServer({ server: listener })
+  const webSocketServer = new WebSocketServer({ server: listener, ...options })
   t.teardown(() => listener.close())
   listener.listen(0, '127.0.0.1')
   await once(listener, 'listening')

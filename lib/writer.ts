@@ -1,0 +1,154 @@
+import { Buffer } from 'node:buffer'
+import { frameOf, MAX_HEADER, payloadLength, writeFrame } from './frame'
+import { Publication, type Burst } from './publication'
+import { SessionWebSocket, type HeldFrames } from './raw'
+import type { Duplex } from 'node:stream'
+import type { Payload } from './encode'
+import type { RawWebSocket } from '../types/raw'
+
+export type OnWritten = (error?: Error | null) => void
+
+/** Writes messages to a connection, in their order. Those of a turn are held back until `flush`, and leave in one write. */
+export interface Writer {
+  /** The bytes of it that the stream has not been given yet. */
+  readonly heldBytes: number
+  /** Takes a message, and of bytes a copy; calls `onWritten`, if there is one, when the kernel has all of it. */
+  add (message: Payload | Publication, onWritten?: OnWritten): void
+  flush (): void
+}
+
+/** Frames of messages up to this length, in bytes, are put together; a larger one has a buffer of its own. */
+const SMALL = 16 * 1024
+
+/** What is put together to be written at once, in bytes. A slow connection may keep that much alive for one frame of it. */
+const MAX_BATCH = 64 * 1024
+
+/**
+ * Where frames are put together, each behind the one before. One connection at a time has a batch, from `start` to
+ * `end`, since in most turns there is one that sends.
+ */
+let pool = Buffer.allocUnsafeSlow(MAX_BATCH)
+let start = 0
+let end = 0
+let owner: FrameWriter | null = null
+
+/** The writer for `raw`, which reads and writes `stream`. */
+export function createWriter (raw: RawWebSocket, stream: Duplex): Writer {
+  return raw instanceof SessionWebSocket && raw.extensions === '' ? new FrameWriter(raw, stream) : new SendWriter(raw, stream)
+}
+
+/** Makes the frames itself: `ws` makes some writes of each, which cost more than all the rest. */
+class FrameWriter implements Writer, HeldFrames {
+  heldBytes = 0
+  readonly #stream: Duplex
+  #burst: Burst | null = null
+  #corked = false
+
+  constructor (raw: SessionWebSocket, stream: Duplex) {
+    this.#stream = stream
+    raw.held = this
+  }
+
+  add (message: Payload | Publication, onWritten?: OnWritten): void {
+    if (message instanceof Publication) {
+      this.#publish(message, onWritten)
+      return
+    }
+    const length = payloadLength(message)
+    if (onWritten !== undefined || length > SMALL) {
+      this.#hand(frameOf(message, length), onWritten)
+      return
+    }
+    if (owner !== this) this.#begin()
+    if (end + MAX_HEADER + length > MAX_BATCH) this.#renewPool()
+    end = writeFrame(pool, end, message, length)
+    this.heldBytes = end - start
+  }
+
+  /** Into the stream goes what is held back, but not yet to the kernel. */
+  release (): void {
+    if (this.heldBytes > 0) this.#write(this.#takeHeld())
+  }
+
+  flush (): void {
+    if (this.heldBytes > 0) this.#stream.write(this.#takeHeld())
+    if (!this.#corked) return
+    this.#corked = false
+    this.#stream.uncork()
+  }
+
+  #publish (publication: Publication, onWritten?: OnWritten): void {
+    const isBurst = this.heldBytes === 0 || this.#burst !== null
+    if (onWritten !== undefined || !isBurst || this.heldBytes + publication.byteLength > MAX_BATCH) {
+      this.#hand(publication.frame, onWritten)
+      return
+    }
+    this.#burst = this.#burst === null ? publication.burst : this.#burst.and(publication)
+    this.heldBytes = this.#burst.byteLength
+  }
+
+  #begin (): void {
+    owner?.release()
+    this.release()
+    owner = this
+  }
+
+  #renewPool (): void {
+    this.release()
+    pool = Buffer.allocUnsafeSlow(MAX_BATCH)
+    start = end = 0
+    owner = this
+  }
+
+  #takeHeld (): Buffer {
+    const burst = this.#burst
+    this.#burst = null
+    this.heldBytes = 0
+    if (burst !== null) return burst.bytes
+    const frames = pool.subarray(start, end)
+    start = end
+    owner = null
+    return frames
+  }
+
+  #hand (frame: Buffer, onWritten?: OnWritten): void {
+    this.release()
+    this.#write(frame, onWritten)
+  }
+
+  #write (frames: Buffer, onWritten?: OnWritten): void {
+    if (!this.#corked) {
+      this.#corked = true
+      this.#stream.cork()
+    }
+    this.#stream.write(frames, onWritten)
+  }
+}
+
+/** Leaves the frames to `ws`: those of a client are masked, and where compression was negotiated it is that of `ws`. */
+class SendWriter implements Writer {
+  readonly heldBytes = 0
+  readonly #raw: RawWebSocket
+  readonly #stream: Duplex
+  #corked = false
+
+  constructor (raw: RawWebSocket, stream: Duplex) {
+    this.#raw = raw
+    this.#stream = stream
+  }
+
+  add (message: Payload | Publication, onWritten?: OnWritten): void {
+    if (!this.#corked) {
+      this.#corked = true
+      this.#stream.cork()
+    }
+    if (message instanceof Publication) this.#raw.send(message.payload, onWritten)
+    else this.#raw.send(typeof message === 'string' ? message : Buffer.from(message), onWritten)
+  }
+
+  flush (): void {
+    if (!this.#corked) return
+    this.#corked = false
+    this.#stream.uncork()
+  }
+}

@@ -1,0 +1,41 @@
+import t from 'tap'
+import { frameOf, payloadLength } from '../lib/frame'
+import { Publication } from '../lib/publication'
+import type { Payload } from '../lib/encode'
+
+const frame = (payload: Payload): Buffer => frameOf(payload, payloadLength(payload))
+
+t.test('it is framed once: text as text, bytes as bytes', async (t) => {
+  for (const payload of ['', 'text', '€'.repeat(100), Buffer.from('bytes'), new Uint8Array(0), Buffer.alloc(70_000, 1)]) {
+    const publication = new Publication(payload)
+    t.same(publication.frame, frame(payload))
+    t.equal(publication.byteLength, publication.frame.length)
+    t.same(typeof payload === 'string' ? payload : Buffer.from(payload), publication.payload)
+  }
+})
+
+t.test('what the caller does with its bytes afterwards changes nothing', async (t) => {
+  const bytes = Buffer.from('bytes')
+  const publication = new Publication(bytes)
+  bytes.fill(0)
+  t.same(publication.payload, Buffer.from('bytes'))
+  t.same(publication.frame, frame(Buffer.from('bytes')))
+})
+
+t.test('a burst has the frames of what was published, in its order', async (t) => {
+  const [a, b, c] = ['a', 'b', 'c'].map((text) => new Publication(text))
+  const burst = a.burst.and(b).and(c).and(b)
+  t.same(burst.bytes, Buffer.concat([frame('a'), frame('b'), frame('c'), frame('b')]))
+  t.equal(burst.byteLength, burst.bytes.length)
+  t.equal(a.burst.bytes, a.frame, 'one frame alone is not copied')
+})
+
+t.test('who was given the same holds the same', async (t) => {
+  const [a, b, c] = ['a', 'b', 'c'].map((text) => new Publication(text))
+  const [first, second] = [a.burst.and(b), a.burst.and(b)]
+  t.equal(first, second)
+  t.equal(first.bytes, second.bytes)
+  t.not(a.burst.and(c), first)
+  t.same(a.burst.and(c).bytes, Buffer.concat([frame('a'), frame('c')]))
+  t.same(first.bytes, Buffer.concat([frame('a'), frame('b')]), 'it stays what it was')
+})

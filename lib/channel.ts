@@ -7,7 +7,7 @@ import { createGuardedController } from './signal'
 import type { Codec } from './codec'
 import type { Decode } from './decode'
 import type { Encode } from './encode'
-import type { AtEnd, Patience } from './inbox'
+import type { Ending, Patience } from './inbox'
 import type { Socket } from './socket'
 import type { State } from './state'
 import type { CloseInfo, IncomingEvent, JsonMode, OutgoingEvent, ValueType } from '../types/message'
@@ -25,14 +25,6 @@ function decodeEvent (data: Buffer, isBinary: boolean): IncomingEvent {
 
 function decodeRaw (data: Buffer, isBinary: boolean): unknown {
   return isBinary ? data : data.toString()
-}
-
-/** `decode`, to the result of an iterator. */
-function resultOf (decode: Decode): Decode {
-  return (data, isBinary) => {
-    const value = decode(data, isBinary)
-    return value instanceof Promise ? value.then((value) => ({ done: false, value })) : { done: false, value }
-  }
 }
 
 /** The type in which `expect` receives, after what it expects. */
@@ -114,7 +106,7 @@ export abstract class Channel {
   }
 
   /** The connection has ended, or the handshake has without one. */
-  protected finish (end: WebSocketDisconnect): void {
+  finish (end: WebSocketDisconnect): void {
     this.#end = end
     this.#controller?.abort(end)
     this.#closed?.resolve(closeInfo(end))
@@ -184,29 +176,32 @@ export abstract class Channel {
   }
 
   messages (type?: ValueType): AsyncIterableIterator<any> {
-    let decode: Decode
-    const atEnd = (end: WebSocketDisconnect): IteratorResult<any> => {
-      if (this.catchDisconnect && isNormal(end.closeCode)) return { done: true, value: undefined }
-      throw end
+    return new Messages(this, type)
+  }
+
+  /** What an iterator over messages of `type` gives next. */
+  next (type: ValueType | undefined, ending: Ending): Promise<IteratorResult<any>> {
+    try {
+      return this.#receive(this.codec.resultDecoder(type), this.patience, ending) as Promise<IteratorResult<any>>
+    } catch (error) {
+      return rejected(error)
     }
-    const next = (): Promise<IteratorResult<any>> => {
-      try {
-        decode ??= resultOf(this.codec.decoder(type))
-      } catch (error) {
-        return rejected(error)
-      }
-      return this.#receive(decode, this.patience, atEnd) as Promise<IteratorResult<any>>
-    }
-    return { next, [Symbol.asyncIterator] () { return this } }
+  }
+
+  /** What iteration gives at the end of the connection; throws `end` where that is an error. */
+  endIteration (end: WebSocketDisconnect): IteratorResult<any> {
+    if (this.catchDisconnect && isNormal(end.closeCode)) return { done: true, value: undefined }
+    throw end
   }
 
   /** The next message as an ASGI event; the end of the connection is one too, once. */
   receiveEvent (): Promise<IncomingEvent> {
-    return this.#receive(decodeEvent, this.patience, (end) => {
+    const atEnd = (end: WebSocketDisconnect): IncomingEvent => {
       if (this.#disconnectReported) throw end
       this.#disconnectReported = true
       return { type: 'websocket.disconnect', code: end.closeCode, reason: end.reason }
-    }) as Promise<IncomingEvent>
+    }
+    return this.#receive(decodeEvent, this.patience, { atEnd }) as Promise<IncomingEvent>
   }
 
   /** Does what an ASGI event says. */
@@ -258,8 +253,8 @@ export abstract class Channel {
     return this.socket.outbox.send(payload)
   }
 
-  #receive (decode: Decode, patience: Patience | undefined, atEnd?: AtEnd): Promise<unknown> {
-    return this.socket === null ? rejected(this.unavailable!()) : this.socket.inbox.receive(decode, patience, atEnd)
+  #receive (decode: Decode, patience: Patience | undefined, ending?: Ending): Promise<unknown> {
+    return this.socket === null ? rejected(this.unavailable!()) : this.socket.inbox.receive(decode, patience, ending)
   }
 
   async #pair (message: unknown, options: PairOptions): Promise<unknown> {
@@ -304,4 +299,27 @@ export abstract class Channel {
 
 function closeInfo (end: WebSocketDisconnect): CloseInfo {
   return { code: end.closeCode, reason: end.reason, wasClean: end.wasClean }
+}
+
+/** Iterates over the messages of a channel. */
+class Messages implements AsyncIterableIterator<any>, Ending {
+  readonly #channel: Channel
+  readonly #type: ValueType | undefined
+
+  constructor (channel: Channel, type: ValueType | undefined) {
+    this.#channel = channel
+    this.#type = type
+  }
+
+  [Symbol.asyncIterator] (): this {
+    return this
+  }
+
+  next (): Promise<IteratorResult<any>> {
+    return this.#channel.next(this.#type, this)
+  }
+
+  atEnd (end: WebSocketDisconnect): IteratorResult<any> {
+    return this.#channel.endIteration(end)
+  }
 }

@@ -42,7 +42,7 @@ export class Client extends Channel {
       sendType: options.sendType ?? options.valueType
     })
     if (options.receiveTimeout !== undefined) this.patience = { timeout: options.receiveTimeout } satisfies ReceiveOptions
-    this.socket = new Socket(raw, response.socket, options, (end) => this.finish(end))
+    this.socket = new Socket(raw, response.socket, options, this)
   }
 
   get state (): State {

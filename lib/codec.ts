@@ -37,6 +37,8 @@ export class Codec {
   readonly encode: Encode
   readonly #decoders: Decoders
   readonly #encoders: Encoders
+  readonly #resultDecoder: Decode
+  readonly #resultDecoders: Record<string, Decode> = {}
 
   constructor ({ receiveType = 'text', sendType = 'any', parse = JSON.parse, serialize = JSON.stringify, validate }: CodecOptions) {
     this.#decoders = createDecoders(parse)
@@ -46,7 +48,9 @@ export class Codec {
         this.#decoders[name] = validated(this.#decoders[name], validate)
       }
     }
+    for (const type of VALUE_TYPES) this.#resultDecoders[type] = resultOf(this.#decoders[type])
     this.decode = this.#decoders[receiveType]
+    this.#resultDecoder = this.#resultDecoders[receiveType]
     this.encode = this.#encoders[sendType]
   }
 
@@ -54,6 +58,13 @@ export class Codec {
     if (type === undefined) return this.decode
     checkOneOf('type', type, VALUE_TYPES)
     return this.#decoders[type]
+  }
+
+  /** The decoder of an iterator: what it gives is the iterator's result. */
+  resultDecoder (type: ValueType | undefined): Decode {
+    if (type === undefined) return this.#resultDecoder
+    checkOneOf('type', type, VALUE_TYPES)
+    return this.#resultDecoders[type]
   }
 
   encoder (type: ValueType | undefined): Encode {
@@ -73,4 +84,11 @@ export class Codec {
 
 function validated (decode: Decode, validate: Validate): Decode {
   return (data, isBinary) => validate(decode(data, isBinary))
+}
+
+function resultOf (decode: Decode): Decode {
+  return (data, isBinary) => {
+    const value = decode(data, isBinary)
+    return value instanceof Promise ? value.then((value) => ({ done: false, value })) : { done: false, value }
+  }
 }

@@ -1,6 +1,7 @@
-import { validateHeaderName, validateHeaderValue, type IncomingMessage } from 'node:http'
+import { validateHeaderName, validateHeaderValue, type IncomingMessage, type ServerResponse } from 'node:http'
 import { WebSocketHandshakeError } from './errors'
 import { Deferred } from './promise'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HeadersLike } from '../types/message'
 
@@ -19,26 +20,29 @@ const MAX_EARLY_BYTES = 64 * 1024
 /** How long a client may go on sending after it has been refused, in milliseconds. */
 const LINGER = 1_000
 
-const handshakes = new WeakMap<IncomingMessage, Handshake>()
+const kHandshake = Symbol('fastify-async-websocket.handshake')
+
+interface UpgradeRequest extends IncomingMessage { [kHandshake]?: Handshake }
 
 export type HeaderPairs = [name: string, value: string][]
+
+const NONE: HeaderPairs = []
 
 /** A handshake that is not complete: it watches the client, and knows what it asked for. */
 export class Handshake {
   readonly stream: Duplex
-  /** Resolves when the handshake is over: completed or refused, or the client has left. */
-  readonly over = new Deferred<void>()
   /** Whether the client has left before it was answered. */
   gone = false
   /** Called when it ends without having been completed: the client has left, or the response to it has been sent. */
   onOver: (() => void) | null = null
   /** What the 101 response says; undefined until it has been decided. */
   protocol: string | undefined
-  headers: HeaderPairs = []
-  readonly #request: IncomingMessage
+  headers: HeaderPairs = NONE
+  readonly #request: UpgradeRequest
   readonly #pending: Set<Handshake>
-  #early: Buffer[] = []
+  #early: Buffer[] | null = null
   #earlyBytes = 0
+  #over: Deferred<void> | null = null
   #refused = false
   #linger?: NodeJS.Timeout
   readonly #onData = (chunk: Buffer): void => this.#keep(chunk)
@@ -46,23 +50,29 @@ export class Handshake {
   readonly #onClose = (): void => this.#leave()
 
   /** The handshake of an upgrade request; `undefined` for any other request. */
-  static of (request: IncomingMessage): Handshake | undefined {
-    return handshakes.get(request)
+  static of (request: UpgradeRequest): Handshake | undefined {
+    return request[kHandshake]
   }
 
   /**
    * Watches the client from now on, as one of `pending`.
    * The stream is read meanwhile: only a stream that is read tells of its end.
    */
-  constructor (request: IncomingMessage, stream: Duplex, pending: Set<Handshake>) {
+  constructor (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>) {
     this.#request = request
     this.#pending = pending
     this.stream = stream
     pending.add(this)
-    handshakes.set(request, this)
+    request[kHandshake] = this
     stream.on('data', this.#onData)
     stream.on('end', this.#onEnd)
     stream.on('close', this.#onClose)
+  }
+
+  /** Resolves when the handshake is over: completed or refused, or the client has left. */
+  get over (): Promise<void> {
+    this.#over ??= new Deferred()
+    return this.#over.promise
   }
 
   /** Whether the request asks for the WebSocket protocol, and not for another one. */
@@ -112,15 +122,24 @@ export class Handshake {
   release (): void {
     this.#unwatch()
     this.stream.pause()
-    for (const chunk of this.#early.reverse()) this.stream.unshift(chunk)
-    this.#early = []
+    if (this.#early !== null) for (const chunk of this.#early.reverse()) this.stream.unshift(chunk)
+    this.#early = null
+  }
+
+  /**
+   * The handshake is complete: from here on nothing keeps it or `response`, which has not been used. Who listens to the
+   * end of a response is still told of the connection's.
+   */
+  complete (response: ServerResponse): void {
+    this.#request[kHandshake] = undefined
+    if (response.listenerCount('close') === 0) response.detachSocket(this.stream as Socket)
   }
 
   /** The handshake ends in a response: what the client has sent is dropped, so that it does not stand in the response's way. */
   refuse (): void {
     this.#refused = true
     this.stream.removeListener('data', this.#onData)
-    this.#early = []
+    this.#early = null
     this.stream.resume()
   }
 
@@ -132,11 +151,12 @@ export class Handshake {
     this.refuse()
     this.stream.end()
     this.#linger = setTimeout(() => this.stream.destroy(), LINGER)
-    this.over.resolve()
+    this.#over?.resolve()
     this.onOver?.()
   }
 
   #keep (chunk: Buffer): void {
+    this.#early ??= []
     this.#early.push(chunk)
     this.#earlyBytes += chunk.length
     if (this.#earlyBytes > MAX_EARLY_BYTES) this.stream.pause()
@@ -145,14 +165,14 @@ export class Handshake {
   #leave (): void {
     this.#unwatch()
     clearTimeout(this.#linger)
-    this.#early = []
+    this.#early = null
     this.gone = !this.#refused
     this.onOver?.()
   }
 
   #unwatch (): void {
     this.#pending.delete(this)
-    this.over.resolve()
+    this.#over?.resolve()
     this.stream.removeListener('data', this.#onData)
     this.stream.removeListener('end', this.#onEnd)
     this.stream.removeListener('close', this.#onClose)
@@ -163,7 +183,8 @@ export class Handshake {
  * Header names and values as pairs, one for each line.
  * Throws `WebSocketHandshakeError` for what would break out of a header, and for what belongs to the handshake itself.
  */
-export function headerPairs (headers: HeadersLike = {}): HeaderPairs {
+export function headerPairs (headers: HeadersLike | undefined): HeaderPairs {
+  if (headers === undefined) return NONE
   const entries = Symbol.iterator in headers ? [...headers as Iterable<readonly [unknown, unknown]>] : Object.entries(headers)
   return entries.flatMap(([name, value]) => {
     const values = Array.isArray(value) ? value : [value]

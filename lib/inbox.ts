@@ -10,8 +10,11 @@ export interface Patience {
   signal?: AbortSignal
 }
 
-/** What a `receive` gives at the end of the connection, if it is not to reject with it; it may throw something else. */
-export type AtEnd = (end: WebSocketDisconnect) => unknown
+/** What a `receive` makes of the end of the connection, if it is not to reject with it. */
+export interface Ending {
+  /** What it is to resolve with; or throws what it is to reject with. */
+  atEnd (end: WebSocketDisconnect): unknown
+}
 
 export interface Flow {
   pause (): void
@@ -31,29 +34,29 @@ function cost (message: Buffer): number {
 /** A `receive` that waits for its message. */
 class Reader extends Deferred<unknown> {
   readonly #decode: Decode
-  readonly #atEnd: AtEnd | undefined
+  readonly #ending: Ending | undefined
   #timer?: NodeJS.Timeout
   #signal?: AbortSignal
   #onAbort?: () => void
 
-  constructor (decode: Decode, atEnd: AtEnd | undefined) {
+  constructor (decode: Decode, ending: Ending | undefined) {
     super()
     this.#decode = decode
-    this.#atEnd = atEnd
+    this.#ending = ending
   }
 
-  /** Waits for no longer than `patience`, then calls `leave` and rejects. */
-  limit ({ timeout, signal }: Patience, leave: (reader: Reader) => void): void {
+  /** Waits for no longer than `patience`, then leaves `readers` and rejects. */
+  limit ({ timeout, signal }: Patience, readers: Queue<Reader>): void {
     if (timeout !== undefined && timeout <= MAX_DELAY) {
       this.#timer = setTimeout(() => {
-        leave(this)
+        readers.remove(this)
         this.fail(new WebSocketTimeoutError(`no message within ${timeout} ms`))
       }, timeout)
     }
     if (signal !== undefined) {
       this.#signal = signal
       this.#onAbort = () => {
-        leave(this)
+        readers.remove(this)
         this.fail(signal.reason)
       }
       signal.addEventListener('abort', this.#onAbort, { once: true })
@@ -72,10 +75,10 @@ class Reader extends Deferred<unknown> {
   }
 
   end (end: WebSocketDisconnect): void {
-    if (this.#atEnd === undefined) return this.fail(end)
+    if (this.#ending === undefined) return this.fail(end)
     this.#settled()
     try {
-      this.resolve(this.#atEnd(end))
+      this.resolve(this.#ending.atEnd(end))
     } catch (error) {
       this.reject(error)
     }
@@ -98,12 +101,11 @@ class Reader extends Deferred<unknown> {
  */
 export class Inbox {
   // Of the messages that wait: an object for each of them would only be made to be taken apart again.
-  readonly #data = new Queue<Buffer>()
-  readonly #isBinary = new Queue<boolean>()
+  #data: Queue<Buffer> | null = null
+  #isBinary: Queue<boolean> | null = null
   readonly #readers = new Queue<Reader>()
   readonly #highWaterMark: number
   readonly #flow: Flow
-  readonly #leave = (reader: Reader): void => this.#readers.remove(reader)
   #bytes = 0
   #paused = false
   #discarding = false
@@ -122,6 +124,8 @@ export class Inbox {
       reader.deliver(data, isBinary)
       return
     }
+    this.#data ??= new Queue()
+    this.#isBinary ??= new Queue()
     this.#data.push(data)
     this.#isBinary.push(isBinary)
     this.#bytes += cost(data)
@@ -135,18 +139,18 @@ export class Inbox {
    * Takes the next message and decodes it. Readers are served in the order in which they came.
    * Rejects with what `decode` throws, with `WebSocketTimeoutError` or the signal's reason when
    * `patience` ends (no message is taken then), and at the end of the connection with its `WebSocketDisconnect`,
-   * unless `atEnd` makes something else of it.
+   * unless `ending` makes something else of it.
    */
-  receive (decode: Decode, patience?: Patience, atEnd?: AtEnd): Promise<unknown> {
+  receive (decode: Decode, patience?: Patience, ending?: Ending): Promise<unknown> {
     if (patience?.signal?.aborted === true) return rejected(patience.signal.reason)
-    const data = this.#data.shift()
-    if (data !== undefined) return this.#take(data, this.#isBinary.shift()!, decode)
-    const reader = new Reader(decode, atEnd)
+    const data = this.#data?.shift()
+    if (data !== undefined) return this.#take(data, this.#isBinary!.shift()!, decode)
+    const reader = new Reader(decode, ending)
     if (this.#end !== null) {
       reader.end(this.#end)
       return reader.promise
     }
-    if (patience !== undefined) reader.limit(patience, this.#leave)
+    if (patience !== undefined) reader.limit(patience, this.#readers)
     this.#readers.push(reader)
     return reader.promise
   }
@@ -154,8 +158,7 @@ export class Inbox {
   /** Nothing more is wanted: what is queued and what still arrives is dropped. */
   discard (): void {
     this.#discarding = true
-    this.#data.clear()
-    this.#isBinary.clear()
+    this.#data = this.#isBinary = null
     this.#bytes = 0
     this.#goOn()
   }

@@ -12,10 +12,8 @@ import type { RawWebSocket } from '../types/raw'
 export interface OutboxOptions {
   /** Bytes. */
   sendHighWaterMark: number
-  /** Milliseconds. */
+  /** Milliseconds in which something has to drain of what waits: else the connection is terminated. */
   sendTimeout: number
-  /** Called when nothing has drained for `sendTimeout`. */
-  onStall: () => void
 }
 
 /** What Node has of a socket below its stream. */
@@ -45,10 +43,9 @@ export class Outbox {
   readonly #stream: Duplex
   readonly #highWaterMark: number
   readonly #timeout: number
-  readonly #onStall: () => void
-  readonly #drains = new Queue<Drain>()
+  #drains: Queue<Drain> | null = null
   readonly #writer: Writer
-  readonly #onWritten = (error?: Error | null): void => this.#written(error)
+  #onWritten: ((error?: Error | null) => void) | null = null
   #isHeld = false
   #end: WebSocketDisconnect | null = null
   #watch?: NodeJS.Timeout
@@ -56,13 +53,12 @@ export class Outbox {
   #above = 0
   #drained = 0
 
-  constructor (raw: RawWebSocket, stream: Duplex, { sendHighWaterMark, sendTimeout, onStall }: OutboxOptions) {
+  constructor (raw: RawWebSocket, stream: Duplex, { sendHighWaterMark, sendTimeout }: OutboxOptions) {
     this.#raw = raw
     this.#stream = stream
     this.#writer = createWriter(raw, stream)
     this.#highWaterMark = sendHighWaterMark
     this.#timeout = sendTimeout
-    this.#onStall = onStall
   }
 
   /** Bytes that have not yet been handed to the kernel. */
@@ -78,6 +74,7 @@ export class Outbox {
     if (this.#raw.readyState === OPEN && this.post(payload)) return SENT
     if (this.#end !== null) return rejected(this.#end)
     const drain = new Drain(this.#raw.readyState === OPEN ? this.#above : Infinity)
+    this.#drains ??= new Queue()
     this.#drains.push(drain)
     return drain.promise
   }
@@ -93,6 +90,7 @@ export class Outbox {
       return true
     }
     this.#above++
+    this.#onWritten ??= (error) => this.#written(error)
     this.#writer.add(message, this.#onWritten)
     this.#startWatch()
     return false
@@ -108,7 +106,7 @@ export class Outbox {
   end (error: WebSocketDisconnect): void {
     this.#end = error
     this.#stopWatch()
-    for (let drain = this.#drains.shift(); drain !== undefined; drain = this.#drains.shift()) drain.reject(error)
+    for (let drain = this.#drains?.shift(); drain !== undefined; drain = this.#drains?.shift()) drain.reject(error)
   }
 
   #fits (message: Payload | Publication): boolean {
@@ -121,7 +119,8 @@ export class Outbox {
     // The connection is ending, and `end` will reject: what Node still had to write of a destroyed socket, it reports without an error.
     if (error || this.#stream.destroyed) return
     this.#drained++
-    while (this.#drains.first !== undefined && this.#drains.first.after <= this.#drained) this.#drains.shift()!.resolve()
+    const drains = this.#drains
+    while (drains?.first !== undefined && drains.first.after <= this.#drained) drains.shift()!.resolve()
     if (this.#drained === this.#above) this.#stopWatch()
   }
 
@@ -133,7 +132,7 @@ export class Outbox {
       const now = this.#progress()
       unchanged = now === before ? unchanged + 1 : 0
       before = now
-      if (unchanged === LOOKS) this.#onStall()
+      if (unchanged === LOOKS) this.#raw.terminate()
     }, this.#timeout / LOOKS)
   }
 

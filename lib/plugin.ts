@@ -10,7 +10,7 @@ import { SessionWebSocket } from './raw'
 import { Route, type AnyRouteOptions } from './route'
 import { Service } from './service'
 import { Sessions } from './sessions'
-import { checkUpgrade, hideUpgrade, kRoute, routeOf, showUpgrade, watchUpgrades } from './upgrade'
+import { checkUpgrade, hideUpgrade, kRoute, showUpgrade, watchUpgrades } from './upgrade'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { WebSocketServer } from 'ws'
@@ -56,11 +56,6 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
   })
   await app.register(fastifyWebsocket, {
     options: webSocketServerOptions(service.settings),
-    errorHandler (error, socket, request) {
-      if (!routeOf(request)!.raw) return // a session learns of it as its end
-      request.log.error(error)
-      socket.terminate()
-    },
     preClose: async () => {
       closed = service.shutdown(server.clients)
       // Fastify gives up on a preClose hook after `pluginTimeout`, unless that is 0.

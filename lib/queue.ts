@@ -48,11 +48,10 @@ export class Queue<T> {
 
   // The length of the ring is a power of two, so that a mask wraps an index.
   #grow (): void {
-    const items = []
-    for (let i = 0; i < this.#length; i++) items.push(this.#ring[(this.#head + i) & this.#mask])
-    items.length = Math.max(4, items.length * 2)
-    this.#ring = items
-    this.#mask = items.length - 1
+    const ring = new Array<T | undefined>(Math.max(4, this.#length * 2))
+    for (let i = 0; i < this.#length; i++) ring[i] = this.#ring[(this.#head + i) & this.#mask]
+    this.#ring = ring
+    this.#mask = ring.length - 1
     this.#head = 0
   }
 }

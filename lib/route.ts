@@ -1,9 +1,10 @@
 import { Codec } from './codec'
 import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
 import { Handshake } from './handshake'
+import { Deferred } from './promise'
 import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
 import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
-import { accepting, serve, sessionHandlers, type Handlers } from './serve'
+import { accepting, serve, sessionHandlers, type Life } from './serve'
 import { serverIsClosing, type Service } from './service'
 import { Session, type SessionRoute } from './session'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
@@ -30,7 +31,7 @@ export class Route implements SessionRoute {
   readonly raw: boolean
   readonly #service: Service
   readonly #instance: FastifyInstance
-  readonly #handlers: Handlers
+  readonly #life: Life
   readonly #http: Handler
   readonly #parse: JsonParse
   readonly #format: SchemaErrorFormatter
@@ -52,7 +53,14 @@ export class Route implements SessionRoute {
     this.options = routeSettings(service.options, options, { receive: schema?.receive !== undefined, send: schema?.send !== undefined })
     this.raw = options.raw === true
     const handlers = options.onMessage === undefined ? { handle: wsHandler ?? handler } : sessionHandlers(options as never)
-    this.#handlers = this.options.autoAccept && !this.raw ? accepting(handlers) : handlers
+    this.#life = {
+      instance,
+      handlers: this.options.autoAccept && !this.raw ? accepting(handlers) : handlers,
+      catchDisconnect: this.options.catchDisconnect,
+      errorHandler: service.settings.errorHandler,
+      closeTimeout: service.settings.closeTimeout,
+      onEnd: () => service.served()
+    }
     this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
     this.#parse = jsonParse(instance)
     this.#format = route.schemaErrorFormatter
@@ -74,8 +82,9 @@ export class Route implements SessionRoute {
     if (!request.ws || handshake === undefined) return this.#http.call(this.#instance, request, reply)
     if (this.#service.closing) throw serverIsClosing()
     if (this.raw) return this.#handOver(handshake, request, reply)
-    const session = new Session(this, handshake, request, reply)
-    return this.#service.run(session, this.#serve(session, reply))
+    const answer = new Deferred<unknown>()
+    serve(this.#life, new Session(this, handshake, request, reply, answer))
+    return answer.promise // not the handler's, so that Fastify keeps nothing of the request for as long as the connection is open
   }
 
   codec (request: FastifyRequest, reply: FastifyReply): Codec {
@@ -94,17 +103,16 @@ export class Route implements SessionRoute {
     return this.#adopted
   }
 
-  opened (session: Session): void {
-    this.#service.open.add(session)
+  begun (session: Session): void {
+    this.#service.begun(session)
+  }
+
+  accepted (session: Session): void {
+    this.#service.accepted(session)
   }
 
   ended (session: Session): void {
-    this.#service.open.delete(session)
-  }
-
-  async #serve (session: Session, reply: FastifyReply): Promise<unknown> {
-    await serve(this.#instance, this.#handlers, { ...this.#service.settings, catchDisconnect: this.options.catchDisconnect }, session)
-    return reply // Fastify waits for a response to it, if there is one, and not for what this returned
+    this.#service.ended(session)
   }
 
   #handOver (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
@@ -115,9 +123,12 @@ export class Route implements SessionRoute {
   // @fastify/websocket calls this, before `upgrade` returns, as the handler of the route.
   #adopt (raw: RawWebSocket, request: FastifyRequest): unknown {
     this.#adopted = raw
-    if (!this.raw) return
+    if (!this.raw) {
+      raw.removeAllListeners('error') // that of @fastify/websocket keeps the reply: a session learns of an error as its end
+      return
+    }
     raw.resume()
-    return this.#handlers.handle.call(this.#instance, raw as never, request)
+    return this.#life.handlers.handle.call(this.#instance, raw as never, request)
   }
 }
 

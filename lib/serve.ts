@@ -12,11 +12,16 @@ export interface Handlers {
   onDisconnect?: (this: FastifyInstance, ws: Session, info: CloseInfo, request: FastifyRequest) => unknown
 }
 
-export interface ServeOptions {
-  catchDisconnect: boolean
-  errorHandler?: PluginSettings['errorHandler']
+/** What the sessions of a route have in common. */
+export interface Life {
+  readonly instance: FastifyInstance
+  readonly handlers: Handlers
+  readonly catchDisconnect: boolean
+  readonly errorHandler?: PluginSettings['errorHandler']
   /** How long an `errorHandler` may take, in milliseconds. */
-  closeTimeout: number
+  readonly closeTimeout: number
+  /** A session and its handlers have ended. */
+  readonly onEnd: () => void
 }
 
 /** `{ onConnect, onMessage, onDisconnect }` as a handler: one message at a time. */
@@ -65,29 +70,31 @@ export function accepting (handlers: Handlers): Handlers {
 /**
  * The life of one session: the handler is its scope.
  *
- * What is thrown before the handshake is complete rejects, so that Fastify's error handler answers with it.
- * Afterwards nothing rejects: the connection is closed, and what was thrown is reported once.
+ * What is thrown before the handshake is complete, Fastify's error handler answers with. Afterwards the connection is
+ * closed, and what was thrown is reported once. Nothing rejects.
  */
-export async function serve (instance: FastifyInstance, handlers: Handlers, options: ServeOptions, session: Session): Promise<void> {
-  const { request } = session
+export async function serve (life: Life, session: Session): Promise<void> {
   try {
-    await handlers.handle.call(instance, session, request)
-    if (session.state === 'connecting') {
-      throw new WebSocketHandshakeError('the handler has returned without accept(), deny() or close()')
+    try {
+      await life.handlers.handle.call(life.instance, session, session.request)
+      if (session.state === 'connecting') {
+        throw new WebSocketHandshakeError('the handler has returned without accept(), deny() or close()')
+      }
+    } catch (error) {
+      if (session.state === 'connecting') session.refuse(error)
+      else await fail(life, session, error)
     }
-  } catch (error) {
-    if (session.state === 'connecting') {
-      session.beginRefusal()
-      throw error
+    if (session.accepted) {
+      await session.close()
+      await disconnected(life, session)
     }
-    await fail(instance, options, session, error)
+  } catch { // a logger that throws
+    session.terminate()
   }
-  if (!session.accepted) return
-  await session.close()
-  await disconnected(instance, handlers, session)
+  life.onEnd()
 }
 
-async function disconnected (instance: FastifyInstance, { onDisconnect }: Handlers, session: Session): Promise<void> {
+async function disconnected ({ instance, handlers: { onDisconnect } }: Life, session: Session): Promise<void> {
   if (onDisconnect === undefined) return
   try {
     await onDisconnect.call(instance, session, await session.closed, session.request)
@@ -97,8 +104,8 @@ async function disconnected (instance: FastifyInstance, { onDisconnect }: Handle
 }
 
 /** An error has left the handler of a session that is no longer connecting. */
-async function fail (instance: FastifyInstance, options: ServeOptions, session: Session, error: unknown): Promise<void> {
-  if (isDisconnect(session, error) && options.catchDisconnect) {
+async function fail (life: Life, session: Session, error: unknown): Promise<void> {
+  if (isDisconnect(session, error) && life.catchDisconnect) {
     session.log.debug({ err: error }, 'the WebSocket client has disconnected')
     return
   }
@@ -106,7 +113,7 @@ async function fail (instance: FastifyInstance, options: ServeOptions, session: 
     session.log.debug({ err: error }, 'the WebSocket handshake was not completed')
     return
   }
-  await report(instance, options, session, error)
+  await report(life, session, error)
   if (error instanceof WebSocketValidationError) {
     session.sendText(JSON.stringify({ code: error.closeCode, error: error.message, validation: error.validation }))
   }
@@ -123,7 +130,7 @@ function closeCodeOf (error: any): number {
   return isSendable(error?.closeCode) ? error.closeCode : closeCodes.INTERNAL_ERROR
 }
 
-async function report (instance: FastifyInstance, { errorHandler, closeTimeout }: ServeOptions, session: Session, error: unknown): Promise<void> {
+async function report ({ instance, errorHandler, closeTimeout }: Life, session: Session, error: unknown): Promise<void> {
   if (errorHandler === undefined || !session.accepted) {
     log(session, error)
     return

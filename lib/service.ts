@@ -1,6 +1,6 @@
 import { closeCodes } from './close'
 import { WebSocketHandshakeError } from './errors'
-import { atMost } from './promise'
+import { atMost, Deferred } from './promise'
 import { Topics } from './topics'
 import type { Handshake } from './handshake'
 import type { PluginSettings } from './options'
@@ -27,18 +27,37 @@ export class Service {
   /** Clients that `injectWebSocket` has made. */
   readonly injected = new Set<{ terminate (): void }>()
   closing = false
-  readonly #running = new Map<Session, Promise<unknown>>()
+  readonly #connecting = new Set<Session>()
+  /** How many handlers have not ended. */
+  #handlers = 0
+  #idle: Deferred<void> | null = null
 
   constructor (options: Record<string, unknown>, settings: PluginSettings) {
     this.options = options
     this.settings = settings
   }
 
-  /** Keeps track of a session until its handler has ended. Returns `serving`. */
-  run (session: Session, serving: Promise<unknown>): Promise<unknown> {
-    const done = (): void => { this.#running.delete(session) }
-    this.#running.set(session, serving.then(done, done))
-    return serving
+  /** A session has begun, and its handler. */
+  begun (session: Session): void {
+    this.#connecting.add(session)
+    this.#handlers++
+  }
+
+  accepted (session: Session): void {
+    this.#connecting.delete(session)
+    this.open.add(session)
+  }
+
+  /** The connection of a session has ended, or its handshake has without one. */
+  ended (session: Session): void {
+    this.#connecting.delete(session)
+    this.open.delete(session)
+  }
+
+  /** The handler of a session has ended. */
+  served (): void {
+    this.#handlers--
+    if (this.#handlers === 0) this.#idle?.resolve()
   }
 
   /**
@@ -47,19 +66,25 @@ export class Service {
    */
   async shutdown (raws: ReadonlySet<RawWebSocket>): Promise<void> {
     this.closing = true
-    for (const session of this.#running.keys()) {
+    for (const session of this.#connecting) {
       if (session.state === 'connecting') session.refuse(serverIsClosing())
-      else session.close(closeCodes.GOING_AWAY)
     }
+    for (const session of this.open) session.close(closeCodes.GOING_AWAY)
     const ends = [
-      ...this.#running.values(),
-      ...Array.from(this.handshakes, ({ over }) => over.promise),
+      this.#handlersEnd(),
+      ...Array.from(this.handshakes, ({ over }) => over),
       ...Array.from(raws, (raw) => close(raw))
     ]
     await atMost(SHUTDOWN_TIMEOUT, Promise.all(ends))
     for (const raw of raws) raw.terminate()
     for (const { stream } of this.handshakes) stream.destroy()
     for (const client of this.injected) client.terminate()
+  }
+
+  #handlersEnd (): Promise<void> | undefined {
+    if (this.#handlers === 0) return undefined
+    this.#idle = new Deferred()
+    return this.#idle.promise
   }
 }
 

@@ -3,7 +3,7 @@ import { Channel } from './channel'
 import { closeCodes } from './close'
 import { WebSocketDisconnect, WebSocketHandshakeError, WebSocketOptionError } from './errors'
 import { headerPairs, type Handshake, type HeaderPairs } from './handshake'
-import { quiet, rejected } from './promise'
+import { quiet, rejected, type Deferred } from './promise'
 import { Socket } from './socket'
 import { checkTopic } from './topics'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
@@ -27,8 +27,8 @@ export interface SessionRoute {
   codec (request: FastifyRequest, reply: FastifyReply): Codec
   /** Answers 101; returns null where the client is no longer there. */
   upgrade (request: FastifyRequest, reply: FastifyReply): RawWebSocket | null
-  /** The session has been accepted, and has ended. */
-  opened (session: Session): void
+  begun (session: Session): void
+  accepted (session: Session): void
   ended (session: Session): void
 }
 
@@ -38,17 +38,21 @@ export class Session extends Channel {
   /** How many published messages were dropped for this session (`slowSubscriber: 'skip'`). */
   skipped = 0
   readonly #route: SessionRoute
-  readonly #handshake: Handshake
+  // These four are gone with the handshake: an idle connection is not to keep them.
+  #handshake: Handshake | null
   #reply: FastifyReply | null
+  #answer: Deferred<unknown> | null
+  #timer: NodeJS.Timeout | null = null
   #state: 'connecting' | 'closing' | 'closed' = 'connecting'
-  #timer: NodeJS.Timeout | undefined
+  #clientLeft = false
   #connectReported = false
   #topics: Set<string> | null = null
   #id: string | null = null
   #log: FastifyBaseLogger | null = null
   #url: URL | null = null
 
-  constructor (route: SessionRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply) {
+  /** `answer` is settled when the handshake is over: with the reply, if there is one to wait for, or with an error to answer with. */
+  constructor (route: SessionRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply, answer: Deferred<unknown>) {
     super()
     this.request = request
     this.codec = route.codec(request, reply)
@@ -56,6 +60,8 @@ export class Session extends Channel {
     this.#route = route
     this.#handshake = handshake
     this.#reply = reply
+    this.#answer = answer
+    route.begun(this)
     if (handshake.gone) {
       this.#endHandshake()
       return
@@ -106,20 +112,9 @@ export class Session extends Channel {
   }
 
   /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
-  refuse (error: Error): void {
-    this.beginRefusal().send(error)
-  }
-
-  /**
-   * The handshake ends with a response: from here on the session is closing, and closed when the response has been
-   * sent. Returns the reply to send it with.
-   */
-  beginRefusal (): FastifyReply {
-    const reply = this.#reply!
-    this.#state = 'closing'
-    clearTimeout(this.#timer)
-    this.#handshake.refuse()
-    return reply
+  refuse (error: unknown): void {
+    this.#beginRefusal()
+    this.#answer!.reject(error)
   }
 
   override receiveEvent (): Promise<IncomingEvent> {
@@ -140,7 +135,7 @@ export class Session extends Channel {
 
   override terminate (): void {
     if (this.accepted) super.terminate()
-    else this.#handshake.stream.destroy()
+    else this.#handshake?.stream.destroy()
   }
 
   subscribe (topic: string): Promise<void> {
@@ -188,7 +183,7 @@ export class Session extends Channel {
 
   protected override unavailable (): Error {
     if (this.#state === 'connecting') return new WebSocketHandshakeError('the handshake is not complete: call accept() first')
-    return new WebSocketHandshakeError(this.#handshake.gone
+    return new WebSocketHandshakeError(this.#clientLeft
       ? 'the client left during the handshake'
       : 'the handshake was refused')
   }
@@ -202,17 +197,16 @@ export class Session extends Channel {
     return this.#state === 'connecting' ? this.deny() : this.closed.then(() => {})
   }
 
-  protected override finish (end: WebSocketDisconnect): void {
+  override finish (end: WebSocketDisconnect): void {
     this.#leaveTopics()
     this.#route.ended(this)
     super.finish(end)
   }
 
-  async #accept ({ subprotocol, headers }: AcceptOptions = {}): Promise<this> {
+  async #accept (options?: AcceptOptions): Promise<this> {
     this.#mustBeConnecting('accept')
-    const handshake = this.#handshake
-    handshake.decide(subprotocol, this.#route.options.subprotocols, headers)
-    clearTimeout(this.#timer)
+    const handshake = this.#handshake!
+    handshake.decide(options?.subprotocol, this.#route.options.subprotocols, options?.headers)
     handshake.release()
     const raw = this.#route.upgrade(this.request, this.#reply!)
     if (raw === null) {
@@ -220,9 +214,10 @@ export class Session extends Channel {
       this.#endHandshake()
       throw this.unavailable()
     }
-    this.#reply = null
-    this.socket = new Socket(raw, handshake.stream, this.#route.options, (end) => this.finish(end))
-    this.#route.opened(this)
+    this.socket = new Socket(raw, handshake.stream, this.#route.options, this)
+    handshake.complete(this.#reply!.raw)
+    this.#leaveHandshake()
+    this.#route.accepted(this)
     raw.resume()
     return this
   }
@@ -233,7 +228,9 @@ export class Session extends Channel {
     }
     const pairs = headerPairs(headers)
     this.#mustBeConnecting('deny')
-    const reply = this.beginRefusal()
+    const reply = this.#reply!
+    this.#beginRefusal()
+    this.#answer!.resolve(reply)
     reply.code(statusCode)
     for (const [name, values] of byName(pairs)) reply.header(name, values.length === 1 ? values[0] : values)
     try {
@@ -250,6 +247,16 @@ export class Session extends Channel {
     if (this.#state !== 'connecting') throw this.unavailable()
   }
 
+  /**
+   * The handshake ends with a response: from here on the session is closing, and closed when the response has been
+   * sent.
+   */
+  #beginRefusal (): void {
+    this.#state = 'closing'
+    this.#stopTimer()
+    this.#handshake!.refuse()
+  }
+
   #timeOut (): void {
     const { handshakeTimeout } = this.#route.options
     this.refuse(new WebSocketHandshakeError(`neither accept() nor deny() within ${handshakeTimeout} ms (handshakeTimeout)`, { statusCode: 503 }))
@@ -258,9 +265,20 @@ export class Session extends Channel {
   #endHandshake (): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    clearTimeout(this.#timer)
-    this.#reply = null
+    this.#clientLeft = this.#handshake!.gone
+    this.#leaveHandshake()
     this.finish(new WebSocketDisconnect(1006, '', false))
+  }
+
+  #leaveHandshake (): void {
+    this.#stopTimer()
+    this.#answer!.resolve(undefined)
+    this.#handshake = this.#reply = this.#answer = null
+  }
+
+  #stopTimer (): void {
+    clearTimeout(this.#timer!)
+    this.#timer = null
   }
 
   #leaveTopics (): void {

@@ -15,6 +15,16 @@ export interface SocketOptions {
   sendTimeout: number
 }
 
+/** Whose connection it is. */
+export interface Owner {
+  /** The connection has ended. */
+  finish (end: WebSocketDisconnect): void
+}
+
+const kSocket = Symbol('fastify-async-websocket.socket')
+
+interface Wired extends RawWebSocket { [kSocket]: Socket }
+
 /** `readyState` of `ws`, by name. */
 const STATES: readonly State[] = ['connecting', 'open', 'closing', 'closed']
 
@@ -34,21 +44,21 @@ export class Socket {
   readonly outbox: Outbox
   /** How the connection ended; null until then. */
   end: WebSocketDisconnect | null = null
-  readonly #onEnd: (end: WebSocketDisconnect) => void
+  readonly #owner: Owner
   #pings: Queue<Ping> | null = null
   #pingCount = 0
   #error: Error | undefined
 
-  /** `stream` is what `raw` reads and writes; `onEnd` is called once, when the connection has ended. */
-  constructor (raw: RawWebSocket, stream: Duplex, options: SocketOptions, onEnd: (end: WebSocketDisconnect) => void) {
+  /** `stream` is what `raw` reads and writes; `owner` is told once, when the connection has ended. */
+  constructor (raw: RawWebSocket, stream: Duplex, options: SocketOptions, owner: Owner) {
     this.raw = raw
     this.inbox = new Inbox(options.receiveHighWaterMark, raw)
-    this.outbox = new Outbox(raw, stream, { ...options, onStall: () => this.terminate() })
-    this.#onEnd = onEnd
-    raw.on('message', (data: Buffer, isBinary: boolean) => this.inbox.push(data, isBinary))
-    raw.on('pong', (data: Buffer) => this.#rawOnPong(data))
-    raw.on('error', (error: Error) => { this.#error = error }) // 'close' follows
-    raw.on('close', (code: number, reason: Buffer) => this.#rawOnClose(code, reason))
+    this.outbox = new Outbox(raw, stream, options)
+    this.#owner = owner
+    ;(raw as Wired)[kSocket] = this
+    raw.on('message', rawOnMessage)
+    raw.on('error', rawOnError)
+    raw.on('close', rawOnClose)
   }
 
   get state (): State {
@@ -71,14 +81,35 @@ export class Socket {
   ping (): Promise<number> {
     if (this.end !== null) return rejected(this.end)
     const ping = { number: ++this.#pingCount, sentAt: performance.now(), pong: new Deferred<number>() }
-    this.#pings ??= new Queue()
+    this.#pings ??= this.#awaitPongs()
     this.#pings.push(ping)
     if (this.state === 'open') this.raw.ping(String(ping.number))
     return ping.pong.promise
   }
 
+  /** The connection has broken; its end follows. */
+  fail (error: Error): void {
+    this.#error = error
+  }
+
+  /** The connection has ended. */
+  finish (code: number, reason: Buffer): void {
+    // 1006 stands for a connection that ended without a close frame (RFC 6455, section 7.1.5).
+    const end = new WebSocketDisconnect(code, reason.toString(), code !== 1006, { cause: this.#error })
+    this.end = end
+    this.inbox.end(end)
+    this.outbox.end(end)
+    for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end)
+    this.#owner.finish(end)
+  }
+
+  #awaitPongs (): Queue<Ping> {
+    this.raw.on('pong', rawOnPong)
+    return new Queue()
+  }
+
   // RFC 6455, section 5.5.3: a pong may answer only the most recent ping, so it settles those before it as well.
-  #rawOnPong (data: Buffer): void {
+  settlePings (data: Buffer): void {
     const answered = Number(data.toString())
     if (this.#pings === null || !(answered <= this.#pingCount)) return // unsolicited
     const now = performance.now()
@@ -87,14 +118,22 @@ export class Socket {
       ping.pong.resolve(now - ping.sentAt)
     }
   }
+}
 
-  #rawOnClose (code: number, reason: Buffer): void {
-    // 1006 stands for a connection that ended without a close frame (RFC 6455, section 7.1.5).
-    const end = new WebSocketDisconnect(code, reason.toString(), code !== 1006, { cause: this.#error })
-    this.end = end
-    this.inbox.end(end)
-    this.outbox.end(end)
-    for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end)
-    this.#onEnd(end)
-  }
+// Listeners are functions that all connections share: each finds its own.
+
+function rawOnMessage (this: Wired, data: Buffer, isBinary: boolean): void {
+  this[kSocket].inbox.push(data, isBinary)
+}
+
+function rawOnError (this: Wired, error: Error): void {
+  this[kSocket].fail(error)
+}
+
+function rawOnClose (this: Wired, code: number, reason: Buffer): void {
+  this[kSocket].finish(code, reason)
+}
+
+function rawOnPong (this: Wired, data: Buffer): void {
+  this[kSocket].settlePings(data)
 }

@@ -52,11 +52,7 @@ t.test('expect gives on what the schema of the route says of the message', async
 t.test('iteration waits for an asynchronous validator', async (t) => {
   const app = await createApp(t)
   const received: unknown[] = []
-  const route = {
-    schema: { receive: {} },
-    validatorCompiler: () => async () => { await null }
-  }
-  app.websocket('/', route as never, async (ws) => {
+  app.websocket('/', { schema: { receive: {} }, validatorCompiler: () => (async () => { await null }) as never }, async (ws) => {
     await ws.accept()
     for await (const message of ws) received.push(message)
   })

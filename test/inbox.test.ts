@@ -428,7 +428,7 @@ t.test('over a real socket: TCP pushes back on a client while nothing is taken, 
 t.test('at the end a receive can give something else than the error', async (t) => {
   const end = new WebSocketDisconnect(1001, 'bye', true)
   const inbox = new Inbox(1000, new Gauge())
-  const code = (end: WebSocketDisconnect): number => end.closeCode
+  const code = { atEnd: (end: WebSocketDisconnect): number => end.closeCode }
   const early = inbox.receive(asText, undefined, code)
   inbox.end(end)
   t.equal(await early, 1001)
@@ -438,7 +438,7 @@ t.test('at the end a receive can give something else than the error', async (t) 
 t.test('what a receive is to give at the end may be another error', async (t) => {
   const inbox = new Inbox(1000, new Gauge())
   const other = new Error('other')
-  const fail = (): never => { throw other }
+  const fail = { atEnd: (): never => { throw other } }
   const early = inbox.receive(asText, undefined, fail)
   inbox.end(new WebSocketDisconnect(1001, 'bye', true))
   await t.rejects(early, other)
@@ -447,7 +447,7 @@ t.test('what a receive is to give at the end may be another error', async (t) =>
 
 t.test('only the end is given as something else: not a timeout, nor a message', async (t) => {
   const inbox = new Inbox(1000, new Gauge())
-  await t.rejects(inbox.receive(asText, { timeout: 1 }, () => 'end'), { code: 'FST_WS_TIMEOUT' })
+  await t.rejects(inbox.receive(asText, { timeout: 1 }, { atEnd: () => 'end' }), { code: 'FST_WS_TIMEOUT' })
   push(inbox, 'a')
-  t.equal(await inbox.receive(asText, undefined, () => 'end'), 'a')
+  t.equal(await inbox.receive(asText, undefined, { atEnd: () => 'end' }), 'a')
 })

@@ -13,7 +13,7 @@ const MiB = 1024 * 1024
 
 interface Fixture extends Sockets {
   outbox: Outbox
-  /** How often the outbox has found its client stalled. */
+  /** How often the outbox has dropped its client. */
   stalls: number
 }
 
@@ -21,15 +21,12 @@ interface Fixture extends Sockets {
 async function setUp (t: Test, { secure = false, ...options }: Partial<OutboxOptions> & { secure?: boolean } = {}): Promise<Fixture> {
   const sockets = await connectSockets(t, { secure })
   const { server, stream } = sockets
-  const outbox = new Outbox(server, stream, {
-    sendHighWaterMark: MARK,
-    sendTimeout: 30_000,
-    onStall: () => {
-      fixture.stalls++
-      server.terminate()
-    },
-    ...options
-  })
+  const outbox = new Outbox(server, stream, { sendHighWaterMark: MARK, sendTimeout: 30_000, ...options })
+  const terminate = server.terminate.bind(server)
+  server.terminate = () => {
+    fixture.stalls++
+    terminate()
+  }
   server.on('error', () => {})
   server.on('close', (code: number, reason: Buffer) => outbox.end(new WebSocketDisconnect(code, reason.toString(), code !== 1006)))
   const fixture = { ...sockets, outbox, stalls: 0 }

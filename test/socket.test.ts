@@ -11,7 +11,7 @@ const OPTIONS: SocketOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 
 async function createPair (t: Test, options: Partial<SocketOptions> = {}) {
   const { server, stream, client } = await connectSockets(t)
   const ends: WebSocketDisconnect[] = []
-  const socket = new Socket(server, stream, { ...OPTIONS, ...options }, (end) => ends.push(end))
+  const socket = new Socket(server, stream, { ...OPTIONS, ...options }, { finish: (end) => ends.push(end) })
   const ended = new Promise<WebSocketDisconnect>((resolve) => server.once('close', () => resolve(ends[0])))
   return { socket, peer: new Peer(client), stream, ended, ends }
 }

@@ -1,0 +1,53 @@
+'use strict'
+
+const { parseArgs } = require('node:util')
+const { PEERS } = require('./peers')
+
+const FULL = { rounds: 5, seconds: 0.5, warmUp: 0.2 }
+const QUICK = { rounds: 1, seconds: 0.2, warmUp: 0.2 }
+
+const USAGE = `npm run bench -- [options]
+
+  --quick             everything once and briefly, to see that it runs
+  --only <text>       the workloads whose name contains it
+  --peers <a,b,…>     of ${Object.keys(PEERS).join(', ')}
+  --rounds <n>        measurements of each peer and workload (${FULL.rounds})
+  --seconds <s>       the length of one (${FULL.seconds})
+  --chart <file>      where the chart goes (docs/performance.svg, after a full run only)`
+
+function readOptions () {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
+      peers: { type: 'string', default: Object.keys(PEERS).join() },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      chart: { type: 'string' },
+      help: { type: 'boolean', default: false }
+    }
+  })
+  if (values.help) {
+    console.log(USAGE)
+    process.exit()
+  }
+  const defaults = values.quick ? QUICK : FULL
+  const peers = values.peers.split(',')
+  const unknown = peers.find((peer) => !Object.hasOwn(PEERS, peer))
+  if (unknown !== undefined) throw new Error(`unknown peer ${unknown}\n\n${USAGE}`)
+  return {
+    ...values,
+    peers,
+    everybody: peers.length === Object.keys(PEERS).length,
+    rounds: positive('rounds', values.rounds ?? defaults.rounds),
+    seconds: positive('seconds', values.seconds ?? defaults.seconds),
+    warmUp: defaults.warmUp
+  }
+}
+
+function positive (name, value) {
+  if (!(Number(value) > 0)) throw new Error(`--${name} is a number above 0`)
+  return Number(value)
+}
+
+module.exports = { readOptions }

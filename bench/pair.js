@@ -1,0 +1,57 @@
+'use strict'
+
+const { setTimeout: delay } = require('node:timers/promises')
+const { Child } = require('./child')
+const { PEERS } = require('./peers')
+
+/** The limit of ws, of @fastify/websocket through it, and of this plugin. */
+const maxPayload = 1024 * 1024
+
+/** A server and the load on it, for one workload. While it is not measured, it costs nothing. */
+class Pair {
+  #server
+  #load
+  #measure
+
+  static async start (peer, workload) {
+    const pair = new Pair(peer, workload)
+    const port = await pair.#server.call('listen')
+    await pair.#load.call('prepare', { port })
+    return pair
+  }
+
+  constructor (peer, { driver, settings, server, fresh }) {
+    this.peer = peer
+    const { name, script } = PEERS[peer]
+    this.#server = new Child('server.js', [script, JSON.stringify({ maxPayload, ...server })], { core: 0, name: `the server of ${name}` })
+    this.#load = new Child('load.js', [driver, JSON.stringify({ ...settings, tls: server.tls })], { core: 1, name: `the load on ${name}` })
+    this.#measure = fresh ? this.#memory : this.#throughput
+  }
+
+  measure (options) {
+    return this.#measure(options)
+  }
+
+  end () {
+    this.#server.end()
+    this.#load.end()
+  }
+
+  async #throughput (options) {
+    const marks = []
+    const mark = () => marks.push(this.#server.call('mark'))
+    const result = await this.#load.call('measure', options, { begin: mark, end: mark })
+    const [before, after] = await Promise.all(marks)
+    return { ...result, serverBusy: (after.cpu - before.cpu) / (after.time - before.time) }
+  }
+
+  async #memory () {
+    const before = await this.#server.call('memory')
+    await this.#load.call('measure', { warmUp: 0 })
+    await delay(500)
+    const after = await this.#server.call('memory')
+    return { rss: after.rss - before.rss, heap: after.heap - before.heap }
+  }
+}
+
+module.exports = { Pair }

@@ -1,0 +1,24 @@
+'use strict'
+
+/** Who is compared. `raw` is no peer: it checks the load generator. */
+const PEERS = {
+  ours: { name: 'this plugin', script: 'ours' },
+  handlers: { name: 'this plugin, onMessage', script: 'ours-handlers' },
+  ws: { name: 'ws by hand', script: 'ws' },
+  fastify: { name: '@fastify/websocket', script: 'fastify-websocket' },
+  uws: { name: 'µWebSockets', script: 'uws' },
+  raw: { name: 'raw TCP', script: 'raw' }
+}
+
+/** Why a peer cannot take part, or null. */
+function obstacle (peer) {
+  if (peer !== 'uws') return null
+  try {
+    require('uwebsockets')
+    return null
+  } catch (error) {
+    return error.message.split('\n')[0]
+  }
+}
+
+module.exports = { PEERS, obstacle }

@@ -1,0 +1,25 @@
+'use strict'
+
+const { median, ratio } = require('../stats')
+
+/**
+ * A row for each metric of each workload: the median figure of each peer, and how it compares with `base`, round by
+ * round.
+ */
+function rows (results) {
+  return results.flatMap(({ name, peers, metrics, rounds }) => metrics.map(({ label, unit, better, of, not = [] }) => {
+    const measured = peers.filter((peer) => !not.includes(peer))
+    const series = Object.fromEntries(measured.map((peer) => [peer, rounds.map((round) => of(round[peer]))]))
+    return {
+      workload: name,
+      label,
+      unit,
+      better,
+      peers: measured,
+      figure: (peer) => series[peer] && median(series[peer]),
+      ratio: (peer, base) => series[peer] && series[base] && ratio(series[peer], series[base])
+    }
+  }))
+}
+
+module.exports = { rows }

@@ -1,0 +1,38 @@
+'use strict'
+
+// npm run bench: see README.md.
+
+const { endAll } = require('./child')
+const { install } = require('./install')
+const { machine } = require('./machine')
+const { readOptions } = require('./options')
+const { report } = require('./report')
+const { measure } = require('./rounds')
+const { workloads } = require('./workloads')
+
+async function main () {
+  const options = readOptions()
+  install()
+  const about = machine()
+  const results = []
+  for (const workload of workloads(options)) {
+    if (!workload.name.includes(options.only)) continue
+    const result = await measure(workload, options)
+    if (result !== null) results.push(result)
+  }
+  report({ options, about, results })
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    endAll()
+    process.exit(1)
+  })
+}
+
+main()
+  .catch((error) => {
+    console.error(error.stack)
+    process.exitCode = 1
+  })
+  .finally(endAll)

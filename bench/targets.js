@@ -1,0 +1,51 @@
+'use strict'
+
+const { PEERS } = require('./peers')
+
+// What the plugin has to reach. `of` is the peer that is compared with, `atLeast` and `atMost` bound the ratio of the
+// plugin's figure (the handler that iterates) to that peer's.
+
+const TARGETS = [
+  { workload: 'echo 64 B, 1 in flight, 64 connections', of: 'ws', atLeast: 1 },
+  { workload: 'echo 64 B, 16 in flight, 64 connections', of: 'ws', atLeast: 4 },
+  { workload: 'echo 64 B, 16 in flight, 64 connections', of: 'uws', atLeast: 0.5 },
+  { workload: 'echo 1 KiB, 16 in flight, 64 connections', of: 'ws', atLeast: 3 },
+  { workload: 'echo 16 KiB, 16 in flight, 64 connections', of: 'ws', atLeast: 1.3 },
+  { workload: 'echo 16 KiB, 16 in flight, 64 connections', of: 'uws', atLeast: 1 },
+  { workload: 'JSON echo with schemas, 16 in flight, 64 connections', of: 'ws', atLeast: 2.5 },
+  { workload: 'broadcast 64 B to 1,000, in bursts of 16', of: 'ws', atLeast: 12 },
+  { workload: 'broadcast 64 B to 1,000, in bursts of 16', of: 'uws', atLeast: 1 },
+  { workload: 'broadcast 64 B to 1,000, singly', of: 'ws', atLeast: 1 },
+  { workload: 'handshakes, 32 at a time', of: 'fastify', atLeast: 0.95 },
+  { workload: 'memory of 10,000 idle connections', metric: 'resident, per connection', of: 'fastify', atMost: 1 }
+]
+
+/** Each target whose workload was measured. */
+function judge (table) {
+  return TARGETS.flatMap(({ workload, metric, of, atLeast, atMost }) => {
+    const ratio = table.find((row) => row.workload === workload && row.label === metric)?.ratio('ours', of)
+    if (ratio === undefined) return []
+    return {
+      workload,
+      target: `${atMost === undefined ? `≥ ${atLeast}` : `≤ ${atMost}`} × ${PEERS[of].name}`,
+      measured: ratio.median,
+      met: atMost === undefined ? ratio.median >= atLeast : ratio.median <= atMost
+    }
+  })
+}
+
+/** With many connections, against itself with few: it falls no more than ws does. */
+function scaling (table) {
+  const figure = (peer, connections) => table.find(({ workload }) => workload === `echo 64 B, 16 in flight, ${connections} connections`)?.figure(peer)
+  const fall = (peer) => figure(peer, '10,000') / figure(peer, '64')
+  const [ours, ws] = [fall('ours'), fall('ws')]
+  if (Number.isNaN(ours) || Number.isNaN(ws)) return []
+  return [{
+    workload: 'echo 64 B, 16 in flight, 10,000 connections, against itself at 64',
+    target: `≥ ${ws.toFixed(2)}, as ${PEERS.ws.name}`,
+    measured: ours,
+    met: ours >= ws
+  }]
+}
+
+module.exports = { judge, scaling }

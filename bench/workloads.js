@@ -1,0 +1,149 @@
+'use strict'
+
+// What is measured. A workload has a driver of load/ with its settings, the settings of the server, the peers that
+// take part, and the metrics that are made of each measurement.
+
+const ALL = ['ours', 'handlers', 'ws', 'fastify', 'uws']
+const ONE_FORM = ['ours', 'ws', 'fastify', 'uws']
+
+const SIZES = [64, 1024, 16 * 1024]
+
+/** Bytes. With more on the way at once, it is memory that is measured: 16 messages of 16 KiB on 10,000 connections are 2.4 GiB. */
+const MOST_IN_FLIGHT = 1024 ** 3
+
+const rate = (unit) => [{ unit, better: 'higher', of: ({ count, seconds }) => count / seconds }]
+const bytesPer = (connections, key) => (result) => result[key] / connections / 1024
+
+const latencies = ['p50', 'p99'].map((key) => ({ label: key, unit: 'µs', better: 'lower', of: (result) => result[key] * 1000 }))
+
+function echo (size, inFlight, connections, server = {}) {
+  const kind = server.tls ? 'TLS echo' : 'echo'
+  return {
+    name: `${kind} ${bytes(size)}, ${inFlight} in flight, ${number(connections)} connections`,
+    driver: 'echo',
+    settings: { path: '/echo', payload: 'text', size, inFlight, connections },
+    server,
+    peers: server.tls ? ONE_FORM : ALL,
+    metrics: rate('messages/s')
+  }
+}
+
+function latency (connections) {
+  return {
+    name: `latency of echo 64 B, 1 in flight, ${connections} ${connections === 1 ? 'connection' : 'connections'}`,
+    driver: 'latency',
+    settings: { path: '/echo', payload: 'text', size: 64, connections },
+    server: {},
+    peers: ALL,
+    metrics: latencies
+  }
+}
+
+function broadcast (burst) {
+  return {
+    name: `broadcast 64 B to 1,000, ${burst === 1 ? 'singly' : `in bursts of ${burst}`}`,
+    driver: 'broadcast',
+    settings: { payload: 'text', size: 64, inFlight: burst, connections: 1000 },
+    server: {},
+    peers: ONE_FORM,
+    metrics: rate('deliveries/s')
+  }
+}
+
+function memory (connections) {
+  return {
+    name: `memory of ${number(connections)} idle connections`,
+    driver: 'idle',
+    settings: { path: '/idle', connections },
+    server: {},
+    peers: ONE_FORM,
+    fresh: true,
+    metrics: [
+      { label: 'resident, per connection', unit: 'KB', better: 'lower', of: bytesPer(connections, 'rss') },
+      { label: 'heap and external, per connection', unit: 'KB', better: 'lower', of: bytesPer(connections, 'heap'), not: ['uws'] }
+    ]
+  }
+}
+
+function stream (driver, direction, messages) {
+  return {
+    name: `${messages === 1024 ? '1 GiB' : `${messages} MiB`} in 1 MiB messages, ${direction}`,
+    driver,
+    settings: { messages },
+    server: {},
+    peers: ONE_FORM,
+    metrics: rate('MiB/s')
+  }
+}
+
+const json = {
+  name: 'JSON echo with schemas, 16 in flight, 64 connections',
+  driver: 'echo',
+  settings: { path: '/json', payload: 'json', inFlight: 16, connections: 64 },
+  server: {},
+  peers: ALL,
+  metrics: rate('messages/s')
+}
+
+const deflate = {
+  name: 'permessage-deflate echo 1 KiB, 16 in flight, 64 connections',
+  driver: 'deflate',
+  settings: { path: '/echo', payload: 'text', size: 1024, inFlight: 16, connections: 64 },
+  server: { deflate: { threshold: 0, serverNoContextTakeover: true, clientNoContextTakeover: true } },
+  peers: ONE_FORM,
+  metrics: rate('messages/s')
+}
+
+const handshakes = {
+  name: 'handshakes, 32 at a time',
+  driver: 'handshakes',
+  settings: { path: '/echo', connections: 32 },
+  server: {},
+  peers: ONE_FORM,
+  metrics: rate('handshakes/s')
+}
+
+/** The load generator against a server that does nothing but answer. */
+function ceiling () {
+  const { driver, settings } = echo(64, 16, 64)
+  return {
+    name: 'the load generator itself: 64 B, 16 in flight, 64 connections against raw TCP',
+    driver,
+    settings,
+    server: settings,
+    peers: ['raw'],
+    metrics: rate('messages/s')
+  }
+}
+
+function echoes (sizes, connections) {
+  return sizes
+    .flatMap((size) => [1, 16].map((inFlight) => echo(size, inFlight, connections)))
+    .filter(({ settings: { size, inFlight } }) => size * inFlight * connections <= MOST_IN_FLIGHT)
+}
+
+function workloads ({ quick }) {
+  const most = quick ? 1000 : 10_000
+  return [
+    ...(quick ? [...echoes(SIZES, 64), ...echoes([64], most)] : [64, 1000, most].flatMap((connections) => echoes(SIZES, connections))),
+    latency(1), latency(64),
+    json,
+    broadcast(1), broadcast(16),
+    deflate,
+    echo(64, 16, 64, { tls: true }), echo(16 * 1024, 16, 64, { tls: true }),
+    handshakes,
+    memory(most),
+    stream('upload', 'to the server', quick ? 128 : 1024), stream('download', 'from the server', quick ? 128 : 1024),
+    ceiling()
+  ]
+}
+
+function bytes (size) {
+  return size < 1024 ? `${size} B` : `${size / 1024} KiB`
+}
+
+function number (value) {
+  return value.toLocaleString('en')
+}
+
+module.exports = { workloads }

@@ -26,11 +26,9 @@ export function payloadLength (payload: Payload): number {
 
 /** Writes `payload`, of `length` bytes, as a frame into `target` from `start` on. Returns where the frame ends. */
 export function writeFrame (target: Buffer, start: number, payload: Payload, length: number): number {
-  const isText = typeof payload === 'string'
-  target[start] = isText ? TEXT : BINARY
-  const offset = writeLength(target, start + 1, length)
+  const offset = writeHeader(target, start, payload, length)
   // A text of as many bytes as characters is ASCII, which latin1 writes without looking at it.
-  if (isText) target.write(payload, offset, length === payload.length ? 'latin1' : 'utf8')
+  if (typeof payload === 'string') target.write(payload, offset, length === payload.length ? 'latin1' : 'utf8')
   else target.set(payload, offset)
   return offset + length
 }
@@ -39,6 +37,17 @@ export function writeFrame (target: Buffer, start: number, payload: Payload, len
 export function frameOf (payload: Payload, length: number): Buffer {
   const target = Buffer.allocUnsafe(MAX_HEADER + length)
   return target.subarray(0, writeFrame(target, 0, payload, length))
+}
+
+/** The header of a frame of `payload`, which has `length` bytes. */
+export function headerOf (payload: Payload, length: number): Buffer {
+  const target = Buffer.allocUnsafe(MAX_HEADER)
+  return target.subarray(0, writeHeader(target, 0, payload, length))
+}
+
+function writeHeader (target: Buffer, start: number, payload: Payload, length: number): number {
+  target[start] = typeof payload === 'string' ? TEXT : BINARY
+  return writeLength(target, start + 1, length)
 }
 
 function writeLength (target: Buffer, offset: number, length: number): number {

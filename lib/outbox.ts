@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { Deferred, rejected } from './promise'
 import { Queue } from './queue'
 import { flushAfterTurn } from './turn'
-import { createWriter, type Writer } from './writer'
+import { createWriter, type OnWritten, type Writer } from './writer'
 import type { Duplex } from 'node:stream'
 import type { WebSocketDisconnect } from './errors'
 import type { Payload } from './encode'
@@ -45,8 +45,10 @@ export class Outbox {
   readonly #timeout: number
   #drains: Queue<Drain> | null = null
   readonly #writer: Writer
-  #onWritten: ((error?: Error | null) => void) | null = null
+  #onWritten: OnWritten | null = null
   #isHeld = false
+  /** The bytes that wait, as long as a turn lasts: in a turn nothing drains. */
+  #waiting = 0
   #end: WebSocketDisconnect | null = null
   #watch?: NodeJS.Timeout
   // Messages that went out above the mark, and those of them that have been written, which happens in order.
@@ -80,20 +82,29 @@ export class Outbox {
   }
 
   /** Sends one message on an open connection, and tells whether fewer than `sendHighWaterMark` bytes wait now. */
-  post (message: Payload | Publication): boolean {
-    if (!this.#isHeld) {
-      this.#isHeld = true
-      flushAfterTurn(this)
-    }
-    if (this.#fits(message)) {
-      this.#writer.add(message)
+  post (payload: Payload): boolean {
+    this.#beginTurn()
+    if (this.#fits(payload)) {
+      this.#waiting += this.#writer.add(payload)
       return true
     }
-    this.#above++
-    this.#onWritten ??= (error) => this.#written(error)
-    this.#writer.add(message, this.#onWritten)
-    this.#startWatch()
+    this.#waiting += this.#writer.add(payload, this.#awaitWritten())
     return false
+  }
+
+  /** Sends what was published, if fewer than `mark` bytes wait then; tells whether it has. */
+  share (publication: Publication, mark: number): boolean {
+    if (this.#raw.readyState !== OPEN) return false
+    this.#beginTurn()
+    if (this.#waiting + publication.byteLength >= mark) return false
+    this.#waiting += this.#writer.share(publication)
+    return true
+  }
+
+  /** Sends what was published, whatever waits. */
+  forceShare (publication: Publication): void {
+    this.#beginTurn()
+    this.#waiting += this.#writer.share(publication, this.#awaitWritten())
   }
 
   /** Writes what is held back, now. */
@@ -109,10 +120,25 @@ export class Outbox {
     for (let drain = this.#drains?.shift(); drain !== undefined; drain = this.#drains?.shift()) drain.reject(error)
   }
 
-  #fits (message: Payload | Publication): boolean {
-    const room = this.#highWaterMark - this.bufferedAmount
-    if (typeof message !== 'string') return message.byteLength < room
-    return message.length * 3 < room || Buffer.byteLength(message) < room // a UTF-16 unit is at most 3 bytes of UTF-8
+  #beginTurn (): void {
+    if (this.#isHeld) return
+    this.#isHeld = true
+    this.#waiting = this.bufferedAmount
+    flushAfterTurn(this)
+  }
+
+  #fits (payload: Payload): boolean {
+    const room = this.#highWaterMark - this.#waiting
+    if (typeof payload !== 'string') return payload.byteLength < room
+    return payload.length * 3 < room || Buffer.byteLength(payload) < room // a UTF-16 unit is at most 3 bytes of UTF-8
+  }
+
+  /** One more message is above the mark. Returns what is to be called when it has been written. */
+  #awaitWritten (): OnWritten {
+    this.#above++
+    this.#startWatch()
+    this.#onWritten ??= (error) => this.#written(error)
+    return this.#onWritten
   }
 
   #written (error?: Error | null): void {

@@ -168,17 +168,9 @@ export class Session extends Channel {
 
   /** Sends what was published, unless this session is too slow for it. */
   deliver (publication: Publication): void {
-    const { slowSubscriber, sendHighWaterMark, maxBufferedAmount } = this.#route.options
-    const { bufferedAmount } = this
-    if (this.state !== 'open') return
-    if (slowSubscriber === 'skip' && bufferedAmount >= sendHighWaterMark) {
-      this.skipped++
-    } else if (slowSubscriber === 'close' && bufferedAmount > maxBufferedAmount) {
-      this.#leaveTopics()
-      this.close(closeCodes.TRY_AGAIN_LATER, 'too slow')
-    } else {
-      this.socket!.outbox.post(publication)
-    }
+    const { sendHighWaterMark, maxBufferedAmount } = this.#route.options
+    const mark = Math.min(sendHighWaterMark, maxBufferedAmount)
+    if (!this.socket!.outbox.share(publication, mark)) this.#deliverSlowly(publication)
   }
 
   protected override unavailable (): Error {
@@ -279,6 +271,20 @@ export class Session extends Channel {
   #stopTimer (): void {
     clearTimeout(this.#timer!)
     this.#timer = null
+  }
+
+  #deliverSlowly (publication: Publication): void {
+    const { slowSubscriber, sendHighWaterMark, maxBufferedAmount } = this.#route.options
+    const { bufferedAmount } = this
+    if (this.state !== 'open') return
+    if (slowSubscriber === 'skip' && bufferedAmount >= sendHighWaterMark) {
+      this.skipped++
+    } else if (slowSubscriber === 'close' && bufferedAmount > maxBufferedAmount) {
+      this.#leaveTopics()
+      this.close(closeCodes.TRY_AGAIN_LATER, 'too slow')
+    } else {
+      this.socket!.outbox.forceShare(publication)
+    }
   }
 
   #leaveTopics (): void {

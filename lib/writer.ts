@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer'
-import { frameOf, MAX_HEADER, payloadLength, writeFrame } from './frame'
-import { Publication, type Burst } from './publication'
+import { frameOf, headerOf, MAX_HEADER, payloadLength, writeFrame } from './frame'
 import { SessionWebSocket, type HeldFrames } from './raw'
 import type { Duplex } from 'node:stream'
 import type { Payload } from './encode'
+import type { Burst, Publication } from './publication'
 import type { RawWebSocket } from '../types/raw'
 
 export type OnWritten = (error?: Error | null) => void
@@ -12,8 +12,13 @@ export type OnWritten = (error?: Error | null) => void
 export interface Writer {
   /** The bytes of it that the stream has not been given yet. */
   readonly heldBytes: number
-  /** Takes a message, and of bytes a copy; calls `onWritten`, if there is one, when the kernel has all of it. */
-  add (message: Payload | Publication, onWritten?: OnWritten): void
+  /**
+   * Takes a message. With `onWritten`, which is called when the kernel has all of it, bytes are left where they are until
+   * then; without, they are copied. Returns the bytes that it takes.
+   */
+  add (payload: Payload, onWritten?: OnWritten): number
+  /** Takes what was published. */
+  share (publication: Publication, onWritten?: OnWritten): number
   flush (): void
 }
 
@@ -49,20 +54,26 @@ class FrameWriter implements Writer, HeldFrames {
     raw.held = this
   }
 
-  add (message: Payload | Publication, onWritten?: OnWritten): void {
-    if (message instanceof Publication) {
-      this.#publish(message, onWritten)
-      return
-    }
-    const length = payloadLength(message)
-    if (onWritten !== undefined || length > SMALL) {
-      this.#hand(frameOf(message, length), onWritten)
-      return
-    }
+  add (payload: Payload, onWritten?: OnWritten): number {
+    const length = payloadLength(payload)
+    if (onWritten !== undefined) return this.#hand(payload, length, onWritten)
+    if (length > SMALL) return this.#handFrame(frameOf(payload, length))
     if (owner !== this) this.#begin()
     if (end + MAX_HEADER + length > MAX_BATCH) this.#renewPool()
-    end = writeFrame(pool, end, message, length)
+    const before = end
+    end = writeFrame(pool, end, payload, length)
     this.heldBytes = end - start
+    return end - before
+  }
+
+  share (publication: Publication, onWritten?: OnWritten): number {
+    const isBurst = this.heldBytes === 0 || this.#burst !== null
+    if (onWritten !== undefined || !isBurst || this.heldBytes + publication.byteLength > MAX_BATCH) {
+      return this.#handFrame(publication.frame, onWritten)
+    }
+    this.#burst = this.#burst === null ? publication.burst : this.#burst.and(publication)
+    this.heldBytes = this.#burst.byteLength
+    return publication.byteLength
   }
 
   /** Into the stream goes what is held back, but not yet to the kernel. */
@@ -75,16 +86,6 @@ class FrameWriter implements Writer, HeldFrames {
     if (!this.#corked) return
     this.#corked = false
     this.#stream.uncork()
-  }
-
-  #publish (publication: Publication, onWritten?: OnWritten): void {
-    const isBurst = this.heldBytes === 0 || this.#burst !== null
-    if (onWritten !== undefined || !isBurst || this.heldBytes + publication.byteLength > MAX_BATCH) {
-      this.#hand(publication.frame, onWritten)
-      return
-    }
-    this.#burst = this.#burst === null ? publication.burst : this.#burst.and(publication)
-    this.heldBytes = this.#burst.byteLength
   }
 
   #begin (): void {
@@ -111,12 +112,22 @@ class FrameWriter implements Writer, HeldFrames {
     return frames
   }
 
-  #hand (frame: Buffer, onWritten?: OnWritten): void {
+  #hand (payload: Payload, length: number, onWritten: OnWritten): number {
+    if (typeof payload === 'string') return this.#handFrame(frameOf(payload, length), onWritten)
     this.release()
-    this.#write(frame, onWritten)
+    const header = headerOf(payload, length)
+    this.#write(header)
+    this.#write(payload, onWritten)
+    return header.length + length
   }
 
-  #write (frames: Buffer, onWritten?: OnWritten): void {
+  #handFrame (frame: Buffer, onWritten?: OnWritten): number {
+    this.release()
+    this.#write(frame, onWritten)
+    return frame.length
+  }
+
+  #write (frames: Uint8Array, onWritten?: OnWritten): void {
     if (!this.#corked) {
       this.#corked = true
       this.#stream.cork()
@@ -137,18 +148,25 @@ class SendWriter implements Writer {
     this.#stream = stream
   }
 
-  add (message: Payload | Publication, onWritten?: OnWritten): void {
-    if (!this.#corked) {
-      this.#corked = true
-      this.#stream.cork()
-    }
-    if (message instanceof Publication) this.#raw.send(message.payload, onWritten)
-    else this.#raw.send(typeof message === 'string' ? message : Buffer.from(message), onWritten)
+  add (payload: Payload, onWritten?: OnWritten): number {
+    return this.#send(typeof payload === 'string' || onWritten !== undefined ? payload : Buffer.from(payload), onWritten)
+  }
+
+  share (publication: Publication, onWritten?: OnWritten): number {
+    return this.#send(publication.payload, onWritten)
   }
 
   flush (): void {
     if (!this.#corked) return
     this.#corked = false
     this.#stream.uncork()
+  }
+  #send (payload: Payload, onWritten?: OnWritten): number {
+    if (!this.#corked) {
+      this.#corked = true
+      this.#stream.cork()
+    }
+    this.#raw.send(payload, onWritten)
+    return payloadLength(payload)
   }
 }

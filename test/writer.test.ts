@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { Publication } from '../lib/publication'
 import { SessionWebSocket } from '../lib/raw'
-import { createWriter, type Writer } from '../lib/writer'
+import { createWriter, type OnWritten, type Writer } from '../lib/writer'
 import { Peer } from './helpers/peer'
 import { connectSockets, type Sockets } from './helpers/sockets'
 import type { Payload } from '../lib/encode'
@@ -37,8 +37,12 @@ async function setUp (t: Test, options: object): Promise<Fixture> {
   return { ...sockets, writer: createWriter(sockets.server, stream), peer: new Peer(sockets.client), writes: () => writes }
 }
 
+function give (writer: Writer, message: Payload | Publication, onWritten?: OnWritten): number {
+  return message instanceof Publication ? writer.share(message, onWritten) : writer.add(message, onWritten)
+}
+
 function written (writer: Writer, message: Payload | Publication): Promise<void> {
-  return new Promise((resolve, reject) => writer.add(message, (error) => error ? reject(error) : resolve()))
+  return new Promise((resolve, reject) => give(writer, message, (error) => error ? reject(error) : resolve()))
 }
 
 for (const [kind, options] of Object.entries(KINDS)) {
@@ -51,7 +55,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
         const payload = (i + round) % 2 === 0 ? String(i).repeat(length) : Buffer.alloc(length, i)
         payloads.push(payload)
         const message = (i + round) % 3 === 0 ? new Publication(payload) : payload
-        writer.add(message, (i + round) % 4 === 0 ? () => {} : undefined)
+        give(writer, message, (i + round) % 4 === 0 ? () => {} : undefined)
       }
     }
     writer.flush()
@@ -62,7 +66,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
     if ('perMessageDeflate' in options) return t.pass('ws compresses in turns of its own')
     const { writer, peer, writes } = await setUp(t, options)
     writer.add('text')
-    writer.add(new Publication('published'))
+    writer.share(new Publication('published'))
     writer.add('x'.repeat(20 * KiB))
     writer.add(Buffer.from('bytes'))
     await setImmediate()
@@ -74,7 +78,17 @@ for (const [kind, options] of Object.entries(KINDS)) {
     t.equal(writes(), 1, 'nothing is left')
   })
 
-  t.test(`${kind}: of bytes a copy is sent`, async (t) => {
+  t.test(`${kind}: bytes that are waited for are not copied: they are sent as they are when they are written`, async (t) => {
+    const { writer, peer } = await setUp(t, options)
+    const bytes = Buffer.alloc(10, 1)
+    const done = written(writer, bytes)
+    if (!('perMessageDeflate' in options)) bytes.fill(2) // ws begins to compress at once
+    writer.flush()
+    await done
+    t.same(await peer.next(), bytes)
+  })
+
+  t.test(`${kind}: of bytes that are not waited for a copy is sent`, async (t) => {
     const { writer, peer } = await setUp(t, options)
     for (const length of [10, 20 * KiB]) {
       const bytes = Buffer.alloc(length, 1)
@@ -99,9 +113,9 @@ for (const [kind, options] of Object.entries(KINDS)) {
     writer.add('a')
     server.send('b')
     writer.add('c')
-    writer.add(new Publication('d'))
+    writer.share(new Publication('d'))
     server.send('e')
-    writer.add(new Publication('f'))
+    writer.share(new Publication('f'))
     server.close(4001)
     writer.flush()
     t.same(await peer.rest(), ['a', 'b', 'c', 'd', 'e', 'f'])
@@ -112,18 +126,18 @@ for (const [kind, options] of Object.entries(KINDS)) {
 t.test('what is held back is counted until the stream has it', async (t) => {
   const { writer, stream, peer } = await setUp(t, KINDS['frames of its own'])
   t.equal(writer.heldBytes, 0)
-  writer.add('12345')
+  t.equal(writer.add('12345'), 7)
   t.equal(writer.heldBytes, 7)
-  writer.add(Buffer.from('678'))
+  t.equal(writer.add(Buffer.from('678')), 5)
   t.equal(writer.heldBytes, 12)
-  writer.add('x'.repeat(20 * KiB))
+  t.equal(writer.add('x'.repeat(20 * KiB)), 4 + 20 * KiB)
   t.equal(writer.heldBytes, 0)
   t.equal(stream.writableLength, 12 + 4 + 20 * KiB)
   writer.flush()
   for (let n = 0; n < 3; n++) await peer.next()
-  writer.add(new Publication('12345'))
+  writer.share(new Publication('12345'))
   t.equal(writer.heldBytes, 7)
-  writer.add(new Publication('678'))
+  writer.share(new Publication('678'))
   t.equal(writer.heldBytes, 12)
 })
 
@@ -133,7 +147,7 @@ t.test('connections that send in turns, in one turn of the event loop, each get 
   for (let n = 0; n < 20; n++) {
     for (const [i, { writer }] of fixtures.entries()) {
       writer.add(`${i} ${n}`)
-      writer.add(published[n])
+      writer.share(published[n])
     }
   }
   for (const { writer } of fixtures) writer.flush()
@@ -158,7 +172,7 @@ t.test('a batch that is full goes on in the next', async (t) => {
 t.test('a burst that is too long to be put together goes on in the next', async (t) => {
   const { writer, peer, writes } = await setUp(t, KINDS['frames of its own'])
   const messages = Array.from({ length: 30 }, (_, n) => new Publication(`${n} `.padEnd(10_000, 'x')))
-  for (const message of messages) writer.add(message)
+  for (const message of messages) writer.share(message)
   writer.flush()
   t.equal(writes(), 1)
   for (const message of messages) t.equal(await peer.next(), message.payload)
@@ -175,7 +189,7 @@ t.test('all who were published the same are given the same bytes', async (t) => 
     } as typeof write
   }
   const publications = ['a', 'b', 'c'].map((text) => new Publication(text))
-  for (const publication of publications) for (const { writer } of fixtures) writer.add(publication)
+  for (const publication of publications) for (const { writer } of fixtures) writer.share(publication)
   for (const { writer } of fixtures) writer.flush()
   t.equal(given.length, 2)
   t.equal(given[0], given[1])

@@ -29,12 +29,14 @@ const IS_WEBSOCKET_ERROR = Symbol.for('fastify-error FST_WS_ERROR')
 /** The statusCode that @fastify/error takes for "none". */
 const NO_STATUS = 0
 
-function define (code: string, statusCode: number, Base: Function): ErrorClass {
+/** `hasTrace`: whether it matters where an error was made, which takes time to find out. */
+function define (code: string, statusCode: number, Base: Function, hasTrace = true): ErrorClass {
   class Defined extends createError<string, [message: string]>(code, '%s', statusCode, Base as ErrorConstructor, false) {
     constructor (message: string, options?: ErrorOptions) {
       super(message)
       hide(this, 'name', new.target.name)
-      Error.captureStackTrace(this, new.target) // from where the error is made, without these constructors
+      if (hasTrace) Error.captureStackTrace(this, new.target) // without these constructors
+      else hide(this, 'stack', `${new.target.name}: ${message}`)
       if (options?.cause !== undefined) hide(this, 'cause', options.cause)
       if (options?.statusCode !== undefined) this.statusCode = options.statusCode
     }
@@ -55,7 +57,7 @@ export class WebSocketError extends define('FST_WS_ERROR', 500, Error) {}
 export class WebSocketHandshakeError extends define('FST_WS_HANDSHAKE', 500, WebSocketError) {}
 
 /** The connection is gone. `closeCode` and `reason` are the peer's; `wasClean` tells whether it closed in order. */
-export class WebSocketDisconnect extends define('FST_WS_DISCONNECT', NO_STATUS, WebSocketError) {
+export class WebSocketDisconnect extends define('FST_WS_DISCONNECT', NO_STATUS, WebSocketError, false) {
   declare closeCode: number
   readonly reason: string
   readonly wasClean: boolean

@@ -33,6 +33,8 @@ function cost (message: Buffer): number {
 
 /** A `receive` that waits for its message. */
 class Reader extends Deferred<unknown> {
+  /** Who has come after it. */
+  next: Reader | null = null
   readonly #decode: Decode
   readonly #ending: Ending | undefined
   #timer?: NodeJS.Timeout
@@ -46,7 +48,7 @@ class Reader extends Deferred<unknown> {
   }
 
   /** Waits for no longer than `patience`, then leaves `readers` and rejects. */
-  limit ({ timeout, signal }: Patience, readers: Queue<Reader>): void {
+  limit ({ timeout, signal }: Patience, readers: Readers): void {
     if (timeout !== undefined && timeout <= MAX_DELAY) {
       this.#timer = setTimeout(() => {
         readers.remove(this)
@@ -95,6 +97,41 @@ class Reader extends Deferred<unknown> {
   }
 }
 
+/** Those who wait, in the order in which they came: a list, since mostly there is one. */
+class Readers {
+  #first: Reader | null = null
+  #last: Reader | null = null
+
+  push (reader: Reader): void {
+    if (this.#last === null) this.#first = reader
+    else this.#last.next = reader
+    this.#last = reader
+  }
+
+  /** Takes the first one out; `null` when nobody waits. */
+  shift (): Reader | null {
+    const reader = this.#first
+    if (reader !== null) {
+      this.#first = reader.next
+      if (this.#first === null) this.#last = null
+    }
+    return reader
+  }
+
+  /** Takes `reader` out, wherever it stands. */
+  remove (reader: Reader): void {
+    let before: Reader | null = null
+    let other = this.#first
+    while (other !== reader) {
+      before = other
+      other = other!.next
+    }
+    if (before === null) this.#first = reader.next
+    else before.next = reader.next
+    if (this.#last === reader) this.#last = before
+  }
+}
+
 /**
  * The received messages that wait to be taken, or the readers that wait for messages: never both.
  * Above `highWaterMark` bytes it pauses the flow, at half of it it lets the flow go on.
@@ -103,7 +140,7 @@ export class Inbox {
   // Of the messages that wait: an object for each of them would only be made to be taken apart again.
   #data: Queue<Buffer> | null = null
   #isBinary: Queue<boolean> | null = null
-  readonly #readers = new Queue<Reader>()
+  readonly #readers = new Readers()
   readonly #highWaterMark: number
   readonly #flow: Flow
   #bytes = 0
@@ -120,7 +157,7 @@ export class Inbox {
   push (data: Buffer, isBinary: boolean): void {
     if (this.#discarding) return
     const reader = this.#readers.shift()
-    if (reader !== undefined) {
+    if (reader !== null) {
       reader.deliver(data, isBinary)
       return
     }
@@ -166,7 +203,7 @@ export class Inbox {
   /** Nothing more will come: readers that find no message are given the end. */
   end (end: WebSocketDisconnect): void {
     this.#end = end
-    for (let reader = this.#readers.shift(); reader !== undefined; reader = this.#readers.shift()) reader.end(end)
+    for (let reader = this.#readers.shift(); reader !== null; reader = this.#readers.shift()) reader.end(end)
   }
 
   #take (data: Buffer, isBinary: boolean, decode: Decode): Promise<unknown> {

@@ -32,14 +32,6 @@ export class Queue<T> {
     return item
   }
 
-  /** Takes `item` out, wherever it stands. */
-  remove (item: T): void {
-    for (let n = this.#length; n > 0; n--) {
-      const first = this.shift() as T
-      if (first !== item) this.push(first)
-    }
-  }
-
   clear (): void {
     this.#ring = []
     this.#mask = -1

@@ -171,13 +171,17 @@ function jsonParse (instance: FastifyInstance): JsonParse {
   const { onProtoPoisoning = 'error', onConstructorPoisoning = 'error' } = instance.initialConfig
   const parse = instance.getDefaultJsonParser(onProtoPoisoning, onConstructorPoisoning) as unknown as
     (request: null, text: string, done: (error: Error | null, value?: unknown) => void) => void
+  // One callback for all messages: it is called before `parse` returns.
+  let error: Error | null
+  let value: unknown
+  const done = (e: Error | null, v?: unknown): void => {
+    error = e
+    value = v
+  }
   return (text) => {
-    let result: unknown
-    parse(null, text, (error, value) => {
-      if (error) throw error
-      result = value
-    })
-    return result
+    parse(null, text, done)
+    if (error !== null) throw error
+    return value
   }
 }
 

@@ -73,25 +73,35 @@ export function accepting (handlers: Handlers): Handlers {
  * What is thrown before the handshake is complete, Fastify's error handler answers with. Afterwards the connection is
  * closed, and what was thrown is reported once. Nothing rejects.
  */
-export async function serve (life: Life, session: Session): Promise<void> {
+export function serve (life: Life, session: Session): void {
+  const { instance, handlers } = life
+  let handled
   try {
-    try {
-      await life.handlers.handle.call(life.instance, session, session.request)
-      if (session.state === 'connecting') {
-        throw new WebSocketHandshakeError('the handler has returned without accept(), deny() or close()')
-      }
-    } catch (error) {
-      if (session.state === 'connecting') session.refuse(error)
-      else await fail(life, session, error)
-    }
+    handled = Promise.resolve(handlers.handle.call(instance, session, session.request))
+  } catch (error) {
+    handled = Promise.reject(error)
+  }
+  // Not awaited: what an async function keeps, it keeps for as long as the connection is open.
+  handled.then(() => end(life, session, returned), (error) => end(life, session, () => fail(life, session, error)))
+}
+
+/** The handler has ended: `outcome` sees to how it has. */
+async function end (life: Life, session: Session, outcome: (session: Session) => unknown): Promise<void> {
+  try {
+    await outcome(session)
     if (session.accepted) {
       await session.close()
       await disconnected(life, session)
     }
-  } catch { // a logger that throws
+  } catch { // a logger has thrown: there is nobody to tell
     session.terminate()
   }
   life.onEnd()
+}
+
+function returned (session: Session): void {
+  if (session.state !== 'connecting') return
+  session.refuse(new WebSocketHandshakeError('the handler has returned without accept(), deny() or close()'))
 }
 
 async function disconnected ({ instance, handlers: { onDisconnect } }: Life, session: Session): Promise<void> {
@@ -103,8 +113,12 @@ async function disconnected ({ instance, handlers: { onDisconnect } }: Life, ses
   }
 }
 
-/** An error has left the handler of a session that is no longer connecting. */
+/** An error has left the handler. */
 async function fail (life: Life, session: Session, error: unknown): Promise<void> {
+  if (session.state === 'connecting') {
+    session.refuse(error)
+    return
+  }
   if (isDisconnect(session, error) && life.catchDisconnect) {
     session.log.debug({ err: error }, 'the WebSocket client has disconnected')
     return

@@ -18,11 +18,11 @@ class Child {
   #lastId = 0
   #failure = null
 
-  constructor (script, args, { core, name }) {
+  constructor (script, args, { core, name, env }) {
     const command = [process.execPath, '--expose-gc', path.join(__dirname, script), ...args]
     if (canPin) command.unshift('taskset', '-c', String(core))
     this.#name = name
-    this.#process = spawn(command[0], command.slice(1), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#process = spawn(command[0], command.slice(1), { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#process.on('message', (message) => this.#receive(message))
     this.#process.on('error', (error) => this.#fail(error.message))
     this.#process.on('exit', (code, signal) => {

@@ -4,7 +4,7 @@ const os = require('node:os')
 const { canPin } = require('./child')
 const { PEERS, obstacle } = require('./peers')
 
-const PACKAGES = ['fastify', 'ws', '@fastify/websocket', 'uwebsockets']
+const PACKAGES = ['fastify', 'ws', '@fastify/websocket', 'uwebsockets', 'bufferutil']
 
 /** On what, and with what, it is measured. */
 function machine () {

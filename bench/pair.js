@@ -3,6 +3,7 @@
 const { setTimeout: delay } = require('node:timers/promises')
 const { Child } = require('./child')
 const { PEERS } = require('./peers')
+const { environment } = require('./unmasking')
 
 /** The limit of ws, of @fastify/websocket through it, and of this plugin. */
 const maxPayload = 1024 * 1024
@@ -12,24 +13,26 @@ class Pair {
   #server
   #load
   #measure
+  #unmasking
 
   static async start (peer, workload) {
     const pair = new Pair(peer, workload)
     const port = await pair.#server.call('listen')
     await pair.#load.call('prepare', { port })
+    pair.#unmasking = await pair.#server.call('unmasking')
     return pair
   }
 
   constructor (peer, { driver, settings, server, fresh }) {
     this.peer = peer
     const { name, script } = PEERS[peer]
-    this.#server = new Child('server.js', [script, JSON.stringify({ maxPayload, ...server })], { core: 0, name: `the server of ${name}` })
+    this.#server = new Child('server.js', [script, JSON.stringify({ maxPayload, ...server })], { core: 0, name: `the server of ${name}`, env: environment(server) })
     this.#load = new Child('load.js', [driver, JSON.stringify({ ...settings, tls: server.tls })], { core: 1, name: `the load on ${name}` })
     this.#measure = fresh ? this.#memory : this.#throughput
   }
 
-  measure (options) {
-    return this.#measure(options)
+  async measure (options) {
+    return { ...await this.#measure(options), unmasking: this.#unmasking }
   }
 
   end () {

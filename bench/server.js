@@ -2,6 +2,7 @@
 
 // One peer in its own process: node server.js <peer> <settings as JSON>
 
+const { unmasking } = require('./unmasking')
 const { work, mark } = require('./worker')
 
 const [peer, settings] = process.argv.slice(2)
@@ -16,6 +17,7 @@ function memory () {
 
 work({
   listen: () => require(`./peers/${peer}`).listen(JSON.parse(settings)),
+  unmasking,
   mark,
   memory
 })

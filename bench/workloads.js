@@ -8,6 +8,9 @@ const ONE_FORM = ['ours', 'ws', 'fastify', 'uws']
 
 const SIZES = [64, 1024, 16 * 1024]
 
+/** What the name of a workload ends with whose servers on `ws` have to do without it. */
+const WITHOUT_BUFFERUTIL = 'without bufferutil'
+
 /** Bytes. With more on the way at once, it is memory that is measured: 16 messages of 16 KiB on 10,000 connections are 2.4 GiB. */
 const MOST_IN_FLIGHT = 1024 ** 3
 
@@ -17,13 +20,13 @@ const bytesPer = (connections, key) => (result) => result[key] / connections / 1
 const latencies = ['p50', 'p99'].map((key) => ({ label: key, unit: 'µs', better: 'lower', of: (result) => result[key] * 1000 }))
 
 function echo (size, inFlight, connections, server = {}) {
-  const kind = server.tls ? 'TLS echo' : 'echo'
+  const { tls = false, bufferutil = true } = server
   return {
-    name: `${kind} ${bytes(size)}, ${inFlight} in flight, ${number(connections)} connections`,
+    name: `${tls ? 'TLS echo' : 'echo'} ${bytes(size)}, ${inFlight} in flight, ${number(connections)} connections${bufferutil ? '' : `, ${WITHOUT_BUFFERUTIL}`}`,
     driver: 'echo',
     settings: { path: '/echo', payload: 'text', size, inFlight, connections },
     server,
-    peers: server.tls ? ONE_FORM : ALL,
+    peers: tls || !bufferutil || connections > 64 ? ONE_FORM : ALL,
     metrics: rate('messages/s')
   }
 }
@@ -95,7 +98,7 @@ const deflate = {
 }
 
 const handshakes = {
-  name: 'handshakes, 32 at a time',
+  name: 'handshakes, each with the closing handshake, 32 at a time',
   driver: 'handshakes',
   settings: { path: '/echo', connections: 32 },
   server: {},
@@ -126,6 +129,7 @@ function workloads ({ quick }) {
   const most = quick ? 1000 : 10_000
   return [
     ...(quick ? [...echoes(SIZES, 64), ...echoes([64], most)] : [64, 1000, most].flatMap((connections) => echoes(SIZES, connections))),
+    ...(quick ? [1024] : SIZES).map((size) => echo(size, 16, 64, { bufferutil: false })),
     latency(1), latency(64),
     json,
     broadcast(1), broadcast(16),
@@ -146,4 +150,4 @@ function number (value) {
   return value.toLocaleString('en')
 }
 
-module.exports = { workloads }
+module.exports = { workloads, WITHOUT_BUFFERUTIL }

@@ -65,7 +65,7 @@ export class Outbox {
 
   /** Bytes that have not yet been handed to the kernel. */
   get bufferedAmount (): number {
-    return this.#raw.bufferedAmount + this.#writer.heldBytes
+    return this.#writer.bufferedAmount
   }
 
   /**
@@ -123,7 +123,7 @@ export class Outbox {
   #beginTurn (): void {
     if (this.#isHeld) return
     this.#isHeld = true
-    this.#waiting = this.bufferedAmount
+    this.#waiting = this.#writer.bufferedAmount
     flushAfterTurn(this)
   }
 

@@ -10,7 +10,7 @@ import { SessionWebSocket } from './raw'
 import { Route, type AnyRouteOptions } from './route'
 import { Service } from './service'
 import { Sessions } from './sessions'
-import { checkUpgrade, hideUpgrade, kRoute, showUpgrade, watchUpgrades } from './upgrade'
+import { checkUpgrade, hideUpgrade, kRoute, replaceEmptyHeads, showUpgrade, watchUpgrades } from './upgrade'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { WebSocketServer } from 'ws'
@@ -63,6 +63,7 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
       await (pluginTimeout ? atMost(0.9 * pluginTimeout, closed) : closed)
     }
   })
+  replaceEmptyHeads(app)
   app.addHook('onClose', async () => await closed)
   app.addHook('onRoute', (options) => {
     const route = routes.get(options)

@@ -40,6 +40,21 @@ export function watchUpgrades (app: FastifyInstance, service: Service): void {
   }
 }
 
+const EMPTY = Buffer.alloc(0)
+
+/**
+ * @fastify/websocket keeps the head of an upgrade request with the request. One that is empty is still a view into
+ * all that came from the client, which would be kept for as long as the connection is open: it gets another one.
+ * To be called when its listener is the last.
+ */
+export function replaceEmptyHeads ({ server }: FastifyInstance): void {
+  const [onUpgrade] = server.listeners('upgrade').slice(-1)
+  server.removeListener('upgrade', onUpgrade as never)
+  server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    onUpgrade.call(server, request, stream, head.length === 0 ? EMPTY : head)
+  })
+}
+
 /** Sees to it that only sound WebSocket requests reach WebSocket routes, and no others do. */
 export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
   const handshake = Handshake.of(request.raw)

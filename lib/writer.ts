@@ -10,8 +10,8 @@ export type OnWritten = (error?: Error | null) => void
 
 /** Writes messages to a connection, in their order. Those of a turn are held back until `flush`, and leave in one write. */
 export interface Writer {
-  /** The bytes of it that the stream has not been given yet. */
-  readonly heldBytes: number
+  /** The bytes that have not yet been handed to the kernel, held back or not. */
+  readonly bufferedAmount: number
   /**
    * Takes a message. With `onWritten`, which is called when the kernel has all of it, bytes are left where they are until
    * then; without, they are copied. Returns the bytes that it takes.
@@ -44,14 +44,18 @@ export function createWriter (raw: RawWebSocket, stream: Duplex): Writer {
 
 /** Makes the frames itself: `ws` makes some writes of each, which cost more than all the rest. */
 class FrameWriter implements Writer, HeldFrames {
-  heldBytes = 0
   readonly #stream: Duplex
+  #heldBytes = 0
   #burst: Burst | null = null
   #corked = false
 
   constructor (raw: SessionWebSocket, stream: Duplex) {
     this.#stream = stream
     raw.held = this
+  }
+
+  get bufferedAmount (): number {
+    return this.#stream.writableLength + this.#heldBytes
   }
 
   add (payload: Payload, onWritten?: OnWritten): number {
@@ -62,27 +66,27 @@ class FrameWriter implements Writer, HeldFrames {
     if (end + MAX_HEADER + length > MAX_BATCH) this.#renewPool()
     const before = end
     end = writeFrame(pool, end, payload, length)
-    this.heldBytes = end - start
+    this.#heldBytes = end - start
     return end - before
   }
 
   share (publication: Publication, onWritten?: OnWritten): number {
-    const isBurst = this.heldBytes === 0 || this.#burst !== null
-    if (onWritten !== undefined || !isBurst || this.heldBytes + publication.byteLength > MAX_BATCH) {
+    const isBurst = this.#heldBytes === 0 || this.#burst !== null
+    if (onWritten !== undefined || !isBurst || this.#heldBytes + publication.byteLength > MAX_BATCH) {
       return this.#handFrame(publication.frame, onWritten)
     }
     this.#burst = this.#burst === null ? publication.burst : this.#burst.and(publication)
-    this.heldBytes = this.#burst.byteLength
+    this.#heldBytes = this.#burst.byteLength
     return publication.byteLength
   }
 
   /** Into the stream goes what is held back, but not yet to the kernel. */
   release (): void {
-    if (this.heldBytes > 0) this.#write(this.#takeHeld())
+    if (this.#heldBytes > 0) this.#write(this.#takeHeld())
   }
 
   flush (): void {
-    if (this.heldBytes > 0) this.#stream.write(this.#takeHeld())
+    if (this.#heldBytes > 0) this.#stream.write(this.#takeHeld())
     if (!this.#corked) return
     this.#corked = false
     this.#stream.uncork()
@@ -104,7 +108,7 @@ class FrameWriter implements Writer, HeldFrames {
   #takeHeld (): Buffer {
     const burst = this.#burst
     this.#burst = null
-    this.heldBytes = 0
+    this.#heldBytes = 0
     if (burst !== null) return burst.bytes
     const frames = pool.subarray(start, end)
     start = end
@@ -138,7 +142,6 @@ class FrameWriter implements Writer, HeldFrames {
 
 /** Leaves the frames to `ws`: those of a client are masked, and where compression was negotiated it is that of `ws`. */
 class SendWriter implements Writer {
-  readonly heldBytes = 0
   readonly #raw: RawWebSocket
   readonly #stream: Duplex
   #corked = false
@@ -146,6 +149,10 @@ class SendWriter implements Writer {
   constructor (raw: RawWebSocket, stream: Duplex) {
     this.#raw = raw
     this.#stream = stream
+  }
+
+  get bufferedAmount (): number {
+    return this.#raw.bufferedAmount
   }
 
   add (payload: Payload, onWritten?: OnWritten): number {

@@ -96,11 +96,25 @@ t.test('its message is what it was given, whatever is in it', async (t) => {
 })
 
 t.test('its stack begins with its name and message, and then the place where it was made', async (t) => {
-  for (const [name, { make }] of ENTRIES) {
+  for (const [name, { make }] of ENTRIES.filter(([name]) => name !== 'WebSocketDisconnect')) {
     const error = make()
     const [head, first] = error.stack!.split('\n')
     t.equal(head, `${name}: ${error.message}`)
     t.match(first, /at .*make .*errors\.test\.ts/)
+  }
+})
+
+t.test('the stack of a disconnect is its name and message: the place would be that of an event listener', async (t) => {
+  class MyDisconnect extends WebSocketDisconnect {}
+  for (const Class of [WebSocketDisconnect, MyDisconnect]) {
+    t.equal(new Class(4001, 'bye', true, { cause: new Error('cause') }).stack, `${Class.name}: the connection is closed: 4001 bye`)
+  }
+})
+
+t.test('making an error leaves the traces of others as they were', async (t) => {
+  for (const [name, { make }] of ENTRIES) {
+    make()
+    t.match(new Error('plain').stack, /^Error: plain\n +at /, name)
   }
 })
 

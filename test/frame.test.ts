@@ -1,6 +1,6 @@
 import t from 'tap'
 import { once } from 'node:events'
-import { frameOf, MAX_HEADER, payloadLength, writeFrame } from '../lib/frame'
+import { frameOf, headerOf, MAX_HEADER, payloadLength, writeFrame } from '../lib/frame'
 import { connectSockets } from './helpers/sockets'
 import { Peer } from './helpers/peer'
 
@@ -18,6 +18,17 @@ for (const [length, header] of HEADERS) {
     t.equal(frame.length, 1 + header.length + length)
     t.ok(frame.subarray(header.length + 1).equals(Buffer.alloc(length, 1)))
     t.ok(header.length + 1 <= MAX_HEADER)
+  })
+}
+
+for (const [length, header] of HEADERS) {
+  t.test(`the header alone of a message of ${length} bytes is what its frame begins with`, async (t) => {
+    const payloads = { text: 'a'.repeat(length), bytes: new Uint8Array(length) }
+    for (const [type, payload] of Object.entries(payloads)) {
+      const alone = headerOf(payload, length)
+      t.equal(alone.length, 1 + header.length, type)
+      t.ok(alone.equals(frameOf(payload, length).subarray(0, alone.length)), type)
+    }
   })
 }
 

@@ -2,12 +2,14 @@ import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocketDisconnect, WebSocketHandshakeError } from '../lib/errors'
+import { Handshake } from '../lib/handshake'
 import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
-import { connectPeer } from './helpers/peer'
+import { connectPeer, type Peer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
 import { until } from './helpers/until'
+import type { FastifyReply } from 'fastify'
 import type { HeadersLike } from '../types/message'
 import type { WebSocketSession } from '../types/session'
 
@@ -345,6 +347,60 @@ for (const by of ['handler', 'hook']) {
     const response = await client.ended
     t.match(response.slice(0, 20), 'HTTP/1.1 403 ')
     t.equal(response.length - response.indexOf('\r\n\r\n') - 4, body.length)
+  })
+}
+
+t.test('nothing of the handshake stays with the connection when it is complete', async (t) => {
+  const app = await createApp(t)
+  const replies: FastifyReply[] = []
+  const onRequest = async (_: unknown, reply: FastifyReply): Promise<void> => { replies.push(reply) }
+  app.websocket('/', { onRequest }, async (ws, { raw }) => {
+    const [reply] = replies
+    t.equal(reply.raw.socket, raw.socket)
+    t.type(Handshake.of(raw), Handshake)
+    await ws.accept()
+    t.equal(reply.raw.socket, null, 'the response has no socket')
+    t.equal(Handshake.of(raw), undefined)
+    await ws.send(`got ${await ws.receive()}`)
+  })
+  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
+  peer.socket.send('it')
+  t.equal(await peer.next(), 'got it')
+  t.equal((await peer.closed).code, 1000)
+})
+
+for (const [how, end] of Object.entries({
+  'the client closes it': ({ socket }: Peer) => socket.close(),
+  'the client drops it': ({ socket }: Peer) => socket.terminate(),
+  'the server closes it': ({ socket }: Peer) => socket.send('close'),
+  'the server drops it': ({ socket }: Peer) => socket.send('terminate')
+})) {
+  t.test(`a hook that listens to the end of the response is told of that of the connection when ${how}`, async (t) => {
+    const app = await createApp(t)
+    const order: string[] = []
+    const told = new Deferred<void>()
+    app.websocket('/', {
+      async onRequest (_request, reply) {
+        reply.raw.once('close', () => {
+          order.push('the response ends')
+          told.resolve()
+        })
+      }
+    }, async (ws) => {
+      await ws.accept()
+      for await (const verb of ws) {
+        if (verb === 'close') await ws.close()
+        else if (verb === 'terminate') ws.terminate()
+        else await ws.send(verb)
+      }
+    })
+    const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
+    peer.socket.send('echo')
+    await peer.next()
+    order.push('the connection is open')
+    end(peer)
+    await told.promise
+    t.same(order, ['the connection is open', 'the response ends'])
   })
 }
 

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { WebSocketDisconnect } from '../lib/errors'
 import { Outbox, type OutboxOptions } from '../lib/outbox'
+import { Publication } from '../lib/publication'
+import { SessionWebSocket } from '../lib/raw'
 import { createApp } from './helpers/app'
 import { connectSockets, type Sockets } from './helpers/sockets'
 import { unhandledRejections } from './helpers/unhandled'
@@ -19,7 +21,7 @@ interface Fixture extends Sockets {
 
 /** An outbox on the server's end of a connection, wired as `Socket` wires it. */
 async function setUp (t: Test, { secure = false, ...options }: Partial<OutboxOptions> & { secure?: boolean } = {}): Promise<Fixture> {
-  const sockets = await connectSockets(t, { secure })
+  const sockets = await connectSockets(t, { secure, WebSocket: SessionWebSocket })
   const { server, stream } = sockets
   const outbox = new Outbox(server, stream, { sendHighWaterMark: MARK, sendTimeout: 30_000, ...options })
   const terminate = server.terminate.bind(server)
@@ -415,4 +417,45 @@ t.test('sends that nobody awaits are no unhandled rejections, however they end',
     await once(server, 'close')
     outbox.send('closed')
   }), [])
+})
+
+t.test('what is published is shared while fewer than the given bytes wait, those of this turn included', async (t) => {
+  const fixture = await setUp(t)
+  const { outbox, client } = fixture
+  const received = receive(fixture, 3)
+  const publication = new Publication('x'.repeat(100))
+  t.equal(outbox.share(publication, 250), true)
+  await outbox.send('first')
+  t.equal(outbox.share(publication, 250), true)
+  t.equal(outbox.share(publication, 250), false)
+  await setImmediate()
+  t.equal(outbox.bufferedAmount, 0)
+  t.strictSame((await received).map((message) => message.length), [100, 5, 100])
+  client.close()
+})
+
+t.test('what is published can be forced on a connection, whose client has stalled if it drains nothing of it', async (t) => {
+  const fixture = await setUp(t, { sendTimeout: 100 })
+  const { client, outbox, server } = fixture
+  client.pause()
+  const publication = new Publication(Buffer.alloc(8 * MiB))
+  t.equal(outbox.share(publication, MARK), false)
+  outbox.forceShare(publication)
+  const waiting = outbox.send('small')
+  await once(server, 'close')
+  t.equal(fixture.stalls, 1)
+  await t.rejects(waiting, { name: 'WebSocketDisconnect' })
+})
+
+t.test('nothing is shared with a connection that is closing', async (t) => {
+  const fixture = await setUp(t)
+  const { outbox, server, client } = fixture
+  const messages: string[] = []
+  client.on('message', (data: Buffer) => messages.push(data.toString()))
+  const publication = new Publication('published')
+  t.equal(outbox.share(publication, MARK), true)
+  server.close(1000)
+  t.equal(outbox.share(publication, MARK), false)
+  await once(server, 'close')
+  t.strictSame(messages, ['published'])
 })

@@ -8,8 +8,9 @@ import { collectLogs, DEBUG, ERROR, INFO, type LogLine } from './helpers/logs'
 import { connectPeer, type Peer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, upgradeRequest } from './helpers/tcp'
+import { unhandledRejections } from './helpers/unhandled'
 import { until } from './helpers/until'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import type { WebSocketPluginOptions } from '../types/options'
 import type { WebSocketSession } from '../types/session'
@@ -679,4 +680,81 @@ t.test('a handler that throws the error of a second accept is closed with 1011',
   })
   t.equal((await (await peerOf(t, served)).closed).code, 1011)
   t.match(served.errors(), [{ level: ERROR, err: { type: WebSocketHandshakeError.name } }])
+})
+
+/** A logger that throws for sessions: when one makes it its own, or only when one logs. */
+function brokenLogger (when: string): { loggerInstance: FastifyBaseLogger, count (): number } {
+  let thrown = 0
+  const fail = (): never => {
+    thrown++
+    throw new Error('from the logger')
+  }
+  const logger = (log: () => void, child: (bindings: object) => unknown): FastifyBaseLogger =>
+    ({ level: 'debug', fatal: log, error: log, warn: log, info: log, debug: log, trace: log, silent: log, child } as never)
+  const broken = when === 'makes a child' ? fail : () => logger(fail, fail)
+  const loggerInstance = logger(() => {}, (bindings) => 'ws' in bindings ? broken() : loggerInstance)
+  return { loggerInstance, count: () => thrown }
+}
+
+const LOGGED: Record<string, { code: number, handlers: object, act: (socket: Peer['socket']) => void, options?: WebSocketPluginOptions }> = {
+  'a handler has thrown': {
+    code: 1006,
+    handlers: { onMessage () { throw new Error('from the handler') } },
+    act: (socket) => socket.send('x')
+  },
+  'a handler and the errorHandler have thrown': {
+    code: 1006,
+    handlers: { onMessage () { throw new Error('from the handler') } },
+    act: (socket) => socket.send('x'),
+    options: { errorHandler () { throw new Error('from the errorHandler') } }
+  },
+  'a disconnect has left a handler': {
+    code: 4000,
+    handlers: { onMessage () {} },
+    act: (socket) => socket.close(4000)
+  },
+  'onDisconnect has thrown': {
+    code: 1000,
+    handlers: { onMessage () {}, onDisconnect () { throw new Error('from onDisconnect') } },
+    act: (socket) => socket.close(1000)
+  }
+}
+
+for (const when of ['makes a child', 'logs']) {
+  for (const [what, { code, handlers, act, options }] of Object.entries(LOGGED)) {
+    t.test(`a logger that throws when it ${when}, since ${what}, stops nothing: the connection ends, and so does the app`, async (t) => {
+      const { loggerInstance, count } = brokenLogger(when)
+      const app = await createApp(t, options, { loggerInstance })
+      app.websocket('/', handlers as never)
+      const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
+      const [session] = app.websockets
+      t.same(await unhandledRejections(async () => {
+        act(peer.socket)
+        t.equal((await peer.closed).code, code)
+        await session.closed
+        const begin = Date.now()
+        await app.close()
+        t.ok(Date.now() - begin < 5_000, 'it does not wait for the handler, which has ended')
+      }), [])
+      t.ok(count() > 0, 'the logger has thrown')
+      t.equal(session.state, 'closed')
+    })
+  }
+}
+
+t.test('a logger that throws for what a handler throws after a refusal takes nothing from the response', async (t) => {
+  const { loggerInstance, count } = brokenLogger('logs')
+  const app = await createApp(t, {}, { loggerInstance })
+  app.websocket('/', async (ws) => {
+    await ws.deny(401, 'no')
+    throw new Error('after the refusal')
+  })
+  const port = await listen(app)
+  t.same(await unhandledRejections(async () => {
+    t.match(await refusal(port, '/'), { status: 401, body: 'no' })
+    const begin = Date.now()
+    await app.close()
+    t.ok(Date.now() - begin < 5_000)
+  }), [])
+  t.equal(count(), 1)
 })

@@ -63,6 +63,35 @@ t.test('on app.close() handshakes are answered with 503: those whose handler is 
   await closed
 })
 
+t.test('on app.close() a handshake that is being refused already gets that answer and no other', async (t) => {
+  const app = await createApp(t)
+  const answering = new Deferred<void>()
+  const goOn = new Deferred<void>()
+  app.setErrorHandler(() => { t.fail('there is an error to answer with') })
+  app.websocket('/refused', {
+    async onSend () {
+      answering.resolve()
+      await goOn.promise
+    }
+  }, async (ws) => {
+    await ws.deny(401, 'no')
+    t.equal(ws.state, 'closed')
+  })
+  app.websocket('/open', async (ws) => { await (await ws.accept()).closed })
+  const port = await listen(app)
+  const peer = await connectPeer(t, `ws://127.0.0.1:${port}/open`)
+  const client = await connectTcp(t, port)
+  client.write(upgradeRequest('/refused'))
+  await answering.promise
+  const closed = app.close()
+  t.equal((await peer.closed).code, 1001) // the shutdown is at work
+  goOn.resolve()
+  const response = await client.ended
+  t.match(response, /^HTTP\/1\.1 401 .*\r\n\r\nno$/s)
+  t.equal(response.split('HTTP/1.1').length, 2, 'one response')
+  await closed
+})
+
 t.test('app.close() ends what injectWebSocket has opened', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => { await (await ws.accept()).closed })

@@ -17,7 +17,7 @@ const SHOWN = [
   ['permessage-deflate echo 1 KiB, 16 in flight, 64 connections', 'permessage-deflate 1 KiB'],
   ['TLS echo 64 B, 16 in flight, 64 connections', 'TLS echo 64 B'],
   ['TLS echo 16 KiB, 16 in flight, 64 connections', 'TLS echo 16 KiB'],
-  ['handshakes, 32 at a time', 'handshakes'],
+  ['handshakes, each with the closing handshake, 32 at a time', 'handshakes and closing'],
   ['1 GiB in 1 MiB messages, to the server', '1 GiB to the server'],
   ['1 GiB in 1 MiB messages, from the server', '1 GiB from the server']
 ]

@@ -3,6 +3,7 @@
 const { PEERS } = require('../peers')
 const { judge, scaling } = require('../targets')
 const { loadCheck } = require('./load-check')
+const { unmasking } = require('./unmasking')
 
 const COLUMNS = ['ours', 'handlers', 'ws', 'fastify', 'uws']
 const COMPARED = ['ws', 'fastify', 'uws']
@@ -10,7 +11,7 @@ const COMPARED = ['ws', 'fastify', 'uws']
 function markdown ({ options, about, results, table }) {
   const compared = table.filter(({ peers }) => !peers.includes('raw'))
   return [
-    '# Benchmark', header(about, options),
+    '# Benchmark', header(about, options, results),
     '## Figures', 'Medians of all rounds.', figures(compared),
     '## Ratios', `${PEERS.ours.name} (the handler that iterates) to each peer: the median of the rounds, and its spread.`, ratios(compared),
     '## Targets', targets(table),
@@ -18,10 +19,11 @@ function markdown ({ options, about, results, table }) {
   ].join('\n\n') + '\n'
 }
 
-function header ({ date, node, cpu, cores, kernel, pinned, versions, absent }, { quick, rounds, seconds }) {
+function header ({ date, node, cpu, cores, kernel, pinned, versions, absent }, { quick, rounds, seconds }, results) {
   return [
     `- ${date}, Node ${node}, ${cpu}, ${cores} cores, ${kernel}`,
     `- ${Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', ')}`,
+    ...unmasking(results).map((line) => `- ${line}`),
     `- ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s; ${pinned ? 'server and load pinned to a core each' : 'not pinned to cores'}`,
     ...absent.map(({ peer, reason }) => `- without ${PEERS[peer].name}: ${reason}`),
     ...(quick ? ['- a quick run: cold, so that its figures say nothing but that it runs'] : [])

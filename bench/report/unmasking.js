@@ -1,0 +1,20 @@
+'use strict'
+
+const { WITHOUT_BUFFERUTIL } = require('../workloads')
+
+/** What `ws` unmasked with, as the servers on it have told. */
+function unmasking (results) {
+  const deprived = ({ name }) => name.endsWith(WITHOUT_BUFFERUTIL)
+  const [usual, without] = [results.filter((result) => !deprived(result)), results.filter(deprived)].map(used)
+  return [
+    ...usual === '' ? [] : [`ws unmasks with ${usual}, in all servers on it alike: ws by hand, @fastify/websocket and this plugin`],
+    ...without === '' ? [] : [`in the workloads “${WITHOUT_BUFFERUTIL}”, ws unmasks with ${without}`]
+  ]
+}
+
+function used (results) {
+  const told = results.flatMap(({ rounds }) => rounds.flatMap((round) => Object.values(round).map(({ unmasking }) => unmasking)))
+  return [...new Set(told)].filter(Boolean).join(' and ')
+}
+
+module.exports = { unmasking }

@@ -1,0 +1,26 @@
+'use strict'
+
+// `ws` unmasks with a function of Node where there is one, else with the native package bufferutil where it finds it,
+// else in JavaScript.
+
+const http = require('node:http')
+const path = require('node:path')
+
+/** For a server: `ws` is in a node_modules further up, and finds what is installed in this folder only so. */
+function environment ({ bufferutil = true }) {
+  return {
+    ...process.env,
+    NODE_PATH: path.join(__dirname, 'node_modules'),
+    WS_NO_BUFFER_UTIL: bufferutil ? '' : '1'
+  }
+}
+
+/** What `ws` unmasks with in this process, undefined if it is not used. Without its binary, bufferutil is JavaScript too. */
+function unmasking () {
+  const loaded = Object.keys(require.cache)
+  if (!loaded.includes(require.resolve('ws'))) return undefined
+  if (http.websocketUnmask !== undefined) return 'node:http'
+  return loaded.some((file) => path.basename(file) === 'bufferutil.node') ? 'bufferutil' : 'its own JavaScript'
+}
+
+module.exports = { environment, unmasking }

@@ -416,6 +416,21 @@ t.test('a client that does not close after a refusal is dropped', async (t) => {
   await nobodyIsConnected(t, app)
 })
 
+t.test('a refused handshake is over when its response has been sent, whether the client closes or not', async (t) => {
+  const app = await createApp(t)
+  const refused = new Deferred<Handshake>()
+  app.websocket('/', async (ws, { raw }) => {
+    const handshake = Handshake.of(raw)!
+    handshake.over.then(() => refused.resolve(handshake))
+    await ws.deny()
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.socket.allowHalfOpen = true
+  client.write(upgradeRequest('/'))
+  t.notOk((await refused.promise).stream.destroyed)
+  await client.until('HTTP/1.1 403 ')
+})
+
 function runningTimers (): number {
   return process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length
 }

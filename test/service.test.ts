@@ -92,6 +92,16 @@ t.test('on app.close() a handshake that is being refused already gets that answe
   await closed
 })
 
+t.test('app.close() waits for no handlers where none is at work', async (t) => {
+  const app = await createApp(t)
+  app.get('/', { websocket: { raw: true } }, () => {})
+  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
+  const begin = Date.now()
+  await app.close()
+  t.ok(Date.now() - begin < 5_000)
+  t.equal((await peer.closed).code, 1001)
+})
+
 t.test('app.close() ends what injectWebSocket has opened', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => { await (await ws.accept()).closed })

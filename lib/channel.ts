@@ -5,7 +5,7 @@ import { isBytes } from './encode'
 import { Deferred, quiet, rejected } from './promise'
 import { createGuardedController } from './signal'
 import type { Codec } from './codec'
-import type { Decode } from './decode'
+import { textOf, type Decode } from './decode'
 import type { Encode } from './encode'
 import type { Ending, Patience } from './inbox'
 import type { Socket } from './socket'
@@ -20,11 +20,11 @@ export interface PairOptions extends ReceiveOptions { receiveFirst?: boolean }
 const CLOSED = Promise.resolve()
 
 function decodeEvent (data: Buffer, isBinary: boolean): IncomingEvent {
-  return isBinary ? { type: 'websocket.receive', bytes: data } : { type: 'websocket.receive', text: data.toString() }
+  return isBinary ? { type: 'websocket.receive', bytes: data } : { type: 'websocket.receive', text: textOf(data) }
 }
 
 function decodeRaw (data: Buffer, isBinary: boolean): unknown {
-  return isBinary ? data : data.toString()
+  return isBinary ? data : textOf(data)
 }
 
 /** The type in which `expect` receives, after what it expects. */

@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
 import { WebSocketDecodeError } from './errors'
 import type { JsonMode, ValueType } from '../types/message'
 
@@ -12,8 +12,16 @@ const INTEGER = /^[+-]?\d+$/
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
 const DIGITS = /^\d+$/
 
+/** From this length on, in bytes, it pays to look whether a text is ASCII, which need not be decoded. */
+const LONG = 1024
+
+/** The text that `data` is in UTF-8. */
+export function textOf (data: Buffer): string {
+  return data.length >= LONG && isAscii(data) ? data.toString('latin1') : data.toString()
+}
+
 function decodeAny (data: Buffer, isBinary: boolean): string | Buffer {
-  return isBinary ? data : data.toString()
+  return isBinary ? data : textOf(data)
 }
 
 function decodeBytes (data: Buffer): Buffer {
@@ -23,7 +31,7 @@ function decodeBytes (data: Buffer): Buffer {
 // `ws` has checked the UTF-8 of text frames (RFC 6455, section 8.1).
 function decodeText (data: Buffer, isBinary: boolean): string {
   if (isBinary) throw new WebSocketDecodeError('expected a text message, received a binary one')
-  return data.toString()
+  return textOf(data)
 }
 
 function decodeInteger (data: Buffer, isBinary: boolean): number {
@@ -55,7 +63,7 @@ function createJsonDecoder (parse: JsonParse, mode?: JsonMode): Decode {
     }
     if (isBinary && !isUtf8(data)) throw new WebSocketDecodeError('the message is not valid JSON: it is not UTF-8')
     try {
-      return parse(data.toString())
+      return parse(textOf(data))
     } catch (error) {
       throw new WebSocketDecodeError(`the message is not valid JSON: ${(error as Error).message}`, { cause: error })
     }

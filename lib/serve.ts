@@ -85,17 +85,19 @@ export function serve (life: Life, session: Session): void {
   handled.then(() => end(life, session, returned), (error) => end(life, session, () => fail(life, session, error)))
 }
 
-/** The handler has ended: `outcome` sees to how it has. */
+/** The handler has ended: `outcome` sees to how it has. Only a logger of the user's can throw here: there is nobody to tell then. */
 async function end (life: Life, session: Session, outcome: (session: Session) => unknown): Promise<void> {
   try {
     await outcome(session)
+  } catch {
+    session.terminate()
+  }
+  try {
     if (session.accepted) {
       await session.close()
       await disconnected(life, session)
     }
-  } catch { // a logger has thrown: there is nobody to tell
-    session.terminate()
-  }
+  } catch {}
   life.onEnd()
 }
 

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { Socket } from 'node:net'
 import { frameOf, headerOf, MAX_HEADER, payloadLength, writeFrame } from './frame'
 import { SessionWebSocket, type HeldFrames } from './raw'
 import type { Duplex } from 'node:stream'
@@ -13,8 +14,8 @@ export interface Writer {
   /** The bytes that have not yet been handed to the kernel, held back or not. */
   readonly bufferedAmount: number
   /**
-   * Takes a message. With `onWritten`, which is called when the kernel has all of it, bytes are left where they are until
-   * then; without, they are copied. Returns the bytes that it takes.
+   * Takes a message. With `onWritten`, which is called when the kernel has all of it, bytes may be left where they are
+   * until then; without, they are copied. Returns the bytes that it takes.
    */
   add (payload: Payload, onWritten?: OnWritten): number
   /** Takes what was published. */
@@ -25,14 +26,18 @@ export interface Writer {
 /** Frames of messages up to this length, in bytes, are put together; a larger one has a buffer of its own. */
 const SMALL = 16 * 1024
 
-/** What is put together to be written at once, in bytes. A slow connection may keep that much alive for one frame of it. */
-const MAX_BATCH = 64 * 1024
+/** What has been published in a turn is put together up to this length, in bytes. */
+const MAX_BURST = 64 * 1024
+
+/** What comes from one read of a socket, 64 KiB, can be answered from it with room to spare. */
+const POOL = 256 * 1024
 
 /**
- * Where frames are put together, each behind the one before. One connection at a time has a batch, from `start` to
- * `end`, since in most turns there is one that sends.
+ * Where frames are put together, each behind the one before. One connection at a time owns the pool, since in most
+ * turns there is one that sends: its frames begin at `first`, and those from `start` to `end` are held back.
  */
-let pool = Buffer.allocUnsafeSlow(MAX_BATCH)
+let pool = Buffer.allocUnsafeSlow(POOL)
+let first = 0
 let start = 0
 let end = 0
 let owner: FrameWriter | null = null
@@ -60,19 +65,20 @@ class FrameWriter implements Writer, HeldFrames {
 
   add (payload: Payload, onWritten?: OnWritten): number {
     const length = payloadLength(payload)
-    if (onWritten !== undefined) return this.#hand(payload, length, onWritten)
-    if (length > SMALL) return this.#handFrame(frameOf(payload, length))
-    if (owner !== this) this.#begin()
-    if (end + MAX_HEADER + length > MAX_BATCH) this.#renewPool()
+    if (length > SMALL) return this.#addLarge(payload, length, onWritten)
+    if (this.#burst !== null) this.release()
+    if (owner !== this) this.#takePool()
+    if (end + MAX_HEADER + length > POOL) this.#renewPool()
     const before = end
     end = writeFrame(pool, end, payload, length)
     this.#heldBytes = end - start
+    if (onWritten !== undefined) this.#write(this.#takeHeld(), onWritten)
     return end - before
   }
 
   share (publication: Publication, onWritten?: OnWritten): number {
     const isBurst = this.#heldBytes === 0 || this.#burst !== null
-    if (onWritten !== undefined || !isBurst || this.#heldBytes + publication.byteLength > MAX_BATCH) {
+    if (onWritten !== undefined || !isBurst || this.#heldBytes + publication.byteLength > MAX_BURST) {
       return this.#handFrame(publication.frame, onWritten)
     }
     this.#burst = this.#burst === null ? publication.burst : this.#burst.and(publication)
@@ -87,22 +93,30 @@ class FrameWriter implements Writer, HeldFrames {
 
   flush (): void {
     if (this.#heldBytes > 0) this.#stream.write(this.#takeHeld())
-    if (!this.#corked) return
-    this.#corked = false
-    this.#stream.uncork()
+    if (this.#corked) {
+      this.#corked = false
+      this.#stream.uncork()
+    }
+    if (owner === this) this.#leavePool()
   }
 
-  #begin (): void {
+  #takePool (): void {
     owner?.release()
-    this.release()
     owner = this
+    first = start
   }
 
   #renewPool (): void {
     this.release()
-    pool = Buffer.allocUnsafeSlow(MAX_BATCH)
-    start = end = 0
-    owner = this
+    pool = Buffer.allocUnsafeSlow(POOL)
+    first = start = end = 0
+  }
+
+  // What a network socket has written, the kernel has a copy of, so that the place is free again. Another stream may
+  // have passed the very bytes on.
+  #leavePool (): void {
+    owner = null
+    if (this.#stream.writableLength === 0 && this.#stream instanceof Socket) start = end = first
   }
 
   #takeHeld (): Buffer {
@@ -112,12 +126,11 @@ class FrameWriter implements Writer, HeldFrames {
     if (burst !== null) return burst.bytes
     const frames = pool.subarray(start, end)
     start = end
-    owner = null
     return frames
   }
 
-  #hand (payload: Payload, length: number, onWritten: OnWritten): number {
-    if (typeof payload === 'string') return this.#handFrame(frameOf(payload, length), onWritten)
+  #addLarge (payload: Payload, length: number, onWritten: OnWritten | undefined): number {
+    if (typeof payload === 'string' || onWritten === undefined) return this.#handFrame(frameOf(payload, length), onWritten)
     this.release()
     const header = headerOf(payload, length)
     this.#write(header)
@@ -125,7 +138,7 @@ class FrameWriter implements Writer, HeldFrames {
     return header.length + length
   }
 
-  #handFrame (frame: Buffer, onWritten?: OnWritten): number {
+  #handFrame (frame: Buffer, onWritten: OnWritten | undefined): number {
     this.release()
     this.#write(frame, onWritten)
     return frame.length
@@ -168,6 +181,7 @@ class SendWriter implements Writer {
     this.#corked = false
     this.#stream.uncork()
   }
+
   #send (payload: Payload, onWritten?: OnWritten): number {
     if (!this.#corked) {
       this.#corked = true

@@ -113,3 +113,15 @@ t.test('what is sent is not validated', async (t) => {
   const codec = new Codec({ validate: () => { throw new Error('not for this') } })
   t.equal(codec.encode('a'), 'a')
 })
+
+t.test('the decoder of an iterator gives the iterator its result, whether it has to be waited for or not', async (t) => {
+  const data = Buffer.from('1')
+  const codec = new Codec({ receiveType: 'integer' })
+  t.strictSame(codec.resultDecoder(undefined)(data, false), { done: false, value: 1 })
+  t.strictSame(codec.resultDecoder('text')(data, false), { done: false, value: '1' })
+  const later = new Codec({ validate: async (value) => `${value} later` })
+  t.strictSame(await later.resultDecoder(undefined)(data, false), { done: false, value: '1 later' })
+  for (const type of ['string', '', 'toString', null]) {
+    t.throws(() => codec.resultDecoder(type as never), { code: 'FST_WS_OPTION', message: /^type is / })
+  }
+})

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createDecoders, type Decoders } from '../lib/decode'
+import { createDecoders, textOf, type Decoders } from '../lib/decode'
 
 const decoders = createDecoders(JSON.parse)
 
@@ -157,5 +157,11 @@ t.test('json is parsed with the parser that was given, and what it throws is the
   for (const [decode, isBinary] of [[json, false], [json, true], [jsonText, false], [jsonBytes, true]] as const) {
     t.strictSame(decode(Buffer.from('good'), isBinary), { parsed: 'good' })
     t.throws(() => decode(Buffer.from('bad'), isBinary), { ...DECODE_ERROR, message: 'the message is not valid JSON: forbidden key', cause: failure })
+  }
+})
+
+t.test('a text is decoded as UTF-8, however long it is and wherever it is not ASCII', async (t) => {
+  for (const text of ['', 'a', 'é', 'a'.repeat(1023), 'a'.repeat(1024), 'a'.repeat(100_000), 'é'.repeat(512), `${'a'.repeat(5000)}€`, `😀${'a'.repeat(5000)}`, '\u0000\u007f'.repeat(1000)]) {
+    t.ok(textOf(Buffer.from(text)) === text, `${text.length} characters`)
   }
 })

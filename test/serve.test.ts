@@ -758,3 +758,18 @@ t.test('a logger that throws for what a handler throws after a refusal takes not
   }), [])
   t.equal(count(), 1)
 })
+
+t.test('onDisconnect runs once even where the handler has thrown, and then the logger', async (t) => {
+  const { loggerInstance } = brokenLogger('logs')
+  const app = await createApp(t, {}, { loggerInstance })
+  let runs = 0
+  app.websocket('/', {
+    onMessage () { throw new Error('from the handler') },
+    onDisconnect () { runs++ }
+  })
+  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
+  peer.socket.send('x')
+  await peer.closed
+  await app.close()
+  t.equal(runs, 1)
+})

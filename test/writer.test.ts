@@ -78,9 +78,9 @@ for (const [kind, options] of Object.entries(KINDS)) {
     t.equal(writes(), 1, 'nothing is left')
   })
 
-  t.test(`${kind}: bytes that are waited for are not copied: they are sent as they are when they are written`, async (t) => {
+  t.test(`${kind}: many bytes that are waited for are not copied: they are sent as they are when they are written`, async (t) => {
     const { writer, peer } = await setUp(t, options)
-    const bytes = Buffer.alloc(10, 1)
+    const bytes = Buffer.alloc(20 * KiB, 1)
     const done = written(writer, bytes)
     if (!('perMessageDeflate' in options)) bytes.fill(2) // ws begins to compress at once
     writer.flush()
@@ -158,9 +158,9 @@ t.test('connections that send in turns, in one turn of the event loop, each get 
   }
 })
 
-t.test('a batch that is full goes on in the next', async (t) => {
+t.test('what is longer than the pool goes on in the next', async (t) => {
   const { writer, peer, writes } = await setUp(t, KINDS['frames of its own'])
-  const messages = Array.from({ length: 300 }, (_, n) => `${n} `.padEnd(1000, 'x'))
+  const messages = Array.from({ length: 1000 }, (_, n) => `${n} `.padEnd(1000, 'x'))
   for (const message of messages) writer.add(message)
   writer.flush()
   t.equal(writes(), 1)
@@ -203,4 +203,51 @@ t.test('a connection that has ended keeps nothing from the others', async (t) =>
   gone.writer.flush()
   other.writer.flush()
   t.equal(await other.peer.next(), 'sent')
+})
+
+t.test('frames that the kernel has not taken stay what they are while others are put together', async (t) => {
+  const [slow, fast] = [await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own'])]
+  slow.client.pause()
+  let sent = 0
+  for (let turn = 0; turn < 3000 && slow.stream.writableLength < 100 * KiB; turn++) {
+    for (let n = 0; n < 10; n++) slow.writer.add(`slow ${sent++} `.padEnd(1000, 's'))
+    slow.writer.flush()
+    fast.writer.add(`fast ${turn}`.padEnd(5000, 'f'))
+    fast.writer.flush()
+  }
+  t.ok(slow.stream.writableLength >= 100 * KiB, 'the kernel takes no more')
+  for (let turn = 0; turn < 300; turn++) {
+    fast.writer.add(`fast, later ${turn}`.padEnd(5000, 'f'))
+    fast.writer.flush()
+  }
+  slow.client.resume()
+  for (let n = 0; n < sent; n++) {
+    const message = await slow.peer.next()
+    if (message !== `slow ${n} `.padEnd(1000, 's')) return t.fail(`message ${n} is ${String(message).slice(0, 40)}`)
+  }
+  t.pass(`${sent} messages`)
+})
+
+t.test('a stream that passes the very bytes on keeps them', async (t) => {
+  const { PassThrough } = await import('node:stream')
+  const { server } = await setUp(t, KINDS['frames of its own'])
+  const stream = new PassThrough()
+  const writer = createWriter(server, stream)
+  const chunks: Buffer[] = []
+  for (let n = 0; n < 20; n++) {
+    writer.add(`message ${n}`)
+    writer.flush()
+    chunks.push(stream.read())
+  }
+  for (const [n, chunk] of chunks.entries()) t.equal(chunk.toString('latin1', 2), `message ${n}`)
+})
+
+t.test('many bytes that are waited for follow what was sent before them', async (t) => {
+  const { writer, peer } = await setUp(t, KINDS['frames of its own'])
+  writer.add('before')
+  const done = written(writer, Buffer.alloc(100 * KiB, 1))
+  writer.add('after')
+  writer.flush()
+  await done
+  t.same([await peer.next(), (await peer.next()).length, await peer.next()], ['before', 100 * KiB, 'after'])
 })

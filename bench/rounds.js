@@ -5,6 +5,9 @@ const { Pair } = require('./pair')
 const { PEERS, obstacle } = require('./peers')
 const { median } = require('./stats')
 
+/** Seconds for which a server is warmed up: until then some get faster from round to round. */
+const WARM_UP = 1.5
+
 /** Descriptors that a process needs beside its connections. */
 const RESERVE = 200
 
@@ -28,7 +31,7 @@ async function measure (workload, options) {
 async function interleaved (workload, peers, { rounds, warmUp, seconds, quick }) {
   const pairs = await Promise.all(peers.map((peer) => Pair.start(peer, workload)))
   const results = []
-  if (!quick) for (const pair of pairs) await pair.measure({ warmUp, seconds })
+  if (!quick) for (const pair of pairs) await pair.measure({ warmUp: WARM_UP, seconds })
   for (let round = 0; round < rounds; round++) {
     const result = {}
     for (const pair of pairs) result[pair.peer] = await pair.measure({ warmUp, seconds })

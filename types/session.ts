@@ -49,7 +49,8 @@ export interface WebSocketChannel<Receive = string, Send = any, ReceiveJson = an
 
   /**
    * Sends one message. Resolves at once while fewer than `sendHighWaterMark` bytes wait to be written, else when they
-   * have drained. Rejects with `WebSocketEncodeError`, nothing sent, for a value that does not fit.
+   * have drained: until then bytes are not to be changed. Rejects with `WebSocketEncodeError`, nothing sent, for a value
+   * that does not fit.
    */
   send (data: Send, options?: { type?: undefined }): Promise<void>
   send<Type extends ValueType> (data: Sendable<SendJson>[Type], options: { type: Type }): Promise<void>

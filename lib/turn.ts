@@ -19,7 +19,7 @@ export function flushAfterTurn (flushable: Flushable): void {
   waiting.push(flushable)
   if (isPlanned) return
   isPlanned = true
-  NOW.then(onMicrotask) // several times as fast as queueMicrotask
+  NOW.then(onMicrotask) // costs less than half of queueMicrotask
 }
 
 function onMicrotask (): void {

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { checkCloseCode, closeCodes, isNormal } from './close'
 import { WebSocketDecodeError, WebSocketDisconnect, WebSocketExpectError, WebSocketOptionError } from './errors'
+import { decodeAny, textOf, type Decode } from './decode'
 import { isBytes } from './encode'
 import { Deferred, quiet, rejected } from './promise'
 import { createGuardedController } from './signal'
 import type { Codec } from './codec'
-import { textOf, type Decode } from './decode'
 import type { Encode } from './encode'
 import type { Ending, Patience } from './inbox'
 import type { Socket } from './socket'
@@ -21,10 +21,6 @@ const CLOSED = Promise.resolve()
 
 function decodeEvent (data: Buffer, isBinary: boolean): IncomingEvent {
   return isBinary ? { type: 'websocket.receive', bytes: data } : { type: 'websocket.receive', text: textOf(data) }
-}
-
-function decodeRaw (data: Buffer, isBinary: boolean): unknown {
-  return isBinary ? data : textOf(data)
 }
 
 /** The type in which `expect` receives, after what it expects. */
@@ -51,10 +47,10 @@ function isEqual (expected: unknown, received: unknown): boolean {
  *
  * Its verbs return promises that do not end the process when they reject unobserved (see `promise.ts`).
  */
-export abstract class Channel {
+export abstract class Channel implements Ending {
   /** The connection; null before the handshake is complete. */
   protected socket: Socket | null = null
-  protected codec!: Codec
+  codec!: Codec
   /** Whether iteration ends without an error after a normal closure. */
   protected catchDisconnect = true
   /** What a `receive` without options waits for. */
@@ -179,17 +175,13 @@ export abstract class Channel {
     return new Messages(this, type)
   }
 
-  /** What an iterator over messages of `type` gives next. */
-  next (type: ValueType | undefined, ending: Ending): Promise<IteratorResult<any>> {
-    try {
-      return this.#receive(this.codec.resultDecoder(type), this.patience, ending) as Promise<IteratorResult<any>>
-    } catch (error) {
-      return rejected(error)
-    }
+  /** What an iterator gives next; `decode` makes its result of a message. */
+  receiveResult (decode: Decode): Promise<IteratorResult<any>> {
+    return this.#receive(decode, this.patience, this) as Promise<IteratorResult<any>>
   }
 
-  /** What iteration gives at the end of the connection; throws `end` where that is an error. */
-  endIteration (end: WebSocketDisconnect): IteratorResult<any> {
+  /** What an iterator gives at the end of the connection; throws `end` where that is an error. */
+  atEnd (end: WebSocketDisconnect): IteratorResult<any> {
     if (this.catchDisconnect && isNormal(end.closeCode)) return { done: true, value: undefined }
     throw end
   }
@@ -278,7 +270,7 @@ export abstract class Channel {
       } catch (error) {
         if (!(error instanceof WebSocketDecodeError)) throw error
         misfit = error
-        return decodeRaw(data, isBinary)
+        return decodeAny(data, isBinary)
       }
     }, this.#patience(options))
     if (misfit !== undefined || !isEqual(expected, received)) {
@@ -302,9 +294,10 @@ function closeInfo (end: WebSocketDisconnect): CloseInfo {
 }
 
 /** Iterates over the messages of a channel. */
-class Messages implements AsyncIterableIterator<any>, Ending {
+class Messages implements AsyncIterableIterator<any> {
   readonly #channel: Channel
   readonly #type: ValueType | undefined
+  #decode: Decode | null = null
 
   constructor (channel: Channel, type: ValueType | undefined) {
     this.#channel = channel
@@ -316,10 +309,11 @@ class Messages implements AsyncIterableIterator<any>, Ending {
   }
 
   next (): Promise<IteratorResult<any>> {
-    return this.#channel.next(this.#type, this)
-  }
-
-  atEnd (end: WebSocketDisconnect): IteratorResult<any> {
-    return this.#channel.endIteration(end)
+    try {
+      this.#decode ??= this.#channel.codec.resultDecoder(this.#type)
+    } catch (error) {
+      return rejected(error)
+    }
+    return this.#channel.receiveResult(this.#decode)
   }
 }

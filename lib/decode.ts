@@ -20,7 +20,8 @@ export function textOf (data: Buffer): string {
   return data.length >= LONG && isAscii(data) ? data.toString('latin1') : data.toString()
 }
 
-function decodeAny (data: Buffer, isBinary: boolean): string | Buffer {
+/** A text as a string, bytes as they are. */
+export function decodeAny (data: Buffer, isBinary: boolean): string | Buffer {
   return isBinary ? data : textOf(data)
 }
 

@@ -55,14 +55,13 @@ export class Handshake {
   }
 
   /**
-   * Watches the client from now on, as one of `pending`.
+   * Watches the client from now on; when the handshake is over, it leaves `pending`.
    * The stream is read meanwhile: only a stream that is read tells of its end.
    */
   constructor (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>) {
     this.#request = request
     this.#pending = pending
     this.stream = stream
-    pending.add(this)
     request[kHandshake] = this
     stream.on('data', this.#onData)
     stream.on('end', this.#onEnd)

@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer'
+import { payloadLength } from './frame'
 import { Deferred, rejected } from './promise'
 import { Queue } from './queue'
 import { flushAfterTurn } from './turn'
@@ -129,8 +129,8 @@ export class Outbox {
 
   #fits (payload: Payload): boolean {
     const room = this.#highWaterMark - this.#waiting
-    if (typeof payload !== 'string') return payload.byteLength < room
-    return payload.length * 3 < room || Buffer.byteLength(payload) < room // a UTF-16 unit is at most 3 bytes of UTF-8
+    if (typeof payload === 'string' && payload.length * 3 < room) return true // a UTF-16 unit is at most 3 bytes of UTF-8
+    return payloadLength(payload) < room
   }
 
   /** One more message is above the mark. Returns what is to be called when it has been written. */

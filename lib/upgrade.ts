@@ -26,7 +26,7 @@ function isInjected (stream: Duplex): boolean {
 export function watchUpgrades (app: FastifyInstance, service: Service): void {
   const { routing } = app
   app.server.on('upgrade', (request: IncomingMessage, stream: Duplex) => {
-    new Handshake(request, stream, service.handshakes) // eslint-disable-line no-new
+    service.handshakes.add(new Handshake(request, stream, service.handshakes))
     if (isInjected(stream)) finished(stream, () => stream.destroy())
   })
   // This is what @fastify/websocket hands upgrade requests to.

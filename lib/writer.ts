@@ -47,20 +47,40 @@ export function createWriter (raw: RawWebSocket, stream: Duplex): Writer {
   return raw instanceof SessionWebSocket && raw.extensions === '' ? new FrameWriter(raw, stream) : new SendWriter(raw, stream)
 }
 
+/** What the stream is given is held back there, as long as it is corked. */
+class CorkedStream {
+  protected readonly stream: Duplex
+  #isCorked = false
+
+  constructor (stream: Duplex) {
+    this.stream = stream
+  }
+
+  protected cork (): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
+    this.stream.cork()
+  }
+
+  protected uncork (): void {
+    if (!this.#isCorked) return
+    this.#isCorked = false
+    this.stream.uncork()
+  }
+}
+
 /** Makes the frames itself: `ws` makes some writes of each, which cost more than all the rest. */
-class FrameWriter implements Writer, HeldFrames {
-  readonly #stream: Duplex
+class FrameWriter extends CorkedStream implements Writer, HeldFrames {
   #heldBytes = 0
   #burst: Burst | null = null
-  #corked = false
 
   constructor (raw: SessionWebSocket, stream: Duplex) {
-    this.#stream = stream
+    super(stream)
     raw.held = this
   }
 
   get bufferedAmount (): number {
-    return this.#stream.writableLength + this.#heldBytes
+    return this.stream.writableLength + this.#heldBytes
   }
 
   add (payload: Payload, onWritten?: OnWritten): number {
@@ -92,11 +112,8 @@ class FrameWriter implements Writer, HeldFrames {
   }
 
   flush (): void {
-    if (this.#heldBytes > 0) this.#stream.write(this.#takeHeld())
-    if (this.#corked) {
-      this.#corked = false
-      this.#stream.uncork()
-    }
+    if (this.#heldBytes > 0) this.stream.write(this.#takeHeld())
+    this.uncork()
     if (owner === this) this.#leavePool()
   }
 
@@ -116,7 +133,7 @@ class FrameWriter implements Writer, HeldFrames {
   // have passed the very bytes on.
   #leavePool (): void {
     owner = null
-    if (this.#stream.writableLength === 0 && this.#stream instanceof Socket) start = end = first
+    if (this.stream.writableLength === 0 && this.stream instanceof Socket) start = end = first
   }
 
   #takeHeld (): Buffer {
@@ -145,23 +162,18 @@ class FrameWriter implements Writer, HeldFrames {
   }
 
   #write (frames: Uint8Array, onWritten?: OnWritten): void {
-    if (!this.#corked) {
-      this.#corked = true
-      this.#stream.cork()
-    }
-    this.#stream.write(frames, onWritten)
+    this.cork()
+    this.stream.write(frames, onWritten)
   }
 }
 
 /** Leaves the frames to `ws`: those of a client are masked, and where compression was negotiated it is that of `ws`. */
-class SendWriter implements Writer {
+class SendWriter extends CorkedStream implements Writer {
   readonly #raw: RawWebSocket
-  readonly #stream: Duplex
-  #corked = false
 
   constructor (raw: RawWebSocket, stream: Duplex) {
+    super(stream)
     this.#raw = raw
-    this.#stream = stream
   }
 
   get bufferedAmount (): number {
@@ -177,16 +189,11 @@ class SendWriter implements Writer {
   }
 
   flush (): void {
-    if (!this.#corked) return
-    this.#corked = false
-    this.#stream.uncork()
+    this.uncork()
   }
 
   #send (payload: Payload, onWritten?: OnWritten): number {
-    if (!this.#corked) {
-      this.#corked = true
-      this.#stream.cork()
-    }
+    this.cork()
     this.#raw.send(payload, onWritten)
     return payloadLength(payload)
   }

@@ -15,7 +15,7 @@ export interface Result {
 }
 
 /** How long a case may take, in milliseconds. */
-const LIMIT = 20_000
+const LIMIT = 10_000
 
 /** How long the server is given to fail the connection before the end of a message, in milliseconds. */
 const FAST = 100

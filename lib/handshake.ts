@@ -3,6 +3,7 @@ import { WebSocketHandshakeError } from './errors'
 import { Deferred } from './promise'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { End } from './end'
 import type { HeadersLike } from '../types/message'
 
 /** RFC 9110, section 5.6.2. */
@@ -33,8 +34,15 @@ export class Handshake {
   readonly stream: Duplex
   /** Whether the client has left before it was answered. */
   gone = false
-  /** Called when it ends without having been completed: the client has left, or the response to it has been sent. */
-  onOver: (() => void) | null = null
+  /**
+   * Called when it ends without having been completed: the client has left, or it has been refused with a response, or
+   * with a connection, whose end is given then.
+   */
+  onOver: ((end?: End) => void) | null = null
+  /** Whether the request is what RFC 6455, section 4.2.1, asks for. */
+  isSound = false
+  /** Whether it has been decided that it is not to be completed. */
+  isRefused = false
   /** What the 101 response says; undefined until it has been decided. */
   protocol: string | undefined
   headers: HeaderPairs = NONE
@@ -44,7 +52,7 @@ export class Handshake {
   #earlyBytes = 0
   #over: Deferred<void> | null = null
   #isWatching = false
-  #refused = false
+  #isAnswered = false
   #linger?: NodeJS.Timeout
   readonly #onData = (chunk: Buffer): void => this.#keep(chunk)
   readonly #onEnd = (): void => { this.stream.destroy() } // who has ended its side cannot take part in a closing handshake
@@ -100,6 +108,7 @@ export class Handshake {
     if (!offered.every((protocol) => TOKEN.test(protocol)) || new Set(offered).size !== offered.length) {
       throw new WebSocketHandshakeError('Sec-WebSocket-Protocol is invalid', { statusCode: 400 })
     }
+    this.isSound = true
   }
 
   /**
@@ -121,7 +130,7 @@ export class Handshake {
     if (!this.#pending.has(this)) return
     if (this.stream.destroyed) return this.#leave()
     this.#isWatching = true
-    if (!this.#refused) this.stream.on('data', this.#onData)
+    if (!this.#isAnswered) this.stream.on('data', this.#onData)
     this.stream.on('end', this.#onEnd)
     this.stream.on('close', this.#onClose)
   }
@@ -142,12 +151,9 @@ export class Handshake {
     if (response.listenerCount('close') === 0) response.detachSocket(this.stream as Socket)
   }
 
-  /** The handshake ends in a response: what the client has sent is dropped, so that it does not stand in the response's way. */
+  /** It is not to be completed: a client that leaves from now on has not left too early. */
   refuse (): void {
-    this.#refused = true
-    this.stream.removeListener('data', this.#onData)
-    this.#early = null
-    this.stream.resume()
+    this.isRefused = true
   }
 
   /**
@@ -155,7 +161,10 @@ export class Handshake {
    * to close with bytes unread would take from it what it has not yet read of the response (RFC 9112, section 9.6).
    */
   end (): void {
-    this.refuse()
+    this.isRefused = this.#isAnswered = true
+    this.stream.removeListener('data', this.#onData)
+    this.#early = null
+    this.stream.resume()
     this.stream.end()
     this.#linger = setTimeout(() => this.stream.destroy(), LINGER)
     this.#over?.resolve()
@@ -173,7 +182,7 @@ export class Handshake {
     this.#unwatch()
     clearTimeout(this.#linger)
     this.#early = null
-    this.gone = !this.#refused
+    this.gone = !this.isRefused
     this.onOver?.()
   }
 

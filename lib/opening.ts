@@ -1,3 +1,4 @@
+import { End } from './end'
 import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
 import { headerPairs, type Handshake, type HeaderPairs } from './handshake'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -15,6 +16,8 @@ export interface OpeningRoute {
   readonly options: { readonly subprotocols: readonly string[], readonly handshakeTimeout: number }
   /** Answers 101; returns null where the client is no longer there. */
   upgrade (request: FastifyRequest, reply: FastifyReply): RawWebSocket | null
+  /** Refuses with a connection that is closed, if that is how the route refuses `request`; tells whether it has. */
+  refuseWith (request: FastifyRequest, reply: FastifyReply, code: number, reason: string): boolean
 }
 
 /**
@@ -30,14 +33,14 @@ export class Opening {
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #answer: Deferred<unknown>
-  readonly #onEnd: () => void
+  readonly #onEnd: (end: End) => void
   #timer: NodeJS.Timeout | null = null
 
   /**
    * `answer` is settled when the handshake is over: with the reply, if there is one to wait for, or with an error to
    * answer with. `onEnd` is called when it ends without a connection.
    */
-  constructor (route: OpeningRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply, answer: Deferred<unknown>, onEnd: () => void) {
+  constructor (route: OpeningRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply, answer: Deferred<unknown>, onEnd: (end: End) => void) {
     this.handshake = handshake
     this.#route = route
     this.#request = request
@@ -49,7 +52,7 @@ export class Opening {
   /** The handler is about to run. */
   begin (): void {
     if (this.handshake.gone) return this.#end()
-    this.handshake.onOver = () => this.#end()
+    this.handshake.onOver = (end) => this.#end(end)
   }
 
   /** The handler is running: it may take a while to decide, but not for ever. */
@@ -89,17 +92,15 @@ export class Opening {
     }
     const pairs = headerPairs(headers)
     this.#mustBeOpen()
-    const reply = this.#reply
     this.#beginRefusal()
-    this.#answer.resolve(reply)
-    reply.code(statusCode)
-    for (const [name, values] of byName(pairs)) reply.header(name, values.length === 1 ? values[0] : values)
-    try {
-      reply.send(payload)
-    } catch (error) {
-      reply.send(error as Error)
-      throw error
-    }
+    this.#respond(statusCode, payload, pairs)
+  }
+
+  /** Refuses the handshake: with 403, or with a connection that is closed with `code` and `reason` at once. */
+  close (code: number, reason: string): void {
+    this.#beginRefusal()
+    if (this.#route.refuseWith(this.#request, this.#reply, code, reason)) this.#answer.resolve(undefined)
+    else this.#respond(403, undefined, [])
   }
 
   /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
@@ -128,15 +129,28 @@ export class Opening {
     this.handshake.refuse()
   }
 
+  #respond (statusCode: number, payload: unknown, headers: HeaderPairs): void {
+    const reply = this.#reply
+    this.#answer.resolve(reply)
+    reply.code(statusCode)
+    for (const [name, values] of byName(headers)) reply.header(name, values.length === 1 ? values[0] : values)
+    try {
+      reply.send(payload)
+    } catch (error) {
+      reply.send(error as Error)
+      throw error
+    }
+  }
+
   #timeOut (): void {
     const { handshakeTimeout } = this.#route.options
     this.refuse(new WebSocketHandshakeError(`neither accept() nor deny() within ${handshakeTimeout} ms (handshakeTimeout)`, { statusCode: 503 }))
   }
 
-  #end (): void {
+  #end (end = new End(1006, '', false)): void {
     this.state = 'closed'
     this.#leave()
-    this.#onEnd()
+    this.#onEnd(end)
   }
 
   #leave (): void {

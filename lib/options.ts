@@ -1,8 +1,12 @@
+import { inspect } from 'node:util'
+import { checkCloseCode, closeCodes } from './close'
 import { checkOneOf, VALUE_TYPES } from './codec'
 import { WebSocketOptionError } from './errors'
 import { MAX_DELAY } from './inbox'
+import { parseEntry } from './origins'
+import type { Refusal } from './refusal'
 import type { ValueType } from '../types/message'
-import type { WebSocketPluginOptions } from '../types/options'
+import type { AllowedOrigins, ShutdownOptions, WebSocketPluginOptions } from '../types/options'
 
 /** What applies to the connections of a route: its own options over the plugin's over the defaults. */
 export interface RouteSettings {
@@ -11,12 +15,16 @@ export interface RouteSettings {
   subprotocols: readonly string[]
   autoAccept: boolean
   catchDisconnect: boolean
+  origins: AllowedOrigins
   receiveHighWaterMark: number
   sendHighWaterMark: number
   sendTimeout: number
   handshakeTimeout: number
+  refusal: Refusal
   slowSubscriber: 'close' | 'skip'
   maxBufferedAmount: number
+  /** Of this route: that of the plugin counts besides it. */
+  maxConnections?: number
 }
 
 /** What applies to all routes alike. */
@@ -24,7 +32,15 @@ export interface PluginSettings {
   closeTimeout: number
   maxPayload: number
   perMessageDeflate: boolean | object
+  /** Of all routes together. */
+  maxConnections?: number
   errorHandler?: WebSocketPluginOptions['errorHandler']
+  shutdown: ShutdownSettings
+}
+
+/** How `app.close()` ends the connections. */
+export interface ShutdownSettings extends Required<Omit<ShutdownOptions, 'notify'>> {
+  notify?: (ws: any) => unknown
 }
 
 type Options = Record<string, unknown>
@@ -36,19 +52,22 @@ const DEFAULTS = {
   subprotocols: [],
   autoAccept: false,
   catchDisconnect: true,
+  origins: 'same-origin',
   receiveHighWaterMark: 64 * 1024,
   sendHighWaterMark: 64 * 1024,
   sendTimeout: 30_000,
   handshakeTimeout: 10_000,
+  refusal: 'http',
   slowSubscriber: 'close',
   maxBufferedAmount: 1024 * 1024,
   closeTimeout: 5_000,
   maxPayload: 1024 * 1024,
-  perMessageDeflate: false
+  perMessageDeflate: false,
+  shutdown: { code: closeCodes.GOING_AWAY, reason: '', spread: 0, timeout: 10_000 }
 } satisfies RouteSettings & PluginSettings
 
 function fail (name: string, value: unknown, use: string): never {
-  throw new WebSocketOptionError(`option ${name} is ${typeof value === 'string' ? `'${value}'` : String(value)}: use ${use}`)
+  throw new WebSocketOptionError(`option ${name} is ${inspect(value)}: use ${use}`)
 }
 
 const valueType: Check = (name, value) => checkOneOf(`option ${name}`, value, VALUE_TYPES)
@@ -62,9 +81,32 @@ const milliseconds: Check = (name, value) => {
 const subprotocols: Check = (name, value) => {
   if (!Array.isArray(value) || !value.every((protocol) => typeof protocol === 'string' && protocol !== '')) fail(name, value, 'a list of subprotocol names')
 }
+const origins: Check = (name, value) => {
+  if (value === 'same-origin' || value === '*' || value instanceof RegExp || typeof value === 'function') return
+  if (!Array.isArray(value)) fail(name, value, "'same-origin', '*', a list of origins, a RegExp or a function")
+  const wrong = value.findIndex((entry) => typeof entry !== 'string' || parseEntry(entry) === undefined)
+  if (wrong !== -1) fail(name, value, `origins such as 'https://app.example.com' or 'https://*.example.com:8443' in it, not ${inspect(value[wrong])}`)
+}
 const func: Check = (name, value) => { if (typeof value !== 'function') fail(name, value, 'a function') }
 const deflate: Check = (name, value) => {
   if (typeof value !== 'boolean' && (typeof value !== 'object' || value === null)) fail(name, value, 'true, false or the options of ws')
+}
+const refusal: Check = (name, value) => checkOneOf(`option ${name}`, value, ['http', 'close', 'auto'])
+const connections: Check = (name, value) => {
+  if (!Number.isSafeInteger(value) || (value as number) < 1) fail(name, value, 'a whole number of connections from 1 up')
+}
+const closeCode: Check = (name, value) => {
+  try {
+    checkCloseCode(value)
+  } catch (error) {
+    throw new WebSocketOptionError(`option ${name}: ${(error as Error).message}`, { cause: error })
+  }
+}
+const text: Check = (name, value) => { if (typeof value !== 'string') fail(name, value, 'a string') }
+const spread: Check = (name, value) => { if (value !== 0) milliseconds(name, value) }
+const shutdown: Check = (name, value) => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) fail(name, value, `an object with ${Object.keys(SHUTDOWN_CHECKS).join(', ')}`)
+  check(value as Options, SHUTDOWN_CHECKS, `of ${name}`)
 }
 const slowSubscriber: Check = (name, value) => checkOneOf(`option ${name}`, value, ['close', 'skip'])
 
@@ -75,10 +117,13 @@ const ROUTE_CHECKS: Record<string, Check> = {
   subprotocols,
   autoAccept: flag,
   catchDisconnect: flag,
+  origins,
   receiveHighWaterMark: bytes,
   sendHighWaterMark: bytes,
   sendTimeout: milliseconds,
   handshakeTimeout: milliseconds,
+  refusal,
+  maxConnections: connections,
   slowSubscriber,
   maxBufferedAmount: bytes
 }
@@ -88,39 +133,39 @@ const PLUGIN_CHECKS: Record<string, Check> = {
   closeTimeout: milliseconds,
   maxPayload: bytes,
   perMessageDeflate: deflate,
-  errorHandler: func
+  errorHandler: func,
+  shutdown
 }
+
+const SHUTDOWN_CHECKS: Record<string, Check> = { code: closeCode, reason: text, spread, timeout: milliseconds, notify: func }
 
 const HANDLER_CHECKS: Record<string, Check> = { raw: flag, onConnect: func, onMessage: func, onDisconnect: func }
 
 /** What Fastify itself puts into the options of a plugin. */
 const REGISTER_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
 
-/** Part of the contract, and not implemented in this version. */
-const PLANNED = new Set(['origins', 'heartbeat', 'idleTimeout', 'rateLimit', 'maxConnections', 'refusal', 'shutdown'])
-
-function check (options: Options, checks: Record<string, Check>, place: string, warn: (message: string) => void): void {
+function check (options: Options, checks: Record<string, Check>, place: string): void {
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
     if (Object.hasOwn(checks, name)) checks[name](name, value)
-    else if (PLANNED.has(name)) warn(`the option ${name} is not implemented in this version of fastify-async-websocket and has no effect`)
     else throw new WebSocketOptionError(`unknown option ${name} ${place}: the options are ${Object.keys(checks).join(', ')}`)
   }
 }
 
 /** Throws `WebSocketOptionError` for an option of the plugin that is unknown or has a value that it cannot have. */
-export function checkPluginOptions (options: Options, warn: (message: string) => void): void {
+export function checkPluginOptions (options: Options): void {
   const own = Object.fromEntries(Object.entries(options).filter(([name]) => !REGISTER_OPTIONS.has(name)))
-  check(own, PLUGIN_CHECKS, 'of the plugin', warn)
+  check(own, PLUGIN_CHECKS, 'of the plugin')
 }
 
 /** The same for the `websocket` option of a route. */
-export function checkRouteOptions (options: Options, warn: (message: string) => void): void {
-  check(options, { ...ROUTE_CHECKS, ...HANDLER_CHECKS }, "in a route's `websocket`", warn)
+export function checkRouteOptions (options: Options): void {
+  check(options, { ...ROUTE_CHECKS, ...HANDLER_CHECKS }, "in a route's `websocket`")
 }
 
 export function pluginSettings (options: Options): PluginSettings {
-  return { ...DEFAULTS, ...defined(options) }
+  const shutdown = { ...DEFAULTS.shutdown, ...defined(options.shutdown ?? {}) }
+  return { ...DEFAULTS, ...defined(options), shutdown }
 }
 
 /** `sides` tells which side has a schema: JSON is the default there. */
@@ -128,6 +173,7 @@ export function routeSettings (plugin: Options, route: Options, sides: { receive
   const { receiveType, sendType, ...rest } = { ...DEFAULTS, ...defined(plugin), ...defined(route) } as RouteSettings
   return {
     ...rest,
+    maxConnections: route.maxConnections as number | undefined,
     receiveType: (route.receiveType ?? route.valueType ?? (sides.receive ? 'json' : plugin.receiveType ?? plugin.valueType ?? receiveType)) as ValueType,
     sendType: (route.sendType ?? route.valueType ?? (sides.send ? 'json' : plugin.sendType ?? plugin.valueType ?? sendType)) as ValueType
   }

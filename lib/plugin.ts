@@ -3,6 +3,7 @@ import fastifyWebsocket from '@fastify/websocket'
 import { addWebSocketRoute, allowSessionHandlers } from './define'
 import { WebSocketOptionError } from './errors'
 import { Handshake } from './handshake'
+import { dropIncompleteRequests } from './incomplete'
 import { injectWebSocket } from './inject'
 import { checkPluginOptions, pluginSettings, type PluginSettings } from './options'
 import { atMost } from './promise'
@@ -10,6 +11,7 @@ import { SessionWebSocket } from './raw'
 import { Route, type AnyRouteOptions } from './route'
 import { Service } from './service'
 import { Sessions } from './sessions'
+import { shutDown } from './shutdown'
 import { checkUpgrade, hideUpgrade, kRoute, replaceEmptyHeads, showUpgrade, watchUpgrades } from './upgrade'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
@@ -20,9 +22,10 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
     throw new WebSocketOptionError('@fastify/websocket is registered already: fastify-async-websocket brings it along, ' +
       'so register only this plugin (routes written for @fastify/websocket take `websocket: { raw: true }`)')
   }
-  checkPluginOptions(options, (message) => app.log.warn(message))
+  checkPluginOptions(options)
   const service = new Service(options, pluginSettings(options))
 
+  dropIncompleteRequests(app)
   watchUpgrades(app, service)
   app.addHook('onResponse', hideUpgrade)
   await registerFastifyWebsocket(app, service)
@@ -57,7 +60,7 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
   await app.register(fastifyWebsocket, {
     options: webSocketServerOptions(service.settings),
     preClose: async () => {
-      closed = service.shutdown()
+      closed = shutDown(service, service.settings.shutdown, app.log)
       // Fastify gives up on a preClose hook after `pluginTimeout`, unless that is 0.
       const { pluginTimeout } = app.initialConfig
       await (pluginTimeout ? atMost(0.9 * pluginTimeout, closed) : closed)
@@ -73,6 +76,7 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
 
   const server: WebSocketServer = app.getDecorator('websocketServer')
   server.clients = service.sockets as WebSocketServer['clients']
+  service.server = server
   server.on('headers', (lines, request) => {
     for (const [name, value] of Handshake.of(request)!.headers) lines.push(`${name}: ${value}`)
   })

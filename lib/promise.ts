@@ -16,12 +16,14 @@ export function rejected (error: unknown): Promise<never> {
   return quiet(Promise.reject(error))
 }
 
-/** Waits until `promise` has settled, but no longer than `ms` milliseconds. Rejects as `promise` does. */
-export async function atMost (ms: number, promise: unknown): Promise<void> {
+/**
+ * Waits until `promise` has settled, but no longer than `ms` milliseconds; tells whether it has. Rejects as `promise` does.
+ */
+export async function atMost (ms: number, promise: unknown): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise((resolve) => { timer = setTimeout(resolve, ms) })
+  const late = new Promise<boolean>((resolve) => { timer = setTimeout(resolve, ms, false) })
   try {
-    await Promise.race([promise, late])
+    return await Promise.race([Promise.resolve(promise).then(() => true), late])
   } finally {
     clearTimeout(timer)
   }

@@ -1,14 +1,18 @@
 import { Codec } from './codec'
 import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
 import { Handshake } from './handshake'
+import { ConnectionLimit } from './limit'
+import { createOriginCheck, type OriginCheck } from './origins'
 import { Deferred } from './promise'
 import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
+import { createRefusalHook, refuseByClosing, refusesByClosing } from './refusal'
 import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
 import { accepting, serve, sessionHandlers, type Life } from './serve'
-import { serverIsClosing, type Service } from './service'
+import { serverIsClosing } from './shutdown'
 import { Session, type SessionRoute } from './session'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { JsonParse } from './decode'
+import type { Service } from './service'
 import type { Topics } from './topics'
 import type { RawWebSocket } from '../types/raw'
 
@@ -29,6 +33,8 @@ export class Route implements SessionRoute {
   readonly topics: Topics<Session>
   /** Whether the handler gets the plain `ws` socket. */
   readonly raw: boolean
+  readonly allowsOrigin: OriginCheck
+  readonly #limit: ConnectionLimit
   readonly #service: Service
   readonly #instance: FastifyInstance
   readonly #life: Life
@@ -45,13 +51,15 @@ export class Route implements SessionRoute {
     const place = `${String(route.method)} ${route.url}`
     const options = attempt(place, () => ownOptions(websocket === false ? undefined : websocket)) // `false` beside a `wsHandler`
     attempt(place, () => checkRoute(instance, route, options))
-    attempt(place, () => checkRouteOptions(options, (message) => instance.log.warn(`${place}: ${message}`)))
+    attempt(place, () => checkRouteOptions(options))
 
     this.#service = service
     this.#instance = instance
     this.topics = service.topics
     this.options = routeSettings(service.options, options, { receive: schema?.receive !== undefined, send: schema?.send !== undefined })
     this.raw = options.raw === true
+    this.allowsOrigin = createOriginCheck(this.options.origins)
+    this.#limit = new ConnectionLimit(this.options.maxConnections)
     const handlers = options.onMessage === undefined ? { handle: wsHandler ?? handler } : sessionHandlers(options as never)
     this.#life = {
       instance,
@@ -69,6 +77,10 @@ export class Route implements SessionRoute {
     if (wsHandler === undefined) Object.assign(route, { websocket: true, handler: adopt })
     else Object.assign(route, { websocket: undefined, wsHandler: adopt })
     route.schema = placeMessageSchemas(schema ?? {})
+    if (this.options.refusal !== 'http') {
+      // The last of all, so that it is what would have been sent that it sees.
+      route.onSend = [route.onSend ?? [], createRefusalHook(service, this.options.refusal)].flat() as typeof route.onSend
+    }
   }
 
   /** Puts the handler of this route in the place of the one that @fastify/websocket has made, and keeps that: it upgrades. */
@@ -85,6 +97,18 @@ export class Route implements SessionRoute {
     const answer = new Deferred<unknown>()
     serve(this.#life, new Session(this, handshake, request, reply, answer))
     return answer.promise // not the handler's, so that Fastify keeps nothing of the request for as long as the connection is open
+  }
+
+  /** Throws `WebSocketHandshakeError` with status 503 when the route, or the app, has as many connections as it may have. */
+  admit (handshake: Handshake): void {
+    this.#service.limit.admit(handshake)
+    this.#limit.admit(handshake)
+  }
+
+  refuseWith (request: FastifyRequest, reply: FastifyReply, code: number, reason: string): boolean {
+    const isByClosing = refusesByClosing(this.options.refusal, request)
+    if (isByClosing) refuseByClosing(this.#service.server, request, reply, code, reason)
+    return isByClosing
   }
 
   codec (request: FastifyRequest, reply: FastifyReply): Codec {

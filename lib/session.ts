@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Channel } from './channel'
 import { closeCodes } from './close'
-import { End } from './end'
 import { WebSocketHandshakeError } from './errors'
 import { Opening, type AcceptOptions, type OpeningRoute } from './opening'
 import { quiet, rejected, type Deferred } from './promise'
@@ -9,6 +8,7 @@ import { Socket } from './socket'
 import { checkTopic } from './topics'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Codec } from './codec'
+import type { End } from './end'
 import type { Handshake } from './handshake'
 import type { RouteSettings } from './options'
 import type { Publication } from './publication'
@@ -45,7 +45,7 @@ export class Session extends Channel {
     this.request = request
     this.codec = route.codec(request, reply)
     this.#route = route
-    this.#opening = new Opening(route, handshake, request, reply, answer, () => this.finish(new End(1006, '', false)))
+    this.#opening = new Opening(route, handshake, request, reply, answer, (end) => this.finish(end))
     route.begun(this)
     this.#opening.begin()
   }
@@ -171,7 +171,8 @@ export class Session extends Channel {
 
   protected override closeWith (code: number, reason: string): Promise<void> {
     if (this.#opening === null) return super.closeWith(code, reason)
-    return this.#opening.state === 'connecting' ? this.deny() : this.closed.then(() => {})
+    if (this.#opening.state === 'connecting') this.#opening.close(code, reason)
+    return this.closed.then(() => {})
   }
 
   override finish (end: End): void {

@@ -1,8 +1,8 @@
 import { Duplex, finished } from 'node:stream'
+import { WebSocketHandshakeError, type WebSocketError } from './errors'
 import { Handshake } from './handshake'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { WebSocketError } from './errors'
 import type { Route } from './route'
 import type { Service } from './service'
 
@@ -35,10 +35,26 @@ export function watchUpgrades (app: FastifyInstance, service: Service): void {
     if (handshake !== undefined) {
       response.shouldKeepAlive = false // no further request can follow on this connection
       response.once(isInjected(handshake.stream) ? 'prefinish' : 'finish', () => handshake.end())
+      tellOfDrains(response, handshake.stream)
     }
     routing(request, response)
   }
 }
+
+/**
+ * Node has taken its own listener off a connection that asks for an upgrade. Without one, a response that is longer than
+ * what the connection takes at once would never go on: whoever writes it waits for `drain`.
+ */
+function tellOfDrains (response: ServerResponse, stream: Duplex): void {
+  response.on('newListener', function onNewListener (event) {
+    if (event !== 'drain') return
+    response.removeListener('newListener', onNewListener)
+    stream.on('drain', () => response.emit('drain'))
+  })
+}
+
+/** When a client for which there is no room may come again, in seconds. */
+const RETRY_AFTER = 10
 
 const EMPTY = Buffer.alloc(0)
 
@@ -55,8 +71,8 @@ export function replaceEmptyHeads ({ server }: FastifyInstance): void {
   })
 }
 
-/** Sees to it that only sound WebSocket requests reach WebSocket routes, and no others do. */
-export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
+/** Sees to it that only sound WebSocket requests, from origins that are allowed, reach WebSocket routes, and no others do. */
+export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void | Promise<void> {
   const handshake = Handshake.of(request.raw)
   if (handshake === undefined) return done()
   if (!handshake.isWebSocket) {
@@ -64,14 +80,26 @@ export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done
     return done()
   }
   if (request.is404) return done()
-  if (routeOf(request) === undefined) return reply.callNotFound() as never
+  const route = routeOf(request)
+  if (route === undefined) return reply.callNotFound() as never
   try {
     handshake.check()
+    route.admit(handshake)
   } catch (error) {
-    if ((error as WebSocketError).statusCode === 426) reply.header('sec-websocket-version', '13')
+    const { statusCode } = error as WebSocketError
+    if (statusCode === 426) reply.header('sec-websocket-version', '13')
+    if (statusCode === 503) reply.header('retry-after', RETRY_AFTER)
     return done(error as Error)
   }
-  done()
+  const { origin } = request.headers
+  if (origin === undefined) return done() // not from a browser
+  return checkOrigin(route, origin, request) // not with `done`, which takes a thrown `undefined` for no error
+}
+
+/** Throws `WebSocketHandshakeError` with status 403 unless the page that `request` comes from may connect. */
+async function checkOrigin (route: Route, origin: string, request: FastifyRequest): Promise<void> {
+  if (await route.allowsOrigin(origin, request)) return
+  throw new WebSocketHandshakeError(`the origin '${origin}' may not connect to ${request.routeOptions.url}: to allow it, set the option origins of the route or of the plugin`, { statusCode: 403 })
 }
 
 /**

@@ -8,8 +8,8 @@ const root = join(__dirname, '..')
 const ORDER = [
   'close', 'errors', 'end', 'promise', 'queue', 'signal', 'state', 'turn',
   'decode', 'encode', 'codec', 'frame', 'publication', 'raw', 'writer', 'inbox', 'congestion', 'outbox', 'socket', 'channel',
-  'handshake', 'opening', 'topics', 'options', 'session', 'schema', 'serve', 'service', 'route', 'define', 'upgrade',
-  'sessions', 'client', 'inject', 'plugin', 'index'
+  'handshake', 'opening', 'refusal', 'limit', 'topics', 'origins', 'options', 'session', 'schema', 'serve', 'service', 'shutdown',
+  'route', 'define', 'incomplete', 'upgrade', 'sessions', 'client', 'inject', 'plugin', 'index'
 ]
 
 function importsOf (file: string): string[] {

@@ -12,6 +12,13 @@ const KINDS = {
   milliseconds: { good: [1, 0.5, 30_000, 2 ** 31 - 1], bad: [0, -1, NaN, Infinity, 2 ** 31, '1000', 1000n, null, true, {}, []] },
   func: { good: [() => {}, async () => {}], bad: [null, true, 'handler', {}, []] },
   subprotocols: { good: [[], ['chat'], ['chat.v2', 'chat.v1']], bad: [null, 'chat', [''], ['chat', 1], [null], {}, new Set(['chat']), true] },
+  origins: {
+    good: ['same-origin', '*', [], ['https://example.com', 'https://*.example.com:8443'], /example/, () => true, async () => true],
+    bad: [null, true, '', 'https://example.com', 'any', {}, new Set(['https://example.com']), [''], ['*'], [null], [undefined], ['https://example.com', 1], ['https://example.com/path']]
+  },
+  refusal: { good: ['http', 'close', 'auto'], bad: ['HTTP', '', 'ws', null, true, {}] },
+  connections: { good: [1, 100_000], bad: [0, -1, 1.5, NaN, Infinity, '10', null, true, {}] },
+  shutdown: { good: [{}, { code: 1012, reason: 'restart' }], bad: [null, true, 1001, 'close', []] },
   slowSubscriber: { good: ['close', 'skip'], bad: ['drop', '', null, true, {}] },
   deflate: { good: [true, false, {}, { threshold: 1024 }], bad: [null, 1, 'true', () => {}] }
 }
@@ -23,15 +30,18 @@ const ROUTE_OPTIONS: Record<string, keyof typeof KINDS> = {
   subprotocols: 'subprotocols',
   autoAccept: 'flag',
   catchDisconnect: 'flag',
+  origins: 'origins',
   receiveHighWaterMark: 'bytes',
   sendHighWaterMark: 'bytes',
   sendTimeout: 'milliseconds',
   handshakeTimeout: 'milliseconds',
+  refusal: 'refusal',
+  maxConnections: 'connections',
   slowSubscriber: 'slowSubscriber',
   maxBufferedAmount: 'bytes'
 }
 
-const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', maxPayload: 'bytes', perMessageDeflate: 'deflate', errorHandler: 'func' }
+const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', maxPayload: 'bytes', perMessageDeflate: 'deflate', errorHandler: 'func', shutdown: 'shutdown' }
 
 const ROUTE_ONLY: Record<string, keyof typeof KINDS> = { raw: 'flag', onConnect: 'func', onMessage: 'func', onDisconnect: 'func' }
 
@@ -40,68 +50,92 @@ const PLACES = [
   ['a route', checkRouteOptions, { ...ROUTE_OPTIONS, ...ROUTE_ONLY }]
 ] as const
 
-/** For checks that are to warn of nothing. */
-function noWarning (message: string): never {
-  throw new Error(message)
-}
-
 for (const [place, check, options] of PLACES) {
   t.test(`${place} takes each of its options with any value that it can have`, async (t) => {
     for (const [name, kind] of Object.entries(options)) {
-      for (const value of KINDS[kind].good) t.doesNotThrow(() => check({ [name]: value }, noWarning), `${name}: ${String(value)}`)
+      for (const value of KINDS[kind].good) t.doesNotThrow(() => check({ [name]: value }), `${name}: ${String(value)}`)
     }
   })
 
   t.test(`${place} refuses each of its options with a value that it cannot have, and says what to use`, async (t) => {
     for (const [name, kind] of Object.entries(options)) {
       for (const value of KINDS[kind].bad) {
-        t.throws(() => check({ [name]: value }, noWarning), { ...OPTION_ERROR, message: new RegExp(`^option ${name} is [^]*: use .`) }, `${name}: ${String(value)}`)
+        t.throws(() => check({ [name]: value }), { ...OPTION_ERROR, message: new RegExp(`^option ${name} is [^]*: use .`) }, `${name}: ${String(value)}`)
       }
     }
   })
 
   t.test(`${place} takes no options, and options that are undefined, whatever their name`, async (t) => {
-    t.doesNotThrow(() => check({}, noWarning))
-    for (const name of [...Object.keys(options), 'unknown']) t.doesNotThrow(() => check({ [name]: undefined }, noWarning))
+    t.doesNotThrow(() => check({}))
+    for (const name of [...Object.keys(options), 'unknown']) t.doesNotThrow(() => check({ [name]: undefined }))
   })
 
   t.test(`${place} refuses an option that there is not, and names it and those that there are`, async (t) => {
     for (const name of ['receivetype', 'path', 'noServer', 'toString', 'constructor', '__proto__', 'hasOwnProperty', '']) {
       const own = Object.fromEntries([[name, true]])
-      t.throws(() => check(own, noWarning), { ...OPTION_ERROR, message: `unknown option ${name} ` }, name)
-      t.throws(() => check(own, noWarning), { message: Object.keys(options).join(', ') }, name)
+      t.throws(() => check(own), { ...OPTION_ERROR, message: `unknown option ${name} ` }, name)
+      t.throws(() => check(own), { message: Object.keys(options).join(', ') }, name)
     }
   })
 }
 
 t.test('the options of the plugin and those of a route are told apart', async (t) => {
   for (const [name, kind] of Object.entries(PLUGIN_ONLY)) {
-    t.throws(() => checkRouteOptions({ [name]: KINDS[kind].good[0] }, noWarning), { ...OPTION_ERROR, message: "in a route's `websocket`" })
+    t.throws(() => checkRouteOptions({ [name]: KINDS[kind].good[0] }), { ...OPTION_ERROR, message: "in a route's `websocket`" })
   }
   for (const [name, kind] of Object.entries(ROUTE_ONLY)) {
-    t.throws(() => checkPluginOptions({ [name]: KINDS[kind].good[0] }, noWarning), { ...OPTION_ERROR, message: 'of the plugin' })
+    t.throws(() => checkPluginOptions({ [name]: KINDS[kind].good[0] }), { ...OPTION_ERROR, message: 'of the plugin' })
   }
 })
 
 t.test('a value of text is quoted in the error', async (t) => {
-  t.throws(() => checkPluginOptions({ maxPayload: '1mb' }, noWarning), { message: "option maxPayload is '1mb': use a whole number of bytes from 1 up" })
-  t.throws(() => checkPluginOptions({ maxPayload: 0 }, noWarning), { message: 'option maxPayload is 0: use a whole number of bytes from 1 up' })
+  t.throws(() => checkPluginOptions({ maxPayload: '1mb' }), { message: "option maxPayload is '1mb': use a whole number of bytes from 1 up" })
+  t.throws(() => checkPluginOptions({ maxPayload: 0 }), { message: 'option maxPayload is 0: use a whole number of bytes from 1 up' })
 })
 
 t.test('what Fastify itself passes to a plugin is not refused', async (t) => {
-  t.doesNotThrow(() => checkPluginOptions({ prefix: '/api', logLevel: 'warn', logSerializers: {} }, noWarning))
-  t.throws(() => checkRouteOptions({ prefix: '/api' }, noWarning), OPTION_ERROR)
+  t.doesNotThrow(() => checkPluginOptions({ prefix: '/api', logLevel: 'warn', logSerializers: {} }))
+  t.throws(() => checkRouteOptions({ prefix: '/api' }), OPTION_ERROR)
 })
 
-t.test('an option of the contract that has no effect yet is warned of, and not refused', async (t) => {
-  for (const name of ['origins', 'heartbeat', 'idleTimeout', 'rateLimit', 'maxConnections', 'refusal', 'shutdown']) {
-    for (const check of [checkPluginOptions, checkRouteOptions]) {
-      const warnings: string[] = []
-      check({ [name]: false }, (message) => warnings.push(message))
-      t.match(warnings, [`the option ${name} is not implemented in this version`])
-      t.equal(warnings.length, 1)
+t.test('the options of shutdown are checked one by one', async (t) => {
+  const good = {
+    code: [1000, 1001, 1012, 3000, 4999],
+    reason: ['', 'bye'],
+    spread: [0, 1, 60_000],
+    timeout: [1, 60_000],
+    notify: [() => {}, async () => {}],
+    unknown: [undefined]
+  }
+  const bad = {
+    code: [999, 1004, 1005, 1006, 1015, 2000, 5000, '1001', null],
+    reason: [null, 1, {}],
+    spread: [-1, NaN, Infinity, '0', null],
+    timeout: [0, -1, NaN, Infinity, '1', null],
+    notify: [null, true, 'notify', {}],
+    unknown: [1]
+  }
+  for (const [name, values] of Object.entries(good)) {
+    for (const value of values) t.doesNotThrow(() => checkPluginOptions({ shutdown: { [name]: value } }), `${name}: ${String(value)}`)
+  }
+  for (const [name, values] of Object.entries(bad)) {
+    for (const value of values) {
+      t.throws(() => checkPluginOptions({ shutdown: { [name]: value } }), { ...OPTION_ERROR, message: new RegExp(`option ${name}.*(?:use|the options are) .`) }, `${name}: ${String(value)}`)
     }
   }
+  t.throws(() => checkPluginOptions({ shutdown: { unknown: 1 } }), { message: 'unknown option unknown of shutdown: the options are code, reason, spread, timeout, notify' })
+})
+
+t.test('the options of shutdown go one by one over the defaults', async (t) => {
+  const notify = (): void => {}
+  t.strictSame(pluginSettings({}).shutdown, { code: 1001, reason: '', spread: 0, timeout: 10_000 })
+  t.strictSame(pluginSettings({ shutdown: { code: 1012, reason: undefined, notify } }).shutdown, { code: 1012, reason: '', spread: 0, timeout: 10_000, notify })
+})
+
+t.test('maxConnections of the plugin is not that of each route', async (t) => {
+  t.equal(pluginSettings({ maxConnections: 5 }).maxConnections, 5)
+  t.equal(routeSettings({ maxConnections: 5 }, {}, NO_SCHEMAS).maxConnections, undefined)
+  t.equal(routeSettings({ maxConnections: 5 }, { maxConnections: 7 }, NO_SCHEMAS).maxConnections, 7)
 })
 
 t.test('the defaults are those of the contract', async (t) => {
@@ -110,10 +144,13 @@ t.test('the defaults are those of the contract', async (t) => {
     sendType: 'any',
     autoAccept: false,
     catchDisconnect: true,
+    origins: 'same-origin',
     receiveHighWaterMark: 65_536,
     sendHighWaterMark: 65_536,
     sendTimeout: 30_000,
     handshakeTimeout: 10_000,
+    refusal: 'http',
+    maxConnections: undefined,
     slowSubscriber: 'close',
     maxBufferedAmount: 1_048_576
   })

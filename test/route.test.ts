@@ -11,7 +11,7 @@ import { WebSocketOptionError } from '../lib/errors'
 import websocket from '../lib/index'
 import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
-import { collectLogs, ERROR, WARN } from './helpers/logs'
+import { collectLogs, ERROR } from './helpers/logs'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
@@ -158,13 +158,6 @@ t.test('a route with a mistake in it fails at registration, and says where and w
   t.throws(() => app.get('/x', { websocket: true, schema: { body: {} } } as any, handler), { code: 'FST_ERR_ROUTE_BODY_VALIDATION_SCHEMA_NOT_SUPPORTED' })
 })
 
-t.test('a planned option is warned of', async (t) => {
-  const { lines, serverOptions } = collectLogs()
-  const app = await createApp(t, {}, serverOptions)
-  app.get('/x', { websocket: { heartbeat: false } } as any, handler)
-  t.match(lines, [{ level: WARN, msg: /^GET \/x: the option heartbeat is not implemented/ }])
-})
-
 t.test('a HEAD route may be given beside the GET route, and is 426', async (t) => {
   const app = await createApp(t)
   app.get('/x', { websocket: true, exposeHeadRoute: false }, handler)
@@ -218,6 +211,23 @@ t.test('JSON is parsed with Fastify\'s protection against prototype poisoning', 
   }
   const refused = ['WebSocketDecodeError', 'WebSocketDecodeError']
   t.same(results, [refused, refused, [{}, {}], [true, true]])
+})
+
+t.test('a handshake is refused as the route says: by its hooks, by its handler, and where it has as many connections as it may have', async (t) => {
+  const app = await createApp(t, { refusal: 'close' })
+  const onSend = async (_request: unknown, _reply: unknown, payload: unknown): Promise<string> => String(payload).replace('guard', 'hook')
+  const guard = async (): Promise<void> => { throw Object.assign(new Error('the guard'), { statusCode: 401 }) }
+  app.websocket('/one', { preHandler: guard, onSend }, handler)
+  app.websocket('/several', { preHandler: guard, onSend: [onSend, async () => '{"message":"another"}'] }, handler)
+  app.websocket('/close', (ws) => ws.close(4000, 'no'))
+  app.websocket('/http', { websocket: { refusal: 'http' } }, (ws) => ws.close(4000, 'no'))
+  app.websocket('/full', { websocket: { maxConnections: 1 } }, async (ws) => { await (await ws.accept()).closed })
+  const port = await listen(app)
+  await connectPeer(t, `ws://127.0.0.1:${port}/full`)
+  for (const [path, code, reason] of [['one', 4401, 'the hook'], ['several', 4401, 'another'], ['close', 4000, 'no'], ['full', 4503, 'too many connections']]) {
+    t.same(await (await connectPeer(t, `ws://127.0.0.1:${port}/${path}`)).closed, { code, reason }, path as string)
+  }
+  t.equal((await refusal(port, '/http')).status, 403)
 })
 
 t.test('upgrade requests that come after app.close() get 503, also where Fastify goes on answering', async (t) => {

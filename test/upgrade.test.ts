@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import t from 'tap'
 import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
@@ -74,6 +75,47 @@ t.test('a malformed handshake is refused before the hooks of the route and its h
   await nobodyIsConnected(t, app)
 })
 
+t.test('a request from a page of another origin is 403 before the hooks of the route and its handler run', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', { preHandler: async () => { t.fail('the hook runs') } }, () => { t.fail('the handler runs') })
+  const refused = await refusal(await listen(app), '/', { origin: 'https://evil.com' })
+  t.match(refused, { status: 403, headers: { connection: 'close' }, body: /FST_WS_HANDSHAKE/ })
+  await nobodyIsConnected(t, app)
+})
+
+t.test('a request for which there is no room is 503 with Retry-After before the hooks of the route and its handler run', async (t) => {
+  const app = await createApp(t, { maxConnections: 1 })
+  let runs = 0
+  app.websocket('/', { preHandler: async () => { runs++ } }, async (ws) => { await (await ws.accept()).closed })
+  const port = await listen(app)
+  await connectPeer(t, `ws://127.0.0.1:${port}`)
+  t.match(await refusal(port, '/'), { status: 503, headers: { 'retry-after': '10', connection: 'close' }, body: /too many connections/ })
+  t.equal(runs, 1)
+})
+
+t.test('a refusal that is longer than what the connection takes at once is sent to its end', async (t) => {
+  const app = await createApp(t)
+  const chunks = Array.from({ length: 200 }, (_, i) => Buffer.alloc(10_000, String.fromCharCode(65 + i % 26)))
+  const body = Buffer.concat(chunks).toString()
+  const payloads: Record<string, () => unknown> = {
+    stream: () => Readable.from(chunks),
+    web: () => Readable.toWeb(Readable.from(chunks)),
+    text: () => body
+  }
+  app.setNotFoundHandler((request, reply) => { reply.code(404).send(payloads[request.url.slice(1)]()) })
+  for (const [name, payload] of Object.entries(payloads)) {
+    app.websocket(`/deny/${name}`, (ws) => ws.deny(404, payload()))
+    app.websocket(`/hook/${name}`, { preHandler: async (_request, reply) => reply.code(404).send(payload()) }, () => { t.fail('the handler runs') })
+  }
+  const port = await listen(app)
+  for (const path of Object.keys(payloads).flatMap((name) => [`/${name}`, `/deny/${name}`, `/hook/${name}`])) {
+    const { status, body: answer } = await refusal(port, path)
+    t.equal(status, 404, path)
+    t.ok(answer === body, 'the whole of it')
+  }
+  await nobodyIsConnected(t, app)
+})
+
 t.test('Upgrade without Connection: upgrade is a plain request', async (t) => {
   const app = await createApp(t)
   app.websocket('/', () => { t.fail('the handler runs') })
@@ -145,7 +187,7 @@ t.test('hooks run once, and have time: the client waits', async (t) => {
     for await (const message of ws) await ws.send(message)
   })
   const client = await connectTcp(t, await listen(app))
-  client.write(upgradeRequest('/')).write(frame('a'))
+  client.write(Buffer.concat([Buffer.from(upgradeRequest('/')), frame('a')]))
   await client.until('\x81\x01a')
   client.write(frame('b'))
   await client.until('\x81\x01b')

@@ -6,6 +6,14 @@ import type { CloseInfo, Received, Sendable, ValueType } from './message'
 import type { RawWebSocket } from './raw'
 import type { WebSocketSession } from './session'
 
+/**
+ * The origins whose pages may connect from a browser: `'same-origin'`, the host and port that the request is for; `'*'`,
+ * all; a list of origins such as `'https://app.example.com'` or `'https://*.example.com'` (names at any depth below
+ * example.com, not itself); what a RegExp finds in the Origin header; or what a function says of it.
+ */
+export type AllowedOrigins = 'same-origin' | '*' | readonly string[] | RegExp |
+  ((this: FastifyInstance, origin: string, request: FastifyRequest) => boolean | Promise<boolean>)
+
 /** What can be set for a route, or for all routes in the options of the plugin. */
 export interface WebSocketSettings<Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> {
   /** Sets `receiveType` and `sendType` at once. */
@@ -20,6 +28,8 @@ export interface WebSocketSettings<Value extends ValueType = ValueType, Receive 
   autoAccept?: boolean
   /** Whether a disconnect that leaves the handler, or a normal one that ends an iteration, is silent. Default: true. */
   catchDisconnect?: boolean
+  /** Which pages may connect; others get 403. A request without an Origin header passes: it is from no browser. Default: `'same-origin'`. */
+  origins?: AllowedOrigins
   /** Bytes received and not yet taken above which the socket is paused. Default: 64 KiB. */
   receiveHighWaterMark?: number
   /** Bytes waiting to be written from which on `send` waits. Default: 64 KiB. */
@@ -28,10 +38,32 @@ export interface WebSocketSettings<Value extends ValueType = ValueType, Receive 
   sendTimeout?: number
   /** Milliseconds that the handler has to accept or deny; then 503. Default: 10 s. */
   handshakeTimeout?: number
+  /**
+   * How a handshake is refused: `'http'`, with its HTTP response; `'close'`, with a connection that is closed at once, with
+   * 4000 and the status as the code and the error's message as the reason, which a browser's script can read; `'auto'`,
+   * with the latter for requests with an Origin header. Default: `'http'`.
+   */
+  refusal?: 'http' | 'close' | 'auto'
+  /** How many connections there may be at once, of all routes or of this one; over it: 503 with `Retry-After`. Default: any number. */
+  maxConnections?: number
   /** What happens to a subscriber that does not keep up. Default: `'close'`. */
   slowSubscriber?: 'close' | 'skip'
   /** Bytes waiting for a subscriber beyond which it is closed with 1013. Default: 1 MiB. */
   maxBufferedAmount?: number
+}
+
+/** How `app.close()` ends the connections: new handshakes get 503, sessions a closing handshake, and handlers are awaited. */
+export interface ShutdownOptions {
+  /** The close code. Default: 1001. */
+  code?: number
+  /** The reason; at most 123 bytes of it are sent. Default: `''`. */
+  reason?: string
+  /** Milliseconds over which the closes are spread, so that clients do not all come back at once. Default: 0. */
+  spread?: number
+  /** Milliseconds after which whatever is left is dropped, and `app.close()` resolves. Default: 10 s. */
+  timeout?: number
+  /** Told of each session before it is closed; what it returns is awaited, what it throws is logged. */
+  notify?: (ws: WebSocketSession<any>) => unknown
 }
 
 /** The options of the plugin. */
@@ -42,6 +74,8 @@ export interface WebSocketPluginOptions extends WebSocketSettings {
   perMessageDeflate?: boolean | object
   /** Milliseconds after which a closing handshake is forced to its end. Default: 5 s. */
   closeTimeout?: number
+  /** How `app.close()` ends the connections. */
+  shutdown?: ShutdownOptions
   /** Sees what leaves a handler after the handshake, in place of the log; may send and close. */
   errorHandler?: (this: FastifyInstance, error: any, ws: WebSocketSession<any>, request: FastifyRequest) => unknown
 }

@@ -94,6 +94,7 @@ declare global {
   function isOpen (room: string): Promise<boolean>
   function join (id: string): Promise<void>
   function leave (id: string): Promise<void>
+  function originsOf (tenant: string): Promise<Set<string>>
   function rows (): AsyncIterable<object>
   type Public = {
     session: WebSocketSession

@@ -119,6 +119,25 @@ describe('the forms of a route', () => {
     app.route({ method: 'GET', url: '/', websocket: { raw: true }, handler (socket) { expect(socket).type.toBe<RawWebSocket>() } })
   })
 
+  test('origins', () => {
+    app.websocket('/', {
+      websocket: {
+        valueType: 'bytes',
+        origins (origin, request) {
+          expect(this).type.toBeAssignableTo<FastifyInstance>()
+          expect(origin).type.toBe<string>()
+          expect(request).type.toBeAssignableTo<FastifyRequest>()
+          return origin === 'https://example.com'
+        }
+      }
+    }, async (ws) => { expect(await ws.receive()).type.toBe<Buffer>() })
+    app.get('/', { websocket: { origins: ['https://example.com'], valueType: 'integer' } }, async (ws) => { expect(await ws.receive()).type.toBe<number>() })
+    app.get('/', { websocket: { raw: true, origins: '*' } }, (socket) => { expect(socket).type.toBe<RawWebSocket>() })
+    for (const origins of ['same-origin', '*', ['https://example.com'] as const, /example/, async () => true] as const) {
+      expect(app.register).type.toBeCallableWith(websocket, { origins })
+    }
+  })
+
   test('HTTP routes stay as they are', () => {
     app.get('/', async (request, reply) => { expect(reply.statusCode).type.toBe<number>(); return 'x' })
     app.get<{ Params: { id: string } }>('/:id', { schema: {} }, async (request) => request.params.id)
@@ -215,6 +234,7 @@ describe('what registration refuses', () => {
 
   test('unknown values', () => {
     expect(app.register).type.not.toBeCallableWith(websocket, { valueType: 'yaml' })
+    expect(app.register).type.not.toBeCallableWith(websocket, { origins: 'https://example.com' })
     expect(app.websocket).type.not.toBeCallableWith('/', { websocket: { valueType: 'yaml' } }, async () => {})
   })
 })

@@ -1,6 +1,8 @@
 import { checkOneOf, VALUE_TYPES } from './codec'
 import { WebSocketOptionError } from './errors'
 import { MAX_DELAY } from './inbox'
+import type { HeartbeatOptions } from './heartbeat'
+import type { RateLimitOptions } from './rate-limit'
 import type { ValueType } from '../types/message'
 import type { WebSocketPluginOptions } from '../types/options'
 
@@ -15,6 +17,9 @@ export interface RouteSettings {
   sendHighWaterMark: number
   sendTimeout: number
   handshakeTimeout: number
+  heartbeat: HeartbeatOptions | false
+  idleTimeout: number | false
+  rateLimit: RateLimitOptions | false
   slowSubscriber: 'close' | 'skip'
   maxBufferedAmount: number
 }
@@ -40,6 +45,9 @@ const DEFAULTS = {
   sendHighWaterMark: 64 * 1024,
   sendTimeout: 30_000,
   handshakeTimeout: 10_000,
+  heartbeat: { interval: 25_000, timeout: 10_000 },
+  idleTimeout: false,
+  rateLimit: false,
   slowSubscriber: 'close',
   maxBufferedAmount: 1024 * 1024,
   closeTimeout: 5_000,
@@ -53,9 +61,10 @@ function fail (name: string, value: unknown, use: string): never {
 
 const valueType: Check = (name, value) => checkOneOf(`option ${name}`, value, VALUE_TYPES)
 const flag: Check = (name, value) => { if (typeof value !== 'boolean') fail(name, value, 'true or false') }
-const bytes: Check = (name, value) => {
-  if (!Number.isSafeInteger(value) || (value as number) < 1) fail(name, value, 'a whole number of bytes from 1 up')
+const wholeNumber = (unit: string): Check => (name, value) => {
+  if (!Number.isSafeInteger(value) || (value as number) < 1) fail(name, value, `a whole number of ${unit} from 1 up`)
 }
+const bytes = wholeNumber('bytes')
 const milliseconds: Check = (name, value) => {
   if (typeof value !== 'number' || !(value > 0 && value <= MAX_DELAY)) fail(name, value, `a number of milliseconds above 0, at most ${MAX_DELAY}`)
 }
@@ -67,6 +76,16 @@ const deflate: Check = (name, value) => {
   if (typeof value !== 'boolean' && (typeof value !== 'object' || value === null)) fail(name, value, 'true, false or the options of ws')
 }
 const slowSubscriber: Check = (name, value) => checkOneOf(`option ${name}`, value, ['close', 'skip'])
+const orFalse = (check: Check): Check => (name, value) => { if (value !== false) check(name, value) }
+const optional = (check: Check): Check => (name, value) => { if (value !== undefined) check(name, value) }
+const members = (checks: Record<string, Check>): Check => (name, value) => {
+  const use = `{ ${Object.keys(checks).join(', ')} }`
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) fail(name, value, `${use} or false`)
+  for (const member of Object.keys(value)) {
+    if (!Object.hasOwn(checks, member)) throw new WebSocketOptionError(`unknown ${member} in option ${name}: use ${use}`)
+  }
+  for (const [member, check] of Object.entries(checks)) check(`${name}.${member}`, (value as Options)[member])
+}
 
 const ROUTE_CHECKS: Record<string, Check> = {
   valueType,
@@ -79,6 +98,9 @@ const ROUTE_CHECKS: Record<string, Check> = {
   sendHighWaterMark: bytes,
   sendTimeout: milliseconds,
   handshakeTimeout: milliseconds,
+  heartbeat: orFalse(members({ interval: optional(milliseconds), timeout: optional(milliseconds) })),
+  idleTimeout: orFalse(milliseconds),
+  rateLimit: orFalse(members({ messages: wholeNumber('messages'), interval: milliseconds })),
   slowSubscriber,
   maxBufferedAmount: bytes
 }
@@ -93,11 +115,14 @@ const PLUGIN_CHECKS: Record<string, Check> = {
 
 const HANDLER_CHECKS: Record<string, Check> = { raw: flag, onConnect: func, onMessage: func, onDisconnect: func }
 
+/** What a session has, and the plain socket of a route with `raw: true` has not. */
+const SESSION_LIMITS = ['heartbeat', 'idleTimeout', 'rateLimit']
+
 /** What Fastify itself puts into the options of a plugin. */
 const REGISTER_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
 
 /** Part of the contract, and not implemented in this version. */
-const PLANNED = new Set(['origins', 'heartbeat', 'idleTimeout', 'rateLimit', 'maxConnections', 'refusal', 'shutdown'])
+const PLANNED = new Set(['origins', 'maxConnections', 'refusal', 'shutdown'])
 
 function check (options: Options, checks: Record<string, Check>, place: string, warn: (message: string) => void): void {
   for (const [name, value] of Object.entries(options)) {
@@ -117,6 +142,8 @@ export function checkPluginOptions (options: Options, warn: (message: string) =>
 /** The same for the `websocket` option of a route. */
 export function checkRouteOptions (options: Options, warn: (message: string) => void): void {
   check(options, { ...ROUTE_CHECKS, ...HANDLER_CHECKS }, "in a route's `websocket`", warn)
+  const limit = SESSION_LIMITS.find((name) => options[name])
+  if (options.raw === true && limit !== undefined) throw new WebSocketOptionError(`option ${limit} needs a session: with raw: true it has no effect`)
 }
 
 export function pluginSettings (options: Options): PluginSettings {
@@ -128,9 +155,17 @@ export function routeSettings (plugin: Options, route: Options, sides: { receive
   const { receiveType, sendType, ...rest } = { ...DEFAULTS, ...defined(plugin), ...defined(route) } as RouteSettings
   return {
     ...rest,
+    heartbeat: heartbeat(plugin.heartbeat as HeartbeatOption | undefined, route.heartbeat as HeartbeatOption | undefined),
     receiveType: (route.receiveType ?? route.valueType ?? (sides.receive ? 'json' : plugin.receiveType ?? plugin.valueType ?? receiveType)) as ValueType,
     sendType: (route.sendType ?? route.valueType ?? (sides.send ? 'json' : plugin.sendType ?? plugin.valueType ?? sendType)) as ValueType
   }
+}
+
+type HeartbeatOption = Partial<HeartbeatOptions> | false
+
+/** What a route leaves out is as in the plugin, and what that leaves out is the default. */
+function heartbeat (plugin: HeartbeatOption = {}, route: HeartbeatOption = plugin): HeartbeatOptions | false {
+  return route !== false && { ...DEFAULTS.heartbeat, ...defined(plugin || {}), ...defined(route) }
 }
 
 /** `options` without those that are undefined, which would stand over the defaults. */

@@ -39,6 +39,8 @@ class Drain extends Deferred<void> {
  * What is sent: written in order, one write a turn, and no faster than the peer drains it.
  */
 export class Outbox {
+  /** In how many turns something was sent. */
+  turns = 0
   readonly #raw: RawWebSocket
   readonly #stream: Duplex
   readonly #highWaterMark: number
@@ -123,6 +125,7 @@ export class Outbox {
   #beginTurn (): void {
     if (this.#isHeld) return
     this.#isHeld = true
+    this.turns++
     this.#waiting = this.#writer.bufferedAmount
     flushAfterTurn(this)
   }

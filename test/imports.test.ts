@@ -7,7 +7,7 @@ const root = join(__dirname, '..')
 // From the bottom up: a file imports only from those before it, and everything may import from types.
 const ORDER = [
   'close', 'errors', 'promise', 'queue', 'signal', 'state', 'turn',
-  'decode', 'encode', 'codec', 'frame', 'publication', 'raw', 'writer', 'inbox', 'outbox', 'socket', 'channel',
+  'decode', 'encode', 'codec', 'frame', 'publication', 'raw', 'writer', 'inbox', 'agenda', 'heartbeat', 'idleness', 'rate-limit', 'outbox', 'socket', 'channel',
   'handshake', 'topics', 'options', 'session', 'schema', 'serve', 'service', 'route', 'define', 'upgrade',
   'sessions', 'client', 'inject', 'plugin', 'index'
 ]

@@ -6,6 +6,21 @@ import type { CloseInfo, Received, Sendable, ValueType } from './message'
 import type { RawWebSocket } from './raw'
 import type { WebSocketSession } from './session'
 
+/** Clients are pinged, and one from which nothing arrives is terminated, which its handler sees as 1006. */
+export interface HeartbeatOptions {
+  /** Milliseconds from one ping to the next. */
+  interval?: number
+  /** Milliseconds after a ping in which something has to arrive: a pong, or any other byte. */
+  timeout?: number
+}
+
+/** So many messages may come at once; from then on they may come as they would if spread evenly over the interval. */
+export interface RateLimitOptions {
+  messages: number
+  /** Milliseconds. */
+  interval: number
+}
+
 /** What can be set for a route, or for all routes in the options of the plugin. */
 export interface WebSocketSettings<Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> {
   /** Sets `receiveType` and `sendType` at once. */
@@ -28,6 +43,12 @@ export interface WebSocketSettings<Value extends ValueType = ValueType, Receive 
   sendTimeout?: number
   /** Milliseconds that the handler has to accept or deny; then 503. Default: 10 s. */
   handshakeTimeout?: number
+  /** Finds out which clients are gone. Default: `{ interval: 25_000, timeout: 10_000 }`; what is left out is as in the plugin, or the default. */
+  heartbeat?: HeartbeatOptions | false
+  /** Milliseconds without a message either way after which a connection is closed with 1001. Default: false, none. */
+  idleTimeout?: number | false
+  /** How much a client may send; one that sends more is closed with 1008. Default: false, no limit. */
+  rateLimit?: RateLimitOptions | false
   /** What happens to a subscriber that does not keep up. Default: `'close'`. */
   slowSubscriber?: 'close' | 'skip'
   /** Bytes waiting for a subscriber beyond which it is closed with 1013. Default: 1 MiB. */

@@ -38,8 +38,8 @@ export class RateLimit implements Flow {
     return true
   }
 
+  /** The inbox pauses as a message arrives, which has just been counted. */
   pause (): void {
-    this.#fill()
     this.#flow.pause()
   }
 

@@ -169,7 +169,7 @@ t.test('a handler that keeps the process busy for longer than interval and timeo
   const raw = sessions[0].raw!
   const { ping } = raw
   let count = 0
-  raw.ping = function (...args) {
+  raw.ping = function (...args: Parameters<typeof ping>) {
     ping.apply(this, args)
     count++
     process.nextTick(() => {

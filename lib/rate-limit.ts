@@ -23,7 +23,7 @@ export class RateLimit implements Flow {
   #countedAt = performance.now()
 
   constructor ({ messages, interval }: RateLimitOptions, flow: Flow) {
-    this.reason = `more than ${messages} messages in ${interval} ms`
+    this.reason = `rate limit exceeded: ${messages} per ${interval} ms`
     this.#flow = flow
     this.#messages = messages
     this.#perMillisecond = messages / interval

@@ -13,6 +13,9 @@ const KINDS = {
   func: { good: [() => {}, async () => {}], bad: [null, true, 'handler', {}, []] },
   subprotocols: { good: [[], ['chat'], ['chat.v2', 'chat.v1']], bad: [null, 'chat', [''], ['chat', 1], [null], {}, new Set(['chat']), true] },
   slowSubscriber: { good: ['close', 'skip'], bad: ['drop', '', null, true, {}] },
+  heartbeat: { good: [false, {}, { interval: 1 }, { interval: 1_000, timeout: undefined }, { interval: 0.5, timeout: 2 ** 31 - 1 }], bad: [null, true, 1, 'off', [], () => {}] },
+  idleTimeout: { good: [false, 1, 2 ** 31 - 1], bad: [null, true, 0, -1, NaN, Infinity, '1', {}, []] },
+  rateLimit: { good: [false, { messages: 1, interval: 0.5 }, { interval: 1_000, messages: 100 }], bad: [null, true, 1, 'off', []] },
   deflate: { good: [true, false, {}, { threshold: 1024 }], bad: [null, 1, 'true', () => {}] }
 }
 
@@ -27,6 +30,9 @@ const ROUTE_OPTIONS: Record<string, keyof typeof KINDS> = {
   sendHighWaterMark: 'bytes',
   sendTimeout: 'milliseconds',
   handshakeTimeout: 'milliseconds',
+  heartbeat: 'heartbeat',
+  idleTimeout: 'idleTimeout',
+  rateLimit: 'rateLimit',
   slowSubscriber: 'slowSubscriber',
   maxBufferedAmount: 'bytes'
 }
@@ -74,6 +80,48 @@ for (const [place, check, options] of PLACES) {
   })
 }
 
+t.test('the members of an option are checked too: those that there are, those that are missing, and their values', async (t) => {
+  const bad: [options: object, message: string][] = [
+    [{ heartbeat: { interval: 0 } }, 'option heartbeat.interval is 0: use a number of milliseconds'],
+    [{ heartbeat: { timeout: '10' } }, "option heartbeat.timeout is '10': use a number of milliseconds"],
+    [{ heartbeat: { intervall: 1 } }, 'unknown intervall in option heartbeat: use { interval, timeout }'],
+    [{ heartbeat: { constructor: 1 } }, 'unknown constructor in option heartbeat'],
+    [{ rateLimit: { messages: 10 } }, 'option rateLimit.interval is undefined: use a number of milliseconds'],
+    [{ rateLimit: { interval: 10 } }, 'option rateLimit.messages is undefined: use a whole number of messages from 1 up'],
+    [{ rateLimit: { messages: 0, interval: 10 } }, 'option rateLimit.messages is 0'],
+    [{ rateLimit: { messages: 1.5, interval: 10 } }, 'option rateLimit.messages is 1.5'],
+    [{ rateLimit: { messages: 1, interval: 10, burst: 5 } }, 'unknown burst in option rateLimit: use { messages, interval }']
+  ]
+  for (const [options, message] of bad) {
+    for (const check of [checkPluginOptions, checkRouteOptions]) t.throws(() => check({ ...options }, noWarning), { ...OPTION_ERROR, message })
+  }
+})
+
+t.test('a limit that needs a session is refused on a route with raw: true', async (t) => {
+  const limits = { heartbeat: {}, idleTimeout: 1, rateLimit: { messages: 1, interval: 1 } }
+  for (const [name, value] of Object.entries(limits)) {
+    t.throws(() => checkRouteOptions({ raw: true, [name]: value }, noWarning), { ...OPTION_ERROR, message: `option ${name} needs a session` })
+    t.doesNotThrow(() => checkRouteOptions({ raw: true, [name]: false }, noWarning))
+    t.doesNotThrow(() => checkRouteOptions({ raw: false, [name]: value }, noWarning))
+  }
+})
+
+t.test('of a heartbeat, what the route leaves out is as in the plugin, and what that leaves out is the default', async (t) => {
+  const cases: [plugin: unknown, route: unknown, heartbeat: unknown][] = [
+    [undefined, { timeout: 1 }, { interval: 25_000, timeout: 1 }],
+    [{ interval: 1 }, undefined, { interval: 1, timeout: 10_000 }],
+    [{ interval: 1 }, { timeout: 2 }, { interval: 1, timeout: 2 }],
+    [{ interval: 1, timeout: 2 }, { interval: 3, timeout: undefined }, { interval: 3, timeout: 2 }],
+    [false, undefined, false],
+    [false, {}, { interval: 25_000, timeout: 10_000 }],
+    [false, { interval: 1 }, { interval: 1, timeout: 10_000 }],
+    [{ interval: 1 }, false, false]
+  ]
+  for (const [plugin, route, heartbeat] of cases) {
+    t.strictSame(routeSettings({ heartbeat: plugin }, { heartbeat: route }, NO_SCHEMAS).heartbeat, heartbeat, JSON.stringify([plugin, route]))
+  }
+})
+
 t.test('the options of the plugin and those of a route are told apart', async (t) => {
   for (const [name, kind] of Object.entries(PLUGIN_ONLY)) {
     t.throws(() => checkRouteOptions({ [name]: KINDS[kind].good[0] }, noWarning), { ...OPTION_ERROR, message: "in a route's `websocket`" })
@@ -94,7 +142,7 @@ t.test('what Fastify itself passes to a plugin is not refused', async (t) => {
 })
 
 t.test('an option of the contract that has no effect yet is warned of, and not refused', async (t) => {
-  for (const name of ['origins', 'heartbeat', 'idleTimeout', 'rateLimit', 'maxConnections', 'refusal', 'shutdown']) {
+  for (const name of ['origins', 'maxConnections', 'refusal', 'shutdown']) {
     for (const check of [checkPluginOptions, checkRouteOptions]) {
       const warnings: string[] = []
       check({ [name]: false }, (message) => warnings.push(message))
@@ -114,6 +162,9 @@ t.test('the defaults are those of the contract', async (t) => {
     sendHighWaterMark: 65_536,
     sendTimeout: 30_000,
     handshakeTimeout: 10_000,
+    heartbeat: { interval: 25_000, timeout: 10_000 },
+    idleTimeout: false,
+    rateLimit: false,
     slowSubscriber: 'close',
     maxBufferedAmount: 1_048_576
   })

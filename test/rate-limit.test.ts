@@ -95,11 +95,11 @@ t.test('a client over the limit is closed with 1008 and told why, once; what was
   const { url, messages, ends } = await createRoute(t, { messages: 3, interval: 60_000 }, {}, serverOptions)
   const peer = await connectPeer(t, url)
   for (let n = 0; n < 10; n++) peer.socket.send(String(n))
-  t.same(await peer.closed, { code: 1008, reason: 'more than 3 messages in 60000 ms' })
+  t.same(await peer.closed, { code: 1008, reason: 'rate limit exceeded: 3 per 60000 ms' })
   await until(() => ends.length === 1)
   t.match(ends, [{ code: 1008 }])
   t.same(messages, ['0', '1', '2'])
-  t.match(lines.filter(({ ws }) => ws !== undefined), [{ level: INFO, msg: /more than 3 messages in 60000 ms/ }])
+  t.match(lines.filter(({ ws }) => ws !== undefined), [{ level: INFO, msg: /rate limit exceeded: 3 per 60000 ms/ }])
 })
 
 t.test('what was within the limit is delivered also where it was not taken yet, before the disconnect', async (t) => {
@@ -138,7 +138,7 @@ t.test('a message counts once, in however many frames it comes, and control fram
   t.same(messages, ['abcde', Buffer.alloc(0), ''])
   t.same([ends, app.websockets.size], [[], 1])
   client.write(clientFrame(TEXT, 'one more'))
-  await client.until('\x03\xf0more than 3 messages')
+  await client.until('\x03\xf0rate limit exceeded')
 })
 
 t.test('a client that keeps to the limit is not cut off where the handler is slow', async (t) => {
@@ -177,5 +177,5 @@ t.test('a route has its own limit, or none', async (t) => {
   for (let n = 0; n < 100; n++) t.equal(await free.next(), String(n))
   const limited = await connectPeer(t, `${url}/own`)
   for (let n = 0; n < 3; n++) limited.socket.send(String(n))
-  t.same(await limited.closed, { code: 1008, reason: 'more than 2 messages in 60000 ms' })
+  t.same(await limited.closed, { code: 1008, reason: 'rate limit exceeded: 2 per 60000 ms' })
 })

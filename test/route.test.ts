@@ -161,8 +161,8 @@ t.test('a route with a mistake in it fails at registration, and says where and w
 t.test('a planned option is warned of', async (t) => {
   const { lines, serverOptions } = collectLogs()
   const app = await createApp(t, {}, serverOptions)
-  app.get('/x', { websocket: { heartbeat: false } } as any, handler)
-  t.match(lines, [{ level: WARN, msg: /^GET \/x: the option heartbeat is not implemented/ }])
+  app.get('/x', { websocket: { refusal: 'auto' } } as any, handler)
+  t.match(lines, [{ level: WARN, msg: /^GET \/x: the option refusal is not implemented/ }])
 })
 
 t.test('a HEAD route may be given beside the GET route, and is 426', async (t) => {

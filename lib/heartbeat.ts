@@ -12,6 +12,8 @@ export interface HeartbeatOptions {
 export interface CountingStream {
   readonly bytesRead: number
   readonly writableLength: number
+  /** Whether the client has ended its side. */
+  readonly readableEnded: boolean
   isPaused (): boolean
 }
 
@@ -49,7 +51,9 @@ export class Heartbeat extends Entry {
   }
 
   override look (now: number): void {
-    if (this.#socket.state !== 'open') return // `ws` sees to the end of what is closing
+    // `ws` sees to the end of a closing handshake, but not of a connection that the client has ended without one, and
+    // whose last bytes it does not take: that is given up as if a ping were not answered.
+    if (this.#socket.state !== 'open' && !this.#stream.readableEnded) return
     if (this.#isAlive) this.#deadline = 0
     if (this.#deadline !== 0 && this.#deadline < now && !this.#wait(now)) return
     if (this.#pingAt < now) {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { agenda } from '../lib/agenda'
 import { Heartbeat } from '../lib/heartbeat'
@@ -229,6 +229,25 @@ t.test('a connection that is closing is left to the closing handshake', async (t
   t.match(ends[0], { closeCode: 1006, cause: undefined })
 })
 
+t.test('a client that ends its side without a closing handshake, and does not take what waits for it, is terminated', async (t) => {
+  const app = await createApp(t, { heartbeat: QUICK })
+  const ended = new Promise((resolve) => {
+    app.websocket('/', async (ws) => {
+      await ws.accept()
+      while (ws.bufferedAmount === 0) {
+        ws.send(Buffer.alloc(20_000)) // less than sendHighWaterMark, so that no sendTimeout runs
+        await setImmediate()
+      }
+      client.socket.end()
+      resolve(await ws.closed)
+    })
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.socket.pause()
+  client.write(upgradeRequest('/'))
+  t.match(await ended, { code: 1006 })
+})
+
 t.test('heartbeat: false, a route with raw: true and injectWS have no heartbeat', async (t) => {
   const app = await createApp(t, { heartbeat: { interval: 10, timeout: 10 } })
   app.websocket('/off', { websocket: { heartbeat: false } }, async (ws) => { await (await ws.accept()).closed })
@@ -268,6 +287,7 @@ function createPulse (answers = true) {
     state: 'open' as const,
     bytesRead: 0,
     writableLength: 0,
+    readableEnded: false,
     paused: false,
     lost: '',
     isPaused: () => pulse.paused,

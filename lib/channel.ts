@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { checkCloseCode, closeCodes, isNormal } from './close'
-import { WebSocketDecodeError, WebSocketDisconnect, WebSocketExpectError, WebSocketOptionError } from './errors'
+import { WebSocketDecodeError, WebSocketExpectError, WebSocketOptionError } from './errors'
 import { decodeAny, textOf, type Decode } from './decode'
 import { isBytes } from './encode'
 import { Deferred, quiet, rejected } from './promise'
 import { createGuardedController } from './signal'
 import type { Codec } from './codec'
 import type { Encode } from './encode'
+import type { End } from './end'
 import type { Ending, Patience } from './inbox'
 import type { Socket } from './socket'
 import type { State } from './state'
@@ -51,16 +52,22 @@ export abstract class Channel implements Ending {
   /** The connection; null before the handshake is complete. */
   protected socket: Socket | null = null
   codec!: Codec
-  /** Whether iteration ends without an error after a normal closure. */
-  protected catchDisconnect = true
-  /** What a `receive` without options waits for. */
-  protected patience: Patience | undefined = undefined
-  #end: WebSocketDisconnect | null = null
+  #end: End | null = null
   #disconnectReported = false
   #closed: Deferred<CloseInfo> | null = null
   #controller: AbortController | null = null
 
   abstract get state (): State
+
+  /** Whether iteration ends without an error after a normal closure. */
+  protected get catchDisconnect (): boolean {
+    return true
+  }
+
+  /** What a `receive` without options waits for. */
+  protected get patience (): Patience | undefined {
+    return undefined
+  }
 
   /** Why nothing can be sent or received while `socket` is null; a side that has its connection from the start needs none. */
   protected unavailable? (): Error
@@ -96,15 +103,15 @@ export abstract class Channel implements Ending {
   get signal (): AbortSignal {
     if (this.#controller === null) {
       this.#controller = createGuardedController((error) => this.report(error))
-      if (this.#end !== null) this.#controller.abort(this.#end)
+      if (this.#end !== null) this.#controller.abort(this.#end.error)
     }
     return this.#controller.signal
   }
 
   /** The connection has ended, or the handshake has without one. */
-  finish (end: WebSocketDisconnect): void {
+  finish (end: End): void {
     this.#end = end
-    this.#controller?.abort(end)
+    this.#controller?.abort(end.error)
     this.#closed?.resolve(closeInfo(end))
   }
 
@@ -180,18 +187,18 @@ export abstract class Channel implements Ending {
     return this.#receive(decode, this.patience, this) as Promise<IteratorResult<any>>
   }
 
-  /** What an iterator gives at the end of the connection; throws `end` where that is an error. */
-  atEnd (end: WebSocketDisconnect): IteratorResult<any> {
-    if (this.catchDisconnect && isNormal(end.closeCode)) return { done: true, value: undefined }
-    throw end
+  /** What an iterator gives at the end of the connection; throws its error where it is one. */
+  atEnd (end: End): IteratorResult<any> {
+    if (this.catchDisconnect && isNormal(end.code)) return { done: true, value: undefined }
+    throw end.error
   }
 
   /** The next message as an ASGI event; the end of the connection is one too, once. */
   receiveEvent (): Promise<IncomingEvent> {
-    const atEnd = (end: WebSocketDisconnect): IncomingEvent => {
-      if (this.#disconnectReported) throw end
+    const atEnd = (end: End): IncomingEvent => {
+      if (this.#disconnectReported) throw end.error
       this.#disconnectReported = true
-      return { type: 'websocket.disconnect', code: end.closeCode, reason: end.reason }
+      return { type: 'websocket.disconnect', code: end.code, reason: end.reason }
     }
     return this.#receive(decodeEvent, this.patience, { atEnd }) as Promise<IncomingEvent>
   }
@@ -289,8 +296,8 @@ export abstract class Channel implements Ending {
   }
 }
 
-function closeInfo (end: WebSocketDisconnect): CloseInfo {
-  return { code: end.closeCode, reason: end.reason, wasClean: end.wasClean }
+function closeInfo ({ code, reason, wasClean }: End): CloseInfo {
+  return { code, reason, wasClean }
 }
 
 /** Iterates over the messages of a channel. */

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import WebSocket from 'ws'
-import { Channel, type ReceiveOptions } from './channel'
+import { Channel } from './channel'
 import { checkOneOf, Codec, VALUE_TYPES } from './codec'
 import { WebSocketOptionError, WebSocketUpgradeError } from './errors'
 import { defined } from './options'
@@ -8,6 +8,7 @@ import { Socket } from './socket'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../types/raw'
+import type { Patience } from './inbox'
 import type { State } from './state'
 import type { ConnectOptions } from '../types/client'
 
@@ -33,6 +34,7 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024
 export class Client extends Channel {
   /** The headers of the server's response to the handshake. */
   readonly headers: IncomingHttpHeaders
+  readonly #patience: Patience | undefined
 
   constructor (raw: RawWebSocket, response: IncomingMessage, options: ConnectOptions & typeof DEFAULTS) {
     super()
@@ -41,12 +43,16 @@ export class Client extends Channel {
       receiveType: options.receiveType ?? options.valueType,
       sendType: options.sendType ?? options.valueType
     })
-    if (options.receiveTimeout !== undefined) this.patience = { timeout: options.receiveTimeout } satisfies ReceiveOptions
+    if (options.receiveTimeout !== undefined) this.#patience = { timeout: options.receiveTimeout }
     this.socket = new Socket(raw, response.socket, options, this)
   }
 
   get state (): State {
     return this.socket!.state
+  }
+
+  protected override get patience (): Patience | undefined {
+    return this.#patience
   }
 
   protected override report (error: unknown): void {

@@ -43,6 +43,7 @@ export class Handshake {
   #early: Buffer[] | null = null
   #earlyBytes = 0
   #over: Deferred<void> | null = null
+  #isWatching = false
   #refused = false
   #linger?: NodeJS.Timeout
   readonly #onData = (chunk: Buffer): void => this.#keep(chunk)
@@ -55,17 +56,15 @@ export class Handshake {
   }
 
   /**
-   * Watches the client from now on; when the handshake is over, it leaves `pending`.
-   * The stream is read meanwhile: only a stream that is read tells of its end.
+   * Watches the client until the handshake is over, when it leaves `pending`: from the end of this turn on, since most
+   * handlers accept at once.
    */
   constructor (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>) {
     this.#request = request
     this.#pending = pending
     this.stream = stream
     request[kHandshake] = this
-    stream.on('data', this.#onData)
-    stream.on('end', this.#onEnd)
-    stream.on('close', this.#onClose)
+    process.nextTick(watch, this)
   }
 
   /** Resolves when the handshake is over: completed or refused, or the client has left. */
@@ -117,10 +116,19 @@ export class Handshake {
     this.protocol = subprotocol ?? supported.find((protocol) => offered.includes(protocol)) ?? ''
   }
 
-  /** Stops watching and gives back what the client has sent so far. The stream is paused then. */
+  /** The stream is read meanwhile: only a stream that is read tells of its end. */
+  watch (): void {
+    if (!this.#pending.has(this)) return
+    if (this.stream.destroyed) return this.#leave()
+    this.#isWatching = true
+    if (!this.#refused) this.stream.on('data', this.#onData)
+    this.stream.on('end', this.#onEnd)
+    this.stream.on('close', this.#onClose)
+  }
+
+  /** Stops watching and gives back what the client has sent so far. */
   release (): void {
     this.#unwatch()
-    this.stream.pause()
     if (this.#early !== null) for (const chunk of this.#early.reverse()) this.stream.unshift(chunk)
     this.#early = null
   }
@@ -172,10 +180,15 @@ export class Handshake {
   #unwatch (): void {
     this.#pending.delete(this)
     this.#over?.resolve()
+    if (!this.#isWatching) return
     this.stream.removeListener('data', this.#onData)
     this.stream.removeListener('end', this.#onEnd)
     this.stream.removeListener('close', this.#onClose)
   }
+}
+
+function watch (handshake: Handshake): void {
+  handshake.watch()
 }
 
 /**

@@ -1,7 +1,8 @@
-import { WebSocketTimeoutError, type WebSocketDisconnect } from './errors'
+import { WebSocketTimeoutError } from './errors'
 import { Deferred, quiet, rejected } from './promise'
 import { Queue } from './queue'
 import type { Decode } from './decode'
+import type { End } from './end'
 
 /** How long and how far a `receive` waits. */
 export interface Patience {
@@ -13,7 +14,7 @@ export interface Patience {
 /** What a `receive` makes of the end of the connection, if it is not to reject with it. */
 export interface Ending {
   /** What it is to resolve with; or throws what it is to reject with. */
-  atEnd (end: WebSocketDisconnect): unknown
+  atEnd (end: End): unknown
 }
 
 export interface Flow {
@@ -37,9 +38,6 @@ class Reader extends Deferred<unknown> {
   next: Reader | null = null
   readonly #decode: Decode
   readonly #ending: Ending | undefined
-  #timer?: NodeJS.Timeout
-  #signal?: AbortSignal
-  #onAbort?: () => void
 
   constructor (decode: Decode, ending: Ending | undefined) {
     super()
@@ -47,26 +45,8 @@ class Reader extends Deferred<unknown> {
     this.#ending = ending
   }
 
-  /** Waits for no longer than `patience`, then leaves `readers` and rejects. */
-  limit ({ timeout, signal }: Patience, readers: Readers): void {
-    if (timeout !== undefined && timeout <= MAX_DELAY) {
-      this.#timer = setTimeout(() => {
-        readers.remove(this)
-        this.fail(new WebSocketTimeoutError(`no message within ${timeout} ms`))
-      }, timeout)
-    }
-    if (signal !== undefined) {
-      this.#signal = signal
-      this.#onAbort = () => {
-        readers.remove(this)
-        this.fail(signal.reason)
-      }
-      signal.addEventListener('abort', this.#onAbort, { once: true })
-    }
-  }
-
   deliver (data: Buffer, isBinary: boolean): void {
-    this.#settled()
+    this.settled()
     try {
       const value = this.#decode(data, isBinary)
       if (value instanceof Promise) quiet(this.promise)
@@ -76,59 +56,44 @@ class Reader extends Deferred<unknown> {
     }
   }
 
-  end (end: WebSocketDisconnect): void {
-    if (this.#ending === undefined) return this.fail(end)
-    this.#settled()
+  end (end: End): void {
+    this.settled()
     try {
-      this.resolve(this.#ending.atEnd(end))
+      this.resolve(atEnd(end, this.#ending))
     } catch (error) {
       this.reject(error)
     }
   }
 
-  fail (error: unknown): void {
-    this.#settled()
-    this.reject(error)
-  }
-
-  #settled (): void {
-    if (this.#timer !== undefined) clearTimeout(this.#timer)
-    if (this.#onAbort !== undefined) this.#signal!.removeEventListener('abort', this.#onAbort)
-  }
+  protected settled (): void {}
 }
 
-/** Those who wait, in the order in which they came: a list, since mostly there is one. */
-class Readers {
-  #first: Reader | null = null
-  #last: Reader | null = null
+/** One that waits for no longer than its `patience`, then leaves the inbox and rejects. */
+class PatientReader extends Reader {
+  readonly #inbox: Inbox
+  readonly #signal: AbortSignal | undefined
+  #timer?: NodeJS.Timeout
+  readonly #onAbort = (): void => this.#giveUp(this.#signal!.reason)
 
-  push (reader: Reader): void {
-    if (this.#last === null) this.#first = reader
-    else this.#last.next = reader
-    this.#last = reader
+  constructor (decode: Decode, ending: Ending | undefined, { timeout, signal }: Patience, inbox: Inbox) {
+    super(decode, ending)
+    this.#inbox = inbox
+    this.#signal = signal
+    if (timeout !== undefined && timeout <= MAX_DELAY) {
+      this.#timer = setTimeout(() => this.#giveUp(new WebSocketTimeoutError(`no message within ${timeout} ms`)), timeout)
+    }
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  /** Takes the first one out; `null` when nobody waits. */
-  shift (): Reader | null {
-    const reader = this.#first
-    if (reader !== null) {
-      this.#first = reader.next
-      if (this.#first === null) this.#last = null
-    }
-    return reader
+  protected override settled (): void {
+    clearTimeout(this.#timer)
+    this.#signal?.removeEventListener('abort', this.#onAbort)
   }
 
-  /** Takes `reader` out, wherever it stands. */
-  remove (reader: Reader): void {
-    let before: Reader | null = null
-    let other = this.#first
-    while (other !== reader) {
-      before = other
-      other = other!.next
-    }
-    if (before === null) this.#first = reader.next
-    else before.next = reader.next
-    if (this.#last === reader) this.#last = before
+  #giveUp (error: unknown): void {
+    this.#inbox.forget(this)
+    this.settled()
+    this.reject(error)
   }
 }
 
@@ -140,13 +105,15 @@ export class Inbox {
   // Of the messages that wait: an object for each of them would only be made to be taken apart again.
   #data: Queue<Buffer> | null = null
   #isBinary: Queue<boolean> | null = null
-  readonly #readers = new Readers()
+  // Of those who wait, in the order in which they came: a list, since mostly there is one.
+  #first: Reader | null = null
+  #last: Reader | null = null
   readonly #highWaterMark: number
   readonly #flow: Flow
   #bytes = 0
   #paused = false
   #discarding = false
-  #end: WebSocketDisconnect | null = null
+  #end: End | null = null
 
   constructor (highWaterMark: number, flow: Flow) {
     this.#highWaterMark = highWaterMark
@@ -156,8 +123,9 @@ export class Inbox {
   /** A message has arrived. */
   push (data: Buffer, isBinary: boolean): void {
     if (this.#discarding) return
-    const reader = this.#readers.shift()
+    const reader = this.#first
     if (reader !== null) {
+      this.#forgetFirst(reader)
       reader.deliver(data, isBinary)
       return
     }
@@ -182,13 +150,11 @@ export class Inbox {
     if (patience?.signal?.aborted === true) return rejected(patience.signal.reason)
     const data = this.#data?.shift()
     if (data !== undefined) return this.#take(data, this.#isBinary!.shift()!, decode)
-    const reader = new Reader(decode, ending)
-    if (this.#end !== null) {
-      reader.end(this.#end)
-      return reader.promise
-    }
-    if (patience !== undefined) reader.limit(patience, this.#readers)
-    this.#readers.push(reader)
+    if (this.#end !== null) return this.#receiveEnd(this.#end, ending)
+    const reader = patience === undefined ? new Reader(decode, ending) : new PatientReader(decode, ending, patience, this)
+    if (this.#last === null) this.#first = reader
+    else this.#last.next = reader
+    this.#last = reader
     return reader.promise
   }
 
@@ -206,9 +172,26 @@ export class Inbox {
   }
 
   /** Nothing more will come: readers that find no message are given the end. */
-  end (end: WebSocketDisconnect): void {
+  end (end: End): void {
     this.#end = end
-    for (let reader = this.#readers.shift(); reader !== null; reader = this.#readers.shift()) reader.end(end)
+    for (let reader = this.#first; reader !== null; reader = this.#first) {
+      this.#forgetFirst(reader)
+      reader.end(end)
+    }
+  }
+
+  /** `reader` no longer waits. */
+  forget (reader: Reader): void {
+    if (reader === this.#first) return this.#forgetFirst(reader)
+    let before = this.#first!
+    while (before.next !== reader) before = before.next!
+    before.next = reader.next
+    if (reader === this.#last) this.#last = before
+  }
+
+  #forgetFirst (reader: Reader): void {
+    this.#first = reader.next
+    if (reader.next === null) this.#last = null
   }
 
   #take (data: Buffer, isBinary: boolean, decode: Decode): Promise<unknown> {
@@ -222,9 +205,23 @@ export class Inbox {
     }
   }
 
+  #receiveEnd (end: End, ending: Ending | undefined): Promise<unknown> {
+    try {
+      return Promise.resolve(atEnd(end, ending))
+    } catch (error) {
+      return rejected(error)
+    }
+  }
+
   #goOn (): void {
     if (!this.#paused) return
     this.#paused = false
     this.#flow.resume()
   }
+}
+
+/** What a `receive` without a message resolves with at the end of the connection; throws what it rejects with. */
+function atEnd (end: End, ending: Ending | undefined): unknown {
+  if (ending === undefined) throw end.error
+  return ending.atEnd(end)
 }

@@ -57,7 +57,7 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
   await app.register(fastifyWebsocket, {
     options: webSocketServerOptions(service.settings),
     preClose: async () => {
-      closed = service.shutdown(server.clients)
+      closed = service.shutdown()
       // Fastify gives up on a preClose hook after `pluginTimeout`, unless that is 0.
       const { pluginTimeout } = app.initialConfig
       await (pluginTimeout ? atMost(0.9 * pluginTimeout, closed) : closed)
@@ -72,6 +72,7 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
   })
 
   const server: WebSocketServer = app.getDecorator('websocketServer')
+  server.clients = service.sockets as WebSocketServer['clients']
   server.on('headers', (lines, request) => {
     for (const [name, value] of Handshake.of(request)!.headers) lines.push(`${name}: ${value}`)
   })

@@ -27,21 +27,19 @@ export async function atMost (ms: number, promise: unknown): Promise<void> {
   }
 }
 
-/** A promise and the functions that settle it. */
+/**
+ * A promise and what settles it. It rejects through its `resolve`: what waits for long keeps one function, not two.
+ */
 export class Deferred<T> {
   readonly promise: Promise<T>
   resolve!: (value: T | PromiseLike<T>) => void
-  #reject!: (error: unknown) => void
 
   constructor () {
-    this.promise = new Promise<T>((resolve, reject) => {
-      this.resolve = resolve
-      this.#reject = reject
-    })
+    this.promise = new Promise<T>((resolve) => { this.resolve = resolve })
   }
 
   reject (error: unknown): void {
+    this.resolve(rejected(error))
     quiet(this.promise)
-    this.#reject(error)
   }
 }

@@ -124,7 +124,10 @@ export class Route implements SessionRoute {
   #adopt (raw: RawWebSocket, request: FastifyRequest): unknown {
     this.#adopted = raw
     if (!this.raw) {
-      raw.removeAllListeners('error') // that of @fastify/websocket keeps the reply: a session learns of an error as its end
+      // That of @fastify/websocket keeps the reply, and that of `ws`, its first, takes more than it does: a session learns
+      // of errors and of the end by itself, and leaves the clients of the server then.
+      raw.removeListener('error', raw.listeners('error').at(-1) as never)
+      raw.removeListener('close', raw.listeners('close')[0] as never)
       return
     }
     raw.resume()

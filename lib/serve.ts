@@ -81,6 +81,7 @@ export function serve (life: Life, session: Session): void {
   } catch (error) {
     handled = Promise.reject(error)
   }
+  session.limitHandshake()
   // Not awaited: what an async function keeps, it keeps for as long as the connection is open.
   handled.then(() => end(life, session, returned), (error) => end(life, session, () => fail(life, session, error)))
 }

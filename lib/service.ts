@@ -22,6 +22,8 @@ export class Service {
   readonly topics = new Topics<Session>()
   /** The sessions that have been accepted and have not ended. */
   readonly open = new Set<Session>()
+  /** The sockets of all connections, of sessions and of routes with `raw: true`: the `clients` of the server. */
+  readonly sockets = new Set<RawWebSocket>()
   /** Handshakes that have not been completed, and whose clients are still there. */
   readonly handshakes = new Set<Handshake>()
   /** Clients that `injectWebSocket` has made. */
@@ -52,6 +54,7 @@ export class Service {
   ended (session: Session): void {
     this.#connecting.delete(session)
     this.open.delete(session)
+    if (session.raw !== null) this.sockets.delete(session.raw)
   }
 
   /** The handler of a session has ended. */
@@ -62,9 +65,8 @@ export class Service {
 
   /**
    * Ends everything: handshakes with 503, connections with 1001; what is left after a while is dropped.
-   * `raws` are the sockets of all connections: sessions, and those of routes with `raw: true`.
    */
-  async shutdown (raws: ReadonlySet<RawWebSocket>): Promise<void> {
+  async shutdown (): Promise<void> {
     this.closing = true
     for (const session of this.#connecting) {
       if (session.state === 'connecting') session.refuse(serverIsClosing())
@@ -73,10 +75,11 @@ export class Service {
     const ends = [
       this.#handlersEnd(),
       ...Array.from(this.handshakes, ({ over }) => over),
-      ...Array.from(raws, (raw) => close(raw))
+      ...Array.from(this.sockets, (socket) => close(socket))
     ]
     await atMost(SHUTDOWN_TIMEOUT, Promise.all(ends))
-    for (const raw of raws) raw.terminate()
+    for (const socket of this.sockets) socket.terminate()
+    this.sockets.clear()
     for (const { stream } of this.handshakes) stream.destroy()
     for (const client of this.injected) client.terminate()
   }

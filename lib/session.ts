@@ -1,32 +1,26 @@
 import { randomUUID } from 'node:crypto'
 import { Channel } from './channel'
 import { closeCodes } from './close'
-import { WebSocketDisconnect, WebSocketHandshakeError, WebSocketOptionError } from './errors'
-import { headerPairs, type Handshake, type HeaderPairs } from './handshake'
+import { End } from './end'
+import { WebSocketHandshakeError } from './errors'
+import { Opening, type AcceptOptions, type OpeningRoute } from './opening'
 import { quiet, rejected, type Deferred } from './promise'
 import { Socket } from './socket'
 import { checkTopic } from './topics'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Codec } from './codec'
+import type { Handshake } from './handshake'
 import type { RouteSettings } from './options'
 import type { Publication } from './publication'
 import type { State } from './state'
 import type { Topics } from './topics'
-import type { RawWebSocket } from '../types/raw'
 import type { HeadersLike, IncomingEvent, OutgoingEvent, ValueType } from '../types/message'
 
-export interface AcceptOptions {
-  subprotocol?: string | null
-  headers?: HeadersLike
-}
-
 /** What a session needs of its route. */
-export interface SessionRoute {
+export interface SessionRoute extends OpeningRoute {
   readonly options: RouteSettings
   readonly topics: Topics<Session>
   codec (request: FastifyRequest, reply: FastifyReply): Codec
-  /** Answers 101; returns null where the client is no longer there. */
-  upgrade (request: FastifyRequest, reply: FastifyReply): RawWebSocket | null
   begun (session: Session): void
   accepted (session: Session): void
   ended (session: Session): void
@@ -38,36 +32,22 @@ export class Session extends Channel {
   /** How many published messages were dropped for this session (`slowSubscriber: 'skip'`). */
   skipped = 0
   readonly #route: SessionRoute
-  // These four are gone with the handshake: an idle connection is not to keep them.
-  #handshake: Handshake | null
-  #reply: FastifyReply | null
-  #answer: Deferred<unknown> | null
-  #timer: NodeJS.Timeout | null = null
-  #state: 'connecting' | 'closing' | 'closed' = 'connecting'
-  #clientLeft = false
-  #connectReported = false
+  /** Null as soon as the handshake is complete. */
+  #opening: Opening | null
   #topics: Set<string> | null = null
   #id: string | null = null
   #log: FastifyBaseLogger | null = null
   #url: URL | null = null
 
-  /** `answer` is settled when the handshake is over: with the reply, if there is one to wait for, or with an error to answer with. */
+  /** What becomes of the handshake, `answer` tells (see `Opening`). */
   constructor (route: SessionRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply, answer: Deferred<unknown>) {
     super()
     this.request = request
     this.codec = route.codec(request, reply)
-    this.catchDisconnect = route.options.catchDisconnect
     this.#route = route
-    this.#handshake = handshake
-    this.#reply = reply
-    this.#answer = answer
+    this.#opening = new Opening(route, handshake, request, reply, answer, () => this.finish(new End(1006, '', false)))
     route.begun(this)
-    if (handshake.gone) {
-      this.#endHandshake()
-      return
-    }
-    handshake.onOver = () => this.#endHandshake()
-    this.#timer = setTimeout(() => this.#timeOut(), route.options.handshakeTimeout)
+    this.#opening.begin()
   }
 
   get id (): string {
@@ -90,7 +70,7 @@ export class Session extends Channel {
   get query (): unknown { return this.request.query }
 
   get state (): State {
-    return this.socket?.state ?? this.#state
+    return this.socket?.state ?? this.#opening!.state
   }
 
   /** The topics that this session has subscribed to: a copy, so that nobody else changes them. */
@@ -111,15 +91,19 @@ export class Session extends Channel {
     return quiet(this.#deny(statusCode, payload, headers))
   }
 
+  /** The handler is running: from now on it has `handshakeTimeout` to decide. */
+  limitHandshake (): void {
+    this.#opening?.limit()
+  }
+
   /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
   refuse (error: unknown): void {
-    this.#beginRefusal()
-    this.#answer!.reject(error)
+    this.#opening!.refuse(error)
   }
 
   override receiveEvent (): Promise<IncomingEvent> {
-    if (this.#state === 'connecting' && !this.accepted && !this.#connectReported) {
-      this.#connectReported = true
+    if (this.#opening?.state === 'connecting' && !this.#opening.isReported) {
+      this.#opening.isReported = true
       return Promise.resolve({ type: 'websocket.connect' })
     }
     return super.receiveEvent()
@@ -134,15 +118,15 @@ export class Session extends Channel {
   }
 
   override terminate (): void {
-    if (this.accepted) super.terminate()
-    else this.#handshake?.stream.destroy()
+    if (this.#opening === null) super.terminate()
+    else this.#opening.handshake.stream.destroy()
   }
 
   subscribe (topic: string): Promise<void> {
     return this.#attempt(() => {
       checkTopic(topic)
       if (this.socket === null) throw this.unavailable()
-      if (this.socket.end !== null) throw this.socket.end
+      if (this.socket.end !== null) throw this.socket.end.error
       this.#topics ??= new Set()
       this.#topics.add(topic)
       this.#route.topics.add(topic, this)
@@ -173,11 +157,12 @@ export class Session extends Channel {
     if (!this.socket!.outbox.share(publication, mark)) this.#deliverSlowly(publication)
   }
 
+  protected override get catchDisconnect (): boolean {
+    return this.#route.options.catchDisconnect
+  }
+
   protected override unavailable (): Error {
-    if (this.#state === 'connecting') return new WebSocketHandshakeError('the handshake is not complete: call accept() first')
-    return new WebSocketHandshakeError(this.#clientLeft
-      ? 'the client left during the handshake'
-      : 'the handshake was refused')
+    return this.#opening!.error
   }
 
   protected override report (error: unknown): void {
@@ -192,92 +177,34 @@ export class Session extends Channel {
   }
 
   protected override closeWith (code: number, reason: string): Promise<void> {
-    if (this.accepted) return super.closeWith(code, reason)
-    return this.#state === 'connecting' ? this.deny() : this.closed.then(() => {})
+    if (this.#opening === null) return super.closeWith(code, reason)
+    return this.#opening.state === 'connecting' ? this.deny() : this.closed.then(() => {})
   }
 
-  override finish (end: WebSocketDisconnect): void {
+  override finish (end: End): void {
     this.#leaveTopics()
     this.#route.ended(this)
     super.finish(end)
   }
 
   async #accept (options?: AcceptOptions): Promise<this> {
-    this.#mustBeConnecting('accept')
-    const handshake = this.#handshake!
-    handshake.decide(options?.subprotocol, this.#route.options.subprotocols, options?.headers)
-    handshake.release()
-    const raw = this.#route.upgrade(this.request, this.#reply!)
-    if (raw === null) {
-      handshake.gone = true
-      this.#endHandshake()
-      throw this.unavailable()
-    }
-    this.socket = new Socket(raw, handshake.stream, this.#route.options, this)
-    handshake.complete(this.#reply!.raw)
-    this.#leaveHandshake()
+    const opening = this.#openingFor('accept')
+    const raw = opening.accept(options)
+    this.socket = new Socket(raw, opening.handshake.stream, this.#route.options, this)
+    this.#opening = null
     this.#route.accepted(this)
     raw.resume()
     return this
   }
 
   async #deny (statusCode: number, payload: unknown, headers: HeadersLike | undefined): Promise<void> {
-    if (!Number.isInteger(statusCode) || statusCode < 200 || statusCode > 599) {
-      throw new WebSocketOptionError(`deny: the status is ${String(statusCode)}: use one from 200 to 599`)
-    }
-    const pairs = headerPairs(headers)
-    this.#mustBeConnecting('deny')
-    const reply = this.#reply!
-    this.#beginRefusal()
-    this.#answer!.resolve(reply)
-    reply.code(statusCode)
-    for (const [name, values] of byName(pairs)) reply.header(name, values.length === 1 ? values[0] : values)
-    try {
-      reply.send(payload)
-    } catch (error) {
-      reply.send(error as Error) // the payload cannot be sent: as on an HTTP route, that is the response
-      throw error
-    }
+    this.#openingFor('deny').deny(statusCode, payload, headers)
     await this.closed
   }
 
-  #mustBeConnecting (verb: string): void {
-    if (this.accepted) throw new WebSocketHandshakeError(`${verb}: the handshake is complete already`)
-    if (this.#state !== 'connecting') throw this.unavailable()
-  }
-
-  /**
-   * The handshake ends with a response: from here on the session is closing, and closed when the response has been
-   * sent.
-   */
-  #beginRefusal (): void {
-    this.#state = 'closing'
-    this.#stopTimer()
-    this.#handshake!.refuse()
-  }
-
-  #timeOut (): void {
-    const { handshakeTimeout } = this.#route.options
-    this.refuse(new WebSocketHandshakeError(`neither accept() nor deny() within ${handshakeTimeout} ms (handshakeTimeout)`, { statusCode: 503 }))
-  }
-
-  #endHandshake (): void {
-    if (this.#state === 'closed') return
-    this.#state = 'closed'
-    this.#clientLeft = this.#handshake!.gone
-    this.#leaveHandshake()
-    this.finish(new WebSocketDisconnect(1006, '', false))
-  }
-
-  #leaveHandshake (): void {
-    this.#stopTimer()
-    this.#answer!.resolve(undefined)
-    this.#handshake = this.#reply = this.#answer = null
-  }
-
-  #stopTimer (): void {
-    clearTimeout(this.#timer!)
-    this.#timer = null
+  #openingFor (verb: string): Opening {
+    if (this.#opening === null) throw new WebSocketHandshakeError(`${verb}: the handshake is complete already`)
+    return this.#opening
   }
 
   #deliverSlowly (publication: Publication): void {
@@ -315,13 +242,4 @@ export class Session extends Channel {
 function urlOf ({ protocol, host, originalUrl }: FastifyRequest): URL {
   const origin = `${protocol === 'https' ? 'wss' : 'ws'}://${host}`
   return new URL(`${URL.canParse(origin) ? origin : 'ws://localhost'}${originalUrl.replace(/^https?:\/\/[^/?]*/i, '')}`)
-}
-
-function byName (pairs: HeaderPairs): Map<string, string[]> {
-  const values = new Map<string, string[]>()
-  for (const [name, value] of pairs) {
-    const key = name.toLowerCase()
-    values.set(key, [...values.get(key) ?? [], value])
-  }
-  return values
 }

@@ -1,5 +1,5 @@
 import { agenda } from './agenda'
-import { WebSocketDisconnect } from './errors'
+import { End } from './end'
 import { Heartbeat, type CountingStream, type HeartbeatOptions } from './heartbeat'
 import { Idleness } from './idleness'
 import { Inbox } from './inbox'
@@ -25,7 +25,7 @@ export interface SocketOptions {
 /** Whose connection it is. */
 export interface Owner {
   /** The connection has ended. */
-  finish (end: WebSocketDisconnect): void
+  finish (end: End): void
   /** One of the limits ends the connection: `reason` says which. */
   reportLimit? (reason: string): void
 }
@@ -52,7 +52,7 @@ export class Socket {
   readonly inbox: Inbox
   readonly outbox: Outbox
   /** How the connection ended; null until then. */
-  end: WebSocketDisconnect | null = null
+  end: End | null = null
   readonly #owner: Owner
   #pings: Queue<Ping> | null = null
   #pingCount = 0
@@ -109,7 +109,7 @@ export class Socket {
 
   /** Resolves with the round trip in milliseconds; rejects with the connection's `WebSocketDisconnect`. */
   ping (): Promise<number> {
-    if (this.end !== null) return rejected(this.end)
+    if (this.end !== null) return rejected(this.end.error)
     const ping = { number: ++this.#pingCount, sentAt: performance.now(), pong: new Deferred<number>() }
     this.#pings ??= this.#awaitPongs()
     this.#pings.push(ping)
@@ -130,12 +130,12 @@ export class Socket {
   /** The connection has ended. */
   finish (code: number, reason: Buffer): void {
     // 1006 stands for a connection that ended without a close frame (RFC 6455, section 7.1.5).
-    const end = new WebSocketDisconnect(code, reason.toString(), code !== 1006, { cause: this.#error })
+    const end = new End(code, reason.toString(), code !== 1006, this.#error)
     this.end = end
     if (this.#heartbeat !== null) agenda.remove(this.#heartbeat)
     this.inbox.end(end)
     this.outbox.end(end)
-    for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end)
+    for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.error)
     this.#owner.finish(end)
   }
 

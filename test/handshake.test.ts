@@ -8,6 +8,7 @@ import { createApp, listen } from './helpers/app'
 import { connectPeer, type Peer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
+import { runningTimers } from './helpers/timers'
 import { until } from './helpers/until'
 import type { FastifyReply } from 'fastify'
 import type { HeadersLike } from '../types/message'
@@ -159,6 +160,20 @@ t.test('a client that leaves while a hook is at work is gone when the handler be
   t.equal(ws.state, 'closed')
   t.ok(ws.signal.aborted)
   t.same(await ws.closed, { code: 1006, reason: '', wasClean: false })
+  await t.rejects(ws.accept(), { code: 'FST_WS_HANDSHAKE', message: 'the client left during the handshake' })
+})
+
+t.test('a connection that was dropped before its handshake began is over at once', async (t) => {
+  const app = await createApp(t)
+  app.server.prependListener('upgrade', (_request, stream) => { stream.destroy() })
+  const ended = new Deferred<WebSocketSession>()
+  app.websocket('/', async (ws) => {
+    await ws.closed
+    ended.resolve(ws)
+  })
+  await t.rejects(app.injectWebSocket('/'), { name: 'WebSocketUpgradeError' })
+  const ws = await ended.promise
+  t.equal(ws.state, 'closed')
   await t.rejects(ws.accept(), { code: 'FST_WS_HANDSHAKE', message: 'the client left during the handshake' })
 })
 
@@ -350,6 +365,20 @@ for (const by of ['handler', 'hook']) {
   })
 }
 
+t.test('what a client goes on sending does not stand in the way of a refusal at once, even if it reads nothing before it has sent all', async (t) => {
+  const app = await createApp(t)
+  const body = 'x'.repeat(20 * 1024 * KIB) // more than the kernel keeps
+  app.websocket('/', async (ws) => { await ws.deny(403, body) })
+  const client = await connectTcp(t, await listen(app))
+  client.socket.pause()
+  client.write(upgradeRequest('/')).write(frame(body))
+  await written(client.socket)
+  client.socket.resume()
+  const response = await client.ended
+  t.match(response.slice(0, 20), 'HTTP/1.1 403 ')
+  t.equal(response.length - response.indexOf('\r\n\r\n') - 4, body.length)
+})
+
 t.test('nothing of the handshake stays with the connection when it is complete', async (t) => {
   const app = await createApp(t)
   const replies: FastifyReply[] = []
@@ -367,6 +396,19 @@ t.test('nothing of the handshake stays with the connection when it is complete',
   peer.socket.send('it')
   t.equal(await peer.next(), 'got it')
   t.equal((await peer.closed).code, 1000)
+})
+
+t.test('what comes after the handshake is left to the connection, also where it was completed at once', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    for (let i = 0; i < 2; i++) await ws.send((await ws.receive({ timeout: 5_000 })).length)
+  })
+  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
+  for (let i = 0; i < 2; i++) {
+    peer.socket.send('x'.repeat(256 * KIB))
+    t.equal(await peer.next(), String(256 * KIB))
+  }
 })
 
 for (const [how, end] of Object.entries({
@@ -430,10 +472,6 @@ t.test('a refused handshake is over when its response has been sent, whether the
   t.notOk((await refused.promise).stream.destroyed)
   await client.until('HTTP/1.1 403 ')
 })
-
-function runningTimers (): number {
-  return process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length
-}
 
 /** Resolves when the kernel has taken what was written. */
 async function written (socket: any): Promise<void> {

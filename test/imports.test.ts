@@ -6,9 +6,9 @@ const root = join(__dirname, '..')
 
 // From the bottom up: a file imports only from those before it, and everything may import from types.
 const ORDER = [
-  'close', 'errors', 'promise', 'queue', 'signal', 'state', 'turn',
-  'decode', 'encode', 'codec', 'frame', 'publication', 'raw', 'writer', 'inbox', 'agenda', 'heartbeat', 'idleness', 'rate-limit', 'outbox', 'socket', 'channel',
-  'handshake', 'topics', 'options', 'session', 'schema', 'serve', 'service', 'route', 'define', 'upgrade',
+  'close', 'errors', 'end', 'promise', 'queue', 'signal', 'state', 'turn',
+  'decode', 'encode', 'codec', 'frame', 'publication', 'raw', 'writer', 'inbox', 'agenda', 'heartbeat', 'idleness', 'rate-limit', 'congestion', 'outbox', 'socket', 'channel',
+  'handshake', 'opening', 'topics', 'options', 'session', 'schema', 'serve', 'service', 'route', 'define', 'upgrade',
   'sessions', 'client', 'inject', 'plugin', 'index'
 ]
 

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { once, getEventListeners } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import { WebSocketDisconnect } from '../lib/errors'
+import { End } from '../lib/end'
 import { Inbox, type Flow } from '../lib/inbox'
 import { connectSockets } from './helpers/sockets'
+import { runningTimers } from './helpers/timers'
 import { unhandledRejections } from './helpers/unhandled'
 import type { Decode } from '../lib/decode'
 
@@ -19,10 +20,6 @@ class Gauge implements Flow {
 
 function push (inbox: Inbox, ...messages: string[]): void {
   for (const message of messages) inbox.push(Buffer.from(message), false)
-}
-
-function timers (): number {
-  return process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
 }
 
 t.test('messages that have arrived are taken in their order', async (t) => {
@@ -135,6 +132,15 @@ t.test('the readers around one whose time was out are served in their order', as
   t.strictSame(await Promise.all([first, third]), ['a', 'b'])
 })
 
+t.test('a reader that comes after the last one has given up is served in its turn', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const first = inbox.receive(asText)
+  await t.rejects(inbox.receive(asText, { timeout: 1 }))
+  const second = inbox.receive(asText, { timeout: 1_000 })
+  push(inbox, 'a', 'b')
+  t.strictSame(await Promise.all([first, second]), ['a', 'b'])
+})
+
 t.test('a time longer than timers can keep does not run out at once', async (t) => {
   const inbox = new Inbox(1000, new Gauge())
   const patient = [2 ** 31, Number.MAX_SAFE_INTEGER, Infinity].map((timeout) => inbox.receive(asText, { timeout }))
@@ -201,22 +207,22 @@ t.test('one signal can abort many receives', async (t) => {
 })
 
 t.test('however a receive ends, its timer and its listener go with it', async (t) => {
-  const end = new WebSocketDisconnect(1000, '', true)
+  const end = new End(1000, '', true)
   const ways: Record<string, (inbox: Inbox, controller: AbortController) => void> = {
     message: (inbox) => push(inbox, 'a'),
     abort: (_inbox, controller) => controller.abort(),
     end: (inbox) => inbox.end(end)
   }
-  const before = timers()
+  const before = runningTimers()
   for (const [name, way] of Object.entries(ways)) {
     const inbox = new Inbox(1000, new Gauge())
     const controller = new AbortController()
     const receiving = inbox.receive(asText, { timeout: 60_000, signal: controller.signal })
-    t.equal(timers(), before + 1)
+    t.equal(runningTimers(), before + 1)
     t.equal(getEventListeners(controller.signal, 'abort').length, 1)
     way(inbox, controller)
     await receiving.catch(() => {})
-    t.equal(timers(), before, `timer after ${name}`)
+    t.equal(runningTimers(), before, `timer after ${name}`)
     t.equal(getEventListeners(controller.signal, 'abort').length, 0, `listener after ${name}`)
   }
   const { signal } = new AbortController()
@@ -227,33 +233,33 @@ t.test('however a receive ends, its timer and its listener go with it', async (t
 t.test('a receive that finds its message at once leaves no timer and no listener', async (t) => {
   const inbox = new Inbox(1000, new Gauge())
   const { signal } = new AbortController()
-  const before = timers()
+  const before = runningTimers()
   push(inbox, 'a')
   await inbox.receive(asText, { timeout: 60_000, signal })
-  t.equal(timers(), before)
+  t.equal(runningTimers(), before)
   t.equal(getEventListeners(signal, 'abort').length, 0)
 })
 
 t.test('at the end every reader that waits is given the error', async (t) => {
   const inbox = new Inbox(1000, new Gauge())
-  const end = new WebSocketDisconnect(1001, 'bye', true)
+  const end = new End(1001, 'bye', true)
   const readers = [inbox.receive(asText), inbox.receive(asText, { timeout: 60_000 })]
   inbox.end(end)
-  for (const reader of readers) t.equal(await reader.catch((error) => error), end)
+  for (const reader of readers) t.equal(await reader.catch((error) => error), end.error)
 })
 
 t.test('after the end the messages that came before are delivered, then every receive is given the error', async (t) => {
   const inbox = new Inbox(1000, new Gauge())
-  const end = new WebSocketDisconnect(1001, 'bye', true)
+  const end = new End(1001, 'bye', true)
   push(inbox, 'a', 'b')
   inbox.end(end)
   t.equal(await inbox.receive(asText), 'a')
   t.equal(await inbox.receive(asText), 'b')
-  for (let i = 0; i < 3; i++) t.equal(await inbox.receive(asText).catch((error) => error), end)
+  for (let i = 0; i < 3; i++) t.equal(await inbox.receive(asText).catch((error) => error), end.error)
 })
 
 t.test('a receive that nobody awaits is no unhandled rejection, however it ends', async (t) => {
-  const end = new WebSocketDisconnect(1006, '', false)
+  const end = new End(1006, '', false)
   t.strictSame(await unhandledRejections(async () => {
     const inbox = new Inbox(1000, new Gauge())
     inbox.receive(asText, { timeout: 1 })
@@ -359,25 +365,25 @@ t.test('a message that does not decode frees its room as well', async (t) => {
 
 t.test('discarding drops what is queued and what still arrives', async (t) => {
   const inbox = new Inbox(1000, new Gauge())
-  const end = new WebSocketDisconnect(1000, '', true)
+  const end = new End(1000, '', true)
   push(inbox, 'a')
   inbox.discard()
   push(inbox, 'b')
   const receiving = inbox.receive(asText)
   push(inbox, 'c')
   inbox.end(end)
-  t.equal(await receiving.catch((error) => error), end)
-  t.equal(await inbox.receive(asText).catch((error) => error), end)
+  t.equal(await receiving.catch((error) => error), end.error)
+  t.equal(await inbox.receive(asText).catch((error) => error), end.error)
 })
 
 t.test('discarding gives a reader that waits nothing but the end', async (t) => {
   const inbox = new Inbox(1000, new Gauge())
-  const end = new WebSocketDisconnect(1000, '', true)
+  const end = new End(1000, '', true)
   const receiving = inbox.receive(asText)
   inbox.discard()
   push(inbox, 'a')
   inbox.end(end)
-  t.equal(await receiving.catch((error) => error), end)
+  t.equal(await receiving.catch((error) => error), end.error)
 })
 
 t.test('discarding lets a paused flow go on, so that the end can come, and does not pause it again', async (t) => {
@@ -403,7 +409,7 @@ t.test('discarding does not touch a flow that is not paused', async (t) => {
 t.test('sealing drops what still arrives, lets the flow go on, and leaves what is queued to be taken before the end', async (t) => {
   const flow = new Gauge()
   const inbox = new Inbox(1000, flow)
-  const end = new WebSocketDisconnect(1008, '', true)
+  const end = new End(1008, '', true)
   push(inbox, 'x'.repeat(2000), 'b')
   inbox.seal()
   push(inbox, 'late')
@@ -411,7 +417,7 @@ t.test('sealing drops what still arrives, lets the flow go on, and leaves what i
   inbox.end(end)
   t.equal(await inbox.receive(asText), 'x'.repeat(2000))
   t.equal(await inbox.receive(asText), 'b')
-  t.equal(await inbox.receive(asText).catch((error) => error), end)
+  t.equal(await inbox.receive(asText).catch((error) => error), end.error)
   t.equal(flow.resumes, 1)
 })
 
@@ -441,9 +447,9 @@ t.test('over a real socket: TCP pushes back on a client while nothing is taken, 
 })
 
 t.test('at the end a receive can give something else than the error', async (t) => {
-  const end = new WebSocketDisconnect(1001, 'bye', true)
+  const end = new End(1001, 'bye', true)
   const inbox = new Inbox(1000, new Gauge())
-  const code = { atEnd: (end: WebSocketDisconnect): number => end.closeCode }
+  const code = { atEnd: (end: End): number => end.code }
   const early = inbox.receive(asText, undefined, code)
   inbox.end(end)
   t.equal(await early, 1001)
@@ -455,7 +461,7 @@ t.test('what a receive is to give at the end may be another error', async (t) =>
   const other = new Error('other')
   const fail = { atEnd: (): never => { throw other } }
   const early = inbox.receive(asText, undefined, fail)
-  inbox.end(new WebSocketDisconnect(1001, 'bye', true))
+  inbox.end(new End(1001, 'bye', true))
   await t.rejects(early, other)
   await t.rejects(inbox.receive(asText, undefined, fail), other)
 })

@@ -1,39 +1,10 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import { WebSocketDisconnect } from '../lib/errors'
-import { Outbox, type OutboxOptions } from '../lib/outbox'
 import { Publication } from '../lib/publication'
-import { SessionWebSocket } from '../lib/raw'
-import { createApp } from './helpers/app'
-import { connectSockets, type Sockets } from './helpers/sockets'
+import { congest, createOutbox, isPending, MARK, MiB, receive } from './helpers/outbox'
 import { unhandledRejections } from './helpers/unhandled'
-import { until } from './helpers/until'
-
-const MARK = 64 * 1024
-const MiB = 1024 * 1024
-
-interface Fixture extends Sockets {
-  outbox: Outbox
-  /** How often the outbox has dropped its client. */
-  stalls: number
-}
-
-/** An outbox on the server's end of a connection, wired as `Socket` wires it. */
-async function setUp (t: Test, { secure = false, ...options }: Partial<OutboxOptions> & { secure?: boolean } = {}): Promise<Fixture> {
-  const sockets = await connectSockets(t, { secure, WebSocket: SessionWebSocket })
-  const { server, stream } = sockets
-  const outbox = new Outbox(server, stream, { sendHighWaterMark: MARK, sendTimeout: 30_000, ...options })
-  const terminate = server.terminate.bind(server)
-  server.terminate = () => {
-    fixture.stalls++
-    terminate()
-  }
-  server.on('error', () => {})
-  server.on('close', (code: number, reason: Buffer) => outbox.end(new WebSocketDisconnect(code, reason.toString(), code !== 1006)))
-  const fixture = { ...sockets, outbox, stalls: 0 }
-  return fixture
-}
+import type { Sockets } from './helpers/sockets'
 
 /** Counts the writes to a socket, each of one frame or of many. */
 function countWrites (stream: Sockets['stream']): () => number {
@@ -50,36 +21,8 @@ function countWrites (stream: Sockets['stream']): () => number {
   return () => writes
 }
 
-function timers (): number {
-  return process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
-}
-
-/** The next `count` messages at the client, as text. */
-async function receive ({ client }: Sockets, count: number): Promise<string[]> {
-  const messages: string[] = []
-  await new Promise<void>((resolve) => {
-    client.on('message', (data: Buffer) => {
-      messages.push(data.toString())
-      if (messages.length === count) resolve()
-    })
-  })
-  return messages
-}
-
-/** Lets the client read nothing, and sends more than the kernel takes. Returns the send that waits. */
-function congest ({ client, outbox }: Fixture): { sending: Promise<void> } {
-  client.pause()
-  return { sending: outbox.send(Buffer.alloc(8 * MiB)) }
-}
-
-/** Whether `promise` is still pending when the turn is over. */
-async function isPending (promise: Promise<unknown>): Promise<boolean> {
-  const pending = Symbol('pending')
-  return await Promise.race([promise, setImmediate(pending)]) === pending
-}
-
 t.test('a string leaves as a text frame, bytes as a binary one', async (t) => {
-  const { outbox, client } = await setUp(t)
+  const { outbox, client } = await createOutbox(t)
   const messages: unknown[] = []
   const second = new Promise<void>((resolve) => client.on('message', (data: Buffer, isBinary) => {
     messages.push([data.toString(), isBinary])
@@ -91,7 +34,7 @@ t.test('a string leaves as a text frame, bytes as a binary one', async (t) => {
 })
 
 t.test('what is sent in one turn leaves in one write, in its order', async (t) => {
-  const fixture = await setUp(t)
+  const fixture = await createOutbox(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 100)
   const sent = Array.from({ length: 100 }, (_, i) => `message ${i}`)
@@ -101,7 +44,7 @@ t.test('what is sent in one turn leaves in one write, in its order', async (t) =
 })
 
 t.test('sends that are awaited one after the other leave in one write as well', async (t) => {
-  const fixture = await setUp(t)
+  const fixture = await createOutbox(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 100)
   for (let i = 0; i < 100; i++) await fixture.outbox.send(`message ${i}`)
@@ -111,7 +54,7 @@ t.test('sends that are awaited one after the other leave in one write as well', 
 })
 
 t.test('what a callback sends leaves in one write with what the promises after it send', async (t) => {
-  const fixture = await setUp(t)
+  const fixture = await createOutbox(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 3)
   globalThis.setImmediate(async () => { // no promise is pending when this is called
@@ -124,7 +67,7 @@ t.test('what a callback sends leaves in one write with what the promises after i
 })
 
 t.test('what is sent in the next turn leaves in the next write', async (t) => {
-  const fixture = await setUp(t)
+  const fixture = await createOutbox(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 6)
   for (let turn = 1; turn <= 3; turn++) {
@@ -137,7 +80,7 @@ t.test('what is sent in the next turn leaves in the next write', async (t) => {
 })
 
 t.test('flushing writes what is held back at once', async (t) => {
-  const fixture = await setUp(t)
+  const fixture = await createOutbox(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 2)
   fixture.outbox.send('a')
@@ -151,7 +94,7 @@ t.test('flushing writes what is held back at once', async (t) => {
 })
 
 t.test('below the mark a send resolves before anything is written', async (t) => {
-  const { outbox, stream } = await setUp(t)
+  const { outbox, stream } = await createOutbox(t)
   const writes = countWrites(stream)
   await outbox.send(Buffer.alloc(MARK - 1))
   t.equal(writes(), 0)
@@ -159,7 +102,7 @@ t.test('below the mark a send resolves before anything is written', async (t) =>
 })
 
 t.test('from the mark on a send resolves when it has been written', async (t) => {
-  const { outbox, stream } = await setUp(t)
+  const { outbox, stream } = await createOutbox(t)
   const writes = countWrites(stream)
   await outbox.send(Buffer.alloc(MARK))
   t.equal(writes(), 1)
@@ -167,7 +110,7 @@ t.test('from the mark on a send resolves when it has been written', async (t) =>
 })
 
 t.test('what was sent before in the same turn counts', async (t) => {
-  const { outbox, stream } = await setUp(t)
+  const { outbox, stream } = await createOutbox(t)
   const writes = countWrites(stream)
   await outbox.send(Buffer.alloc(MARK / 2))
   t.equal(writes(), 0)
@@ -176,7 +119,7 @@ t.test('what was sent before in the same turn counts', async (t) => {
 })
 
 t.test('of a text its bytes are counted, not its characters', async (t) => {
-  const { outbox, stream } = await setUp(t)
+  const { outbox, stream } = await createOutbox(t)
   const writes = countWrites(stream)
   await outbox.send('a'.repeat(MARK / 2)) // three bytes a character would be above the mark
   t.equal(writes(), 0)
@@ -186,56 +129,8 @@ t.test('of a text its bytes are counted, not its characters', async (t) => {
   t.equal(writes(), 2)
 })
 
-t.test('while the client drains nothing a send waits, however small it is, and resolves when the client reads', async (t) => {
-  const fixture = await setUp(t)
-  const { sending } = congest(fixture)
-  const small = fixture.outbox.send('small')
-  t.ok(await isPending(sending))
-  t.ok(await isPending(small))
-  t.ok(fixture.outbox.bufferedAmount > MARK)
-  fixture.client.resume()
-  await Promise.all([sending, small])
-  t.equal(fixture.outbox.bufferedAmount, 0)
-})
-
-t.test('a loop that awaits its sends keeps no more than the mark and one message, whatever the client does', async (t) => {
-  const fixture = await setUp(t)
-  const { outbox, client } = fixture
-  const message = Buffer.alloc(16 * 1024)
-  const count = 1000 // far more than the kernel takes
-  let sent = 0
-  let most = 0
-  client.pause()
-  const loop = (async () => {
-    while (sent < count) {
-      await outbox.send(message)
-      sent++
-      most = Math.max(most, outbox.bufferedAmount)
-    }
-  })()
-  await until(() => outbox.bufferedAmount >= MARK)
-  t.ok(sent < count, `it waits after ${sent} messages`)
-  const received = receive(fixture, count)
-  client.resume()
-  await loop
-  t.equal((await received).length, count)
-  t.ok(most <= MARK + message.length + 1024, `at most ${most} bytes were kept`)
-})
-
-t.test('sends that wait resolve in their order, large and small', async (t) => {
-  const fixture = await setUp(t)
-  const { outbox, client } = fixture
-  const { sending } = congest(fixture)
-  const order: number[] = []
-  const sizes = [1, MARK * 3, 10, MARK, 0, MARK - 1, MARK * 10, 5]
-  const sends = sizes.map((size, i) => outbox.send(Buffer.alloc(size)).then(() => order.push(i)))
-  client.resume()
-  await Promise.all([sending, ...sends])
-  t.strictSame(order, sizes.map((_size, i) => i))
-})
-
 t.test('what is sent while the connection is congested arrives in its order', async (t) => {
-  const fixture = await setUp(t)
+  const fixture = await createOutbox(t)
   const { outbox, client } = fixture
   const received = receive(fixture, 4)
   congest(fixture)
@@ -250,7 +145,7 @@ t.test('what is sent while the connection is congested arrives in its order', as
 })
 
 t.test('posting tells whether there is still room, and waits for nothing', async (t) => {
-  const fixture = await setUp(t)
+  const fixture = await createOutbox(t)
   const { outbox, client } = fixture
   const received = receive(fixture, 4)
   t.equal(outbox.post('a'), true)
@@ -261,109 +156,8 @@ t.test('posting tells whether there is still room, and waits for nothing', async
   client.close()
 })
 
-t.test('a client that drains nothing of what was posted has stalled as well', async (t) => {
-  const fixture = await setUp(t, { sendTimeout: 100 })
-  const { client, outbox, server } = fixture
-  client.pause()
-  outbox.post(Buffer.alloc(8 * MiB))
-  await once(server, 'close')
-  t.equal(fixture.stalls, 1)
-})
-
-for (const secure of [false, true]) {
-  const transport = secure ? 'TLS' : 'TCP'
-
-  t.test(`over ${transport}, a client that drains nothing for the send timeout has stalled, and what waits is given its end`, async (t) => {
-    const fixture = await setUp(t, { sendTimeout: 200, secure })
-    const start = performance.now()
-    const { sending } = congest(fixture)
-    const small = fixture.outbox.send('small')
-    await t.rejects(sending, { name: 'WebSocketDisconnect', closeCode: 1006, wasClean: false })
-    await t.rejects(small, { name: 'WebSocketDisconnect' })
-    const elapsed = performance.now() - start
-    t.equal(fixture.stalls, 1)
-    t.ok(elapsed > 190, `${elapsed} ms`)
-    t.ok(elapsed < 5000, `${elapsed} ms`)
-  })
-
-  t.test(`over ${transport}, a client that slowly reads one huge message has not stalled`, async (t) => {
-    const sendTimeout = 300
-    const fixture = await setUp(t, { sendTimeout, secure })
-    const { client, outbox } = fixture
-    const start = performance.now()
-    const sending = outbox.send(Buffer.alloc(32 * MiB))
-    client.pause()
-    const reading = setInterval(() => { // reads at most 2 MiB: as much as Node reads in one turn
-      client.resume()
-      globalThis.setImmediate(() => client.pause())
-    }, 50)
-    t.teardown(() => clearInterval(reading))
-    await sending
-    const elapsed = performance.now() - start
-    t.equal(fixture.stalls, 0)
-    t.ok(elapsed > 1.5 * sendTimeout, `${elapsed} ms`)
-  })
-}
-
-t.test('over a stream that is no socket, a client that drains nothing has stalled as well', async (t) => {
-  const app = await createApp(t)
-  let end: Promise<unknown>
-  app.websocket('/', { websocket: { sendTimeout: 100 } }, async (ws) => {
-    await ws.accept()
-    end = ws.send(Buffer.alloc(MiB)).catch((error) => error)
-    await end
-  })
-  const client = await app.injectWebSocket('/')
-  client.raw.pause()
-  t.match(await end!, { name: 'WebSocketDisconnect', closeCode: 1006 })
-})
-
-t.test('without a limit to the time it watches nothing', async (t) => {
-  const fixture = await setUp(t, { sendTimeout: Infinity })
-  const before = timers()
-  const { sending } = congest(fixture)
-  t.equal(timers(), before)
-  fixture.client.resume()
-  await sending
-})
-
-t.test('it watches while something waits, and no longer', async (t) => {
-  const fixture = await setUp(t)
-  const { outbox, client, server } = fixture
-  const before = timers()
-  await outbox.send('a')
-  t.equal(timers(), before, 'nothing waits')
-  for (let round = 0; round < 2; round++) {
-    const { sending } = congest(fixture)
-    outbox.send('a')
-    t.equal(timers(), before + 1, 'a send waits')
-    client.resume()
-    await sending
-    await outbox.send(Buffer.alloc(MARK))
-    t.equal(timers(), before, 'all have been written')
-  }
-  congest(fixture)
-  t.equal(timers(), before + 1)
-  server.terminate()
-  await once(server, 'close')
-  t.equal(timers(), before, 'the connection has ended')
-})
-
-for (const [who, drop] of [['client', ({ client }: Fixture) => client.terminate()], ['server', ({ server }: Fixture) => server.terminate()]] as const) {
-  t.test(`a send that waits rejects with the end of the connection when the ${who} drops it`, async (t) => {
-    const fixture = await setUp(t)
-    const { sending } = congest(fixture)
-    const small = fixture.outbox.send('small')
-    await setImmediate()
-    const later = fixture.outbox.send('later')
-    drop(fixture)
-    const ends = await Promise.all([sending, small, later].map((send) => send.catch((error) => error)))
-    for (const end of ends) t.match(end, { name: 'WebSocketDisconnect', closeCode: 1006 })
-  })
-}
-
 t.test('after the end every send rejects with it', async (t) => {
-  const { outbox, server, client } = await setUp(t)
+  const { outbox, server, client } = await createOutbox(t)
   client.close(4000, 'bye')
   await once(server, 'close')
   const [first, second] = await Promise.all([outbox.send('a').catch((error) => error), outbox.send('b').catch((error) => error)])
@@ -372,7 +166,7 @@ t.test('after the end every send rejects with it', async (t) => {
 })
 
 t.test('on a connection that is closing nothing is sent, and a send rejects when it has ended', async (t) => {
-  const { outbox, server, client } = await setUp(t)
+  const { outbox, server, client } = await createOutbox(t)
   const messages: string[] = []
   client.on('message', (data: Buffer) => messages.push(data.toString()))
   await outbox.send('before')
@@ -383,19 +177,8 @@ t.test('on a connection that is closing nothing is sent, and a send rejects when
   t.strictSame(messages, ['before'])
 })
 
-t.test('on a connection that is closing a send does not resolve when those before it do', async (t) => {
-  const fixture = await setUp(t)
-  const { outbox, server, client } = fixture
-  const { sending } = congest(fixture)
-  server.close(1000)
-  const late = outbox.send('late')
-  client.resume()
-  await sending
-  await t.rejects(late, { name: 'WebSocketDisconnect', closeCode: 1000 })
-})
-
 t.test('what was sent before a close is delivered before it', async (t) => {
-  const fixture = await setUp(t)
+  const fixture = await createOutbox(t)
   const received = receive(fixture, 2)
   const { sending } = congest(fixture)
   const small = fixture.outbox.send('last')
@@ -406,7 +189,7 @@ t.test('what was sent before a close is delivered before it', async (t) => {
 })
 
 t.test('sends that nobody awaits are no unhandled rejections, however they end', async (t) => {
-  const fixture = await setUp(t)
+  const fixture = await createOutbox(t)
   const { outbox, server } = fixture
   t.strictSame(await unhandledRejections(async () => {
     congest(fixture)
@@ -420,7 +203,7 @@ t.test('sends that nobody awaits are no unhandled rejections, however they end',
 })
 
 t.test('what is published is shared while fewer than the given bytes wait, those of this turn included', async (t) => {
-  const fixture = await setUp(t)
+  const fixture = await createOutbox(t)
   const { outbox, client } = fixture
   const received = receive(fixture, 3)
   const publication = new Publication('x'.repeat(100))
@@ -435,7 +218,7 @@ t.test('what is published is shared while fewer than the given bytes wait, those
 })
 
 t.test('what is published can be forced on a connection, whose client has stalled if it drains nothing of it', async (t) => {
-  const fixture = await setUp(t, { sendTimeout: 100 })
+  const fixture = await createOutbox(t, { sendTimeout: 100 })
   const { client, outbox, server } = fixture
   client.pause()
   const publication = new Publication(Buffer.alloc(8 * MiB))
@@ -448,7 +231,7 @@ t.test('what is published can be forced on a connection, whose client has stalle
 })
 
 t.test('nothing is shared with a connection that is closing', async (t) => {
-  const fixture = await setUp(t)
+  const fixture = await createOutbox(t)
   const { outbox, server, client } = fixture
   const messages: string[] = []
   client.on('message', (data: Buffer) => messages.push(data.toString()))
@@ -461,7 +244,7 @@ t.test('nothing is shared with a connection that is closing', async (t) => {
 })
 
 t.test('it counts the turns in which something is sent: alone, with more, or published', async (t) => {
-  const { outbox } = await setUp(t)
+  const { outbox } = await createOutbox(t)
   t.equal(outbox.turns, 0)
   outbox.send('a')
   outbox.send('b')

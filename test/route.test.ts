@@ -339,3 +339,21 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
     t.strictSame(ours, theirs)
   })
 }
+
+t.test('what a connection listener of the server listens to, it goes on hearing of', async (t) => {
+  const app = await createApp(t)
+  const heard: string[] = []
+  app.websocketServer.on('connection', (socket) => {
+    for (const event of ['message', 'error', 'close'] as const) socket.on(event, () => heard.push(event))
+  })
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    await ws.receive()
+    ws.raw!.emit('error', new Error('expected'))
+  })
+  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
+  peer.socket.send('a')
+  await peer.closed
+  await app.close()
+  t.same(heard, ['message', 'error', 'close'])
+})

@@ -6,6 +6,7 @@ import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
 import { connectPeer } from './helpers/peer'
 import { connectTcp, upgradeRequest } from './helpers/tcp'
+import { until } from './helpers/until'
 
 /** Lets `ms` milliseconds pass for `setTimeout`, in steps that leave time for what the timers do. */
 async function pass (ms: number): Promise<void> {
@@ -90,6 +91,24 @@ t.test('on app.close() a handshake that is being refused already gets that answe
   t.match(response, /^HTTP\/1\.1 401 .*\r\n\r\nno$/s)
   t.equal(response.split('HTTP/1.1').length, 2, 'one response')
   await closed
+})
+
+t.test('the clients of the server are the sockets of all connections, for as long as these last', async (t) => {
+  const app = await createApp(t)
+  const sockets: unknown[] = []
+  app.websocket('/session', async (ws) => {
+    await ws.accept()
+    sockets.push(ws.raw)
+    await ws.closed
+  })
+  app.get('/raw', { websocket: { raw: true } }, (socket: unknown) => { sockets.push(socket) })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  const peers = [await connectPeer(t, `${url}/session`), await connectPeer(t, `${url}/raw`)]
+  const clients: Set<unknown> = app.getDecorator<any>('websocketServer').clients
+  t.equal(clients.size, 2)
+  for (const socket of sockets) t.ok(clients.has(socket))
+  for (const { socket } of peers) socket.close()
+  await until(() => clients.size === 0)
 })
 
 t.test('app.close() waits for no handlers where none is at work', async (t) => {

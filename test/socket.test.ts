@@ -1,21 +1,21 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { agenda } from '../lib/agenda'
-import type { WebSocketDisconnect } from '../lib/errors'
 import { Socket, type Owner, type SocketOptions } from '../lib/socket'
 import { Peer } from './helpers/peer'
 import { connectSockets } from './helpers/sockets'
+import type { End } from '../lib/end'
 
 const OPTIONS: SocketOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000 }
 
 /** A Socket on the server's side of a connection, and the client; `ends` is what the Socket has said of its end. */
 async function createPair (t: Test, options: Partial<SocketOptions> = {}) {
   const { server, stream, client } = await connectSockets(t)
-  const ends: WebSocketDisconnect[] = []
+  const ends: End[] = []
   const reports: string[] = []
-  const owner = { finish: (end: WebSocketDisconnect) => ends.push(end), reportLimit: (reason: string) => reports.push(reason) }
+  const owner = { finish: (end: End) => ends.push(end), reportLimit: (reason: string) => reports.push(reason) }
   const socket = new Socket(server, stream, { ...OPTIONS, ...options }, owner as Owner)
-  const ended = new Promise<WebSocketDisconnect>((resolve) => server.once('close', () => resolve(ends[0])))
+  const ended = new Promise<End>((resolve) => server.once('close', () => resolve(ends[0])))
   return { socket, peer: new Peer(client), stream, ended, ends, reports }
 }
 
@@ -54,23 +54,24 @@ t.test('the end of the connection is told once: code, reason, and that it was cl
   peer.socket.close(4001, 'bye')
   const end = await ended
   t.equal(socket.end, end)
-  t.match(end, { closeCode: 4001, reason: 'bye', wasClean: true, cause: undefined })
-  t.equal(await socket.inbox.receive(text).catch((error) => error), end)
-  t.equal(await socket.outbox.send('late').catch((error) => error), end)
+  t.match(end, { code: 4001, reason: 'bye', wasClean: true })
+  t.equal(end.error.cause, undefined)
+  t.equal(await socket.inbox.receive(text).catch((error) => error), end.error)
+  t.equal(await socket.outbox.send('late').catch((error) => error), end.error)
   t.same(ends, [end])
 })
 
 t.test('a connection that ended without a close frame was not clean', async (t) => {
   const { peer, ended } = await createPair(t)
   peer.socket.terminate()
-  t.match(await ended, { closeCode: 1006, reason: '', wasClean: false })
+  t.match(await ended, { code: 1006, reason: '', wasClean: false })
 })
 
 t.test('what broke the connection is the cause of its end', async (t) => {
   const { peer, ended } = await createPair(t)
   ;(peer.socket as any)._socket.write(Buffer.from([0xff, 0xff])) // reserved bits, and an opcode that is none
-  const { cause } = await ended
-  t.match(cause, { code: /^WS_ERR_/ })
+  const { error } = await ended
+  t.match(error.cause, { code: /^WS_ERR_/ })
   t.equal((await peer.closed).code, 1002)
 })
 
@@ -87,15 +88,16 @@ t.test('after close, what is queued and what still comes is dropped', async (t) 
   peer.socket.ping()
   await once(socket.raw, 'ping')
   socket.close(4001, '')
-  t.equal(await socket.inbox.receive(text).catch((error) => error), await ended)
-  t.equal((await ended).closeCode, 4001)
+  const end = await ended
+  t.equal(await socket.inbox.receive(text).catch((error) => error), end.error)
+  t.equal(end.code, 4001)
 })
 
 t.test('terminate writes what was sent, and ends at once', async (t) => {
   const { socket, peer, ended } = await createPair(t)
   socket.outbox.send('last words')
   socket.terminate()
-  t.match(await ended, { closeCode: 1006, wasClean: false })
+  t.match(await ended, { code: 1006, wasClean: false })
   t.same(await peer.rest(), ['last words'])
 })
 
@@ -103,7 +105,7 @@ t.test('a peer that drains nothing for sendTimeout is dropped', async (t) => {
   const { socket, peer, ended } = await createPair(t, { sendTimeout: 40 })
   peer.socket.pause()
   for (let n = 0; n < 500; n++) socket.outbox.post(Buffer.alloc(64 * 1024))
-  t.match(await ended, { closeCode: 1006, wasClean: false })
+  t.match(await ended, { code: 1006, wasClean: false })
 })
 
 t.test('a ping resolves with the milliseconds to its pong', async (t) => {
@@ -124,7 +126,7 @@ t.test('a pong settles the pings before the one that it answers, and leaves thos
   const [a, b] = await Promise.all([first, second])
   t.ok(a >= b)
   peer.socket.close()
-  t.equal(await third.catch((error) => error), await ended)
+  t.equal(await third.catch((error) => error), (await ended).error)
 })
 
 t.test('pongs that answer no ping are ignored', async (t) => {
@@ -152,7 +154,7 @@ t.test('a ping ends with the connection: begun before it closes, while it closes
   const pings = [socket.ping()]
   socket.close(4001, '')
   pings.push(socket.ping())
-  const end = await ended
+  const { error: end } = await ended
   pings.push(socket.ping())
   for (const ping of pings) t.equal(await ping.catch((error) => error), end)
 })
@@ -166,17 +168,17 @@ t.test('cutOff closes, says why, and leaves what has arrived', async (t) => {
   socket.cutOff(1001, 'too late')
   peer.socket.send('late')
   t.same(await peer.closed, { code: 1008, reason: 'enough' })
-  t.equal((await ended).closeCode, 1008)
+  t.equal((await ended).code, 1008)
   t.equal(await socket.inbox.receive(text), 'first')
   t.equal(await socket.inbox.receive(text), 'second')
-  t.equal(await socket.inbox.receive(text).catch((error) => error), await ended)
+  t.equal(await socket.inbox.receive(text).catch((error) => error), (await ended).error)
   t.same(reports, ['enough'])
 })
 
 t.test('lose drops the connection, and says why', async (t) => {
   const { socket, ended, reports } = await createPair(t)
   socket.lose('gone')
-  t.match(await ended, { closeCode: 1006, wasClean: false, cause: { message: 'gone' } })
+  t.match((await ended).error, { closeCode: 1006, wasClean: false, cause: { message: 'gone' } })
   t.same(reports, ['gone'])
 })
 
@@ -191,7 +193,7 @@ t.test('its heartbeat, idle timeout and rate limit are those of its options, and
   t.same(await once(peer.socket, 'ping'), [Buffer.from('1')], 'as that of the session before it')
   for (let n = 0; n < 3; n++) peer.socket.send(String(n))
   t.same(await peer.closed, { code: 1008, reason: 'rate limit exceeded: 2 per 60000 ms' })
-  t.match(await ended, { closeCode: 1008 })
+  t.match(await ended, { code: 1008 })
   t.equal(await socket.inbox.receive(text), '0')
   t.equal(await socket.inbox.receive(text), '1')
   t.same(reports, ['rate limit exceeded: 2 per 60000 ms'])

@@ -3,6 +3,9 @@ import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import websocket from '../../lib/index'
 import type { WebSocketPluginOptions } from '../../types/options'
+import type { WebSocketSession } from '../../types/session'
+
+type Handler = (this: FastifyInstance, ws: WebSocketSession<any>, request: any) => unknown
 
 /** An app with the plugin, which is closed at the end of `t`. */
 export async function createApp (t: Test, options: WebSocketPluginOptions = {}, serverOptions: FastifyServerOptions = {}): Promise<FastifyInstance> {
@@ -16,4 +19,12 @@ export async function createApp (t: Test, options: WebSocketPluginOptions = {}, 
 export async function listen (app: FastifyInstance): Promise<number> {
   await app.listen({ port: 0, host: '127.0.0.1' })
   return (app.server.address() as AddressInfo).port
+}
+
+/** An app whose only route, of all paths, is a WebSocket route with `handler`. */
+export async function serve (t: Test, handler: Handler, options: WebSocketPluginOptions = {}, serverOptions: FastifyServerOptions = {}): Promise<{ app: FastifyInstance, port: number, url: string }> {
+  const app = await createApp(t, options, serverOptions)
+  app.websocket('/*', handler)
+  const port = await listen(app)
+  return { app, port, url: `ws://127.0.0.1:${port}` }
 }

@@ -1,0 +1,96 @@
+import { Deferred } from './promise'
+import { Queue } from './queue'
+import type { Duplex } from 'node:stream'
+import type { End } from './end'
+import type { OnWritten } from './writer'
+import type { RawWebSocket } from '../types/raw'
+
+/** What Node has of a socket below its stream. */
+interface Handle {
+  writeQueueSize?: number
+  _parent?: Handle | null
+}
+
+/** In how many looks at a waiting connection nothing has to move before it counts as stalled. */
+const LOOKS = 4
+
+/** A `send` that waits until that many large messages have been written. */
+class Drain extends Deferred<void> {
+  constructor (readonly after: number) {
+    super()
+  }
+}
+
+/** What there is of a connection on which more waits to be written than is to wait: who waits for it to drain, and for how long. */
+export class Congestion {
+  readonly #onWritten: OnWritten = (error) => this.#written(error)
+  readonly #raw: RawWebSocket
+  readonly #stream: Duplex
+  readonly #timeout: number
+  readonly #drains = new Queue<Drain>()
+  #watch?: NodeJS.Timeout
+  // Messages that went out above the mark, and those of them that have been written, which happens in order.
+  #above = 0
+  #drained = 0
+
+  /** `timeout`: milliseconds in which something has to drain of what waits. */
+  constructor (raw: RawWebSocket, stream: Duplex, timeout: number) {
+    this.#raw = raw
+    this.#stream = stream
+    this.#timeout = timeout
+  }
+
+  /** One more message is above the mark. Returns what is to be called when it has been written. */
+  add (): OnWritten {
+    this.#above++
+    this.#startWatch()
+    return this.#onWritten
+  }
+
+  /** Resolves when all that is above the mark has been written; where nothing can be sent any more, it waits for the end. */
+  drain (isOpen: boolean): Promise<void> {
+    const drain = new Drain(isOpen ? this.#above : Infinity)
+    this.#drains.push(drain)
+    return drain.promise
+  }
+
+  /** Nothing can be sent any more: who waits is given the error of `end`. */
+  end (end: End): void {
+    this.#stopWatch()
+    for (let drain = this.#drains.shift(); drain !== undefined; drain = this.#drains.shift()) drain.reject(end.error)
+  }
+
+  #written (error?: Error | null): void {
+    // The connection is ending, and `end` will reject: what Node still had to write of a destroyed socket, it reports without an error.
+    if (error || this.#stream.destroyed) return
+    this.#drained++
+    const drains = this.#drains
+    while (drains.first !== undefined && drains.first.after <= this.#drained) drains.shift()!.resolve()
+    if (this.#drained === this.#above) this.#stopWatch()
+  }
+
+  #startWatch (): void {
+    if (this.#watch !== undefined || this.#timeout === Infinity) return
+    let before = this.#progress()
+    let unchanged = 0
+    this.#watch = setInterval(() => {
+      const now = this.#progress()
+      unchanged = now === before ? unchanged + 1 : 0
+      before = now
+      if (unchanged === LOOKS) this.#raw.terminate()
+    }, this.#timeout / LOOKS)
+  }
+
+  #stopWatch (): void {
+    clearInterval(this.#watch)
+    this.#watch = undefined
+  }
+
+  // Messages drained, and of a message that is being written, what libuv still has of it: a large one on a slow
+  // line drains for long before it is done. Nothing public tells that; Node's own socket timeout looks there too.
+  // Over TLS, all of a message is encrypted at once and its handle shows no progress: that of the TCP socket below does.
+  #progress (): string {
+    const { _handle: handle } = this.#stream as { _handle?: Handle | null }
+    return `${this.#drained} ${(handle?._parent ?? handle)?.writeQueueSize ?? 0}`
+  }
+}

@@ -1,0 +1,154 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { AddressInfo } from 'node:net'
+import websocket from '../../lib/index'
+import { close, STILL_OPEN, type Case, type Chop, type Outcome, type Received } from './case'
+import { encode } from './frame'
+import { Peer, type Answer } from './peer'
+import type { WebSocketPluginOptions } from '../../types/options'
+
+export type Verdict = 'passed' | 'non-strict' | 'failed'
+
+export interface Result {
+  verdict: Verdict
+  /** Why the outcome may be non-strict, or what was wrong. */
+  detail: string
+}
+
+/** How long a case may take, in milliseconds. */
+const LIMIT = 10_000
+
+/** How long the server is given to fail the connection before the end of a message, in milliseconds. */
+const FAST = 100
+
+/** Cases up to this size, in bytes, are split in every way. */
+const SMALL = 4096
+
+/** From the best to the worst. */
+const VERDICTS: readonly Verdict[] = ['passed', 'non-strict', 'failed']
+
+/** Runs cases, against apps with a route that echoes. */
+export class Runner {
+  readonly #apps = new Map<string, Promise<FastifyInstance>>()
+
+  /** The worst that came of a case in all the ways in which its bytes are split. */
+  async run (test: Case): Promise<Result> {
+    const chops = chopsOf(test)
+    let worst: Result = { verdict: 'passed', detail: '' }
+    for (const chop of chops) {
+      const { verdict, detail } = await this.#runOnce(test, chop)
+      if (VERDICTS.indexOf(verdict) <= VERDICTS.indexOf(worst.verdict)) continue
+      worst = { verdict, detail: chops.length === 1 ? detail : `sent ${nameOf(chop)}: ${detail}` }
+    }
+    return worst
+  }
+
+  async close (): Promise<void> {
+    for (const app of this.#apps.values()) await (await app).close()
+  }
+
+  async #runOnce (test: Case, chop: Chop): Promise<Result> {
+    const app = await this.#app(test.server)
+    const peer = await Peer.connect((app.server.address() as AddressInfo).port)
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      peer.destroy()
+    }, LIMIT)
+    try {
+      const answer = await peer.open('/', test.offer)
+      if (answer.status === 101 && answer.extensions === (test.extensions ?? '')) await converse(peer, test, chop)
+      return isLate ? { verdict: 'failed', detail: `not over after ${LIMIT} ms: ${describe(peer, answer)}` } : judge(peer, answer, test)
+    } catch (error) {
+      return { verdict: 'failed', detail: (error as Error).message }
+    } finally {
+      clearTimeout(timer)
+      peer.destroy()
+    }
+  }
+
+  #app (options: WebSocketPluginOptions = {}): Promise<FastifyInstance> {
+    const key = JSON.stringify(options)
+    const app = this.#apps.get(key) ?? echo(options)
+    this.#apps.set(key, app)
+    return app
+  }
+}
+
+async function echo (options: WebSocketPluginOptions): Promise<FastifyInstance> {
+  const app = Fastify()
+  await app.register(websocket, options)
+  app.websocket('/', { websocket: { valueType: 'any' } }, async (ws) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(message)
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return app
+}
+
+function chopsOf ({ chop, send }: Case): Chop[] {
+  if (chop !== undefined) return [chop]
+  const size = send.reduce((sum, step) => {
+    if (Buffer.isBuffer(step)) return sum + step.length
+    return typeof step === 'object' && 'opcode' in step ? sum + encode(step).length : sum
+  }, 0)
+  return size <= SMALL ? ['whole', 'frames', 1] : ['whole', 'frames']
+}
+
+function nameOf (chop: Chop): string {
+  if (chop === 'whole') return 'at once'
+  return chop === 'frames' ? 'frame by frame' : `${chop} octets at a time`
+}
+
+/** Does what the case says, to the end of the connection. */
+async function converse (peer: Peer, { send, nonStrict, ...strict }: Case, chop: Chop): Promise<void> {
+  const outcomes: readonly Outcome[] = [strict, ...nonStrict?.outcomes ?? []]
+  let held = []
+  for (const step of send) {
+    if (Buffer.isBuffer(step)) held.push(step)
+    else if (typeof step === 'object' && 'opcode' in step) held.push(...'compressed' in step ? await peer.compress(step) : [step])
+    else {
+      await peer.write(held, chop)
+      held = []
+      if (step === STILL_OPEN) {
+        await peer.untilAtMost(FAST, () => peer.closeCode !== null)
+        if (peer.closeCode === null && !peer.ended) peer.received.push(STILL_OPEN)
+      } else {
+        await peer.until(() => peer.received.length >= step.received)
+      }
+      if (peer.closeCode !== null || peer.ended) break
+    }
+  }
+  await peer.write(held, chop)
+  await peer.until(() => outcomes.some((outcome) => outcome.close === undefined && hasReceived(peer, outcome)))
+  if (outcomes.some((outcome) => outcome.close === undefined)) await peer.write([close(1000)], 'whole')
+  await peer.until(() => false) // it is the server that ends the connection (RFC 6455, section 7.1.1)
+}
+
+function judge (peer: Peer, answer: Answer, test: Case): Result {
+  if (peer.violation !== null) return { verdict: 'failed', detail: peer.violation.message }
+  if (isOutcome(peer, answer, test)) return { verdict: 'passed', detail: '' }
+  const { nonStrict } = test
+  if (nonStrict?.outcomes.some((outcome) => isOutcome(peer, answer, outcome))) return { verdict: 'non-strict', detail: nonStrict.why }
+  return { verdict: 'failed', detail: describe(peer, answer) }
+}
+
+function isOutcome (peer: Peer, answer: Answer, outcome: Outcome): boolean {
+  const { status = 101, extensions = '', close = [1000] } = outcome
+  if (answer.status !== status || answer.extensions !== extensions) return false
+  return status !== 101 || (hasReceived(peer, outcome) && peer.closeCode !== null && close.includes(peer.closeCode))
+}
+
+function hasReceived ({ received }: Peer, { receive }: Outcome): boolean {
+  return received.length === receive.length && received.every((one, n) => isSame(one, receive[n]))
+}
+
+function isSame (one: Received, other: Received): boolean {
+  if (typeof one === 'string' || typeof other === 'string') return one === other
+  return one.opcode === other.opcode && one.payload.equals(other.payload)
+}
+
+function describe ({ received, closeCode }: Peer, { status, extensions }: Answer): string {
+  if (status !== 101) return `answered with ${status}`
+  const events = received.map((one) => typeof one === 'string' ? one : `opcode ${one.opcode}: ${one.payload.length} octets`)
+  return [`extensions '${extensions}'`, ...events.slice(0, 5), closeCode === null ? 'no close frame' : `close ${closeCode}`].join(', ')
+}

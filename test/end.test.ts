@@ -1,0 +1,22 @@
+import t from 'tap'
+import { End } from '../lib/end'
+import { WebSocketDisconnect } from '../lib/errors'
+
+t.test('it tells how the connection ended', async (t) => {
+  t.match(new End(4001, 'bye', true), { code: 4001, reason: 'bye', wasClean: true })
+  t.match(new End(1006, '', false), { code: 1006, reason: '', wasClean: false })
+})
+
+t.test('its error tells the same, and what broke the connection', async (t) => {
+  const cause = new Error('cause')
+  const { error } = new End(1006, 'broken', false, cause)
+  t.type(error, WebSocketDisconnect)
+  t.match(error, { closeCode: 1006, reason: 'broken', wasClean: false })
+  t.equal(error.cause, cause)
+  t.equal(new End(1000, '', true).error.cause, undefined)
+})
+
+t.test('it has one error, for all who ask', async (t) => {
+  const end = new End(1000, '', true)
+  t.equal(end.error, end.error)
+})

@@ -1,0 +1,56 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { End } from '../../lib/end'
+import { Outbox, type OutboxOptions } from '../../lib/outbox'
+import { SessionWebSocket } from '../../lib/raw'
+import { connectSockets, type Sockets } from './sockets'
+
+/** The `sendHighWaterMark` of an outbox. */
+export const MARK = 64 * 1024
+export const MiB = 1024 * 1024
+
+export interface OutboxFixture extends Sockets {
+  outbox: Outbox
+  /** How often the outbox has dropped its client. */
+  stalls: number
+}
+
+/** An outbox on the server's end of a connection, wired as `Socket` wires it. */
+export async function createOutbox (t: Test, { secure = false, ...options }: Partial<OutboxOptions> & { secure?: boolean } = {}): Promise<OutboxFixture> {
+  const sockets = await connectSockets(t, { secure, WebSocket: SessionWebSocket })
+  const { server, stream } = sockets
+  const outbox = new Outbox(server, stream, { sendHighWaterMark: MARK, sendTimeout: 30_000, ...options })
+  const terminate = server.terminate.bind(server)
+  server.terminate = () => {
+    fixture.stalls++
+    terminate()
+  }
+  server.on('error', () => {})
+  server.on('close', (code: number, reason: Buffer) => outbox.end(new End(code, reason.toString(), code !== 1006)))
+  const fixture = { ...sockets, outbox, stalls: 0 }
+  return fixture
+}
+
+/** The next `count` messages at the client, as text. */
+export async function receive ({ client }: Sockets, count: number): Promise<string[]> {
+  const messages: string[] = []
+  await new Promise<void>((resolve) => {
+    client.on('message', (data: Buffer) => {
+      messages.push(data.toString())
+      if (messages.length === count) resolve()
+    })
+  })
+  return messages
+}
+
+/** Lets the client read nothing, and sends more than the kernel takes. Returns the send that waits. */
+export function congest ({ client, outbox }: OutboxFixture): { sending: Promise<void> } {
+  client.pause()
+  return { sending: outbox.send(Buffer.alloc(8 * MiB)) }
+}
+
+/** Whether `promise` is still pending when the turn is over. */
+export async function isPending (promise: Promise<unknown>): Promise<boolean> {
+  const pending = Symbol('pending')
+  return await Promise.race([promise, setImmediate(pending)]) === pending
+}

@@ -1,0 +1,153 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import WebSocket from 'ws'
+import { createApp, listen } from './helpers/app'
+import { findChromium, launchChromium } from './helpers/chromium'
+import { Peer } from './helpers/peer'
+import { findCommand, runPeer } from './helpers/peers'
+import { until } from './helpers/until'
+import type { CloseInfo } from '../types/message'
+
+/* Clients that others have written talk with a route that echoes, each in its own way, and tell what they have seen. */
+
+/** What they are to say; `repeated` is a large message when it is repeated `count` times. */
+const LINES = {
+  text: 'grüße, κόσμε, 𤭢',
+  binary: Array.from({ length: 256 }, (_, n) => n),
+  repeated: 'Größe ',
+  count: 100_000,
+  close: [4001, 'tschüß'] as [number, string]
+}
+const LARGE = LINES.repeated.repeat(LINES.count)
+
+/** What they tell of it: the last, of a connection that the server closed. */
+const SEEN = {
+  protocol: 'echo.v1',
+  echoes: { text: LINES.text, binary: LINES.binary, large: true },
+  closed: LINES.close,
+  dismissed: [4002, 'bis später']
+}
+
+interface Tale { protocol: string, pong?: boolean, [name: string]: unknown }
+
+interface Client {
+  name: string
+  /** Whether it can send a ping. */
+  pings: boolean
+  /** Why it cannot be had, where it cannot. */
+  missing?: string
+  converse (t: Test, url: string): Promise<Tale>
+}
+
+const python = findCommand(['python3', '/usr/bin/python3'], ['-c', 'import websockets'])
+const perl = findCommand(['perl', '/usr/bin/perl'], ['-MMojo::UserAgent', '-e', '1'])
+const chromium = findChromium()
+/** Node 20 has its WebSocket behind a flag. */
+const experimental = 'WebSocket' in globalThis ? [] : ['--experimental-websocket']
+
+const CLIENTS: Client[] = [
+  { name: 'ws', pings: true, converse: converseWithWs },
+  {
+    name: 'the WebSocket of Node',
+    pings: false,
+    converse: (_t, url) => runPeer([process.execPath, ...experimental], 'browser.js', url, LINES)
+  },
+  {
+    name: 'Chromium',
+    pings: false,
+    missing: chromium === undefined ? 'there is no Chromium' : undefined,
+    converse: converseWithChromium
+  },
+  {
+    name: 'websockets, in Python',
+    pings: true,
+    missing: python === undefined ? 'there is no python3 with the module websockets (Debian: python3-websockets)' : undefined,
+    converse: (_t, url) => runPeer([python!], 'python-websockets.py', url, LINES)
+  },
+  {
+    name: 'Mojolicious, in Perl',
+    pings: true,
+    missing: perl === undefined ? 'there is no perl with the module Mojolicious (Debian: libmojolicious-perl)' : undefined,
+    converse: (_t, url) => runPeer([perl!], 'mojolicious.pl', url, LINES)
+  }
+]
+
+async function converseWithWs (t: Test, url: string): Promise<Tale> {
+  const socket = new WebSocket(`${url}/echo`, ['other', 'echo.v1'])
+  t.teardown(() => socket.terminate())
+  const peer = new Peer(socket)
+  await once(socket, 'open')
+  const echoes = []
+  for (const message of [LINES.text, Buffer.from(LINES.binary), LARGE]) {
+    socket.send(message)
+    echoes.push(await peer.next())
+  }
+  socket.ping('are you there?')
+  const [pong] = await once(socket, 'pong')
+  socket.close(...LINES.close)
+  const closed = await peer.closed
+  const dismissed = await new Peer(new WebSocket(`${url}/bye`)).closed
+  return {
+    protocol: socket.protocol,
+    echoes: { text: echoes[0], binary: [...echoes[1] as Buffer], large: echoes[2] === LARGE },
+    pong: pong.toString() === 'are you there?',
+    closed: [closed.code, closed.reason],
+    dismissed: [dismissed.code, dismissed.reason]
+  }
+}
+
+async function converseWithChromium (t: Test, url: string): Promise<Tale> {
+  const browser = await launchChromium(chromium!)
+  t.teardown(() => browser.close())
+  const page = await browser.newPage()
+  await page.goto(url.replace('ws:', 'http:'))
+  const module = JSON.stringify(readFileSync(join(__dirname, 'peers', 'browser.js'), 'utf8'))
+  return await page.evaluate(`{
+    const require = {}
+    const module = {}
+    new Function('require', 'module', ${module})(require, module)
+    module.exports(${JSON.stringify(url)}, ${JSON.stringify(LINES)})
+  }`)
+}
+
+interface Ended extends CloseInfo {
+  path: string
+  protocol: string
+  extensions: string
+}
+
+/** An app that echoes on one route and closes on another, its URL, and how its sessions end. */
+async function serve (t: Test, perMessageDeflate: boolean): Promise<{ url: string, ended: Ended[] }> {
+  const ended: Ended[] = []
+  const app = await createApp(t, { perMessageDeflate, sendType: 'any', receiveType: 'any', subprotocols: ['echo.v1'] })
+  app.get('/', async (_request, reply) => await reply.type('text/html').send('<title>a page</title>'))
+  app.websocket('/echo', {
+    websocket: {
+      onMessage: async (ws, message) => await ws.send(message),
+      onDisconnect (ws, end) { ended.push({ path: '/echo', protocol: ws.protocol, extensions: ws.raw!.extensions, ...end }) }
+    }
+  })
+  app.websocket('/bye', async (ws) => {
+    await ws.accept()
+    await ws.close(SEEN.dismissed[0] as number, SEEN.dismissed[1] as string)
+    ended.push({ path: '/bye', protocol: ws.protocol, extensions: ws.raw!.extensions, ...await ws.closed })
+  })
+  return { url: `ws://127.0.0.1:${await listen(app)}`, ended }
+}
+
+for (const { name, pings, missing, converse } of CLIENTS) {
+  for (const compresses of [false, true]) {
+    t.test(`${name} talks with a server that ${compresses ? 'compresses' : 'does not compress'}`, { skip: missing ?? false }, async (t) => {
+      const { url, ended } = await serve(t, compresses)
+      t.same(await converse(t, url), pings ? { ...SEEN, pong: true } : SEEN, 'the client has seen all')
+      await until(() => ended.length === 2)
+      const extensions = compresses ? 'permessage-deflate' : ''
+      t.match(ended, [
+        { path: '/echo', protocol: 'echo.v1', extensions, code: 4001, reason: 'tschüß', wasClean: true },
+        { path: '/bye', protocol: '', code: 4002, wasClean: true } // a client need not say the reason again
+      ], 'the server too')
+    })
+  }
+}

@@ -40,13 +40,16 @@ export class Heartbeat extends Entry {
   /** What had arrived before the last ping. */
   #bytesRead = 0
 
-  /** The first ping is due after a random part of the interval, so that connections which begin together do not beat together. */
+  /**
+   * The first ping is due at random in the second half of the interval: connections which begin together do not beat
+   * together, and one that is short sees none.
+   */
   constructor (socket: Pulse, stream: CountingStream, options: HeartbeatOptions) {
     super()
     this.#socket = socket
     this.#stream = stream
     this.#options = options
-    this.#pingAt = agenda.now + Math.floor(Math.random() * options.interval)
+    this.#pingAt = agenda.now + Math.floor(options.interval * (1 + Math.random()) / 2)
     agenda.add(this, this.#pingAt)
   }
 

@@ -300,8 +300,9 @@ function createPulse (answers = true) {
   return { pulse, pings }
 }
 
-t.test('the pings of connections that began together are spread over the interval, and stay so', async (t) => {
+t.test('the pings of connections that began together are spread over half of the interval, and stay so', async (t) => {
   const interval = 500
+  const begin = performance.now()
   const all = Array.from({ length: 1_000 }, () => createPulse())
   const heartbeats = all.map(({ pulse }) => new Heartbeat(pulse, pulse, { interval, timeout: 100 }))
   t.teardown(() => { for (const heartbeat of heartbeats) agenda.remove(heartbeat) })
@@ -309,9 +310,10 @@ t.test('the pings of connections that began together are spread over the interva
   for (const round of [0, 1]) {
     const times = all.map(({ pings }) => pings[round])
     const first = Math.min(...times)
+    t.ok(first - begin >= interval / 2)
     const shares = new Array<number>(Math.ceil((Math.max(...times) - first) / 50) + 1).fill(0)
     for (const time of times) shares[Math.floor((time - first) / 50)]++
-    t.ok(Math.max(...shares) < 300, shares.join()) // a tenth of the interval: 100 of them, give or take some
+    t.ok(Math.max(...shares) < 500, shares.join()) // as a rule a fifth of them
   }
 })
 

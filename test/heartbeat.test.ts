@@ -230,14 +230,15 @@ t.test('a connection that is closing is left to the closing handshake', async (t
 })
 
 t.test('a client that ends its side without a closing handshake, and does not take what waits for it, is terminated', async (t) => {
-  const app = await createApp(t, { heartbeat: QUICK })
+  const app = await createApp(t, { heartbeat: { interval: 500, timeout: 500 } })
   const ended = new Promise((resolve) => {
     app.websocket('/', async (ws) => {
       await ws.accept()
-      while (ws.bufferedAmount === 0) {
+      while (ws.bufferedAmount === 0 && ws.state === 'open') {
         ws.send(Buffer.alloc(20_000)) // less than sendHighWaterMark, so that no sendTimeout runs
         await setImmediate()
       }
+      t.equal(ws.state, 'open')
       client.socket.end()
       resolve(await ws.closed)
     })

@@ -160,9 +160,14 @@ export class Inbox {
 
   /** Nothing more is wanted: what is queued and what still arrives is dropped. */
   discard (): void {
-    this.#discarding = true
     this.#data = this.#isBinary = null
     this.#bytes = 0
+    this.seal()
+  }
+
+  /** What still arrives is dropped; what is queued can be taken. */
+  seal (): void {
+    this.#discarding = true
     this.#goOn()
   }
 

@@ -16,6 +16,8 @@ class InjectedStream extends Duplex {
   readonly remoteAddress: string
   readonly remotePort = 0
   readonly encrypted: boolean
+  /** As of a socket. */
+  bytesRead = 0
   #written: Written | null = null
 
   constructor (remoteAddress: string, encrypted: boolean) {
@@ -49,6 +51,7 @@ class InjectedStream extends Duplex {
   #give (chunk: Buffer | null, callback: Written): void {
     setImmediate(() => {
       if (this.peer.destroyed) return callback(chunk === null ? null : brokenPipe())
+      if (chunk !== null) this.peer.bytesRead += chunk.length
       const roomy = this.peer.push(chunk)
       if (roomy || chunk === null) callback()
       else this.#written = callback

@@ -5,6 +5,8 @@ import { WebSocketOptionError } from './errors'
 import { MAX_DELAY } from './inbox'
 import { parseEntry } from './origins'
 import type { Refusal } from './refusal'
+import type { HeartbeatOptions } from './heartbeat'
+import type { RateLimitOptions } from './rate-limit'
 import type { ValueType } from '../types/message'
 import type { AllowedOrigins, ShutdownOptions, WebSocketPluginOptions } from '../types/options'
 
@@ -21,6 +23,9 @@ export interface RouteSettings {
   sendTimeout: number
   handshakeTimeout: number
   refusal: Refusal
+  heartbeat: HeartbeatOptions | false
+  idleTimeout: number | false
+  rateLimit: RateLimitOptions | false
   slowSubscriber: 'close' | 'skip'
   maxBufferedAmount: number
   /** Of this route: that of the plugin counts besides it. */
@@ -58,6 +63,9 @@ const DEFAULTS = {
   sendTimeout: 30_000,
   handshakeTimeout: 10_000,
   refusal: 'http',
+  heartbeat: { interval: 25_000, timeout: 10_000 },
+  idleTimeout: false,
+  rateLimit: false,
   slowSubscriber: 'close',
   maxBufferedAmount: 1024 * 1024,
   closeTimeout: 5_000,
@@ -72,9 +80,10 @@ function fail (name: string, value: unknown, use: string): never {
 
 const valueType: Check = (name, value) => checkOneOf(`option ${name}`, value, VALUE_TYPES)
 const flag: Check = (name, value) => { if (typeof value !== 'boolean') fail(name, value, 'true or false') }
-const bytes: Check = (name, value) => {
-  if (!Number.isSafeInteger(value) || (value as number) < 1) fail(name, value, 'a whole number of bytes from 1 up')
+const wholeNumber = (unit: string): Check => (name, value) => {
+  if (!Number.isSafeInteger(value) || (value as number) < 1) fail(name, value, `a whole number of ${unit} from 1 up`)
 }
+const bytes = wholeNumber('bytes')
 const milliseconds: Check = (name, value) => {
   if (typeof value !== 'number' || !(value > 0 && value <= MAX_DELAY)) fail(name, value, `a number of milliseconds above 0, at most ${MAX_DELAY}`)
 }
@@ -92,9 +101,6 @@ const deflate: Check = (name, value) => {
   if (typeof value !== 'boolean' && (typeof value !== 'object' || value === null)) fail(name, value, 'true, false or the options of ws')
 }
 const refusal: Check = (name, value) => checkOneOf(`option ${name}`, value, ['http', 'close', 'auto'])
-const connections: Check = (name, value) => {
-  if (!Number.isSafeInteger(value) || (value as number) < 1) fail(name, value, 'a whole number of connections from 1 up')
-}
 const closeCode: Check = (name, value) => {
   try {
     checkCloseCode(value)
@@ -103,12 +109,17 @@ const closeCode: Check = (name, value) => {
   }
 }
 const text: Check = (name, value) => { if (typeof value !== 'string') fail(name, value, 'a string') }
-const spread: Check = (name, value) => { if (value !== 0) milliseconds(name, value) }
-const shutdown: Check = (name, value) => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) fail(name, value, `an object with ${Object.keys(SHUTDOWN_CHECKS).join(', ')}`)
-  check(value as Options, SHUTDOWN_CHECKS, `of ${name}`)
-}
 const slowSubscriber: Check = (name, value) => checkOneOf(`option ${name}`, value, ['close', 'skip'])
+const orFalse = (check: Check): Check => (name, value) => { if (value !== false) check(name, value) }
+const optional = (check: Check): Check => (name, value) => { if (value !== undefined) check(name, value) }
+const members = (checks: Record<string, Check>, orElse = ''): Check => (name, value) => {
+  const use = `{ ${Object.keys(checks).join(', ')} }`
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) fail(name, value, use + orElse)
+  for (const [member, own] of Object.entries(value)) {
+    if (own !== undefined && !Object.hasOwn(checks, member)) throw new WebSocketOptionError(`unknown ${member} in option ${name}: use ${use}`)
+  }
+  for (const [member, check] of Object.entries(checks)) check(`${name}.${member}`, (value as Options)[member])
+}
 
 const ROUTE_CHECKS: Record<string, Check> = {
   valueType,
@@ -123,7 +134,10 @@ const ROUTE_CHECKS: Record<string, Check> = {
   sendTimeout: milliseconds,
   handshakeTimeout: milliseconds,
   refusal,
-  maxConnections: connections,
+  maxConnections: wholeNumber('connections'),
+  heartbeat: orFalse(members({ interval: optional(milliseconds), timeout: optional(milliseconds) }, ' or false')),
+  idleTimeout: orFalse(milliseconds),
+  rateLimit: orFalse(members({ messages: wholeNumber('messages'), interval: milliseconds }, ' or false')),
   slowSubscriber,
   maxBufferedAmount: bytes
 }
@@ -134,12 +148,19 @@ const PLUGIN_CHECKS: Record<string, Check> = {
   maxPayload: bytes,
   perMessageDeflate: deflate,
   errorHandler: func,
-  shutdown
+  shutdown: members({
+    code: optional(closeCode),
+    reason: optional(text),
+    spread: optional((name, value) => { if (value !== 0) milliseconds(name, value) }),
+    timeout: optional(milliseconds),
+    notify: optional(func)
+  })
 }
 
-const SHUTDOWN_CHECKS: Record<string, Check> = { code: closeCode, reason: text, spread, timeout: milliseconds, notify: func }
-
 const HANDLER_CHECKS: Record<string, Check> = { raw: flag, onConnect: func, onMessage: func, onDisconnect: func }
+
+/** What a session has, and the plain socket of a route with `raw: true` has not. */
+const SESSION_LIMITS = ['heartbeat', 'idleTimeout', 'rateLimit']
 
 /** What Fastify itself puts into the options of a plugin. */
 const REGISTER_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
@@ -161,6 +182,8 @@ export function checkPluginOptions (options: Options): void {
 /** The same for the `websocket` option of a route. */
 export function checkRouteOptions (options: Options): void {
   check(options, { ...ROUTE_CHECKS, ...HANDLER_CHECKS }, "in a route's `websocket`")
+  const limit = SESSION_LIMITS.find((name) => options[name])
+  if (options.raw === true && limit !== undefined) throw new WebSocketOptionError(`option ${limit} needs a session: with raw: true it has no effect`)
 }
 
 export function pluginSettings (options: Options): PluginSettings {
@@ -174,9 +197,17 @@ export function routeSettings (plugin: Options, route: Options, sides: { receive
   return {
     ...rest,
     maxConnections: route.maxConnections as number | undefined,
+    heartbeat: heartbeat(plugin.heartbeat as HeartbeatOption | undefined, route.heartbeat as HeartbeatOption | undefined),
     receiveType: (route.receiveType ?? route.valueType ?? (sides.receive ? 'json' : plugin.receiveType ?? plugin.valueType ?? receiveType)) as ValueType,
     sendType: (route.sendType ?? route.valueType ?? (sides.send ? 'json' : plugin.sendType ?? plugin.valueType ?? sendType)) as ValueType
   }
+}
+
+type HeartbeatOption = Partial<HeartbeatOptions> | false
+
+/** What a route leaves out is as in the plugin, and what that leaves out is the default. */
+function heartbeat (plugin: HeartbeatOption = {}, route: HeartbeatOption = plugin): HeartbeatOptions | false {
+  return route !== false && { ...DEFAULTS.heartbeat, ...defined(plugin || {}), ...defined(route) }
 }
 
 /** `options` without those that are undefined, which would stand over the defaults. */

@@ -23,6 +23,8 @@ const OPEN = 1
  * What is sent: written in order, one write a turn, and no faster than the peer drains it.
  */
 export class Outbox {
+  /** In how many turns something was sent. */
+  turns = 0
   readonly #raw: RawWebSocket
   readonly #stream: Duplex
   readonly #options: OutboxOptions
@@ -96,6 +98,7 @@ export class Outbox {
   #beginTurn (): void {
     if (this.#isHeld) return
     this.#isHeld = true
+    this.turns++
     this.#waiting = this.#writer.bufferedAmount
     flushAfterTurn(this)
   }

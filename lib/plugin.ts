@@ -87,6 +87,7 @@ function webSocketServerOptions ({ maxPayload, perMessageDeflate, closeTimeout }
     maxPayload,
     perMessageDeflate,
     closeTimeout,
+    maxPendingAutoPongs: 0, // `SessionWebSocket` sees to pings
     WebSocket: SessionWebSocket,
     // Undecided is the handshake of a route with `raw: true`, where the choice is that of `ws`.
     handleProtocols: (offered: Set<string>, request: IncomingMessage) => Handshake.of(request)!.protocol ?? offered.values().next().value

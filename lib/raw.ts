@@ -6,9 +6,17 @@ export interface HeldFrames {
   release (): void
 }
 
+type OnWritten = (error?: Error) => void
+
+/** How many answers to pings may wait to be written. */
+const MAX_PONGS = 60
+
 /** The `ws` socket of a session. What `ws` or the user sends through it keeps its place among the frames of the session. */
 export class SessionWebSocket extends WebSocket {
   held: HeldFrames | null = null
+  #pongs = 0
+  /** The payload of the last ping, where more have come than are answered one by one. */
+  #lastPing: unknown = null
 
   override send (...args: any[]): void {
     this.held?.release()
@@ -21,6 +29,8 @@ export class SessionWebSocket extends WebSocket {
   }
 
   override pong (...args: Parameters<WebSocket['pong']>): void {
+    const [data, mask, onWritten] = args
+    if (typeof onWritten === 'function') return this.#answer(data, mask, onWritten as OnWritten) // as `ws` answers a ping
     this.held?.release()
     super.pong(...args)
   }
@@ -28,5 +38,28 @@ export class SessionWebSocket extends WebSocket {
   override close (...args: Parameters<WebSocket['close']>): void {
     this.held?.release()
     super.close(...args)
+  }
+
+  // RFC 6455, section 5.5.3: of the pings that are not answered yet, only the most recent need be. So a flood of them
+  // takes no memory, and a client that was not read for a while may have sent many (`ws` by itself would drop it).
+  #answer (data: unknown, mask: boolean | undefined, onWritten: OnWritten): void {
+    if (this.#pongs === MAX_PONGS) {
+      this.#lastPing = data
+      onWritten()
+      return
+    }
+    this.#pongs++
+    this.held?.release()
+    super.pong(data, mask, (error?: Error) => {
+      this.#pongs--
+      onWritten(error)
+      this.#answerLastPing()
+    })
+  }
+
+  #answerLastPing (): void {
+    const data = this.#lastPing
+    this.#lastPing = null
+    if (data !== null) this.#answer(data, undefined, () => {})
   }
 }

@@ -169,6 +169,13 @@ export class Session extends Channel {
     this.log.error({ err: error }, 'a listener on the signal of a WebSocket session threw')
   }
 
+  /** What one of its limits ends the connection for. */
+  reportLimit (reason: string): void {
+    try {
+      this.log.info(`a WebSocket connection is ended: ${reason}`)
+    } catch {} // a logger of the user's
+  }
+
   protected override closeWith (code: number, reason: string): Promise<void> {
     if (this.#opening === null) return super.closeWith(code, reason)
     if (this.#opening.state === 'connecting') this.#opening.close(code, reason)

@@ -1,9 +1,13 @@
+import { agenda } from './agenda'
 import { End } from './end'
+import { Heartbeat, type CountingStream, type HeartbeatOptions } from './heartbeat'
+import { Idleness } from './idleness'
 import { Inbox } from './inbox'
 import { Outbox } from './outbox'
 import { Deferred, rejected } from './promise'
 import { Queue } from './queue'
-import { cutReason } from './close'
+import { RateLimit, type RateLimitOptions } from './rate-limit'
+import { closeCodes, cutReason } from './close'
 import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../types/raw'
 import type { State } from './state'
@@ -13,12 +17,17 @@ export interface SocketOptions {
   receiveHighWaterMark: number
   sendHighWaterMark: number
   sendTimeout: number
+  heartbeat?: HeartbeatOptions | false
+  idleTimeout?: number | false
+  rateLimit?: RateLimitOptions | false
 }
 
 /** Whose connection it is. */
 export interface Owner {
   /** The connection has ended. */
   finish (end: End): void
+  /** One of the limits ends the connection: `reason` says which. */
+  reportLimit? (reason: string): void
 }
 
 const kSocket = Symbol('fastify-async-websocket.socket')
@@ -48,17 +57,23 @@ export class Socket {
   #pings: Queue<Ping> | null = null
   #pingCount = 0
   #error: Error | undefined
+  #heartbeat: Heartbeat | null = null
 
   /** `stream` is what `raw` reads and writes; `owner` is told once, when the connection has ended. */
   constructor (raw: RawWebSocket, stream: Duplex, options: SocketOptions, owner: Owner) {
+    const { heartbeat, idleTimeout, rateLimit } = options
+    const limit = rateLimit ? new RateLimit(rateLimit, raw) : null
     this.raw = raw
-    this.inbox = new Inbox(options.receiveHighWaterMark, raw)
+    this.inbox = new Inbox(options.receiveHighWaterMark, limit ?? raw)
     this.outbox = new Outbox(raw, stream, options)
     this.#owner = owner
     ;(raw as Wired)[kSocket] = this
-    raw.on('message', rawOnMessage)
+    raw.on('message', limit === null ? rawOnMessage : rawOnMessageWithin(limit))
     raw.on('error', rawOnError)
     raw.on('close', rawOnClose)
+    // The streams of `injectWS` of @fastify/websocket do not count, and their clients answer no pings.
+    if (heartbeat && 'bytesRead' in stream) this.#heartbeat = new Heartbeat(this, stream as Duplex & CountingStream, heartbeat)
+    if (idleTimeout) this.#limitIdleness(new Idleness(this, stream, idleTimeout))
   }
 
   get state (): State {
@@ -69,6 +84,21 @@ export class Socket {
   close (code: number, reason: string): void {
     this.inbox.discard()
     this.raw.close(code, cutReason(reason))
+  }
+
+  /** Starts the closing handshake because of what the client does, or does not do. What has arrived can still be taken. */
+  cutOff (code: number, reason: string): void {
+    if (this.state !== 'open') return
+    this.#owner.reportLimit?.(reason)
+    this.inbox.seal()
+    this.raw.close(code, reason)
+  }
+
+  /** The client is gone: drops the connection. */
+  lose (reason: string): void {
+    this.#owner.reportLimit?.(reason)
+    this.fail(new Error(reason))
+    this.terminate()
   }
 
   /** Drops the connection at once; what was sent before is written first, as far as the kernel takes it. */
@@ -87,6 +117,11 @@ export class Socket {
     return ping.pong.promise
   }
 
+  /** Sends a ping of which nobody awaits the pong. Since a pong may answer only the most recent ping, it settles those before it. */
+  beat (): void {
+    this.raw.ping(String(this.#pingCount))
+  }
+
   /** The connection has broken; its end follows. */
   fail (error: Error): void {
     this.#error = error
@@ -97,10 +132,16 @@ export class Socket {
     // 1006 stands for a connection that ended without a close frame (RFC 6455, section 7.1.5).
     const end = new End(code, reason.toString(), code !== 1006, this.#error)
     this.end = end
+    if (this.#heartbeat !== null) agenda.remove(this.#heartbeat)
     this.inbox.end(end)
     this.outbox.end(end)
     for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.error)
     this.#owner.finish(end)
+  }
+
+  #limitIdleness (idleness: Idleness): void {
+    this.raw.on('message', () => { idleness.received++ })
+    this.raw.on('close', () => agenda.remove(idleness))
   }
 
   #awaitPongs (): Queue<Ping> {
@@ -136,4 +177,12 @@ function rawOnClose (this: Wired, code: number, reason: Buffer): void {
 
 function rawOnPong (this: Wired, data: Buffer): void {
   this[kSocket].settlePings(data)
+}
+
+// Where messages are limited, each connection has one of its own.
+function rawOnMessageWithin (limit: RateLimit): typeof rawOnMessage {
+  return function (data, isBinary) {
+    if (limit.take()) this[kSocket].inbox.push(data, isBinary)
+    else this[kSocket].cutOff(closeCodes.POLICY_VIOLATION, limit.reason)
+  }
 }

@@ -65,7 +65,7 @@ t.test('the reference gives the defaults of the code', async (t) => {
   const defaults = pluginSettings({}) as unknown as Record<string, unknown>
   const documented: Record<string, unknown> = {}
   for (const row of readTable('docs/api.md', '## Options', 'option')) {
-    if (row.default !== '–') documented[codeIn(row.option)] = JSON.parse(codeIn(row.default).replaceAll("'", '"').replaceAll('_', ''))
+    if (row.default !== '–') documented[codeIn(row.option)] = JSON.parse(codeIn(row.default).replaceAll("'", '"').replaceAll('_', '').replace(/(\w+):/g, '"$1":'))
   }
   t.strictSame(documented, defaults)
 })

@@ -406,6 +406,21 @@ t.test('discarding does not touch a flow that is not paused', async (t) => {
   t.strictSame([flow.pauses, flow.resumes], [0, 0])
 })
 
+t.test('sealing drops what still arrives, lets the flow go on, and leaves what is queued to be taken before the end', async (t) => {
+  const flow = new Gauge()
+  const inbox = new Inbox(1000, flow)
+  const end = new End(1008, '', true)
+  push(inbox, 'x'.repeat(2000), 'b')
+  inbox.seal()
+  push(inbox, 'late')
+  t.strictSame([flow.pauses, flow.resumes], [1, 1])
+  inbox.end(end)
+  t.equal(await inbox.receive(asText), 'x'.repeat(2000))
+  t.equal(await inbox.receive(asText), 'b')
+  t.equal(await inbox.receive(asText).catch((error) => error), end.error)
+  t.equal(flow.resumes, 1)
+})
+
 t.test('over a real socket: TCP pushes back on a client while nothing is taken, and all messages come in order', async (t) => {
   const { server, client } = await connectSockets(t)
   const inbox = new Inbox(32 * 1024, server)

@@ -419,3 +419,18 @@ t.test('injectWS of @fastify/websocket works on raw routes', async (t) => {
   t.equal(message.toString(), 'hello!')
   socket.terminate()
 })
+
+t.test('the server counts the bytes that it reads of an injected client, as of any other', async (t) => {
+  const app = await createApp(t)
+  const counts: number[] = []
+  app.websocket('/', async (ws, request) => {
+    await ws.accept()
+    for await (const message of ws) {
+      counts.push(request.raw.socket.bytesRead)
+      await ws.send(message)
+    }
+  })
+  const client = await app.injectWebSocket('/')
+  for (let n = 0; n < 2; n++) t.equal(await client.pair('x'.repeat(10)), 'x'.repeat(10))
+  t.equal(counts[1] - counts[0], 2 + 4 + 10) // header, mask and payload
+})

@@ -20,6 +20,9 @@ const KINDS = {
   connections: { good: [1, 100_000], bad: [0, -1, 1.5, NaN, Infinity, '10', null, true, {}] },
   shutdown: { good: [{}, { code: 1012, reason: 'restart' }], bad: [null, true, 1001, 'close', []] },
   slowSubscriber: { good: ['close', 'skip'], bad: ['drop', '', null, true, {}] },
+  heartbeat: { good: [false, {}, { interval: 1 }, { interval: 1_000, timeout: undefined }, { interval: 0.5, timeout: 2 ** 31 - 1 }], bad: [null, true, 1, 'off', [], () => {}] },
+  idleTimeout: { good: [false, 1, 2 ** 31 - 1], bad: [null, true, 0, -1, NaN, Infinity, '1', {}, []] },
+  rateLimit: { good: [false, { messages: 1, interval: 0.5 }, { interval: 1_000, messages: 100 }], bad: [null, true, 1, 'off', []] },
   deflate: { good: [true, false, {}, { threshold: 1024 }], bad: [null, 1, 'true', () => {}] }
 }
 
@@ -37,6 +40,9 @@ const ROUTE_OPTIONS: Record<string, keyof typeof KINDS> = {
   handshakeTimeout: 'milliseconds',
   refusal: 'refusal',
   maxConnections: 'connections',
+  heartbeat: 'heartbeat',
+  idleTimeout: 'idleTimeout',
+  rateLimit: 'rateLimit',
   slowSubscriber: 'slowSubscriber',
   maxBufferedAmount: 'bytes'
 }
@@ -79,6 +85,48 @@ for (const [place, check, options] of PLACES) {
   })
 }
 
+t.test('the members of an option are checked too: those that there are, those that are missing, and their values', async (t) => {
+  const bad: [options: object, message: string][] = [
+    [{ heartbeat: { interval: 0 } }, 'option heartbeat.interval is 0: use a number of milliseconds'],
+    [{ heartbeat: { timeout: '10' } }, "option heartbeat.timeout is '10': use a number of milliseconds"],
+    [{ heartbeat: { intervall: 1 } }, 'unknown intervall in option heartbeat: use { interval, timeout }'],
+    [{ heartbeat: { constructor: 1 } }, 'unknown constructor in option heartbeat'],
+    [{ rateLimit: { messages: 10 } }, 'option rateLimit.interval is undefined: use a number of milliseconds'],
+    [{ rateLimit: { interval: 10 } }, 'option rateLimit.messages is undefined: use a whole number of messages from 1 up'],
+    [{ rateLimit: { messages: 0, interval: 10 } }, 'option rateLimit.messages is 0'],
+    [{ rateLimit: { messages: 1.5, interval: 10 } }, 'option rateLimit.messages is 1.5'],
+    [{ rateLimit: { messages: 1, interval: 10, burst: 5 } }, 'unknown burst in option rateLimit: use { messages, interval }']
+  ]
+  for (const [options, message] of bad) {
+    for (const check of [checkPluginOptions, checkRouteOptions]) t.throws(() => check({ ...options }), { ...OPTION_ERROR, message })
+  }
+})
+
+t.test('a limit that needs a session is refused on a route with raw: true', async (t) => {
+  const limits = { heartbeat: {}, idleTimeout: 1, rateLimit: { messages: 1, interval: 1 } }
+  for (const [name, value] of Object.entries(limits)) {
+    t.throws(() => checkRouteOptions({ raw: true, [name]: value }), { ...OPTION_ERROR, message: `option ${name} needs a session` })
+    t.doesNotThrow(() => checkRouteOptions({ raw: true, [name]: false }))
+    t.doesNotThrow(() => checkRouteOptions({ raw: false, [name]: value }))
+  }
+})
+
+t.test('of a heartbeat, what the route leaves out is as in the plugin, and what that leaves out is the default', async (t) => {
+  const cases: [plugin: unknown, route: unknown, heartbeat: unknown][] = [
+    [undefined, { timeout: 1 }, { interval: 25_000, timeout: 1 }],
+    [{ interval: 1 }, undefined, { interval: 1, timeout: 10_000 }],
+    [{ interval: 1 }, { timeout: 2 }, { interval: 1, timeout: 2 }],
+    [{ interval: 1, timeout: 2 }, { interval: 3, timeout: undefined }, { interval: 3, timeout: 2 }],
+    [false, undefined, false],
+    [false, {}, { interval: 25_000, timeout: 10_000 }],
+    [false, { interval: 1 }, { interval: 1, timeout: 10_000 }],
+    [{ interval: 1 }, false, false]
+  ]
+  for (const [plugin, route, heartbeat] of cases) {
+    t.strictSame(routeSettings({ heartbeat: plugin }, { heartbeat: route }, NO_SCHEMAS).heartbeat, heartbeat, JSON.stringify([plugin, route]))
+  }
+})
+
 t.test('the options of the plugin and those of a route are told apart', async (t) => {
   for (const [name, kind] of Object.entries(PLUGIN_ONLY)) {
     t.throws(() => checkRouteOptions({ [name]: KINDS[kind].good[0] }), { ...OPTION_ERROR, message: "in a route's `websocket`" })
@@ -120,10 +168,10 @@ t.test('the options of shutdown are checked one by one', async (t) => {
   }
   for (const [name, values] of Object.entries(bad)) {
     for (const value of values) {
-      t.throws(() => checkPluginOptions({ shutdown: { [name]: value } }), { ...OPTION_ERROR, message: new RegExp(`option ${name}.*(?:use|the options are) .`) }, `${name}: ${String(value)}`)
+      t.throws(() => checkPluginOptions({ shutdown: { [name]: value } }), { ...OPTION_ERROR, message: new RegExp(`${name}.*use .`) }, `${name}: ${String(value)}`)
     }
   }
-  t.throws(() => checkPluginOptions({ shutdown: { unknown: 1 } }), { message: 'unknown option unknown of shutdown: the options are code, reason, spread, timeout, notify' })
+  t.throws(() => checkPluginOptions({ shutdown: { unknown: 1 } }), { message: 'unknown unknown in option shutdown: use { code, reason, spread, timeout, notify }' })
 })
 
 t.test('the options of shutdown go one by one over the defaults', async (t) => {
@@ -151,6 +199,9 @@ t.test('the defaults are those of the contract', async (t) => {
     handshakeTimeout: 10_000,
     refusal: 'http',
     maxConnections: undefined,
+    heartbeat: { interval: 25_000, timeout: 10_000 },
+    idleTimeout: false,
+    rateLimit: false,
     slowSubscriber: 'close',
     maxBufferedAmount: 1_048_576
   })

@@ -242,3 +242,17 @@ t.test('nothing is shared with a connection that is closing', async (t) => {
   await once(server, 'close')
   t.strictSame(messages, ['published'])
 })
+
+t.test('it counts the turns in which something is sent: alone, with more, or published', async (t) => {
+  const { outbox } = await createOutbox(t)
+  t.equal(outbox.turns, 0)
+  outbox.send('a')
+  outbox.send('b')
+  await setImmediate()
+  t.equal(outbox.turns, 1)
+  outbox.share(new Publication('c'), MARK)
+  await setImmediate()
+  outbox.forceShare(new Publication('d'))
+  await setImmediate()
+  t.equal(outbox.turns, 3)
+})

@@ -1,4 +1,6 @@
-import t from 'tap'
+import type { Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import type WebSocket from 'ws'
 import { SessionWebSocket } from '../lib/raw'
 import { Peer } from './helpers/peer'
 import { connectSockets } from './helpers/sockets'
@@ -9,6 +11,7 @@ const SENDS: Record<string, (socket: SessionWebSocket) => void> = {
   'send with options and a callback': (socket) => socket.send('sent', { binary: true }, () => {}),
   ping: (socket) => socket.ping('sent'),
   pong: (socket) => socket.pong('sent'),
+  'pong, in answer to a ping': (socket) => socket.pong('sent', false, () => {}),
   close: (socket) => socket.close(4001, 'sent')
 }
 
@@ -25,9 +28,67 @@ for (const [name, send] of Object.entries(SENDS)) {
     send(socket)
     await until(() => events.length === 2)
     const expected = { send: 'message sent', ping: 'ping sent', pong: 'pong sent', close: 'close 4001 sent' }
-    t.same(events, ['message held', expected[name.split(' ')[0] as keyof typeof expected]])
+    t.same(events, ['message held', expected[name.split(/[ ,]/)[0] as keyof typeof expected]])
   })
 }
+
+/** Connects, with what comes back for pings. */
+async function connectPinging (t: Test) {
+  const { server, stream, client } = await connectSockets(t, { WebSocket: SessionWebSocket, maxPendingAutoPongs: 0 })
+  const pongs: string[] = []
+  client.on('pong', (data) => pongs.push(data.toString()))
+  return { server, stream, client, pongs }
+}
+
+/** Sends pings in one write, so that they arrive together. */
+function pingTogether (client: WebSocket, count: number): void {
+  const { _socket: socket } = client as unknown as { _socket: Socket }
+  socket.cork()
+  for (let n = 1; n <= count; n++) client.ping(String(n))
+  socket.uncork()
+}
+
+t.test('pings that come together are all answered, in order, unless they are very many', async (t) => {
+  const { client, pongs } = await connectPinging(t)
+  pingTogether(client, 50)
+  await until(() => pongs.length === 50)
+  t.same(pongs, Array.from({ length: 50 }, (_, n) => String(n + 1)))
+})
+
+t.test('of a flood of pings the last one is answered, and the client stays', async (t) => {
+  const { server, client, pongs } = await connectPinging(t)
+  for (let round = 1; round <= 2; round++) {
+    pingTogether(client, 5_000)
+    await until(() => pongs.at(-1) === '5000')
+    t.ok(pongs.length < 1_000, `${pongs.length} pongs`)
+    pongs.length = 0
+  }
+  t.equal(server.readyState, server.OPEN)
+})
+
+t.test('for a client that pings and does not read, few pongs wait; when it reads, the last one is answered', async (t) => {
+  const { server, stream, client, pongs } = await connectPinging(t)
+  client.pause()
+  stream.cork() // as where the kernel takes nothing
+  let arrived = 0
+  server.on('ping', () => { arrived++ })
+  for (let round = 0; round < 10; round++) pingTogether(client, 1_000)
+  await until(() => arrived === 10_000)
+  t.ok(server.bufferedAmount < 1_000, `${server.bufferedAmount} bytes`)
+  stream.uncork()
+  client.resume()
+  await until(() => pongs.length === 61)
+  t.equal(pongs.at(-1), '1000')
+})
+
+t.test('pongs of its own are neither answers to pings nor limited', async (t) => {
+  const { server, client, pongs } = await connectPinging(t)
+  for (let n = 0; n < 200; n++) server.pong(String(n))
+  await until(() => pongs.length === 200)
+  client.ping('ping')
+  await until(() => pongs.length === 201)
+  t.equal(pongs.at(-1), 'ping')
+})
 
 t.test('with nothing held back it is a ws socket', async (t) => {
   const { server, client } = await connectSockets(t, { WebSocket: SessionWebSocket })

@@ -3,11 +3,12 @@ import t from 'tap'
 import { WebSocketDisconnect, WebSocketHandshakeError, WebSocketOptionError, WebSocketTopicError } from '../lib/errors'
 import { Deferred } from '../lib/promise'
 import { createApp, listen, serve } from './helpers/app'
-import { collectLogs, ERROR } from './helpers/logs'
+import { collectLogs, ERROR, INFO } from './helpers/logs'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
 import { until } from './helpers/until'
+import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocketSession } from '../types/session'
 
 t.test('a session shows the upgrade request', async (t) => {
@@ -467,4 +468,37 @@ t.test('what is published while a session closes does not reach it', async (t) =
   const client = await connectTcp(t, port)
   client.write(upgradeRequest('/'))
   t.notMatch(await client.ended, 'too late')
+})
+
+t.test('one of its limits that ends it is logged once, with the id of the session', async (t) => {
+  const { lines, serverOptions } = collectLogs('info')
+  const ids: string[] = []
+  const { url } = await serve(t, async (ws) => {
+    ids.push(ws.id)
+    await ws.accept()
+    await ws.closed
+  }, { rateLimit: { messages: 1, interval: 60_000 } }, serverOptions)
+  const peer = await connectPeer(t, url)
+  for (let n = 0; n < 3; n++) peer.socket.send('x')
+  t.equal((await peer.closed).code, 1008)
+  t.match(lines.filter(({ ws }) => ws !== undefined), [{ level: INFO, ws: ids[0], msg: 'a WebSocket connection is ended: rate limit exceeded: 1 per 60000 ms' }])
+})
+
+t.test('a logger that throws does not stand in the way of a limit', async (t) => {
+  const loggerInstance = { level: 'info', child: () => loggerInstance } as unknown as FastifyBaseLogger
+  let thrown = 0
+  for (const level of ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const) {
+    loggerInstance[level] = (...[message]: unknown[]) => {
+      if (!/^a WebSocket connection is ended/.test(String(message))) return
+      thrown++
+      throw new Error('from the logger')
+    }
+  }
+  const { url } = await serve(t, async (ws) => {
+    await ws.accept()
+    await ws.closed
+  }, { idleTimeout: 30 }, { loggerInstance })
+  const peer = await connectPeer(t, url)
+  t.equal((await peer.closed).code, 1001)
+  t.equal(thrown, 1)
 })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { Socket, type SocketOptions } from '../lib/socket'
+import { agenda } from '../lib/agenda'
+import { Socket, type Owner, type SocketOptions } from '../lib/socket'
 import { Peer } from './helpers/peer'
 import { connectSockets } from './helpers/sockets'
 import type { End } from '../lib/end'
@@ -11,9 +12,11 @@ const OPTIONS: SocketOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 
 async function createPair (t: Test, options: Partial<SocketOptions> = {}) {
   const { server, stream, client } = await connectSockets(t)
   const ends: End[] = []
-  const socket = new Socket(server, stream, { ...OPTIONS, ...options }, { finish: (end) => ends.push(end) })
+  const reports: string[] = []
+  const owner = { finish: (end: End) => ends.push(end), reportLimit: (reason: string) => reports.push(reason) }
+  const socket = new Socket(server, stream, { ...OPTIONS, ...options }, owner as Owner)
   const ended = new Promise<End>((resolve) => server.once('close', () => resolve(ends[0])))
-  return { socket, peer: new Peer(client), stream, ended, ends }
+  return { socket, peer: new Peer(client), stream, ended, ends, reports }
 }
 
 const text = (data: Buffer): string => data.toString()
@@ -154,6 +157,47 @@ t.test('a ping ends with the connection: begun before it closes, while it closes
   const { error: end } = await ended
   pings.push(socket.ping())
   for (const ping of pings) t.equal(await ping.catch((error) => error), end)
+})
+
+t.test('cutOff closes, says why, and leaves what has arrived', async (t) => {
+  const { socket, peer, ended, reports } = await createPair(t)
+  for (const message of ['first', 'second']) peer.socket.send(message)
+  peer.socket.ping()
+  await once(socket.raw, 'ping')
+  socket.cutOff(1008, 'enough')
+  socket.cutOff(1001, 'too late')
+  peer.socket.send('late')
+  t.same(await peer.closed, { code: 1008, reason: 'enough' })
+  t.equal((await ended).code, 1008)
+  t.equal(await socket.inbox.receive(text), 'first')
+  t.equal(await socket.inbox.receive(text), 'second')
+  t.equal(await socket.inbox.receive(text).catch((error) => error), (await ended).error)
+  t.same(reports, ['enough'])
+})
+
+t.test('lose drops the connection, and says why', async (t) => {
+  const { socket, ended, reports } = await createPair(t)
+  socket.lose('gone')
+  t.match((await ended).error, { closeCode: 1006, wasClean: false, cause: { message: 'gone' } })
+  t.same(reports, ['gone'])
+})
+
+t.test('its heartbeat, idle timeout and rate limit are those of its options, and end with it', async (t) => {
+  const heartbeat = { interval: 20, timeout: 5_000 }
+  const { socket, peer, ended, reports } = await createPair(t, { heartbeat, idleTimeout: 5_000, rateLimit: { messages: 2, interval: 60_000 } })
+  t.equal(agenda.size, 2)
+  t.same(await once(peer.socket, 'ping'), [Buffer.from('0')])
+  const roundTrip = socket.ping()
+  t.same(await once(peer.socket, 'ping'), [Buffer.from('1')])
+  await roundTrip
+  t.same(await once(peer.socket, 'ping'), [Buffer.from('1')], 'as that of the session before it')
+  for (let n = 0; n < 3; n++) peer.socket.send(String(n))
+  t.same(await peer.closed, { code: 1008, reason: 'rate limit exceeded: 2 per 60000 ms' })
+  t.match(await ended, { code: 1008 })
+  t.equal(await socket.inbox.receive(text), '0')
+  t.equal(await socket.inbox.receive(text), '1')
+  t.same(reports, ['rate limit exceeded: 2 per 60000 ms'])
+  t.equal(agenda.size, 0)
 })
 
 t.test('frames of one turn leave in one write', async (t) => {

@@ -13,6 +13,20 @@ import type { WebSocketSession } from './session'
  */
 export type AllowedOrigins = 'same-origin' | '*' | readonly string[] | RegExp |
   ((this: FastifyInstance, origin: string, request: FastifyRequest) => boolean | Promise<boolean>)
+/** Clients are pinged, and one from which nothing arrives is terminated, which its handler sees as 1006. */
+export interface HeartbeatOptions {
+  /** Milliseconds from one ping to the next. */
+  interval?: number
+  /** Milliseconds after a ping in which something has to arrive: a pong, or any other byte. */
+  timeout?: number
+}
+
+/** So many messages may come at once; from then on they may come as they would if spread evenly over the interval. */
+export interface RateLimitOptions {
+  messages: number
+  /** Milliseconds. */
+  interval: number
+}
 
 /** What can be set for a route, or for all routes in the options of the plugin. */
 export interface WebSocketSettings<Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> {
@@ -46,6 +60,12 @@ export interface WebSocketSettings<Value extends ValueType = ValueType, Receive 
   refusal?: 'http' | 'close' | 'auto'
   /** How many connections there may be at once, of all routes or of this one; over it: 503 with `Retry-After`. Default: any number. */
   maxConnections?: number
+  /** Finds out which clients are gone. Default: `{ interval: 25_000, timeout: 10_000 }`; what is left out is as in the plugin, or the default. */
+  heartbeat?: HeartbeatOptions | false
+  /** Milliseconds without a message either way after which a connection is closed with 1001. Default: false, none. */
+  idleTimeout?: number | false
+  /** How much a client may send; one that sends more is closed with 1008. Default: false, no limit. */
+  rateLimit?: RateLimitOptions | false
   /** What happens to a subscriber that does not keep up. Default: `'close'`. */
   slowSubscriber?: 'close' | 'skip'
   /** Bytes waiting for a subscriber beyond which it is closed with 1013. Default: 1 MiB. */

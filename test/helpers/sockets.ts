@@ -21,6 +21,7 @@ export interface SocketsOptions {
   /** The class of the server's end. */
   WebSocket?: typeof WebSocket
   perMessageDeflate?: boolean
+  maxPendingAutoPongs?: number
 }
 
 /** Connects two `ws` sockets. They are dropped at the end of `t`. */

@@ -1,0 +1,48 @@
+import { agenda, Entry } from './agenda'
+import { closeCodes } from './close'
+
+/** What idleness needs of a connection. */
+export interface Traffic {
+  readonly outbox: {
+    /** In how many turns of the event loop something was sent. */
+    readonly turns: number
+  }
+  cutOff (code: number, reason: string): void
+}
+
+/** A look finds out whether there was a message since the one before; so many fit in the time that a connection may be idle. */
+const LOOKS = 16
+
+/** Closes a connection on which no message comes or goes for `timeout` milliseconds, a sixteenth of that later at the most. */
+export class Idleness extends Entry {
+  /** How many messages have arrived. */
+  received = 0
+  readonly #socket: Traffic
+  readonly #stream: { isPaused (): boolean }
+  readonly #timeout: number
+  #traffic = 0
+  #idleSince = agenda.now
+
+  constructor (socket: Traffic, stream: { isPaused (): boolean }, timeout: number) {
+    super()
+    this.#socket = socket
+    this.#stream = stream
+    this.#timeout = timeout
+    this.#goOn(this.#idleSince)
+  }
+
+  override look (now: number): void {
+    const traffic = this.received + this.#socket.outbox.turns
+    // Who is not read may have sent something.
+    if (traffic !== this.#traffic || this.#stream.isPaused()) {
+      this.#traffic = traffic
+      this.#idleSince = now
+    }
+    if (this.#idleSince + this.#timeout < now) this.#socket.cutOff(closeCodes.GOING_AWAY, `no message for ${this.#timeout} ms`)
+    else this.#goOn(now)
+  }
+
+  #goOn (now: number): void {
+    agenda.add(this, Math.min(now + Math.floor(this.#timeout / LOOKS), this.#idleSince + this.#timeout))
+  }
+}

@@ -1,6 +1,6 @@
+import { Backlog } from './backlog'
 import { WebSocketTimeoutError } from './errors'
 import { Deferred, quiet, rejected } from './promise'
-import { Queue } from './queue'
 import type { Decode } from './decode'
 import type { End } from './end'
 
@@ -22,15 +22,8 @@ export interface Flow {
   resume (): void
 }
 
-/** What a queued message costs at least, in bytes: its objects take memory even where its payload is empty. */
-const MIN_COST = 128
-
 /** The longest delay that Node's timers keep; beyond it they fire at once. */
 export const MAX_DELAY = 2 ** 31 - 1
-
-function cost (message: Buffer): number {
-  return Math.max(message.length, MIN_COST)
-}
 
 /** A `receive` that waits for its message. */
 class Reader extends Deferred<unknown> {
@@ -102,15 +95,12 @@ class PatientReader extends Reader {
  * Above `highWaterMark` bytes it pauses the flow, at half of it it lets the flow go on.
  */
 export class Inbox {
-  // Of the messages that wait: an object for each of them would only be made to be taken apart again.
-  #data: Queue<Buffer> | null = null
-  #isBinary: Queue<boolean> | null = null
+  #backlog: Backlog | null = null
   // Of those who wait, in the order in which they came: a list, since mostly there is one.
   #first: Reader | null = null
   #last: Reader | null = null
   readonly #highWaterMark: number
   readonly #flow: Flow
-  #bytes = 0
   #paused = false
   #discarding = false
   #end: End | null = null
@@ -129,12 +119,9 @@ export class Inbox {
       reader.deliver(data, isBinary)
       return
     }
-    this.#data ??= new Queue()
-    this.#isBinary ??= new Queue()
-    this.#data.push(data)
-    this.#isBinary.push(isBinary)
-    this.#bytes += cost(data)
-    if (this.#bytes > this.#highWaterMark && !this.#paused) {
+    this.#backlog ??= new Backlog()
+    this.#backlog.push(data, isBinary)
+    if (this.#backlog.bytes > this.#highWaterMark && !this.#paused) {
       this.#paused = true
       this.#flow.pause()
     }
@@ -148,8 +135,8 @@ export class Inbox {
    */
   receive (decode: Decode, patience?: Patience, ending?: Ending): Promise<unknown> {
     if (patience?.signal?.aborted === true) return rejected(patience.signal.reason)
-    const data = this.#data?.shift()
-    if (data !== undefined) return this.#take(data, this.#isBinary!.shift()!, decode)
+    const data = this.#backlog?.shift()
+    if (data !== undefined) return this.#take(data, decode)
     if (this.#end !== null) return this.#receiveEnd(this.#end, ending)
     const reader = patience === undefined ? new Reader(decode, ending) : new PatientReader(decode, ending, patience, this)
     if (this.#last === null) this.#first = reader
@@ -160,8 +147,7 @@ export class Inbox {
 
   /** Nothing more is wanted: what is queued and what still arrives is dropped. */
   discard (): void {
-    this.#data = this.#isBinary = null
-    this.#bytes = 0
+    this.#backlog = null
     this.seal()
   }
 
@@ -194,9 +180,9 @@ export class Inbox {
     if (reader.next === null) this.#last = null
   }
 
-  #take (data: Buffer, isBinary: boolean, decode: Decode): Promise<unknown> {
-    this.#bytes -= cost(data)
-    if (this.#bytes <= this.#highWaterMark / 2) this.#goOn()
+  #take (data: Buffer, decode: Decode): Promise<unknown> {
+    const { bytes, isBinary } = this.#backlog!
+    if (bytes <= this.#highWaterMark / 2) this.#goOn()
     try {
       const value = decode(data, isBinary)
       return value instanceof Promise ? quiet(value) : Promise.resolve(value)

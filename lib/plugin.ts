@@ -82,9 +82,17 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
   })
 }
 
+/**
+ * A message may come in so many fragments that each has so many bytes, and in so many whatever its size. A fragment keeps
+ * in memory what was read with it, 64 KiB, however small it is itself.
+ */
+const FRAGMENT = 1024
+const MIN_FRAGMENTS = 1024
+
 function webSocketServerOptions ({ maxPayload, perMessageDeflate, closeTimeout }: PluginSettings): object {
   return {
     maxPayload,
+    maxFragments: Math.max(MIN_FRAGMENTS, Math.ceil(maxPayload / FRAGMENT)),
     perMessageDeflate,
     closeTimeout,
     maxPendingAutoPongs: 0, // `SessionWebSocket` sees to pings

@@ -9,7 +9,7 @@ import { websocket } from '../lib/plugin'
 import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
 import { collectLogs, ERROR } from './helpers/logs'
-import { connectPeer } from './helpers/peer'
+import { connectPeer, type Peer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
 import type { WebSocketSession } from '../types/session'
@@ -231,4 +231,20 @@ t.test('a client of the bytes of a connection gets what the handler sends, and n
   client.write(upgradeRequest('/')).write(frame('a'))
   const response = await client.until('\x81\x01a')
   t.equal(response, 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x01a')
+})
+
+t.test('a message may have many fragments, and no end of them closes the connection with 1008', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(String(message.length))
+  })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  const fragments = async (count: number): Promise<Peer> => {
+    const peer = await connectPeer(t, url)
+    for (let i = 1; i <= count; i++) peer.socket.send('x', { fin: i === count })
+    return peer
+  }
+  t.equal(await (await fragments(1024)).next(), '1024')
+  t.equal((await (await fragments(1025)).closed).code, 1008)
 })

@@ -24,8 +24,8 @@ function echo (id: string, title: string, message: Frame, send: readonly Step[] 
 const sized = kinds.flatMap(({ name, make }, kind) => SIZES.map((size, n) =>
   echo(`9.${kind + 1}.${n + 1}`, `a ${name} of ${size / KIB} KiB`, make(size))))
 
-/** `ws` takes no more fragments of one message (`maxFragments`). */
-const MAX_FRAGMENTS = 16 * KIB
+/** The plugin takes no more fragments of one message, with this `maxPayload`. */
+const MAX_FRAGMENTS = server.maxPayload / KIB
 const TOO_MANY = {
   why: `RFC 6455, section 10.4: there is a limit to what is taken, ${MAX_FRAGMENTS} fragments; Autobahn has no such result, and would count it as failed`,
   outcomes: [{ receive: [], close: [1008] }]

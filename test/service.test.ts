@@ -121,28 +121,6 @@ t.test('app.close() waits for no handlers where none is at work', async (t) => {
   t.equal((await peer.closed).code, 1001)
 })
 
-t.test('app.close() ends what injectWebSocket has opened', async (t) => {
-  const app = await createApp(t)
-  app.websocket('/', async (ws) => { await (await ws.accept()).closed })
-  const client = await app.injectWebSocket('/')
-  await app.close()
-  t.equal((await client.closed).code, 1001)
-})
-
-t.test('app.close() ends what injectWebSocket has opened, also where it does not read', async (t) => {
-  const app = await createApp(t, { closeTimeout: 100 })
-  app.websocket('/', async (ws) => {
-    await ws.accept()
-    for (let i = 0; i < 100; i++) ws.send('x'.repeat(10_000))
-    await ws.closed
-  })
-  const client = await app.injectWebSocket('/')
-  await client.receive()
-  await app.close()
-  await client.closed
-  t.equal(client.state, 'closed')
-})
-
 t.test('what does not end by itself is dropped after 10 s, and app.close() resolves', async (t) => {
   mock.timers.enable({ apis: ['setTimeout'] })
   t.teardown(() => mock.timers.reset())

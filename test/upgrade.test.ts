@@ -116,6 +116,13 @@ t.test('a refusal that is longer than what the connection takes at once is sent 
   await nobodyIsConnected(t, app)
 })
 
+t.test('a request from a page of an origin that is allowed is taken', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => { await ws.accept() })
+  const host = `127.0.0.1:${await listen(app)}`
+  t.equal((await (await connectPeer(t, `ws://${host}`, { origin: `http://${host}` })).closed).code, 1000)
+})
+
 t.test('Upgrade without Connection: upgrade is a plain request', async (t) => {
   const app = await createApp(t)
   app.websocket('/', () => { t.fail('the handler runs') })

@@ -50,7 +50,7 @@ function isEqual (expected: unknown, received: unknown): boolean {
  */
 export abstract class Channel implements Ending {
   /** The connection; null before the handshake is complete. */
-  protected socket: Socket | null = null
+  socket: Socket | null = null
   codec!: Codec
   #end: End | null = null
   #disconnectReported = false

@@ -52,7 +52,7 @@ export class Handshake {
   #earlyBytes = 0
   #over: Deferred<void> | null = null
   #isWatching = false
-  #isAnswered = false
+  #isDropping = false
   #linger?: NodeJS.Timeout
   readonly #onData = (chunk: Buffer): void => this.#keep(chunk)
   readonly #onEnd = (): void => { this.stream.destroy() } // who has ended its side cannot take part in a closing handshake
@@ -130,7 +130,7 @@ export class Handshake {
     if (!this.#pending.has(this)) return
     if (this.stream.destroyed) return this.#leave()
     this.#isWatching = true
-    if (!this.#isAnswered) this.stream.on('data', this.#onData)
+    if (!this.#isDropping) this.stream.on('data', this.#onData)
     this.stream.on('end', this.#onEnd)
     this.stream.on('close', this.#onClose)
   }
@@ -156,15 +156,21 @@ export class Handshake {
     this.isRefused = true
   }
 
+  /** What the client has sent, and goes on sending, is of no use: it does not stand in the way of a response. */
+  drop (): void {
+    this.#isDropping = true
+    this.stream.removeListener('data', this.#onData)
+    this.#early = null
+    this.stream.resume()
+  }
+
   /**
    * The response has been sent: ends the connection. What the client goes on sending is read, and dropped, for a while:
    * to close with bytes unread would take from it what it has not yet read of the response (RFC 9112, section 9.6).
    */
   end (): void {
-    this.isRefused = this.#isAnswered = true
-    this.stream.removeListener('data', this.#onData)
-    this.#early = null
-    this.stream.resume()
+    this.refuse()
+    this.drop()
     this.stream.end()
     this.#linger = setTimeout(() => this.stream.destroy(), LINGER)
     this.#over?.resolve()

@@ -16,8 +16,9 @@ export interface OpeningRoute {
   readonly options: { readonly subprotocols: readonly string[], readonly handshakeTimeout: number }
   /** Answers 101; returns null where the client is no longer there. */
   upgrade (request: FastifyRequest, reply: FastifyReply): RawWebSocket | null
-  /** Refuses with a connection that is closed, if that is how the route refuses `request`; tells whether it has. */
-  refuseWith (request: FastifyRequest, reply: FastifyReply, code: number, reason: string): boolean
+  /** Whether it refuses `request` with a connection that is closed, not with a response. */
+  refusesByClosing (request: FastifyRequest): boolean
+  refuseByClosing (request: FastifyRequest, reply: FastifyReply, code: number, reason: string): void
 }
 
 /**
@@ -70,12 +71,16 @@ export class Opening {
     this.#mustBeOpen()
     handshake.decide(options?.subprotocol, this.#route.options.subprotocols, options?.headers)
     handshake.release()
-    const raw = this.#route.upgrade(this.#request, this.#reply)
-    if (raw === null) {
-      handshake.gone = true
-      this.#end()
-      throw this.error
+    let raw: RawWebSocket | null = null
+    try {
+      raw = this.#route.upgrade(this.#request, this.#reply)
+    } finally {
+      if (raw === null) {
+        handshake.gone = true
+        this.#end()
+      }
     }
+    if (raw === null) throw this.error
     handshake.complete(this.#reply.raw)
     this.#leave()
     return raw
@@ -83,8 +88,8 @@ export class Opening {
 
   /**
    * Refuses the handshake with a response of the reply, which is then on its way.
-   * Throws `WebSocketOptionError` for what is no status, what `headerPairs` does for headers, and what Fastify does for
-   * a payload that cannot be sent: that is the response then, as on an HTTP route.
+   * Throws `WebSocketOptionError` for what is no status, and what `headerPairs` does for headers. What Fastify throws for
+   * a payload that cannot be sent is the response, as on an HTTP route.
    */
   deny (statusCode: number, payload: unknown, headers: HeadersLike | undefined): void {
     if (!Number.isInteger(statusCode) || statusCode < 200 || statusCode > 599) {
@@ -99,8 +104,9 @@ export class Opening {
   /** Refuses the handshake: with 403, or with a connection that is closed with `code` and `reason` at once. */
   close (code: number, reason: string): void {
     this.#beginRefusal()
-    if (this.#route.refuseWith(this.#request, this.#reply, code, reason)) this.#answer.resolve(undefined)
-    else this.#respond(403, undefined, [])
+    if (!this.#route.refusesByClosing(this.#request)) return this.#respond(403, undefined, [])
+    this.#route.refuseByClosing(this.#request, this.#reply, code, reason)
+    this.#answer.resolve(undefined)
   }
 
   /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
@@ -119,14 +125,12 @@ export class Opening {
     if (this.state !== 'connecting') throw this.error
   }
 
-  /**
-   * The handshake ends with a response: from here on the session is closing, and closed when the response has been
-   * sent.
-   */
+  /** From here on the session is closing; it is closed when the response has been sent, or the connection has ended. */
   #beginRefusal (): void {
     this.state = 'closing'
     clearTimeout(this.#timer!)
     this.handshake.refuse()
+    if (!this.#route.refusesByClosing(this.#request)) this.handshake.drop()
   }
 
   #respond (statusCode: number, payload: unknown, headers: HeaderPairs): void {
@@ -138,7 +142,6 @@ export class Opening {
       reply.send(payload)
     } catch (error) {
       reply.send(error as Error)
-      throw error
     }
   }
 

@@ -1,4 +1,6 @@
 import WebSocket from 'ws'
+import { guard } from './thrown'
+import type { RawWebSocket } from '../types/raw'
 
 /** Frames that wait for the end of the turn. */
 export interface HeldFrames {
@@ -61,5 +63,25 @@ export class SessionWebSocket extends WebSocket {
     const data = this.#lastPing
     this.#lastPing = null
     if (data !== null) this.#answer(data, undefined, () => {})
+  }
+}
+
+/**
+ * From now on listeners on `raw` cannot end the process: the first that throws, or returns a promise that rejects, fails
+ * the connection, of which listeners then are told nothing more than its end. `onFailure`, which must not throw, is given
+ * that error, and those of the listeners to the end. For a socket that is handed to the user.
+ */
+export function guardListeners (raw: RawWebSocket, onFailure: (error: unknown) => void): void {
+  if (Object.hasOwn(raw, 'emit')) return
+  let hasFailed = false
+  const fail = (error: unknown): void => {
+    hasFailed = true
+    onFailure(error)
+  }
+  raw.emit = (event, ...args) => {
+    if (hasFailed && event !== 'close' && event !== 'error') return false
+    const listeners = raw.rawListeners(event)
+    for (const listener of listeners) guard(() => Reflect.apply(listener, raw, args), fail)
+    return listeners.length > 0
   }
 }

@@ -7,7 +7,9 @@ import { Deferred } from './promise'
 import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
 import { createRefusalHook, refuseByClosing, refusesByClosing } from './refusal'
 import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
-import { accepting, serve, sessionHandlers, type Life } from './serve'
+import { guardListeners } from './raw'
+import { accepting, ended, fail, serve, sessionHandlers, type Life } from './serve'
+import { guard, logSafely, readable } from './thrown'
 import { serverIsClosing } from './shutdown'
 import { Session, type SessionRoute } from './session'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
@@ -67,7 +69,8 @@ export class Route implements SessionRoute {
       catchDisconnect: this.options.catchDisconnect,
       errorHandler: service.settings.errorHandler,
       closeTimeout: service.settings.closeTimeout,
-      onEnd: () => service.served()
+      onEnd: () => service.served(),
+      untold: new Map()
     }
     this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
     this.#parse = jsonParse(instance)
@@ -105,10 +108,12 @@ export class Route implements SessionRoute {
     this.#limit.admit(handshake)
   }
 
-  refuseWith (request: FastifyRequest, reply: FastifyReply, code: number, reason: string): boolean {
-    const isByClosing = refusesByClosing(this.options.refusal, request)
-    if (isByClosing) refuseByClosing(this.#service.server, request, reply, code, reason)
-    return isByClosing
+  refusesByClosing (request: FastifyRequest): boolean {
+    return refusesByClosing(this.options.refusal, request)
+  }
+
+  refuseByClosing (request: FastifyRequest, reply: FastifyReply, code: number, reason: string): void {
+    refuseByClosing(this.#service.server, request, reply, code, reason)
   }
 
   codec (request: FastifyRequest, reply: FastifyReply): Codec {
@@ -122,8 +127,14 @@ export class Route implements SessionRoute {
   }
 
   upgrade (request: FastifyRequest, reply: FastifyReply): RawWebSocket | null {
+    const { stream } = Handshake.of(request.raw)!
     this.#adopted = null
-    this.#upgrade.call(this.#instance, request, reply)
+    try {
+      this.#upgrade.call(this.#instance, request, reply)
+    } catch (error) { // of a listener on `app.websocketServer`: nobody knows whether there is a connection
+      stream.destroy()
+      throw error
+    }
     return this.#adopted
   }
 
@@ -137,15 +148,24 @@ export class Route implements SessionRoute {
 
   ended (session: Session): void {
     this.#service.ended(session)
+    ended(this.#life, session)
+  }
+
+  failed (session: Session, error: unknown): void {
+    fail(this.#life, session, error)
   }
 
   #handOver (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
     handshake.release()
-    this.upgrade(request, reply)
+    try {
+      this.upgrade(request, reply)
+    } catch (error) {
+      logSafely(request, 'error', 'a listener on app.websocketServer threw', error)
+    }
   }
 
   // @fastify/websocket calls this, before `upgrade` returns, as the handler of the route.
-  #adopt (raw: RawWebSocket, request: FastifyRequest): unknown {
+  #adopt (raw: RawWebSocket, request: FastifyRequest): void {
     this.#adopted = raw
     if (!this.raw) {
       // That of @fastify/websocket keeps the reply, and that of `ws`, its first, takes more than it does: a session learns
@@ -154,8 +174,14 @@ export class Route implements SessionRoute {
       raw.removeListener('close', raw.listeners('close')[0] as never)
       return
     }
+    const fail = (thrown: unknown): void => { // what @fastify/websocket does with an error of the handler
+      const error = readable(thrown)
+      logSafely(request, 'error', error?.message, error)
+      raw.terminate()
+    }
+    guardListeners(raw, fail)
     raw.resume()
-    return this.#life.handlers.handle.call(this.#instance, raw as never, request)
+    guard(() => this.#life.handlers.handle.call(this.#instance, raw as never, request), fail)
   }
 }
 

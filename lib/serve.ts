@@ -1,6 +1,7 @@
 import { closeCodes, isSendable } from './close'
 import { WebSocketDisconnect, WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from './errors'
 import { atMost } from './promise'
+import { logSafely, readable } from './thrown'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { PluginSettings } from './options'
 import type { Session } from './session'
@@ -18,10 +19,15 @@ export interface Life {
   readonly handlers: Handlers
   readonly catchDisconnect: boolean
   readonly errorHandler?: PluginSettings['errorHandler']
-  /** How long an `errorHandler` may take, in milliseconds. */
+  /**
+   * How long an `errorHandler` may take, and after the end of a connection `onConnect`, or `onMessage` for one message,
+   * until `onDisconnect` runs without them, in milliseconds.
+   */
   readonly closeTimeout: number
   /** A session and its handlers have ended. */
   readonly onEnd: () => void
+  /** The sessions whose connection has ended and whose `onDisconnect` has not run, with what ends the wait for their handlers. */
+  readonly untold: Map<Session, NodeJS.Timeout>
 }
 
 /** `{ onConnect, onMessage, onDisconnect }` as a handler: one message at a time. */
@@ -49,6 +55,7 @@ export function sessionHandlers ({ onConnect, onMessage, onDisconnect }: Session
           if (!isDisconnect(ws, error)) throw error
           disconnect ??= error
         }
+        ws.handled++
       }
       if (disconnect !== undefined) throw disconnect
     },
@@ -86,20 +93,29 @@ export function serve (life: Life, session: Session): void {
   handled.then(() => end(life, session, returned), (error) => end(life, session, () => fail(life, session, error)))
 }
 
-/** The handler has ended: `outcome` sees to how it has. Only a logger of the user's can throw here: there is nobody to tell then. */
+/** The handler has ended: `outcome` sees to how it has. */
 async function end (life: Life, session: Session, outcome: (session: Session) => unknown): Promise<void> {
-  try {
-    await outcome(session)
-  } catch {
-    session.terminate()
+  await outcome(session)
+  if (session.accepted) {
+    await session.close()
+    await disconnected(life, session)
   }
-  try {
-    if (session.accepted) {
-      await session.close()
-      await disconnected(life, session)
-    }
-  } catch {}
   life.onEnd()
+}
+
+/**
+ * The connection of a session has ended: `onDisconnect` is to run when the handler has ended, too, which still handles
+ * what came before. If it does not get on with that any more, `onDisconnect` runs without it.
+ */
+export function ended (life: Life, session: Session): void {
+  const { closeTimeout, handlers, untold } = life
+  if (handlers.onDisconnect === undefined || !session.accepted) return
+  const { handled } = session
+  untold.set(session, setTimeout(() => {
+    if (session.handled > handled) return ended(life, session)
+    logSafely(session, 'warn', `the handler of a WebSocket route has not gone on within ${closeTimeout} ms (closeTimeout) of the end of the connection: onDisconnect runs without it`)
+    disconnected(life, session)
+  }, closeTimeout).unref())
 }
 
 function returned (session: Session): void {
@@ -107,33 +123,34 @@ function returned (session: Session): void {
   session.refuse(new WebSocketHandshakeError('the handler has returned without accept(), deny() or close()'))
 }
 
-async function disconnected ({ instance, handlers: { onDisconnect } }: Life, session: Session): Promise<void> {
-  if (onDisconnect === undefined) return
+/** Runs `onDisconnect`, once. */
+async function disconnected ({ instance, handlers, untold }: Life, session: Session): Promise<void> {
+  clearTimeout(untold.get(session))
+  if (!untold.delete(session)) return
   try {
-    await onDisconnect.call(instance, session, await session.closed, session.request)
+    await handlers.onDisconnect!.call(instance, session, await session.closed, session.request)
   } catch (error) {
-    session.log.error({ err: error }, 'onDisconnect of a WebSocket route threw')
+    logSafely(session, 'error', 'onDisconnect of a WebSocket route threw', error)
   }
 }
 
-/** An error has left the handler. */
-async function fail (life: Life, session: Session, error: unknown): Promise<void> {
+/** `thrown` has left the handler. Never rejects. */
+export async function fail (life: Life, session: Session, thrown: unknown): Promise<void> {
+  const error = readable(thrown)
   if (session.state === 'connecting') {
     session.refuse(error)
     return
   }
   if (isDisconnect(session, error) && life.catchDisconnect) {
-    session.log.debug({ err: error }, 'the WebSocket client has disconnected')
+    logSafely(session, 'debug', 'the WebSocket client has disconnected', error)
     return
   }
   if (!session.accepted && error instanceof WebSocketHandshakeError) {
-    session.log.debug({ err: error }, 'the WebSocket handshake was not completed')
+    logSafely(session, 'debug', 'the WebSocket handshake was not completed', error)
     return
   }
   await report(life, session, error)
-  if (error instanceof WebSocketValidationError) {
-    session.sendText(JSON.stringify({ code: error.closeCode, error: error.message, validation: error.validation }))
-  }
+  if (error instanceof WebSocketValidationError) session.sendText(describe(error))
   await session.close(closeCodeOf(error))
 }
 
@@ -141,6 +158,15 @@ async function fail (life: Life, session: Session, error: unknown): Promise<void
 function isDisconnect (session: Session, error: any): boolean {
   if (session.state !== 'closed') return false
   return error instanceof WebSocketDisconnect || (error?.name === 'AbortError' && error.cause instanceof WebSocketDisconnect)
+}
+
+/** What the client is told of a message that is not valid. What a validator lists need not fit into JSON. */
+function describe ({ closeCode: code, message: error, validation }: WebSocketValidationError): string {
+  try {
+    return JSON.stringify({ code, error, validation })
+  } catch {
+    return JSON.stringify({ code, error, validation: [{ message: error }] })
+  }
 }
 
 function closeCodeOf (error: any): number {
@@ -153,15 +179,16 @@ async function report ({ instance, errorHandler, closeTimeout }: Life, session: 
     return
   }
   try {
-    await atMost(closeTimeout, errorHandler.call(instance, error, session as never, session.request))
+    if (await atMost(closeTimeout, errorHandler.call(instance, error, session as never, session.request))) return
+    logSafely(session, 'error', `the errorHandler of fastify-async-websocket has not settled within ${closeTimeout} ms (closeTimeout)`, error)
   } catch (thrown) {
     log(session, error)
-    session.log.error({ err: thrown }, 'the errorHandler of fastify-async-websocket threw')
+    logSafely(session, 'error', 'the errorHandler of fastify-async-websocket threw', thrown)
   }
 }
 
 // As Fastify does: what the client has done wrong is information, what the server has done wrong is an error.
 function log (session: Session, error: any): void {
   const level = error instanceof WebSocketError && error.closeCode !== undefined ? 'info' : 'error'
-  session.log[level]({ err: error }, 'an error left the handler of a WebSocket route')
+  logSafely(session, level, 'an error left the handler of a WebSocket route', error)
 }

@@ -57,7 +57,7 @@ export class Service {
   ended (session: Session): void {
     this.connecting.delete(session)
     this.open.delete(session)
-    if (session.raw !== null) this.sockets.delete(session.raw)
+    if (session.socket !== null) this.sockets.delete(session.socket.raw)
   }
 
   /** The handler of a session has ended. */

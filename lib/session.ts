@@ -5,6 +5,8 @@ import { WebSocketHandshakeError } from './errors'
 import { Opening, type AcceptOptions, type OpeningRoute } from './opening'
 import { quiet, rejected, type Deferred } from './promise'
 import { Socket } from './socket'
+import { guardListeners } from './raw'
+import { logSafely } from './thrown'
 import { checkTopic } from './topics'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Codec } from './codec'
@@ -15,6 +17,7 @@ import type { Publication } from './publication'
 import type { State } from './state'
 import type { Topics } from './topics'
 import type { HeadersLike, IncomingEvent, OutgoingEvent, ValueType } from '../types/message'
+import type { RawWebSocket } from '../types/raw'
 
 /** What a session needs of its route. */
 export interface SessionRoute extends OpeningRoute {
@@ -24,6 +27,8 @@ export interface SessionRoute extends OpeningRoute {
   begun (session: Session): void
   accepted (session: Session): void
   ended (session: Session): void
+  /** Code of the user's that nobody awaits has thrown `error`. */
+  failed (session: Session, error: unknown): void
 }
 
 /** What a handler holds: the handshake, then the server's side of the connection. */
@@ -31,6 +36,8 @@ export class Session extends Channel {
   readonly request: FastifyRequest
   /** How many published messages were dropped for this session (`slowSubscriber: 'skip'`). */
   skipped = 0
+  /** How many messages `onMessage` has handled. */
+  handled = 0
   readonly #route: SessionRoute
   /** Null as soon as the handshake is complete. */
   #opening: Opening | null
@@ -71,6 +78,12 @@ export class Session extends Channel {
 
   get state (): State {
     return this.socket?.state ?? this.#opening!.state
+  }
+
+  /** The underlying `ws` socket; null before the handshake is complete. What a listener on it throws is as if it had left the handler. */
+  override get raw (): RawWebSocket | null {
+    if (this.socket !== null) guardListeners(this.socket.raw, (error) => this.#route.failed(this, error))
+    return super.raw
   }
 
   /** The topics that this session has subscribed to: a copy, so that nobody else changes them. */
@@ -166,7 +179,7 @@ export class Session extends Channel {
   }
 
   protected override report (error: unknown): void {
-    this.log.error({ err: error }, 'a listener on the signal of a WebSocket session threw')
+    logSafely(this, 'error', 'a listener on the signal of a WebSocket session threw', error)
   }
 
   /** What one of its limits ends the connection for. */

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { cutReason } from './close'
 import { WebSocketHandshakeError } from './errors'
 import { atMost, quiet } from './promise'
+import { logSafely } from './thrown'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ShutdownSettings } from './options'
 import type { Service } from './service'
@@ -31,15 +32,13 @@ export async function shutDown (service: Service, settings: ShutdownSettings, lo
   }
   const isInTime = await atMost(settings.timeout, closeAll(service, settings, late.signal))
   late.abort()
-  if (!isInTime) {
-    const { sockets: { size: connections }, handshakes: { size: handshakes }, handlers } = service
-    log.warn({ connections, handshakes, handlers }, `app.close() has dropped what had not ended within ${settings.timeout} ms (shutdown.timeout)`)
-  }
+  const left = { connections: service.sockets.size, handshakes: service.handshakes.size, handlers: service.handlers }
   for (const socket of service.sockets) socket.terminate()
   for (const { stream } of service.handshakes) stream.destroy()
   for (const client of service.injected) client.terminate()
   await atMost(LAST_MOMENT, allEnded(service))
   service.sockets.clear()
+  if (!isInTime) log.warn(left, `app.close() has dropped what had not ended within ${settings.timeout} ms (shutdown.timeout)`)
 }
 
 async function closeAll (service: Service, settings: ShutdownSettings, late: AbortSignal): Promise<void> {
@@ -66,13 +65,13 @@ async function tell (session: Session, notify: ShutdownSettings['notify']): Prom
   try {
     await notify?.(session)
   } catch (error) {
-    session.log.error({ err: error }, 'shutdown.notify of fastify-async-websocket threw')
+    logSafely(session, 'error', 'shutdown.notify of fastify-async-websocket threw', error)
   }
 }
 
 /** Those of the sockets that are no session's. */
 function rawCloses ({ open, sockets }: Service, { code, reason }: ShutdownSettings): Close[] {
-  const ofSessions = new Set<RawWebSocket | null>(Array.from(open, ({ raw }) => raw))
+  const ofSessions = new Set<RawWebSocket>(Array.from(open, ({ socket }) => socket!.raw))
   const others = [...sockets].filter((socket) => !ofSessions.has(socket))
   return others.map((socket) => () => socket.close(code, cutReason(reason)))
 }

@@ -1,3 +1,5 @@
+import { guard } from './thrown'
+
 type Listener = ((event: Event) => unknown) | { handleEvent (event: Event): unknown }
 type Report = (error: unknown) => void
 
@@ -11,12 +13,12 @@ export function createGuardedController (report: Report): AbortController {
   const guards = new WeakMap<object, Listener>()
 
   function guarded (listener: Listener): Listener {
-    let guard = guards.get(listener)
-    if (guard === undefined) {
-      guard = (event) => call(listener, signal, event, report)
-      guards.set(listener, guard)
+    let wrapped = guards.get(listener)
+    if (wrapped === undefined) {
+      wrapped = (event) => guard(() => call(listener, signal, event), report)
+      guards.set(listener, wrapped)
     }
-    return guard
+    return wrapped
   }
 
   Object.defineProperties(signal, {
@@ -38,11 +40,6 @@ function isListener (listener: unknown): listener is Listener {
   return (typeof listener === 'object' && listener !== null) || typeof listener === 'function'
 }
 
-function call (listener: Listener, signal: AbortSignal, event: Event, report: Report): void {
-  try {
-    const result: unknown = typeof listener === 'function' ? listener.call(signal, event) : listener.handleEvent(event)
-    if (result instanceof Promise) result.catch(report)
-  } catch (error) {
-    report(error)
-  }
+function call (listener: Listener, signal: AbortSignal, event: Event): unknown {
+  return typeof listener === 'function' ? listener.call(signal, event) : listener.handleEvent(event)
 }

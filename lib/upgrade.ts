@@ -1,6 +1,7 @@
 import { Duplex, finished } from 'node:stream'
 import { WebSocketHandshakeError, type WebSocketError } from './errors'
 import { Handshake } from './handshake'
+import { logSafely } from './thrown'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Route } from './route'
@@ -37,7 +38,12 @@ export function watchUpgrades (app: FastifyInstance, service: Service): void {
       response.once(isInjected(handshake.stream) ? 'prefinish' : 'finish', () => handshake.end())
       tellOfDrains(response, handshake.stream)
     }
-    routing(request, response)
+    try {
+      routing(request, response)
+    } catch (error) { // of what runs before there is an error handler: `rewriteUrl`, `genReqId`
+      logSafely(app, 'error', 'a WebSocket request could not be routed', error)
+      response.writeHead(500).end()
+    }
   }
 }
 

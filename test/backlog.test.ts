@@ -30,17 +30,20 @@ t.test('a message costs its bytes, and something at least', async (t) => {
   t.ok(costs[2] >= 128)
 })
 
-t.test('who fills reads with what leaves nothing behind pays for them', async (t) => {
+t.test('who fills reads with what leaves nothing behind pays for all of them but the last', async (t) => {
   const backlog = new Backlog()
-  for (let i = 0; i < 4; i++) backlog.push(within(Buffer.alloc(64 * KiB), 100, 1), false)
-  t.equal(backlog.bytes, 64 * KiB)
+  for (let i = 0; i < 4; i++) backlog.push(within(Buffer.alloc(64 * KiB), 100, 200), false)
+  t.equal(backlog.bytes, 3 * 64 * KiB + 200)
 })
 
-t.test('only the first message of a read pays for it', async (t) => {
+t.test('reads that are messages for the most part, or small, cost what the messages do', async (t) => {
   const backlog = new Backlog()
-  const read = Buffer.alloc(64 * KiB)
-  for (let i = 0; i < 64; i++) backlog.push(within(read, i * KiB, KiB), false)
-  t.equal(backlog.bytes, 16 * KiB + 63 * KiB)
+  for (let i = 0; i < 4; i++) {
+    const read = Buffer.alloc(64 * KiB)
+    for (let n = 0; n < 40; n++) backlog.push(within(read, n * KiB, KiB), false)
+    backlog.push(within(Buffer.alloc(Buffer.poolSize), 0, 200), false)
+  }
+  t.equal(backlog.bytes, 4 * (40 * KiB + 200))
 })
 
 t.test('when all have been taken, nothing is left of what they cost', async (t) => {

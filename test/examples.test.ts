@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -271,6 +272,27 @@ t.test('an example that is interrupted says good-bye to its clients', async (t) 
   t.strictSame(await client.closed, { code: 1001, reason: '', wasClean: true })
   t.equal(await example.ended, 0)
 })
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  t.test(`on ${signal} the chat tells everybody in its rooms, and ends whatever else is connected`, async (t) => {
+    const example = run(t, 'chat/server.js')
+    const [url] = await example.ready()
+    const { hostname, port } = new URL(url)
+    const people = await Promise.all(['ada', 'grace'].map((name) => connect(`${url}chat/lobby?name=${name}`)))
+    await Promise.all(people.map((client) => client.receive({ timeout: LIMIT })))
+    const half = connectTcp(Number(port), hostname, () => { half.write('GET /chat/lobby HTTP/1.1\r\n') })
+    t.teardown(() => half.destroy())
+    const idle = await fetch(url) // its connection is kept
+    t.equal(idle.status, 200)
+    await idle.text()
+
+    example.kill(signal)
+
+    for (const client of people) t.match(await client.closed, { code: 1001, wasClean: true })
+    t.equal(await example.ended, 0)
+    t.equal(await example.stderr, '')
+  })
+}
 
 t.test('node example/connect.mjs', async (t) => {
   async function listen (t: Test, file: string): Promise<string> {

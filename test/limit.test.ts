@@ -90,19 +90,25 @@ t.test('what is over the limit is refused before the hooks of the route and its 
 
 t.test('what is over the limit is refused as `refusal` says, and has no place', async (t) => {
   const app = await createApp(t, { maxConnections: 1, refusal: 'close' })
-  app.websocket('/', stay)
-  const url = `ws://127.0.0.1:${await listen(app)}`
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    await ws.send('open')
+    await ws.closed
+  })
+  const port = await listen(app)
+  const url = `ws://127.0.0.1:${port}`
   const first = await connectPeer(t, url)
-  const client = await connectTcp(t, Number(new URL(url).port))
+  const client = await connectTcp(t, port)
   await client.write(upgradeRequest('/')).until('too many connections') // it does not answer the close
   t.same(await (await connectPeer(t, url)).closed, { code: 4503, reason: 'too many connections' })
   first.socket.terminate()
   for (;;) {
     const peer = await connectPeer(t, url)
-    const isOpen = await Promise.race([peer.closed.then(() => false), setTimeout(50, true)])
-    if (isOpen) break
+    const first = await peer.next().catch(() => 'closed')
+    if (first === 'open') break
   }
   t.equal(app.websockets.size, 1)
+  t.equal((await (await connectPeer(t, url)).closed).code, 4503)
 })
 
 t.test('connections in their handshake count', async (t) => {

@@ -152,14 +152,12 @@ t.test('a deny that nobody awaits is answered all the same, even if an onSend ho
 
 t.test('a payload that cannot be sent is an error in the response, as on an HTTP route', async (t) => {
   const app = await createApp(t)
-  const rejected = new Deferred<unknown>()
   app.websocket('/bigint', (ws) => ws.deny(403, { a: 1n }))
-  app.websocket('/number', (ws) => ws.deny(403, 5, { 'content-type': 'text/plain' }).catch(rejected.resolve))
+  app.websocket('/number', (ws) => ws.deny(403, 5, { 'content-type': 'text/plain' }))
   app.websocket('/stream', (ws) => ws.deny(403, new Readable({ read () { this.destroy(new Error('broken')) } })))
   const port = await listen(app)
   t.match(await refusal(port, '/bigint'), { status: 403, body: /BigInt/ })
   t.match(await refusal(port, '/number'), { status: 500, body: /FST_ERR_REP_INVALID_PAYLOAD_TYPE/ })
-  t.match(await rejected.promise, { code: 'FST_ERR_REP_INVALID_PAYLOAD_TYPE' })
   t.match(await refusal(port, '/stream'), { status: 403, body: /broken/ })
 })
 
@@ -260,4 +258,11 @@ t.test('handshakeTimeout is over when the handshake is', async (t) => {
     await ws.send('here')
   }, { handshakeTimeout: 20 })
   t.equal(await (await connectPeer(t, url)).next(), 'here')
+})
+
+t.test('close before accept is a 403, or where handshakes are refused by closing, a close with that code and reason', async (t) => {
+  const handler = (ws: WebSocketSession): Promise<void> => ws.close(4007, 'not today')
+  await t.rejects(connectPeer(t, (await serve(t, handler)).url), /403/)
+  const { url } = await serve(t, handler, { refusal: 'close' })
+  t.match(await (await connectPeer(t, url)).closed, { code: 4007, reason: 'not today' })
 })

@@ -1,9 +1,11 @@
-import type { Socket } from 'node:net'
+import { once } from 'node:events'
 import t, { type Test } from 'tap'
+import { guardListeners, SessionWebSocket } from '../lib/raw'
+import type { Socket } from 'node:net'
 import type WebSocket from 'ws'
-import { SessionWebSocket } from '../lib/raw'
 import { Peer } from './helpers/peer'
 import { connectSockets } from './helpers/sockets'
+import { unhandledRejections } from './helpers/unhandled'
 import { until } from './helpers/until'
 
 const SENDS: Record<string, (socket: SessionWebSocket) => void> = {
@@ -101,4 +103,78 @@ t.test('with nothing held back it is a ws socket', async (t) => {
   t.same(await peer.next(), Buffer.from('bytes'))
   server.close(4001, 'bye')
   t.same(await peer.closed, { code: 4001, reason: 'bye' })
+})
+
+/** A guarded socket, its client, and what its listeners have thrown. */
+async function guarded (t: Test): Promise<{ server: WebSocket, client: WebSocket, failures: unknown[] }> {
+  const { server, client } = await connectSockets(t, { WebSocket: SessionWebSocket })
+  const failures: unknown[] = []
+  guardListeners(server as never, (error) => failures.push(error))
+  return { server, client, failures }
+}
+
+t.test('listeners on a guarded socket are called as on any, in their order, with `this` and all that is emitted', async (t) => {
+  const { server, client, failures } = await guarded(t)
+  const calls: unknown[] = []
+  server.on('message', function (...args) { calls.push(['a', this === server, String(args[0]), ...args.slice(1)]) })
+  server.once('message', (data) => { calls.push(['b', String(data)]) })
+  server.prependListener('message', (data) => { calls.push(['c', String(data)]) })
+  client.send('1')
+  await once(server, 'message')
+  client.send('2')
+  await once(server, 'message')
+  t.same(calls, [['c', '1'], ['a', true, '1', false], ['b', '1'], ['c', '2'], ['a', true, '2', false]])
+  t.equal(server.listenerCount('message'), 2)
+  t.equal(server.emit('message', Buffer.from('3'), false), true)
+  t.equal(server.emit('nobody listens to this'), false)
+  t.same(failures, [])
+})
+
+const FAILURES: Record<string, () => unknown> = {
+  throws: () => { throw new Error('from the listener') },
+  rejects: async () => { throw new Error('from the listener') }
+}
+
+for (const [how, listener] of Object.entries(FAILURES)) {
+  t.test(`a listener that ${how} fails the connection, of which listeners then learn only the end`, async (t) => {
+    const { server, client, failures } = await guarded(t)
+    const calls: string[] = []
+    server.on('ping', listener)
+    server.on('ping', () => { calls.push('ping') })
+    server.on('message', (data) => { calls.push(String(data)) })
+    server.on('error', () => { calls.push('error') })
+    server.on('close', () => { calls.push('close') })
+    t.same(await unhandledRejections(async () => {
+      client.send('1')
+      client.ping()
+      await until(() => failures.length > 0)
+      client.send('2')
+      client.ping()
+      client.close()
+      await once(server, 'close')
+    }), [])
+    server.emit('error', new Error('emitted'))
+    t.same(calls, ['1', 'ping', 'close', 'error'])
+    t.match(failures, [{ message: 'from the listener' }])
+    t.equal(failures.length, 1)
+  })
+}
+
+t.test('what a listener to the end throws is reported, too, and the others are called', async (t) => {
+  const { server, client, failures } = await guarded(t)
+  let isClosed = false
+  server.on('close', FAILURES.throws)
+  server.on('close', () => { isClosed = true })
+  client.close()
+  await until(() => isClosed)
+  t.match(failures, [{ message: 'from the listener' }])
+})
+
+t.test('a socket is guarded once', async (t) => {
+  const { server, client, failures } = await guarded(t)
+  guardListeners(server as never, () => { t.fail('it is told') })
+  server.on('message', FAILURES.throws)
+  client.send('x')
+  await until(() => failures.length > 0)
+  t.equal(failures.length, 1)
 })

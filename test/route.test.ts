@@ -11,7 +11,7 @@ import { WebSocketOptionError } from '../lib/errors'
 import websocket from '../lib/index'
 import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
-import { collectLogs, ERROR } from './helpers/logs'
+import { collectLogs, ERROR, WARN } from './helpers/logs'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
@@ -366,4 +366,62 @@ t.test('what a connection listener of the server listens to, it goes on hearing 
   await peer.closed
   await app.close()
   t.same(heard, ['message', 'error', 'close'])
+})
+
+for (const event of ['headers', 'connection']) {
+  for (const raw of [true, false]) {
+    t.test(`a listener to '${event}' of app.websocketServer that throws ends the connection, of a route with raw: ${raw}`, async (t) => {
+      const { lines, serverOptions } = collectLogs()
+      const app = await createApp(t, {}, serverOptions)
+      app.websocket('/', { websocket: { raw } } as any, async (ws: any) => {
+        t.notOk(raw, 'the handler of a raw route does not run')
+        await ws.accept()
+      })
+      app.websocketServer.on(event, () => { throw new Error('from the listener') })
+      const port = await listen(app)
+      await exchange(t, port, '/')
+      await nobodyIsConnected(t, app)
+      t.match(lines.filter(({ level }) => level >= WARN), [{ level: ERROR, err: { message: 'from the listener' } }])
+      t.equal(lines.filter(({ level }) => level >= WARN).length, 1)
+    })
+  }
+}
+
+t.test('a listener on the socket of a raw route that throws or rejects is logged once, and terminates the connection', async (t) => {
+  const { lines, serverOptions } = collectLogs()
+  const app = await createApp(t, {}, serverOptions)
+  app.get('/throws', { websocket: { raw: true } }, (socket: RawWebSocket) => { socket.on('message', () => { throw new Error('from the listener') }) })
+  app.get('/rejects', { websocket: { raw: true } }, (socket: RawWebSocket) => { socket.on('message', async () => { throw new Error('from the listener') }) })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  for (const [i, path] of ['/throws', '/rejects'].entries()) {
+    const peer = await connectPeer(t, url + path)
+    peer.socket.send('x')
+    t.equal((await peer.closed).code, 1006)
+    t.match(lines.filter(({ level }) => level >= WARN)[i], { level: ERROR, reqId: `req-${i + 1}`, err: { message: 'from the listener' }, msg: 'from the listener' })
+  }
+  t.equal(lines.filter(({ level }) => level >= WARN).length, 2)
+})
+
+t.test('a listener on ws.raw that throws or rejects is as if that had left the handler', async (t) => {
+  const { lines, serverOptions } = collectLogs()
+  const seen: unknown[] = []
+  const app = await createApp(t, { errorHandler (error, ws) { seen.push([error.message, ws.state]) } }, serverOptions)
+  const failure = (): Error => Object.assign(new Error('from the listener'), { closeCode: 4003 })
+  const listenOn = (path: string, listener: () => unknown): void => {
+    app.websocket(path, async (ws) => {
+      await ws.accept()
+      ws.raw!.on('message', listener)
+      for await (const message of ws) await ws.send(message)
+    })
+  }
+  listenOn('/throws', () => { throw failure() })
+  listenOn('/rejects', async () => { throw failure() })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  for (const path of ['/throws', '/rejects']) {
+    const peer = await connectPeer(t, url + path)
+    peer.socket.send('x')
+    t.equal((await peer.closed).code, 4003)
+  }
+  t.same(seen, [['from the listener', 'open'], ['from the listener', 'open']])
+  t.same(lines.filter(({ level }) => level >= WARN), [])
 })

@@ -4,7 +4,7 @@ import t from 'tap'
 import { WebSocketDisconnect, WebSocketHandshakeError } from '../lib/errors'
 import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
-import { collectLogs, DEBUG, ERROR, INFO, type LogLine } from './helpers/logs'
+import { collectLogs, DEBUG, ERROR, INFO, WARN, type LogLine } from './helpers/logs'
 import { connectPeer, type Peer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, upgradeRequest } from './helpers/tcp'
@@ -213,6 +213,20 @@ t.test('a validation error that leaves the handler is told to the client, which 
   t.match(served.errors()[0], { level: INFO, err: { code: 'FST_WS_VALIDATION' } })
 })
 
+t.test('the client is told of a validation error even where what the validator lists does not fit into JSON', async (t) => {
+  const error = Object.assign(new Error('too big'), { issues: [{ maximum: 10n }] })
+  const served = await serve(t, (app) => {
+    app.websocket('/', { schema: { receive: {} }, validatorCompiler: () => () => ({ error }) }, async (ws) => {
+      await ws.accept()
+      await ws.receive()
+    })
+  })
+  const peer = await peerOf(t, served)
+  peer.socket.send('11')
+  t.same(JSON.parse(await peer.next() as string), { code: 1008, error: 'too big', validation: [{ message: 'too big' }] })
+  t.same(await peer.closed, { code: 1008, reason: '' })
+})
+
 t.test('a validation error that is caught leaves the session usable', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/', { schema: { receive: { type: 'integer' } } }, async (ws) => {
@@ -296,7 +310,7 @@ for (const [how, errorHandler] of Object.entries({
   })
 }
 
-t.test('an errorHandler that never settles is waited for no longer than closeTimeout', async (t) => {
+t.test('an errorHandler that never settles is waited for no longer than closeTimeout; then the error is logged', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/', async (ws) => {
       await ws.accept()
@@ -304,6 +318,8 @@ t.test('an errorHandler that never settles is waited for no longer than closeTim
     })
   }, { errorHandler: () => new Promise(() => {}), closeTimeout: 50 })
   t.same(await (await peerOf(t, served)).closed, { code: 1011, reason: '' })
+  t.match(served.errors(), [{ level: ERROR, err: { message: 'lost' }, msg: 'the errorHandler of fastify-async-websocket has not settled within 50 ms (closeTimeout)' }])
+  t.equal(served.errors().length, 1)
 })
 
 t.test('a disconnect that leaves the handler is silent: a line at debug level', async (t) => {
@@ -659,6 +675,84 @@ for (const [how, { code, end, handlers }] of Object.entries(ENDS)) {
   })
 }
 
+for (const stuck of ['onConnect', 'onMessage']) {
+  t.test(`onDisconnect runs once, closeTimeout after the end, where ${stuck} never settles, and a line is logged`, async (t) => {
+    const calls: unknown[] = []
+    const told = new Deferred<void>()
+    const never = new Promise(() => {})
+    const served = await serve(t, (app) => {
+      app.websocket('/', {
+        async onConnect (ws) {
+          await ws.accept()
+          if (stuck === 'onConnect') await never
+        },
+        onMessage: () => never,
+        onDisconnect (ws, info) {
+          calls.push([ws.state, info.code])
+          told.resolve()
+        }
+      })
+    }, { closeTimeout: 50, shutdown: { timeout: 200 } })
+    const peer = await peerOf(t, served)
+    peer.socket.send('x')
+    peer.socket.close(4000)
+    const begin = performance.now()
+    await told.promise
+    t.ok(performance.now() - begin >= 49)
+    await allEnded(served.app)
+    t.same(calls, [['closed', 4000]])
+    const ofSession = served.lines.filter(({ level, ws }) => level >= WARN && ws !== undefined)
+    t.match(ofSession, [{ level: WARN, reqId: 'req-1', msg: /not gone on within 50 ms \(closeTimeout\) .* onDisconnect runs without it/ }])
+    t.equal(ofSession.length, 1)
+  })
+}
+
+t.test('onDisconnect waits for an onMessage that gets on, however long that takes', async (t) => {
+  const calls: string[] = []
+  const told = new Deferred<void>()
+  const served = await serve(t, (app) => {
+    app.websocket('/', {
+      async onMessage (_, data) {
+        await setTimeout(60)
+        calls.push(data)
+      },
+      onDisconnect () {
+        calls.push('disconnected')
+        told.resolve()
+      }
+    })
+  }, { closeTimeout: 100 })
+  const peer = await peerOf(t, served)
+  for (const message of 'abcde') peer.socket.send(message)
+  peer.socket.close()
+  await told.promise
+  t.same(calls, [...'abcde', 'disconnected'])
+  t.same(served.lines.filter(({ level }) => level >= WARN), [])
+})
+
+t.test('an onMessage that goes on after all is given what came before the end, and onDisconnect runs no second time', async (t) => {
+  const calls: string[] = []
+  const slow = new Deferred<void>()
+  const served = await serve(t, (app) => {
+    app.websocket('/', {
+      async onMessage (_, data) {
+        await slow.promise
+        calls.push(data)
+      },
+      onDisconnect () {
+        calls.push('disconnected')
+        slow.resolve()
+      }
+    })
+  }, { closeTimeout: 50 })
+  const peer = await peerOf(t, served)
+  for (const message of 'ab') peer.socket.send(message)
+  peer.socket.close()
+  await until(() => calls.length === 3)
+  await allEnded(served.app)
+  t.same(calls, ['disconnected', 'a', 'b'])
+})
+
 t.test('what onDisconnect throws is logged once, also when it rejects', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/throws', { onMessage () {}, onDisconnect () { throw new Error('from onDisconnect') } })
@@ -698,12 +792,12 @@ function brokenLogger (when: string): { loggerInstance: FastifyBaseLogger, count
 
 const LOGGED: Record<string, { code: number, handlers: object, act: (socket: Peer['socket']) => void, options?: WebSocketPluginOptions }> = {
   'a handler has thrown': {
-    code: 1006,
+    code: 1011,
     handlers: { onMessage () { throw new Error('from the handler') } },
     act: (socket) => socket.send('x')
   },
   'a handler and the errorHandler have thrown': {
-    code: 1006,
+    code: 1011,
     handlers: { onMessage () { throw new Error('from the handler') } },
     act: (socket) => socket.send('x'),
     options: { errorHandler () { throw new Error('from the errorHandler') } }
@@ -756,7 +850,7 @@ t.test('a logger that throws for what a handler throws after a refusal takes not
     await app.close()
     t.ok(Date.now() - begin < 5_000)
   }), [])
-  t.equal(count(), 1)
+  t.ok(count() > 0, 'the logger has thrown')
 })
 
 t.test('onDisconnect runs once even where the handler has thrown, and then the logger', async (t) => {

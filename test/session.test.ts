@@ -502,3 +502,17 @@ t.test('a logger that throws does not stand in the way of a limit', async (t) =>
   t.equal((await peer.closed).code, 1001)
   t.equal(thrown, 1)
 })
+
+t.test('raw is the socket of ws, from accept on; what a listener on it throws is as if it had left the handler', async (t) => {
+  const { lines, serverOptions } = collectLogs()
+  const { url } = await serve(t, async (ws) => {
+    t.equal(ws.raw, null)
+    await ws.accept()
+    ws.raw!.on('message', () => { throw Object.assign(new Error('from the listener'), { closeCode: 4005 }) })
+    await ws.closed
+  }, {}, serverOptions)
+  const peer = await connectPeer(t, url)
+  peer.socket.send('x')
+  t.equal((await peer.closed).code, 4005)
+  t.match(lines.filter(({ level }) => level >= ERROR), [{ err: { message: 'from the listener' } }])
+})

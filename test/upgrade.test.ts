@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
+import { collectLogs, ERROR } from './helpers/logs'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
@@ -274,3 +275,17 @@ t.test('the streams of injectWS close when both sides have ended', async (t) => 
   await until(() => app.websockets.size === 0)
   t.ok(Date.now() - begin < 1000, 'long before closeTimeout')
 })
+
+for (const option of ['rewriteUrl', 'genReqId']) {
+  t.test(`a ${option} that throws is 500, and a line in the log`, async (t) => {
+    const { lines, serverOptions } = collectLogs()
+    const app = await createApp(t, {}, { ...serverOptions, [option] () { throw new Error(`from ${option}`) } })
+    app.websocket('/', () => { t.fail('the handler runs') })
+    const port = await listen(app)
+    lines.length = 0
+    t.match(await exchange(t, port, '/'), /^HTTP\/1\.1 500 Internal Server Error\r\n/)
+    t.match(lines, [{ level: ERROR, err: { message: `from ${option}` } }])
+    t.equal(lines.length, 1)
+    await nobodyIsConnected(t, app)
+  })
+}

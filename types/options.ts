@@ -185,7 +185,10 @@ export interface WebSocketSessionHandlers<T extends RouteTypes, Value extends Va
   onConnect?: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, request: RequestOf<T>) => unknown
   /** Gets one message at a time: the next one when the promise that it returned has settled. */
   onMessage: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, data: MessageOf<T, Value, Receive>, request: RequestOf<T>) => unknown
-  /** Runs once for every accepted connection, however it ended. */
+  /**
+   * Runs once for every accepted connection, however it ended, when the messages that came before have been handled; without
+   * waiting for an `onMessage` that gets nothing done for `closeTimeout` after the end.
+   */
   onDisconnect?: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, info: CloseInfo, request: RequestOf<T>) => unknown
 }
 

@@ -119,7 +119,7 @@ export interface WebSocketSession<Receive = string, Send = any, ReceiveJson = an
   readonly headers: Request['headers']
   readonly params: Request['params']
   readonly query: Request['query']
-  /** The underlying `ws` socket; null before `accept`. */
+  /** The underlying `ws` socket; null before `accept`. What a listener on it throws is as if it had left the handler. */
   readonly raw: RawWebSocket | null
   readonly topics: ReadonlySet<string>
   /** How many published messages were dropped for this session (`slowSubscriber: 'skip'`). */

@@ -138,6 +138,14 @@ describe('the forms of a route', () => {
     }
   })
 
+  test('refusal, maxConnections, shutdown', () => {
+    expect(app.register).type.toBeCallableWith(websocket, { refusal: 'auto', maxConnections: 100, shutdown: { code: 1012, reason: '', spread: 1, timeout: 1 } })
+    app.register(websocket, { shutdown: { notify (ws) { expect(ws.send).type.toBeCallableWith('good-bye') } } })
+    app.websocket('/', { websocket: { refusal: 'close', maxConnections: 1, valueType: 'bytes' } }, async (ws) => { expect(await ws.receive()).type.toBe<Buffer>() })
+    expect(app.websocket).type.not.toBeCallableWith('/', { websocket: { shutdown: {} } }, async () => {})
+    expect(app.register).type.not.toBeCallableWith(websocket, { refusal: 'ws' })
+  })
+
   test('HTTP routes stay as they are', () => {
     app.get('/', async (request, reply) => { expect(reply.statusCode).type.toBe<number>(); return 'x' })
     app.get<{ Params: { id: string } }>('/:id', { schema: {} }, async (request) => request.params.id)

@@ -289,3 +289,11 @@ for (const option of ['rewriteUrl', 'genReqId']) {
     await nobodyIsConnected(t, app)
   })
 }
+
+t.test('half an upgrade request is ended with 408 when the headersTimeout of Node is over', async (t) => {
+  const app = await createApp(t, {}, { http: { headersTimeout: 100, requestTimeout: 0, connectionsCheckingInterval: 20 } } as object)
+  app.websocket('/', async (ws) => { await ws.accept() })
+  const client = await connectTcp(t, await listen(app))
+  const whole = upgradeRequest('/')
+  t.match(await client.write(whole.slice(0, whole.length / 2)).ended, 'HTTP/1.1 408 ')
+})

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import { chromium, type Browser } from 'playwright-core'
+import { findProgram } from './program'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
@@ -16,9 +15,7 @@ const ARGS = [
 
 /** The browser of this machine: the one that CHROMIUM names, or the first on the PATH. */
 export function findChromium (): string | undefined {
-  const { CHROMIUM, PATH = '' } = process.env
-  if (CHROMIUM) return CHROMIUM
-  return PATH.split(delimiter).flatMap((directory) => NAMES.map((name) => join(directory, name))).find(existsSync)
+  return process.env.CHROMIUM || findProgram(...NAMES)
 }
 
 /** Starts it, with a profile of its own that is removed at the end. */

@@ -5,6 +5,7 @@
 const TEXT = 0x81
 const BINARY = 0x82
 const CLOSE = 0x88
+const PONG = 0x8a
 const RSV1 = 0x40
 
 /** The key of the example in section 5.7. A key of zeros would spare some servers the unmasking. */
@@ -44,4 +45,4 @@ function parseServerFrame (bytes) {
   return { first: bytes[0], payload: bytes.subarray(start, start + length), size: start + length }
 }
 
-module.exports = { TEXT, BINARY, CLOSE, RSV1, MASK, serverFrame, clientFrame, parseServerFrame }
+module.exports = { TEXT, BINARY, CLOSE, PONG, RSV1, MASK, serverFrame, clientFrame, parseServerFrame }

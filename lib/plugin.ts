@@ -89,10 +89,14 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
 const FRAGMENT = 1024
 const MIN_FRAGMENTS = 1024
 
+/** A frame may come in so many reads that each has so many bytes. */
+const CHUNK = 16
+
 function webSocketServerOptions ({ maxPayload, perMessageDeflate, closeTimeout }: PluginSettings): object {
   return {
     maxPayload,
     maxFragments: Math.max(MIN_FRAGMENTS, Math.ceil(maxPayload / FRAGMENT)),
+    maxBufferedChunks: Math.max(MIN_FRAGMENTS, Math.ceil(maxPayload / CHUNK)),
     perMessageDeflate,
     closeTimeout,
     maxPendingAutoPongs: 0, // `SessionWebSocket` sees to pings

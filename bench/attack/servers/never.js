@@ -1,0 +1,4 @@
+'use strict'
+
+/** What a handler waits for in vain. */
+module.exports = new Promise(() => {})

@@ -1,0 +1,266 @@
+'use strict'
+
+// The clients, in their own process: node --expose-gc clients.js <seed>
+
+const { once } = require('node:events')
+const net = require('node:net')
+const { setTimeout: delay } = require('node:timers/promises')
+const { DOWN, TOPIC, UP, difference, messageOf } = require('./messages')
+const { openPeer } = require('./peers')
+const { planOf } = require('./plan')
+const { problem, remains, work } = require('./worker')
+
+const seed = Number(process.argv[2])
+
+/** How many clients there are at once. */
+const LANES = 200
+
+/** How long one may take, in milliseconds. */
+const PATIENCE = 20_000
+
+const counts = { connections: 0, clean: 0, killed: 0, refused: 0, left: 0, received: 0 }
+
+/** What those who are refused are told. */
+const STATUS = { denies: 403, 'throws-early': 500, undecided: 503, hook: 401 }
+
+/** What a client does that is not called like the form of the connection. */
+const SIDES = { iterate: 'converse', receive: 'converse', handlers: 'converse', 'handlers-throw': 'throws', 'hook-close': 'refused' }
+
+/** What befalls a connection. */
+const STRIKES = {
+  terminate: (socket) => socket.destroy(),
+  reset: (socket) => socket.resetAndDestroy(),
+  'half-close': (socket) => socket.end()
+}
+
+/** The client's side of one connection. */
+class Visit {
+  #plan
+  #port
+  #peer
+  #received = 0
+  #isStruck = false
+
+  constructor (plan, port) {
+    this.#plan = plan
+    this.#port = port
+  }
+
+  async go () {
+    const { form } = this.#plan
+    counts.connections++
+    if (form === 'leaves' || form === 'half-request') return await this.#leave()
+    const { peer, status } = await openPeer(this.#plan.client, `ws://127.0.0.1:${this.#port}/${form}/${this.#plan.id}`)
+    if (STATUS[form] !== undefined || peer === undefined) {
+      counts.refused++
+      return this.#check('status', status, STATUS[form])
+    }
+    this.#peer = peer
+    await this[SIDES[form] ?? form]()
+    await peer.closed
+    if (this.#isStruck || this.#plan.fate === 'server-terminate') counts.killed++
+    else counts.clean++
+  }
+
+  /** Both sides send at once. */
+  async converse () {
+    const { up, down, closer, isPatient, fate } = this.#plan
+    const received = this.#receiveAll()
+    const sent = this.#sendAll().catch((error) => error)
+    if (closer === 'client') {
+      await sent
+      if (isPatient) await Promise.race([received, this.#has(down)])
+      if (!this.#isStruck) this.#peer.close()
+    }
+    await Promise.all([sent, received])
+    if (this.#isStruck || fate === 'server-terminate') return
+    this.#check('close code', await this.#peer.closed, 1000)
+    if (closer === 'server' || isPatient) this.#check('messages received', this.#received, down)
+    const failure = await sent
+    if (failure !== undefined) this.problem(`could not send all ${up}: ${failure.message}`)
+  }
+
+  /** Each message is answered with one. */
+  async pair () {
+    const { id, up, fate } = this.#plan
+    await this.#send(`hello ${id}`)
+    for (let n = 0; n < up; n++) {
+      if (!await this.#receive()) break
+      await this.#sendOne(n)
+      if (this.#isStruck) break
+    }
+    while (await this.#receive()) ;
+    if (this.#isStruck || fate === 'server-terminate') return
+    this.#check('messages received', this.#received, up)
+    this.#check('close code', await this.#peer.closed, 1000)
+  }
+
+  async throws () {
+    const { closeCode, down } = this.#plan
+    await Promise.all([this.#sendAll().catch(() => {}), this.#receiveAll()]) // it is closed before it has all
+    this.#check('close code', await this.#peer.closed, closeCode)
+    this.#check('messages received', this.#received, down)
+  }
+
+  /** Commands go up, and what is published comes down: all of it that is published while it has subscribed. */
+  async topic () {
+    const { up, topic, fate, fateAt } = this.#plan
+    const commanded = this.#command(up, fate, fateAt)
+    commanded.catch(() => {})
+    let next = numberAfter('from', await this.#peer.receive())
+    for (let message = await this.#peer.receive(); message !== undefined; message = await this.#peer.receive()) {
+      counts.received++
+      const until = numberAfter('until', message)
+      if (until !== undefined) {
+        this.#check('published messages received', next, until)
+        this.#check('close code', await this.#peer.closed, 1000)
+        return
+      }
+      const wrong = difference(message, messageOf(seed, topic, TOPIC, next++))
+      if (wrong !== undefined) this.problem(wrong)
+    }
+    if (!this.#isStruck) this.problem(`ended with ${await this.#peer.closed}`)
+  }
+
+  /** What it sends comes back. */
+  async raw () {
+    const { id, up } = this.#plan
+    for (let n = 0; n < up && !this.#isStruck; n++) {
+      const message = messageOf(seed, id, UP, n)
+      await this.#strike(n)
+      if (this.#isStruck) break
+      await this.#send(message)
+      const answer = await this.#peer.receive()
+      counts.received++
+      const wrong = difference(answer, message)
+      if (wrong !== undefined) this.problem(wrong)
+    }
+    if (this.#isStruck) return
+    this.#peer.close()
+    this.#check('close code', await this.#peer.closed, 1000)
+  }
+
+  async refused () {
+    this.#check('close code', await this.#peer.closed, 4401)
+  }
+
+  async #leave () {
+    const { form, id, acceptDelay, fate } = this.#plan
+    counts.left++
+    const socket = net.connect(this.#port, '127.0.0.1')
+    socket.on('error', () => {})
+    const closed = once(socket, 'close')
+    const request = `GET /leaves/${id} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+    await once(socket, 'connect')
+    socket.write(form === 'leaves' ? request : request.slice(0, id % request.length))
+    socket.resume()
+    await delay(acceptDelay)
+    ;(STRIKES[fate] ?? STRIKES.terminate)(socket)
+    await closed
+  }
+
+  async #receiveAll () {
+    while (await this.#receive()) ;
+  }
+
+  /** Whether there was one more. */
+  async #receive () {
+    const message = await this.#peer.receive()
+    if (message === undefined) return false
+    counts.received++
+    const wrong = difference(message, messageOf(seed, this.#plan.id, DOWN, this.#received++))
+    if (wrong !== undefined) this.problem(wrong)
+    this.#onReceived?.()
+    return true
+  }
+
+  #onReceived
+
+  #has (count) {
+    return new Promise((resolve) => {
+      this.#onReceived = () => { if (this.#received >= count) resolve() }
+      this.#onReceived()
+    })
+  }
+
+  async #sendAll () {
+    for (let n = 0; n < this.#plan.up && !this.#isStruck; n++) await this.#sendOne(n)
+    if (!this.#isStruck) await this.#strike(this.#plan.up)
+  }
+
+  async #sendOne (n) {
+    await this.#strike(n)
+    if (!this.#isStruck) await this.#send(messageOf(seed, this.#plan.id, UP, n))
+  }
+
+  async #send (message) {
+    await this.#peer.send(message)
+  }
+
+  async #command (up, fate, fateAt) {
+    for (let n = 0; n < up; n++) {
+      await this.#strike(n)
+      if (this.#isStruck) return
+      await this.#send((this.#plan.id + n) % 2 === 0 ? 'to all' : 'to the others')
+      await delay(1)
+    }
+    await this.#send('stop')
+  }
+
+  /** Its fate, if it comes before message `n`. */
+  async #strike (n) {
+    const { fate, fateAt, pause } = this.#plan
+    if (n !== fateAt) return
+    if (fate === 'pause') {
+      this.#peer.pause()
+      await delay(pause)
+      this.#peer.resume()
+    } else if (STRIKES[fate] !== undefined) {
+      this.#isStruck = true
+      STRIKES[fate](this.#peer.socket)
+    }
+  }
+
+  #check (what, actual, expected) {
+    if (actual !== expected) this.problem(`${what}: ${actual} instead of ${expected}`)
+  }
+
+  problem (text) {
+    problem(`client, connection ${this.#plan.id}: ${text} (${JSON.stringify(this.#plan)})`)
+  }
+}
+
+function numberAfter (word, message) {
+  return typeof message === 'string' && message.startsWith(`${word} `) ? Number(message.slice(word.length + 1)) : undefined
+}
+
+let lastId = 0
+
+/** Connections come and go for so many seconds, then the last of them end. */
+async function run ({ port, seconds }) {
+  const deadline = Date.now() + seconds * 1000
+  async function lane () {
+    while (Date.now() < deadline) await visit(planOf(seed, ++lastId), port)
+  }
+  await Promise.all(Array.from({ length: LANES }, lane))
+  return { counts }
+}
+
+async function visit (plan, port) {
+  const patience = new AbortController()
+  const visit = new Visit(plan, port)
+  const over = delay(PATIENCE, 'late', { signal: patience.signal }).catch(() => {})
+  try {
+    if (await Promise.race([visit.go(), over]) === 'late') visit.problem(`has not ended within ${PATIENCE} ms`)
+  } catch (error) {
+    visit.problem(error.stack)
+  }
+  patience.abort()
+}
+
+async function settle (options) {
+  return { counts, remains: await remains([], options) }
+}
+
+work({ run, settle })

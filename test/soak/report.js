@@ -1,0 +1,66 @@
+'use strict'
+
+/** Bytes by which memory may grow for each connection: 1 KB for each thousand. */
+const ALLOWED = 1.024
+
+/** By how many bytes it varies by itself: a leak on few connections has to be larger than that to be seen. */
+const NOISE = 128 * 1024
+
+const SIDES = ['server', 'clients']
+
+/** Whether something has gone wrong up to `round`. */
+function hasFailed (round) {
+  return round !== undefined && SIDES.some((side) => round[side].problems.count + round[side].resources.length > 0)
+}
+
+/** What is wrong, in words. */
+function problemsOf (rounds) {
+  const last = rounds.at(-1)
+  const told = SIDES.flatMap((side) => last[side].problems.texts)
+  const count = SIDES.reduce((sum, side) => sum + last[side].problems.count, 0)
+  return [
+    ...told,
+    ...count > told.length ? [`and ${count - told.length} more`] : [],
+    ...last.clients.counts.clean === 0 ? ['no connection has ended in order'] : [],
+    ...SIDES.flatMap((side) => {
+      const { resources } = last[side]
+      const { bytes, connections } = growth(rounds, side)
+      return [
+        ...resources.length > 0 ? [`${side}: are left: ${resources.join(', ')}`] : [],
+        ...bytes > NOISE && bytes > ALLOWED * connections ? [`${side}: memory has grown by ${number(bytes)} bytes`] : []
+      ]
+    })
+  ]
+}
+
+function summary (rounds) {
+  const { server: { counts: server }, clients: { counts: clients } } = rounds.at(-1)
+  return [
+    `${number(clients.connections)} connections: ${number(clients.clean)} ended in order, ${number(clients.killed)} killed, ${number(clients.refused)} refused, ${number(clients.left)} gone before they were answered`,
+    `${number(server.received)} messages received by the server, ${number(clients.received)} by the clients`,
+    `${number(server.begun)} handlers begun, ${number(server.ended)} ended; onDisconnect has run ${number(server.disconnects)} times for ${number(server.toDisconnect)} sessions`,
+    ...SIDES.map((side) => `memory of the ${side}: ${describe(growth(rounds, side))}; handles left: ${rounds.at(-1)[side].resources.length}`)
+  ]
+}
+
+/** How memory has grown between the two rounds of which it is known: none, where the run ended before. */
+function growth (rounds, side) {
+  const [first, last = first] = rounds.filter((round) => round[side].bytes !== undefined)
+  if (first === undefined) return { first: 0, bytes: 0, connections: 0 }
+  return {
+    first: first[side].bytes,
+    bytes: last[side].bytes - first[side].bytes,
+    connections: last.clients.counts.connections - first.clients.counts.connections
+  }
+}
+
+function describe ({ first, bytes, connections }) {
+  const slope = connections === 0 ? 0 : bytes / ALLOWED / connections
+  return `${number(first / 1024)} KB when warm, and ${number(bytes / 1024)} KB more after ${number(connections)} connections (${slope.toFixed(2)} KB each thousand)`
+}
+
+function number (value) {
+  return Math.round(value).toLocaleString('en')
+}
+
+module.exports = { hasFailed, problemsOf, summary }

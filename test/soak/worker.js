@@ -1,0 +1,50 @@
+'use strict'
+
+const { setTimeout: delay } = require('node:timers/promises')
+const { takeSnapshot } = require('./heap')
+
+/** The standard streams, and the channel to the parent process. */
+const STANDARD = new Set(['PipeWrap', 'TTYWrap'])
+
+const MOST_PROBLEMS = 20
+
+/** How long connections may take to end, in milliseconds. */
+const PATIENCE = 15_000
+
+/** What has gone wrong here: the first of it in words, and how much in all. */
+const problems = { count: 0, texts: [] }
+
+function problem (text) {
+  problems.count++
+  if (problems.texts.length < MOST_PROBLEMS) problems.texts.push(text)
+}
+
+/** Answers the calls of the parent process with `methods`. */
+function work (methods) {
+  process.on('message', async ({ id, method, params }) => {
+    process.send({ id, result: { ...await methods[method](params), problems } })
+  })
+  process.on('disconnect', () => process.exit())
+  for (const event of ['uncaughtException', 'unhandledRejection']) {
+    process.on(event, (error) => problem(`${event}: ${error?.stack ?? error}`))
+  }
+}
+
+/** What is left when all is over: what keeps the process alive beyond `expected`, and, where it is asked for, all that is in memory. */
+async function remains (expected, { snapshot = false }) {
+  const deadline = Date.now() + PATIENCE
+  let resources
+  while ((resources = beyond(expected)).length > 0 && Date.now() < deadline) await delay(10)
+  return { resources, snapshot: snapshot ? await takeSnapshot() : undefined }
+}
+
+function beyond (expected) {
+  const left = process.getActiveResourcesInfo().filter((resource) => !STANDARD.has(resource))
+  for (const resource of expected) {
+    const at = left.indexOf(resource)
+    if (at !== -1) left.splice(at, 1)
+  }
+  return left
+}
+
+module.exports = { PATIENCE, problem, remains, work }

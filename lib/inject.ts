@@ -66,6 +66,15 @@ class InjectedStream extends Duplex {
   }
 }
 
+/** Both ends of a connection: that of a client, who is seen to come from `remoteAddress`, and that of the server. */
+export function connectStreams (remoteAddress: string, encrypted: boolean): [near: Duplex, far: Duplex] {
+  const near = new InjectedStream('127.0.0.1', encrypted)
+  const far = new InjectedStream(remoteAddress, encrypted)
+  near.peer = far
+  far.peer = near
+  return [near, far]
+}
+
 function brokenPipe (): Error {
   return Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })
 }
@@ -82,10 +91,7 @@ export async function injectWebSocket (app: FastifyInstance, service: Service, u
   const headers = withCookies(options.headers ?? {}, cookies ?? {})
 
   const client = await open(target(url, query ?? {}, secure), { ...clientOptions, receiveTimeout, headers }, () => {
-    const near = new InjectedStream('127.0.0.1', secure)
-    const far = new InjectedStream(remoteAddress, secure)
-    near.peer = far
-    far.peer = near
+    const [near, far] = connectStreams(remoteAddress, secure)
     app.server.emit(secure ? 'secureConnection' : 'connection', far)
     return near
   })

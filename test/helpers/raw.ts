@@ -10,6 +10,7 @@ export const TEXT = 1
 export const BINARY = 2
 export const CLOSE = 8
 export const PING = 9
+export const PONG = 10
 
 /** A frame from a client, masked with zeros so that its payload can be read in it. */
 export function clientFrame (opcode: number, payload: string | Buffer, fin = true): Buffer {

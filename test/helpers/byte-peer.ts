@@ -1,0 +1,182 @@
+import { once } from 'node:events'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import { finished, type Duplex, type Writable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import WebSocket from 'ws'
+import { connectStreams } from '../../lib/inject'
+import { promptly } from './fuzz'
+
+/** What a server sends, in its order. */
+export type Sent =
+  | { response: number }
+  | { message: string | Buffer }
+  | { ping: string }
+  | { pong: string }
+  | { close: number, reason: string }
+  | { end: true }
+
+/** Both ends of what a WebSocket connection is made over. */
+interface Line {
+  near: Duplex
+  far: Duplex
+}
+
+/** How a line is laid: over the network, or within the process. */
+export type Lay = (app: FastifyInstance) => Promise<Line>
+
+export async function overTcp (app: FastifyInstance): Promise<Line> {
+  const { port } = app.server.address() as AddressInfo
+  const near = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+  const arrived = new Promise<Socket>((resolve) => {
+    app.server.on('connection', function onConnection (far) {
+      if (far.remotePort !== near.localPort) return
+      app.server.off('connection', onConnection)
+      resolve(far)
+    })
+  })
+  await once(near, 'connect')
+  return { near, far: await arrived }
+}
+
+export async function injected (app: FastifyInstance): Promise<Line> {
+  const [near, far] = connectStreams('127.0.0.1', false)
+  app.server.emit('connection', far as Socket)
+  return { near, far }
+}
+
+/**
+ * A client in bytes. It says nothing by itself, except that it ends its side when the server has, and it takes nothing
+ * from the server that RFC 6455 forbids.
+ */
+export class BytePeer {
+  readonly sent: Sent[] = []
+  /** All that the server has sent, as it is. */
+  readonly bytes: Buffer[] = []
+  /** The server's response to the handshake, to the end of its headers. */
+  head = ''
+  /** What the server has done wrong. */
+  violation: Error | null = null
+  /** Called with what the server sends. */
+  onSent: (sent: Sent) => void = () => {}
+  readonly #near: Duplex
+  readonly #far: Duplex
+  #receiver: Writable | null = null
+  #isPaused = false
+  #hasEnded = false
+
+  static async connect (app: FastifyInstance, lay: Lay): Promise<BytePeer> {
+    const { near, far } = await lay(app)
+    return new BytePeer(near, far)
+  }
+
+  constructor (near: Duplex, far: Duplex) {
+    this.#near = near
+    this.#far = far
+    near.on('data', (chunk) => this.#read(chunk))
+    near.on('end', () => {
+      this.#hasEnded = true
+      if (!this.#isPaused) this.#onEnd()
+    })
+    near.on('error', () => {}) // that of a connection that has ended already: what was received tells
+  }
+
+  write (bytes: string | Buffer): void {
+    if (this.#near.writable) this.#near.write(bytes)
+  }
+
+  /** Ends its side, and goes on reading. */
+  end (): void {
+    this.#near.end()
+  }
+
+  /** Breaks the connection off. */
+  reset (): void {
+    this.#hasEnded = false // it does not learn of that any more
+    if ('resetAndDestroy' in this.#near) (this.#near as Socket).resetAndDestroy()
+    else this.#near.destroy()
+  }
+
+  /** Reads no more, not even the end of the server's side, which a paused stream may tell all the same. */
+  pause (): void {
+    this.#isPaused = true
+    this.#near.pause()
+  }
+
+  resume (): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#near.resume()
+    if (this.#hasEnded) this.#onEnd()
+  }
+
+  get isOver (): boolean {
+    return this.#near.closed && this.#far.closed
+  }
+
+  /** Whether the server has read all that was written, as far as it reads. */
+  get isRead (): boolean {
+    const { destroyed } = this.#far
+    if (destroyed || this.#far.isPaused()) return true
+    if ('bytesWritten' in this.#near) return (this.#far as Socket).bytesRead === (this.#near as Socket).bytesWritten
+    return this.#near.writableLength === 0
+  }
+
+  async read (): Promise<void> {
+    await promptly(() => this.isRead, () => 'the server does not read')
+  }
+
+  /** Resolves when both ends have learned of the end. */
+  async over (): Promise<void> {
+    await promptly(() => this.isOver, () => `the connection does not end: ${JSON.stringify(this.sent.slice(-5))}`)
+  }
+
+  #onEnd (): void {
+    this.#near.end()
+    this.#sent({ end: true })
+  }
+
+  #sent (sent: Sent): void {
+    this.sent.push(sent)
+    this.onSent(sent)
+  }
+
+  #read (chunk: Buffer): void {
+    this.bytes.push(chunk)
+    if (this.head.endsWith('\r\n\r\n')) return this.#feed(chunk)
+    const text = this.head + chunk.toString('latin1')
+    const end = text.indexOf('\r\n\r\n') + 4
+    if (end < 4) {
+      this.head = text
+      return
+    }
+    this.head = text.slice(0, end)
+    this.#receiver = this.head.startsWith('HTTP/1.1 101 ') ? this.#createReceiver() : null
+    this.#sent({ response: Number(text.split(' ')[1]) })
+    if (end < text.length) this.#feed(Buffer.from(text.slice(end), 'latin1'))
+  }
+
+  #feed (chunk: Buffer): void {
+    this.#receiver?.write(chunk)
+  }
+
+  // That of `ws`, which takes nothing that is against the protocol.
+  #createReceiver (): Writable {
+    const { extension, PerMessageDeflate, Receiver } = WebSocket as any // its types leave them out
+    const extensions: Record<string, unknown> = {}
+    const agreed = /^sec-websocket-extensions: (.*)\r$/im.exec(this.head)
+    if (agreed !== null) {
+      const deflate = new PerMessageDeflate({ isServer: false })
+      deflate.accept(extension.parse(agreed[1])['permessage-deflate'])
+      extensions['permessage-deflate'] = deflate
+    }
+    const receiver = new Receiver({ isServer: false, extensions })
+    this.#near.on('close', () => receiver.end())
+    finished(receiver, () => { (extensions['permessage-deflate'] as any)?.cleanup() })
+    receiver.on('message', (data: Buffer, isBinary: boolean) => this.#sent({ message: isBinary ? data : data.toString() }))
+    receiver.on('ping', (data: Buffer) => this.#sent({ ping: data.toString() }))
+    receiver.on('pong', (data: Buffer) => this.#sent({ pong: data.toString() }))
+    receiver.on('conclude', (close: number, reason: Buffer) => this.#sent({ close, reason: reason.toString() }))
+    receiver.on('error', (error: Error) => { this.violation ??= error })
+    return receiver
+  }
+}

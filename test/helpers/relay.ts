@@ -1,0 +1,121 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import { random } from './fuzz'
+
+/** What a relay does to a connection. */
+export interface Fate {
+  /** Of what is random about it. */
+  seed: number
+  /** Into pieces of so many bytes at most everything is split. */
+  maxPiece: number
+  /** Before a piece goes on, it is held up for so many milliseconds at most, mostly not at all. */
+  maxDelay: number
+  /** After so many bytes, both ways together, `fault` happens. */
+  after: number
+  /** Both sides are reset, or see the end, or neither hears of the other for `stall` milliseconds. */
+  fault: 'none' | 'reset' | 'end' | 'stall'
+  stall: number
+}
+
+export interface Relay {
+  /** Where to connect to. */
+  port: number
+  close (): void
+}
+
+/** A network to the server on `port`, for one connection, to which it does what `fate` says. */
+export async function startRelay (port: number, fate: Fate): Promise<Relay> {
+  const sockets: Socket[] = []
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+    const upstream = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+    sockets.push(client, upstream)
+    new Relayed(client, upstream, fate).start()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    close () {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+    }
+  }
+}
+
+/** One connection through the relay. */
+class Relayed {
+  readonly #ends: [Socket, Socket]
+  readonly #fate: Fate
+  readonly #random: () => number
+  #passed = 0
+  #isOver = false
+
+  constructor (client: Socket, upstream: Socket, fate: Fate) {
+    this.#ends = [client, upstream]
+    this.#fate = fate
+    this.#random = random(fate.seed)
+  }
+
+  start (): void {
+    const [client, upstream] = this.#ends
+    for (const socket of this.#ends) socket.on('error', () => this.#reset())
+    this.#pass(client, upstream)
+    this.#pass(upstream, client)
+  }
+
+  async #pass (from: Socket, to: Socket): Promise<void> {
+    try {
+      for await (const chunk of from as AsyncIterable<Buffer>) {
+        for (const piece of this.#pieces(chunk)) {
+          await this.#holdUp()
+          if (this.#isOver) return
+          if (!to.write(piece)) await Promise.race([once(to, 'drain'), once(to, 'close')])
+          await this.#count(piece.length)
+        }
+      }
+      if (!this.#isOver) to.end()
+    } catch {} // one that was reset: so is the other
+  }
+
+  #pieces (chunk: Buffer): Buffer[] {
+    const pieces = []
+    for (let start = 0; start < chunk.length;) {
+      const end = start + 1 + Math.floor(this.#random() * this.#fate.maxPiece)
+      pieces.push(chunk.subarray(start, end))
+      start = end
+    }
+    return pieces
+  }
+
+  async #holdUp (): Promise<void> {
+    const delay = Math.floor(this.#random() ** 20 * (this.#fate.maxDelay + 1))
+    if (delay > 0) await setTimeout(delay)
+  }
+
+  async #count (bytes: number): Promise<void> {
+    const { after, fault, stall } = this.#fate
+    const before = this.#passed
+    this.#passed += bytes
+    if (before >= after || this.#passed < after) return
+    if (fault === 'reset') this.#reset()
+    if (fault === 'end') this.#end()
+    if (fault === 'stall') await setTimeout(stall)
+  }
+
+  #reset (): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    for (const socket of this.#ends) {
+      // Node 20 never closes one that is reset while it is ending, and does not exit then.
+      if (socket.connecting || socket.writableEnded || socket.writableLength > 0) socket.destroy()
+      else socket.resetAndDestroy()
+    }
+  }
+
+  #end (): void {
+    this.#isOver = true
+    for (const socket of this.#ends) socket.end()
+    for (const socket of this.#ends) socket.resume()
+  }
+}

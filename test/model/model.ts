@@ -1,0 +1,501 @@
+import type { Sent } from '../helpers/byte-peer'
+
+/*
+ * A connection as the documentation describes it: what the server's session does with what is called on it and with what
+ * arrives, what the client sees of that, and two pipes between them. Nothing moves in the pipes before `move`.
+ */
+
+export type Message = string | Buffer
+export type Type = 'any' | 'text' | 'bytes' | 'json' | 'integer' | 'boolean'
+
+/** What goes from the client to the server, once the handshake has been asked for. */
+export type Said =
+  | { message: Message }
+  | { ping: string }
+  | { pong: string }
+  | { close: number, reason: string }
+  /** What is against the protocol, and the code that the server closes with for it. */
+  | { wrong: number }
+  | { end: true }
+  | { reset: true }
+
+export interface End { code: number, reason: string, wasClean: boolean }
+
+export interface ModelSetting {
+  catchDisconnect: boolean
+  /** Whether the client answers a close frame. */
+  answersClose: boolean
+  /** Whether there are `onConnect`, `onMessage` and `onDisconnect`, and not one handler. */
+  hasSessionHandlers: boolean
+}
+
+/** Something that was called, and what is to become of it: null as long as it is to wait. */
+export class Call {
+  expected: string | null = null
+
+  constructor (readonly name: string) {}
+
+  get waits (): boolean {
+    return this.expected === null
+  }
+}
+
+/** A call that waits for a message. */
+interface Reader {
+  call: Call
+  /** What becomes of the call with that message. */
+  take (message: Message): void
+  end (end: End): void
+}
+
+export const HANDSHAKE_ERROR = 'WebSocketHandshakeError'
+const LOST: End = { code: 1006, reason: '', wasClean: false }
+
+/** A value, or the name of an error, as a text that can be compared. */
+export function show (value: unknown): string {
+  return JSON.stringify(value, (_, v) => v?.type === 'Buffer' ? `<${Buffer.from(v.data).toString('hex')}>` : v) ?? 'nothing'
+}
+
+export function showEnd ({ code, reason, wasClean }: End): string {
+  return `WebSocketDisconnect ${code} '${reason}' ${wasClean ? 'clean' : 'lost'}`
+}
+
+/** What `receive(type)` makes of a message. */
+export function decode (type: Type, message: Message): string {
+  const text = String(message)
+  const misfit = 'WebSocketDecodeError'
+  if (type === 'any') return show(message)
+  if (type === 'bytes') return show(Buffer.from(message as string))
+  if (type === 'json') {
+    try {
+      return show(JSON.parse(text))
+    } catch {
+      return misfit
+    }
+  }
+  if (typeof message !== 'string') return misfit
+  if (type === 'text') return show(message)
+  if (type === 'integer') return /^\d+$/.test(text) ? String(Number(text)) : misfit
+  return text === 'true' || text === 'false' ? text : /^\d+$/.test(text) ? String(Number(text) !== 0) : misfit
+}
+
+export class Model {
+  state: 'connecting' | 'open' | 'closing' | 'closed' = 'connecting'
+  accepted = false
+  end: End | null = null
+  readonly calls: Call[] = []
+  /** What the client has seen. */
+  readonly seen: Sent[] = []
+  /** Lines of errors in the log. */
+  errors = 0
+  /** The handler has ended, or the onConnect in its place. */
+  handlerEnded = false
+  /** What `onMessage` has been called with, and whether it is still at work. */
+  readonly handled: string[] = []
+  isHandling = false
+  /** Whoever answers now has the connection reset, and with it what has not been read yet. */
+  isTerminated = false
+
+  clientReads = true
+  /** What the client has left unfinished: the rest of a message, or of a frame. */
+  unfinished: 'message' | 'frame' | null = null
+  unfinishedMessage: Message = ''
+  clientClosed = false
+  clientEnded = false
+  clientReset = false
+
+  readonly #setting: ModelSetting
+  #toServer: Said[] = []
+  #toClient: Sent[] = []
+  #queue: Message[] = []
+  #readers: Reader[] = []
+  /** Calls that end with the connection, and how. */
+  #ending: { call: Call, end (end: End): string }[] = []
+  #pings: Call[] = []
+  #isDiscarding = false
+  #isDestroyed = false
+  /** The client's close frame. */
+  #closeFrame: End | null = null
+  #hasEnded = false
+  /** The server reads no frames any more: the client's last one has come, or a wrong one. */
+  #isDeaf = false
+  #isServed = false
+  #hasThrownDisconnect = false
+  #isConnectReported = false
+  #isDisconnectReported = false
+
+  constructor (setting: ModelSetting) {
+    this.#setting = setting
+  }
+
+  /** What `onDisconnect` has been called with. */
+  get disconnected (): string[] {
+    return this.#setting.hasSessionHandlers && this.#isServed && this.accepted && this.end !== null ? [showEnd(this.end)] : []
+  }
+
+  /** Whether the server's end of the line still exists. */
+  get isServerThere (): boolean {
+    return this.state !== 'closed' && !this.#isDestroyed
+  }
+
+  get isClientThere (): boolean {
+    return !this.clientEnded && !this.clientReset
+  }
+
+  /** Whether something is under way, so that what is called now meets an uncertain state. */
+  get isMoving (): boolean {
+    return this.#isDestroyed || this.#toServer.length > 0 || this.#toClient.length > 0
+  }
+
+  get waits (): boolean {
+    return this.#readers.length > 0
+  }
+
+  call (name: string): Call {
+    const call = new Call(name)
+    this.calls.push(call)
+    return call
+  }
+
+  // What is called on the session
+
+  accept (call: Call, isSound: boolean): void {
+    if (this.state !== 'connecting' || this.#isDestroyed || !isSound) {
+      call.expected = HANDSHAKE_ERROR
+      return
+    }
+    this.state = 'open'
+    this.accepted = true
+    this.#toClient.push({ response: 101 })
+    call.expected = 'session'
+  }
+
+  deny (call: Call, status: number): void {
+    if (this.state !== 'connecting') {
+      call.expected = HANDSHAKE_ERROR
+      return
+    }
+    this.#refuse(status)
+    this.#ending.push({ call, end: () => 'nothing' })
+  }
+
+  close (call: Call, code: number, reason: string): void {
+    if ([1004, 1005, 1006, 1015, 999, 2999, 5000].includes(code)) {
+      call.expected = 'RangeError'
+      return
+    }
+    if (this.state === 'connecting') return this.deny(call, 403)
+    this.#close(code, reason)
+    if (this.end !== null) call.expected = 'nothing'
+    else this.#ending.push({ call, end: () => 'nothing' })
+  }
+
+  terminate (): void {
+    if (!this.isServerThere) return
+    this.isTerminated = true
+    if (this.accepted) this.state = 'closing'
+    this.#isDestroyed = true
+    this.#endSide()
+  }
+
+  /** `message` is what arrives, or null for a value that cannot be sent. */
+  send (call: Call, message: Message | null): void {
+    if (!this.accepted) call.expected = HANDSHAKE_ERROR
+    else if (message === null) call.expected = 'WebSocketEncodeError'
+    else this.#send(call, message, 'nothing')
+  }
+
+  receive (call: Call, type: Type): void {
+    this.#receive({
+      call,
+      take: (message) => { call.expected = decode(type, message) },
+      end: (end) => { call.expected = showEnd(end) }
+    })
+  }
+
+  /** `receive` with so short a timeout that no message can come in it. */
+  receiveInTime (call: Call, type: Type): void {
+    this.receive(call, type)
+    if (call.waits) this.giveUp(call, 'WebSocketTimeoutError')
+  }
+
+  /** What `call` waits with has run out. */
+  giveUp (call: Call, outcome: string): void {
+    this.#readers = this.#readers.filter((reader) => reader.call !== call)
+    call.expected = outcome
+  }
+
+  expect (call: Call, wanted: unknown, type: Type): void {
+    this.#receive({
+      call,
+      take: (message) => { call.expected = decode(type, message) === show(wanted) ? 'nothing' : 'WebSocketExpectError' },
+      end: (end) => { call.expected = showEnd(end) }
+    })
+  }
+
+  pair (call: Call, message: Message, type: Type): void {
+    if (!this.accepted) call.expected = HANDSHAKE_ERROR
+    else if (this.state !== 'open') this.#send(call, message, 'nothing')
+    else {
+      this.#toClient.push({ message })
+      this.receive(call, type)
+    }
+  }
+
+  pairReceiveFirst (call: Call, message: Message, type: Type): void {
+    this.#receive({
+      call,
+      take: (received) => {
+        const value = decode(type, received)
+        if (value === 'WebSocketDecodeError') call.expected = value
+        else this.#send(call, message, value)
+      },
+      end: (end) => { call.expected = showEnd(end) }
+    })
+  }
+
+  next (call: Call, type: Type): void {
+    this.#receive({
+      call,
+      take: (message) => {
+        const value = decode(type, message)
+        call.expected = value.startsWith('WebSocket') ? value : `{"done":false,"value":${value}}`
+      },
+      end: (end) => {
+        call.expected = this.#endsNormally(end) ? '{"done":true}' : showEnd(end)
+      }
+    })
+  }
+
+  receiveEvent (call: Call): void {
+    if (this.state === 'connecting' && !this.#isConnectReported) {
+      this.#isConnectReported = true
+      call.expected = show({ type: 'websocket.connect' })
+      return
+    }
+    this.#receive({
+      call,
+      take: (message) => {
+        call.expected = show(typeof message === 'string' ? { type: 'websocket.receive', text: message } : { type: 'websocket.receive', bytes: message })
+      },
+      end: (end) => {
+        call.expected = this.#isDisconnectReported ? showEnd(end) : show({ type: 'websocket.disconnect', code: end.code, reason: end.reason })
+        this.#isDisconnectReported = true
+      }
+    })
+  }
+
+  ping (call: Call): void {
+    if (!this.accepted) call.expected = HANDSHAKE_ERROR
+    else if (this.end !== null) call.expected = showEnd(this.end)
+    else {
+      this.#pings.push(call)
+      if (this.state === 'open') this.#toClient.push({ ping: String(this.#pings.length) })
+    }
+  }
+
+  /** The handler has returned. */
+  return (): void {
+    this.handlerEnded = true
+    if (this.state === 'connecting') {
+      this.errors++
+      this.#refuse(500)
+    } else if (this.accepted && this.#setting.hasSessionHandlers) {
+      this.#nextMessage()
+    } else {
+      this.#served()
+    }
+  }
+
+  /** The handler has thrown: `code` is what the connection is to be closed with for it, `status` what the handshake is to be answered with. */
+  throw (name: string, code: number, status: number): void {
+    this.handlerEnded = true
+    this.#isServed = true
+    if (this.state === 'connecting') {
+      this.errors++
+      this.#refuse(status)
+      return
+    }
+    const isDisconnect = name === 'WebSocketDisconnect' && this.state === 'closed'
+    const isHandshake = name === HANDSHAKE_ERROR && !this.accepted
+    if (!isHandshake && !(isDisconnect && this.#setting.catchDisconnect)) this.errors++
+    if (this.accepted) this.#close(code, '')
+  }
+
+  /** `onMessage` has returned. */
+  returnMessage (): void {
+    this.isHandling = false
+    this.#nextMessage()
+  }
+
+  /** `onMessage` has thrown: who only says that nobody is there any more is given what else has come. */
+  throwMessage (name: string, code: number): void {
+    this.isHandling = false
+    if (name !== 'WebSocketDisconnect' || this.state !== 'closed') return this.throw(name, code, 500)
+    this.#hasThrownDisconnect = true
+    this.#nextMessage()
+  }
+
+  #nextMessage (): void {
+    this.#receive({
+      call: new Call('the loop of onMessage'),
+      take: (message) => {
+        const value = decode('text', message)
+        if (value === 'WebSocketDecodeError') return this.throw(value, 1003, 500)
+        this.handled.push(value)
+        this.isHandling = true
+      },
+      end: (end) => {
+        if (this.#endsNormally(end) && !this.#hasThrownDisconnect) this.#served()
+        else this.throw('WebSocketDisconnect', 1011, 500)
+      }
+    })
+  }
+
+  #served (): void {
+    this.#isServed = true
+    this.#close(1000, '')
+  }
+
+  #endsNormally (end: End): boolean {
+    return [1000, 1001, 1005].includes(end.code) && this.#setting.catchDisconnect
+  }
+
+  // What the client does
+
+  /** What it says to what it sees. */
+  answer (sent: Sent): Said | null {
+    if ('end' in sent) return { end: true }
+    if (this.clientClosed || this.isTerminated || this.unfinished === 'frame') return null
+    if ('ping' in sent) return { pong: sent.ping }
+    if ('close' in sent && this.#setting.answersClose) return sent
+    return null
+  }
+
+  say (said: Said): void {
+    if ('close' in said) this.clientClosed = true
+    if ('end' in said) this.clientEnded = true
+    if ('reset' in said) {
+      this.clientReset = true
+      this.#toClient = []
+    }
+    if (this.isServerThere) this.#toServer.push(said)
+  }
+
+  /** All that is under way arrives. */
+  move (): void {
+    do {
+      while (this.#hasWord()) this.#hear(this.#toServer.shift()!)
+      if (this.#isDestroyed) this.#finish(this.#closeFrame ?? LOST)
+      while (this.clientReads && this.isClientThere && this.#toClient.length > 0) this.#see(this.#toClient.shift()!)
+      // A client that has ended its side still sees what comes.
+      while (this.clientReads && this.clientEnded && !this.clientReset && this.#toClient.length > 0) this.seen.push(this.#toClient.shift()!)
+    } while (this.#hasWord())
+  }
+
+  // Before the handshake is complete nothing is heard but the end.
+  #hasWord (): boolean {
+    if (this.#toServer.length === 0 || this.state === 'closed') return false
+    if (this.state !== 'connecting') return true
+    const end = this.#toServer.findIndex((said) => 'end' in said || 'reset' in said)
+    this.#toServer.splice(0, Math.max(end, 0))
+    return end !== -1
+  }
+
+  #hear (said: Said): void {
+    if ('end' in said || 'reset' in said) {
+      if ('end' in said) this.#endSide()
+      return this.#finish(this.#closeFrame ?? LOST)
+    }
+    if (this.#isDeaf || !this.accepted) return
+    if ('message' in said) this.#take(said.message)
+    if ('ping' in said && this.state === 'open') this.#toClient.push({ pong: said.ping })
+    if ('pong' in said) {
+      for (const call of this.#pings.slice(0, Number(said.pong))) if (call.waits) call.expected = 'ms'
+    }
+    if ('close' in said) this.#hearClose({ code: said.close, reason: said.reason, wasClean: true })
+    if ('wrong' in said) this.#hearWrong(said.wrong)
+  }
+
+  #endSide (): void {
+    if (!this.#hasEnded) this.#toClient.push({ end: true })
+    this.#hasEnded = true
+  }
+
+  #take (message: Message): void {
+    if (this.#isDiscarding) return
+    const reader = this.#readers.shift()
+    if (reader !== undefined) reader.take(message)
+    else this.#queue.push(message)
+  }
+
+  #hearClose (end: End): void {
+    if (this.state === 'open') this.#toClient.push({ close: end.code, reason: end.reason })
+    this.state = 'closing'
+    this.#closeFrame = end
+    this.#isDeaf = true
+    this.#endSide()
+  }
+
+  #hearWrong (code: number): void {
+    if (this.state === 'open') this.#toClient.push({ close: code, reason: '' })
+    this.state = 'closing'
+    this.#isDeaf = true
+    this.#endSide()
+  }
+
+  #see (sent: Sent): void {
+    this.seen.push(sent)
+    const answer = this.answer(sent)
+    if (answer !== null) this.say(answer)
+  }
+
+  #refuse (status: number): void {
+    this.state = 'closing'
+    this.#toClient.push({ response: status })
+    this.#endSide()
+    this.#isDestroyed = true // as far as the session is concerned
+  }
+
+  #close (code: number, reason: string): void {
+    if (!this.accepted || this.end !== null) return
+    this.#isDiscarding = true
+    this.#queue = []
+    if (this.state === 'open') {
+      this.#toClient.push({ close: code, reason })
+      this.state = 'closing'
+    }
+  }
+
+  #send (call: Call, message: Message, outcome: string): void {
+    if (this.end !== null) {
+      call.expected = showEnd(this.end)
+    } else if (this.state === 'open') {
+      this.#toClient.push({ message })
+      call.expected = outcome
+    } else {
+      this.#ending.push({ call, end: showEnd })
+    }
+  }
+
+  #receive (reader: Reader): void {
+    if (!this.accepted) {
+      reader.call.expected = HANDSHAKE_ERROR
+      return
+    }
+    const message = this.#queue.shift()
+    if (message !== undefined) reader.take(message)
+    else if (this.end !== null) reader.end(this.end)
+    else this.#readers.push(reader)
+  }
+
+  #finish (end: End): void {
+    this.end = end
+    this.state = 'closed'
+    this.#isDestroyed = false
+    this.#toServer = []
+    for (const reader of this.#readers.splice(0)) reader.end(end)
+    for (const { call, end: outcome } of this.#ending.splice(0)) call.expected = outcome(end)
+    for (const call of this.#pings) if (call.waits) call.expected = showEnd(end)
+  }
+}

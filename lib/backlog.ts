@@ -3,6 +3,9 @@ import { Queue } from './queue'
 /** What a message costs at least, in bytes: its objects take memory even where its payload is empty. */
 const MIN_COST = 128
 
+/** A read up to this length, in bytes, is not worth a look at how much of it are messages. */
+const SMALL_READ = 16 * 1024
+
 /** Received messages that wait to be taken, and what it costs to keep them. */
 export class Backlog {
   /** What they cost, in bytes. */
@@ -60,5 +63,5 @@ function cost (data: Buffer): number {
 
 /** Mostly nearly all of a read is messages. A client can fill it with what leaves nothing behind, though, such as pongs. */
 function wasteOf ({ byteLength }: ArrayBufferLike, used: number): number {
-  return byteLength > Buffer.poolSize && used < byteLength / 2 ? byteLength - used : 0
+  return byteLength > SMALL_READ && used < byteLength / 2 ? byteLength - used : 0
 }

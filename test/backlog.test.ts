@@ -41,7 +41,7 @@ t.test('reads that are messages for the most part, or small, cost what the messa
   for (let i = 0; i < 4; i++) {
     const read = Buffer.alloc(64 * KiB)
     for (let n = 0; n < 40; n++) backlog.push(within(read, n * KiB, KiB), false)
-    backlog.push(within(Buffer.alloc(Buffer.poolSize), 0, 200), false)
+    backlog.push(within(Buffer.alloc(16 * KiB), 0, 200), false)
   }
   t.equal(backlog.bytes, 4 * (40 * KiB + 200))
 })

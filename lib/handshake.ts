@@ -135,9 +135,13 @@ export class Handshake {
     this.stream.on('close', this.#onClose)
   }
 
-  /** Stops watching and gives back what the client has sent so far. */
+  /**
+   * Stops watching and gives back what the client has sent so far. A stream that was being read is paused: only one that
+   * is resumed goes on with what was given back.
+   */
   release (): void {
     this.#unwatch()
+    if (this.#isWatching) this.stream.pause()
     if (this.#early !== null) for (const chunk of this.#early.reverse()) this.stream.unshift(chunk)
     this.#early = null
   }

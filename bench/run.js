@@ -2,9 +2,9 @@
 
 // npm run bench: see README.md.
 
-const { endAll } = require('./child')
 const { install } = require('./install')
 const { machine } = require('./machine')
+const { run } = require('./main')
 const { readOptions } = require('./options')
 const { report } = require('./report')
 const { measure } = require('./rounds')
@@ -23,16 +23,4 @@ async function main () {
   report({ options, about, results })
 }
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.on(signal, () => {
-    endAll()
-    process.exit(1)
-  })
-}
-
-main()
-  .catch((error) => {
-    console.error(error.stack)
-    process.exitCode = 1
-  })
-  .finally(endAll)
+run(main)

@@ -3,7 +3,8 @@
 // npm run attack -- [--quick] [--only <text>] [--peers <a,b,…>]: how much memory servers take under attack. See ../README.md.
 
 const { parseArgs } = require('node:util')
-const { Child, endAll } = require('../child')
+const { Child } = require('../child')
+const { run } = require('../main')
 const { environment } = require('../unmasking')
 const { attacks, bytes, FULL, QUICK } = require('./attacks')
 
@@ -69,16 +70,4 @@ async function main () {
   }
 }
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.on(signal, () => {
-    endAll()
-    process.exit(1)
-  })
-}
-
-main()
-  .catch((error) => {
-    console.error(error.stack)
-    process.exitCode = 1
-  })
-  .finally(endAll)
+run(main)

@@ -1,3 +1,4 @@
+import { BINARY, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from '../helpers/raw'
 import type { WebSocketPluginOptions } from '../../types/options'
 
 /*
@@ -84,12 +85,7 @@ export interface Group {
   cases: readonly Case[]
 }
 
-export const CONTINUATION = 0x0
-export const TEXT = 0x1
-export const BINARY = 0x2
-export const CLOSE = 0x8
-export const PING = 0x9
-export const PONG = 0xa
+export { BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT }
 
 type Payload = string | Buffer
 type Bits = Omit<Frame, 'opcode' | 'payload'>
@@ -107,7 +103,7 @@ export const pong = (payload?: Payload, bits?: Bits): Frame => frame(PONG, paylo
 /** A close frame; without a code, an empty one. */
 export function close (code?: number, reason: Payload = '', bits?: Bits): Frame {
   if (code === undefined) return frame(CLOSE, '', bits)
-  return frame(CLOSE, Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]), bits)
+  return frame(CLOSE, closePayload(code, reason), bits)
 }
 
 /** A message as fragments of `size` octets. */

@@ -26,7 +26,7 @@ export function serverFrame (opcode: number, payload: string | Buffer): Buffer {
 }
 
 /** The payload of a close frame. */
-export function closePayload (code: number, reason = ''): Buffer {
+export function closePayload (code: number, reason: string | Buffer = ''): Buffer {
   return Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(reason)])
 }
 

@@ -1,0 +1,22 @@
+'use strict'
+
+const { endAll } = require('./child')
+
+/** Runs a program that has child processes, and sees to it that none outlives it, however it ends. */
+function run (main) {
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.on(signal, () => {
+      endAll()
+      process.exit(1)
+    })
+  }
+
+  main()
+    .catch((error) => {
+      console.error(error.stack)
+      process.exitCode = 1
+    })
+    .finally(endAll)
+}
+
+module.exports = { run }

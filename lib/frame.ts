@@ -39,6 +39,13 @@ export function frameOf (payload: Payload, length: number): Buffer {
   return target.subarray(0, writeFrame(target, 0, payload, length))
 }
 
+/** A frame of the text whose UTF-8 is `text`, in a buffer of its own. */
+export function textFrameOf (text: Uint8Array): Buffer {
+  const frame = frameOf(text, text.byteLength)
+  frame[0] = TEXT
+  return frame
+}
+
 /** The header of a frame of `payload`, which has `length` bytes. */
 export function headerOf (payload: Payload, length: number): Buffer {
   const target = Buffer.allocUnsafe(MAX_HEADER)

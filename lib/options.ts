@@ -127,10 +127,9 @@ const members = (checks: Record<string, Check>, orElse = ''): Check => (name, va
 const BROKER = ['start', 'subscribe', 'unsubscribe', 'publish', 'close']
 const broker: Check = (name, value) => {
   const missing = BROKER.filter((member) => typeof (value as Options | null)?.[member] !== 'function')
-  if (missing.length > 0) {
-    throw new WebSocketOptionError(`option ${name} has no function ${missing.join(', ')}: use redisBroker(client) from fastify-async-websocket/redis, ` +
-      'natsBroker(connection) from fastify-async-websocket/nats, or an object with all functions of a Broker')
-  }
+  if (missing.length === 0) return
+  throw new WebSocketOptionError(`option ${name} is ${typeof value === 'object' && value !== null ? `without ${missing.join(', ')}` : inspect(value)}: ` +
+    'use redisBroker(client) from fastify-async-websocket/redis, natsBroker(connection) from fastify-async-websocket/nats, or an object with the functions of a Broker')
 }
 
 const ROUTE_CHECKS: Record<string, Check> = {

@@ -3,7 +3,7 @@ import type { Broker } from '../../types/broker'
 
 /** The broker within one process that the documentation shows. */
 interface MemoryModule {
-  MemoryServer: new () => { start (): void, stop (): void }
+  MemoryServer: new () => { start (): void, stop (): void, send (channel: string, message: Uint8Array): void }
   MemoryBroker: new (server: InstanceType<MemoryModule['MemoryServer']>, options?: { prefix?: string }) => Broker
 }
 

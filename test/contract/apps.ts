@@ -157,7 +157,7 @@ export function appsContract (t: Test, engine: Engine): void {
   })
 
   t.test('a slow subscriber of another app is handled as that app says', async (t) => {
-    const [one, two] = await createHubs(t, 2, { sendHighWaterMark: 4096, slowSubscriber: 'skip' })
+    const [one, two] = await createHubs(t, 2, { sendHighWaterMark: 4096, slowSubscriber: 'skip', closeTimeout: 100 })
     await one.join('room')
     const [session] = one.app.websockets
     while (session.skipped === 0) {

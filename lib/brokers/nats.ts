@@ -42,6 +42,7 @@ interface Statuses extends AsyncIterable<Status> {
 
 /** A topic, as the server has it. */
 interface Subscription {
+  readonly subject: string
   isConfirmed: boolean
   /** Why the server refuses it. */
   refusal?: Error
@@ -126,9 +127,9 @@ class NatsBroker implements Broker {
 
   async publish (topic: string, message: Uint8Array): Promise<void> {
     this.#check()
-    const max = this.#connection.info?.max_payload ?? Infinity
+    const max = this.#connection.info?.max_payload as number // known while it is up
     if (message.length > max) throw new Error(`the message has ${message.length} bytes, and the NATS server takes ${max} (max_payload)`)
-    this.#connection.publish(this.#prefix + encodeTopic(topic), message)
+    this.#connection.publish(this.#subscriptions.get(topic)?.subject ?? this.#subject(topic), message)
   }
 
   async close (): Promise<void> {
@@ -144,10 +145,16 @@ class NatsBroker implements Broker {
     if (this.#state !== 'up') throw this.#problem
   }
 
+  #subject (topic: string): string {
+    return this.#prefix + encodeTopic(topic)
+  }
+
   #subscribe (topic: string): Subscription {
+    const subject = this.#subject(topic)
     const subscription: Subscription = {
+      subject,
       isConfirmed: false,
-      client: this.#connection.subscribe(this.#prefix + encodeTopic(topic), {
+      client: this.#connection.subscribe(subject, {
         callback: (error, message) => {
           if (error === null) this.#receive(topic, message.data)
           else this.#refuse(topic, subscription, error)
@@ -211,7 +218,9 @@ class NatsBroker implements Broker {
       else if (type === 'reconnect') this.#goUp()
       else if (type === 'error') this.#onError(error ?? new Error(String(data)))
     }
-    this.#goDown(new Error(`the connection to NATS is closed for good, by the user or after its last attempt to connect: ${FOR_EVER}`))
+    const problem = new Error(`the connection to NATS is closed for good, by the user or after its last attempt to connect: ${FOR_EVER}`)
+    this.#goDown(problem)
+    if (this.#state === 'down') this.#problem = problem
   }
 
   /** The server has refused something, and does not say what. Where that is a subject, its subscription is told itself. */
@@ -222,7 +231,7 @@ class NatsBroker implements Broker {
   #onSilence (): void {
     this.#goDown(new Error(`the NATS server has not answered for ${MAX_SILENCE * INTERVAL / 1000} s`))
     const { protocol } = this.#connection
-    quiet(this.#connection.reconnect?.() ?? Promise.resolve())
+    quiet(Promise.resolve(this.#connection.reconnect?.()))
     // It waits until all is written, which is never if nobody reads, but not longer than there is a socket.
     protocol?.transport?.socket?.destroy?.()
   }
@@ -236,11 +245,9 @@ class NatsBroker implements Broker {
   }
 
   #goDown (problem: Error): void {
-    if (this.#state === 'closed') return
-    const isNews = this.#state !== 'down'
+    if (this.#state === 'down' || this.#state === 'closed') return
     this.#state = 'down'
     this.#problem = problem
-    if (!isNews) return
     this.#release()
     this.#listener.onDown(problem)
     this.#started.resolve()

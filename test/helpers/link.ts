@@ -5,10 +5,12 @@ import type { Test } from 'tap'
 /** A network to the server on a port of this machine, which can fail as networks do. It ends with the test. */
 export class Link {
   readonly port: number
+  readonly #sockets: Set<Socket>
   #isDead = false
 
-  private constructor (port: number) {
+  private constructor (port: number, sockets: Set<Socket>) {
     this.port = port
+    this.#sockets = sockets
   }
 
   static async start (t: Test, port: number): Promise<Link> {
@@ -27,7 +29,7 @@ export class Link {
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
-    const link = new Link((server.address() as AddressInfo).port)
+    const link = new Link((server.address() as AddressInfo).port, sockets)
     t.teardown(() => {
       server.close()
       for (const socket of sockets) socket.destroy()
@@ -42,5 +44,14 @@ export class Link {
 
   revive (): void {
     this.#isDead = false
+  }
+
+  /** Nothing passes any more, and nothing is lost: who sends is held up. */
+  pause (): void {
+    for (const socket of this.#sockets) socket.pause()
+  }
+
+  resume (): void {
+    for (const socket of this.#sockets) socket.resume()
   }
 }

@@ -34,7 +34,7 @@ export class NatsServer {
     const args = ['--addr', '127.0.0.1', '--port', String(this.port), '--config', this.#file]
     const child = this.#process = spawn(natsServer!, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     child.stderr!.setEncoding('utf8').on('data', (chunk) => { this.#log += chunk })
-    await this.#until(/Server is ready/)
+    await this.said(/Server is ready/)
     this.port = Number(/client connections on 127\.0\.0\.1:(\d+)/.exec(this.#log)![1])
   }
 
@@ -57,11 +57,20 @@ export class NatsServer {
     this.#process!.kill('SIGCONT')
   }
 
+  /** Resolves when it has said something. */
+  async said (pattern: RegExp): Promise<void> {
+    const child = this.#process!
+    while (!pattern.test(this.#log)) {
+      if (child.exitCode !== null) throw new Error(`nats-server has ended: ${this.#log}`)
+      await Promise.race([once(child.stderr!, 'data'), once(child, 'exit')])
+    }
+  }
+
   /** Resolves when another configuration is in force. */
   async reload (config: string): Promise<void> {
     this.#configure(config)
     this.#process!.kill('SIGHUP')
-    await this.#until(/Reloaded server configuration/)
+    await this.said(/Reloaded server configuration/)
   }
 
   /** A connection, which is closed at the end of `t`: by default one that tries again for ever, and soon. */
@@ -77,13 +86,5 @@ export class NatsServer {
 
   #configure (config: string): void {
     writeFileSync(this.#file, config)
-  }
-
-  async #until (pattern: RegExp): Promise<void> {
-    const child = this.#process!
-    while (!pattern.test(this.#log)) {
-      if (child.exitCode !== null) throw new Error(`nats-server has ended: ${this.#log}`)
-      await Promise.race([once(child.stderr!, 'data'), once(child, 'exit')])
-    }
   }
 }

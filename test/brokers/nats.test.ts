@@ -1,0 +1,384 @@
+import type { NatsConnection as Connection } from '@nats-io/transport-node'
+import { setImmediate } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { agenda } from '../../lib/agenda'
+import { natsBroker, type NatsBrokerOptions, type NatsConnection } from '../../lib/brokers/nats'
+import { WebSocketOptionError } from '../../lib/errors'
+import type { Broker } from '../../types/broker'
+import { brokersContract, TRICKY_TOPICS } from '../contract/brokers'
+import { Link } from '../helpers/link'
+import { natsServer, NatsServer } from '../helpers/nats'
+import { Recorder } from '../helpers/recorder'
+import { unhandledRejections } from '../helpers/unhandled'
+
+const skip = natsServer === undefined && 'nats-server is not installed'
+
+/** Milliseconds in which a server counts as gone that does not answer. */
+const FOUND = 5_000
+
+/** What is there to be looked at later, in this process. */
+const entries = agenda.size
+
+interface Started {
+  broker: Broker
+  told: Recorder
+}
+
+/** A broker that is up. */
+async function start (t: Test, connection: NatsConnection, options?: NatsBrokerOptions): Promise<Started> {
+  const broker = natsBroker(connection, options)
+  t.teardown(() => broker.close())
+  const told = new Recorder()
+  await broker.start(told)
+  t.equal(told.ups, 1)
+  return { broker, told }
+}
+
+/** Asserts that `broker` can subscribe to `topic` and that what it publishes there arrives. */
+async function works (t: Test, { broker, told }: Started, topic = 'works'): Promise<void> {
+  await broker.subscribe(topic)
+  const { length } = told.texts(topic)
+  await broker.publish(topic, Buffer.from('hello'))
+  await told.until(() => told.texts(topic).length > length)
+  t.equal(told.texts(topic).length, length + 1)
+}
+
+/** Resolves with the warnings of the process that `action` causes. */
+async function warnings (action: () => Promise<unknown>): Promise<NodeJS.ErrnoException[]> {
+  const all: NodeJS.ErrnoException[] = []
+  const collect = (warning: Error): void => { all.push(warning) }
+  process.on('warning', collect)
+  await action()
+  await setImmediate() // Node tells of them when the turn is over
+  process.off('warning', collect)
+  return all
+}
+
+/** What the server hears of on `subject`: call it when all has been sent. */
+async function listen (server: NatsServer, t: Test, subject: string): Promise<() => Promise<string[]>> {
+  const connection = await server.connect(t)
+  const subjects: string[] = []
+  connection.subscribe(subject, { callback: (_error, message) => { subjects.push(message.subject) } })
+  await connection.flush()
+  return async () => {
+    await connection.flush()
+    return subjects
+  }
+}
+
+t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
+  const parallel = { buffered: true } // for what takes seconds of waiting
+
+  t.test('a link that has died', parallel, async (t) => {
+    const server = await NatsServer.start(t)
+    const link = await Link.start(t, server.port)
+    const connection = await server.connect(t, { servers: `127.0.0.1:${link.port}`, timeout: 500 })
+    const started = await start(t, connection)
+    const { broker, told } = started
+    await works(t, started)
+    link.die()
+    const begin = performance.now()
+    const lost = broker.publish('works', Buffer.from('lost'))
+    await t.resolves(lost, 'nobody knows yet')
+    const subscribed = broker.subscribe('another')
+    await Promise.all([
+      t.rejects(subscribed, { message: 'the NATS server has not answered for 3 s' }),
+      told.until(() => told.downs.length > 0)
+    ])
+    const found = performance.now() - begin
+    t.comment(`found after ${Math.round(found)} ms`)
+    t.ok(found < FOUND, 'is found within 5 s, whatever the pingInterval of the connection')
+    await t.rejects(broker.publish('works', Buffer.from('late')), { message: 'the NATS server has not answered for 3 s' })
+    link.revive()
+    await told.until(() => told.ups === 2)
+    await works(t, started)
+    t.strictSame(told.texts(), ['hello', 'hello'])
+    t.equal(told.downs.length, 1)
+  })
+
+  t.test('a server that does nothing any more', parallel, async (t) => {
+    const server = await NatsServer.start(t)
+    const started = await start(t, await server.connect(t))
+    const late = natsBroker(await server.connect(t))
+    const lateTold = new Recorder()
+    t.teardown(() => late.close())
+    await works(t, started)
+    server.freeze()
+    const { broker, told } = started
+    const begin = performance.now()
+    for (let i = 0; i < 30; i++) {
+      await broker.publish('works', Buffer.alloc(1_000_000)) // more than the kernel takes
+      await setImmediate()
+    }
+    await Promise.all([told.until(() => told.downs.length > 0), late.start(lateTold)])
+    const found = performance.now() - begin
+    t.comment(`found after ${Math.round(found)} ms`)
+    t.ok(found < FOUND, 'is found within 5 s, with much that is not yet sent')
+    t.equal(lateTold.ups, 0, 'a broker that starts meanwhile does so without it')
+    server.thaw()
+    await Promise.all([told.until(() => told.ups === 2), lateTold.until(() => lateTold.ups === 1)])
+    await works(t, started)
+    await works(t, { broker: late, told: lateTold })
+    t.equal(told.texts('works').filter((text) => text !== 'hello').length, 0, 'what was not sent is not sent later')
+  })
+
+  t.test('close, of a server that does nothing any more', async (t) => {
+    const server = await NatsServer.start(t)
+    const started = await start(t, await server.connect(t))
+    await works(t, started)
+    const connection = await server.connect(t)
+    const late = natsBroker(connection)
+    const told = new Recorder()
+    server.freeze()
+    const starting = late.start(told)
+    const subscribing = started.broker.subscribe('another')
+    const { calls } = started.told
+    const begin = performance.now()
+    const settled = Promise.all([t.rejects(starting, { message: 'the broker is closed' }), t.rejects(subscribing, { message: 'the broker is closed' })])
+    await Promise.all([late.close(), started.broker.close()])
+    t.ok(performance.now() - begin < 100, 'is soon done')
+    await settled
+    server.thaw()
+    await connection.flush()
+    t.equal(started.told.calls, calls)
+    t.equal(told.calls, 0)
+  })
+
+  t.test('every topic is one token below the prefix, of a length that the server takes', async (t) => {
+    const server = await NatsServer.start(t)
+    const heard = await listen(server, t, '>')
+    const { broker } = await start(t, await server.connect(t))
+    const topics = [...TRICKY_TOPICS, '\n', '\0', '\r\nPUB a 0', '\ud800', '\udfff', '\udc00\ud800', '\ud83d!', '!\udc00', '%d800', '%d83d!']
+    for (const topic of topics) await broker.publish(topic, Buffer.from('hello'))
+    await broker.subscribe('flush')
+    const subjects = await heard()
+    t.equal(new Set(subjects).size, topics.length, 'no two of them have the same')
+    for (const [i, subject] of subjects.entries()) {
+      const [prefix, token, ...more] = subject.split('.')
+      t.equal(prefix, 'fastify-async-websocket')
+      t.match(token, /^[^ \t\r\n\0*>]+$/, JSON.stringify(topics[i]))
+      t.strictSame(more, [])
+      t.ok(Buffer.byteLength(subject) < 1_000)
+    }
+  })
+
+  t.test('the prefix is the user\'s', async (t) => {
+    const server = await NatsServer.start(t)
+    const heard = await listen(server, t, '>')
+    for (const prefix of ['a', 'a.', 'a.b', '$x._y.', 'é', 'a'.repeat(256)]) await works(t, await start(t, await server.connect(t), { prefix }), 'room')
+    t.strictSame(await heard(), ['aroom', 'a.room', 'a.broom', '$x._y.room', 'éroom', `${'a'.repeat(256)}room`])
+  })
+
+  t.test('what will never work is an error of start that says what to do', async (t) => {
+    const server = await NatsServer.start(t)
+    const connection = await server.connect(t)
+    for (const prefix of ['', '.', '.a', 'a..', 'a..b', 'a b', 'a\n', '*', 'a.*.', '>', 'a.>', 'a'.repeat(257), 1, null] as any[]) {
+      const broker = natsBroker(connection, prefix === null ? { prefix: Symbol('a') as any } : { prefix })
+      await t.rejects(broker.start(new Recorder()), { constructor: WebSocketOptionError, message: /^the prefix of natsBroker is .*: use the beginning of a subject/ }, String(prefix))
+    }
+    for (const wrong of [undefined, null, 'nats://127.0.0.1', {}, () => {}, Promise.resolve(connection), { ...connection }] as any[]) {
+      const broker = natsBroker(wrong)
+      await t.rejects(broker.start(new Recorder()), { constructor: WebSocketOptionError, message: /^the connection of natsBroker is .*: use one of @nats-io\/transport-node, await connect/s })
+    }
+    await connection.close()
+    await t.rejects(natsBroker(connection).start(new Recorder()), { constructor: WebSocketOptionError, message: 'the connection of natsBroker is closed: use an open one' })
+  })
+
+  t.test('a topic that the user may not subscribe to is refused, and nothing else', async (t) => {
+    const server = await NatsServer.start(t, USERS(['fastify-async-websocket.allowed.>', 'fastify-async-websocket.public']))
+    const started = await start(t, await server.connect(t, { user: 'app', pass: 'secret' }))
+    const { broker, told } = started
+    const topics = ['public', 'private', 'secret']
+    const results = await Promise.allSettled(topics.map((topic) => broker.subscribe(topic)))
+    t.strictSame(results.map(({ status }) => status), ['fulfilled', 'rejected', 'rejected'])
+    for (const [i, result] of results.entries()) {
+      if (result.status === 'rejected') t.match(result.reason, { message: `Permissions Violation for Subscription to "fastify-async-websocket.${topics[i]}"` })
+    }
+    await t.rejects(broker.subscribe('private'), /Permissions Violation/, 'as often as it is tried')
+    await broker.unsubscribe('private')
+    await works(t, started, 'public')
+    t.strictSame(told.downs, [])
+  })
+
+  t.test('a message that the user may not publish is lost, and nothing else', async (t) => {
+    const server = await NatsServer.start(t, USERS(['>'], 'fastify-async-websocket.private'))
+    const connection = await server.connect(t, { user: 'app', pass: 'secret' })
+    const errors: unknown[] = []
+    ;(async () => { for await (const status of connection.status()) errors.push((status as any).error?.message) })()
+    const started = await start(t, connection)
+    const publishing = started.broker.publish('private', Buffer.from('hello'))
+    await Promise.all([publishing, works(t, started, 'public')])
+    t.strictSame(errors, ['Permissions Violation for Publish to "fastify-async-websocket.private"'], 'of which the connection tells')
+    t.strictSame(started.told.downs, [])
+  })
+
+  t.test('when the permission for a topic is taken back, the app hears that it has to subscribe again', async (t) => {
+    const server = await NatsServer.start(t, USERS(['>']))
+    const started = await start(t, await server.connect(t, { user: 'app', pass: 'secret' }))
+    const { broker, told } = started
+    await works(t, started, 'private')
+    await works(t, started, 'public')
+    await server.reload(USERS(['fastify-async-websocket.public']))
+    await told.until(() => told.ups === 2)
+    t.match(told.downs, [{ message: /Permissions Violation for Subscription to "fastify-async-websocket.private"/ }])
+    await t.rejects(broker.subscribe('private'), /Permissions Violation/)
+    await works(t, started, 'public')
+  })
+
+  for (const version of [3, 2]) {
+    t.test(`subscriptions over the limit of the server are refused, and nothing else: version ${version} of the client`, async (t) => {
+      const server = await NatsServer.start(t, 'max_subscriptions: 2')
+      const connection = await server.connect(t)
+      const started = await start(t, version === 2 ? asVersion2(connection) : connection)
+      const { broker, told } = started
+      await works(t, started, 'one')
+      await works(t, started, 'two')
+      const message = version === 2 ? 'PROTOCOL' : 'maximum subscriptions exceeded'
+      await t.rejects(broker.subscribe('three'), { message })
+      await broker.unsubscribe('one')
+      await works(t, started, 'three')
+      await works(t, started, 'two')
+      t.strictSame(told.downs, [])
+    })
+  }
+
+  t.test('a message that is larger than the server takes is refused, and nothing else', async (t) => {
+    const server = await NatsServer.start(t, 'max_payload: 1000')
+    const started = await start(t, await server.connect(t))
+    const { broker, told } = started
+    await broker.subscribe('room')
+    await t.rejects(broker.publish('room', Buffer.alloc(1001)), { message: 'the message has 1001 bytes, and the NATS server takes 1000 (max_payload)' })
+    await broker.publish('room', Buffer.alloc(1000))
+    await told.until(() => told.messages.length > 0)
+    await works(t, started)
+    t.strictSame(told.downs, [])
+    t.equal(told.texts('room').length, 1)
+  })
+
+  t.test('what the app throws does not reach the client, which would read no more', async (t) => {
+    const server = await NatsServer.start(t)
+    const started = await start(t, await server.connect(t))
+    const { broker, told } = started
+    await broker.subscribe('room')
+    told.onMessage = () => {
+      told.onMessage = Recorder.prototype.onMessage
+      throw new Error('from the app')
+    }
+    const reasons = await unhandledRejections(async () => {
+      await broker.publish('room', Buffer.from('hello'))
+      await works(t, started)
+    })
+    t.match(reasons, [{ message: 'from the app' }])
+  })
+
+  t.test('a connection that gives up', async (t) => {
+    const server = await NatsServer.start(t)
+    const connection = await server.connect(t, { maxReconnectAttempts: 2, reconnectTimeWait: 10 })
+    let started!: Started
+    const warned = await warnings(async () => { started = await start(t, connection) })
+    t.match(warned, [{ code: 'FST_WS_NATS_RECONNECT', message: /for good.*maxReconnectAttempts: -1/ }], 'start warns of it')
+    const { broker, told } = started
+    await server.kill()
+    await connection.closed()
+    t.match(told.downs, [{ message: 'the connection to NATS is lost; to try again for ever, connect with maxReconnectAttempts: -1' }], 'onDown says what to set')
+    await t.rejects(broker.publish('room', Buffer.from('hello')), { message: /closed for good, .*maxReconnectAttempts: -1/ }, 'so does what is asked for from then on')
+    await t.rejects(broker.subscribe('room'), { message: /closed for good/ })
+    await server.start()
+    await broker.close()
+    t.equal(told.calls, 2)
+  })
+
+  t.test('of a connection that tries for ever nobody is warned, nor of one that does not say', async (t) => {
+    const server = await NatsServer.start(t)
+    const connections: NatsConnection[] = [await server.connect(t), Object.create(await server.connect(t), { options: { value: undefined } })]
+    for (const connection of connections) t.strictSame(await warnings(() => start(t, connection)), [])
+    const never = await server.connect(t, { reconnect: false })
+    t.match(await warnings(() => start(t, never)), [{ code: 'FST_WS_NATS_RECONNECT' }])
+  })
+
+  t.test('when the user closes the connection, it is down', async (t) => {
+    const server = await NatsServer.start(t)
+    const connection = await server.connect(t)
+    const { broker, told } = await start(t, connection)
+    await broker.subscribe('room')
+    await connection.close()
+    await told.until(() => told.downs.length > 0)
+    t.match(told.downs, [{ message: /closed for good, by the user/ }])
+    await t.rejects(broker.publish('room', Buffer.from('hello')), { message: /closed for good, by the user/ })
+  })
+
+  t.test('a subscriber that does not read is cut off by the server, and learns of it', async (t) => {
+    const server = await NatsServer.start(t, 'max_pending: 1MB, write_deadline: "200ms"')
+    const link = await Link.start(t, server.port)
+    const started = await start(t, await server.connect(t, { servers: `127.0.0.1:${link.port}` }))
+    const { broker, told } = started
+    const publisher = await start(t, await server.connect(t))
+    await broker.subscribe('room')
+    link.pause()
+    for (let i = 0; i < 30; i++) await publisher.broker.publish('room', Buffer.alloc(1_000_000))
+    await server.said(/Slow Consumer/)
+    link.resume()
+    await told.until(() => told.ups === 2)
+    t.equal(told.downs.length, 1)
+    await works(t, started)
+    t.strictSame(publisher.told.downs, [], 'the publisher does not suffer')
+  })
+
+  t.test('close leaves the connection as it was', async (t) => {
+    const server = await NatsServer.start(t)
+    const connection = await server.connect(t)
+    const own: string[] = []
+    connection.subscribe('fastify-async-websocket.room', { callback: (_error, message) => { own.push(message.string()) } })
+    const { broker, told } = await start(t, connection)
+    for (const topic of ['room', 'hall']) await broker.subscribe(topic)
+    await broker.close()
+    const { calls } = told
+    const { inMsgs } = connection.stats()
+    connection.publish('fastify-async-websocket.hall', 'hello')
+    connection.publish('fastify-async-websocket.room', 'hello')
+    await connection.flush()
+    t.strictSame(own, ['hello'], 'the subscriptions of the user are there')
+    t.equal(connection.stats().inMsgs, inMsgs + 1, 'those of the broker are not')
+    t.equal((connection as any).protocol.listeners.length, 0, 'nor does it listen to the connection')
+    t.equal(told.calls, calls)
+    await works(t, await start(t, connection))
+  })
+
+  t.test('what is under way in the turn in which it is closed rejects', async (t) => {
+    const server = await NatsServer.start(t)
+    const { broker } = await start(t, await server.connect(t))
+    const rejected = t.rejects(broker.subscribe('room'), { message: 'the broker is closed' })
+    await broker.close()
+    await rejected
+    await setImmediate()
+  })
+
+  t.test('the rules of all brokers', async (t) => {
+    const server = await NatsServer.start(t)
+    brokersContract(t, {
+      createBroker: async (t, options) => natsBroker(await server.connect(t), options),
+      stop: () => server.kill(),
+      start: () => server.start()
+    })
+  })
+})
+
+t.test('nothing of a broker is left when it has been closed', { skip }, async (t) => {
+  t.equal(agenda.size, entries)
+})
+
+/** A configuration with one user, app, who may subscribe to `subjects` only. */
+function USERS (subjects: string[], denied = 'nothing'): string {
+  return `authorization: { users: [{ user: app, password: secret, permissions: { subscribe: ${JSON.stringify(subjects)}, publish: { deny: ${denied} } } }] }`
+}
+
+/** A connection that tells of itself as that of the `nats` package does. */
+function asVersion2 (connection: Connection): NatsConnection {
+  return Object.create(connection, {
+    status: {
+      value: async function * () {
+        for await (const { type } of connection.status()) yield type === 'error' ? { type, data: 'PROTOCOL' } : { type }
+      }
+    }
+  })
+}

@@ -153,13 +153,8 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     await broker.subscribe('flush')
     const subjects = await heard()
     t.equal(new Set(subjects).size, topics.length, 'no two of them have the same')
-    for (const [i, subject] of subjects.entries()) {
-      const [prefix, token, ...more] = subject.split('.')
-      t.equal(prefix, 'fastify-async-websocket')
-      t.match(token, /^[^ \t\r\n\0*>]+$/, JSON.stringify(topics[i]))
-      t.strictSame(more, [])
-      t.ok(Buffer.byteLength(subject) < 1_000)
-    }
+    t.strictSame(subjects.filter((subject) => !/^fastify-async-websocket\.[^ \t\r\n\0.*>]+$/.test(subject)), [])
+    t.ok(Math.max(...subjects.map((subject) => Buffer.byteLength(subject))) < 1_000)
   })
 
   t.test('the prefix is the user\'s', async (t) => {

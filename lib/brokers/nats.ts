@@ -15,6 +15,7 @@ export interface NatsConnection {
   status (): AsyncIterable<{ type: string }>
   stats (): { inMsgs: number }
   isClosed (): boolean
+  closed (): Promise<unknown>
   reconnect? (): Promise<void>
 }
 
@@ -49,7 +50,7 @@ interface Subscription {
   readonly client: { unsubscribe (): void }
 }
 
-const METHODS = ['publish', 'subscribe', 'flush', 'rtt', 'status', 'stats', 'isClosed'] as const
+const METHODS = ['publish', 'subscribe', 'flush', 'rtt', 'status', 'stats', 'isClosed', 'closed'] as const
 const MAX_PREFIX = 256
 const FOR_EVER = 'connect with maxReconnectAttempts: -1'
 
@@ -100,6 +101,7 @@ class NatsBroker implements Broker {
     this.#state = 'starting'
     this.#statuses = this.#connection.status()
     this.#follow(this.#statuses)
+    this.#connection.closed().then(() => this.#onClosed())
     this.#pulse.start()
     this.#connection.rtt().then(() => this.#goUp(), (error) => this.#goDown(new Error('NATS is out of reach', { cause: error })))
     await this.#started.promise
@@ -218,6 +220,9 @@ class NatsBroker implements Broker {
       else if (type === 'reconnect') this.#goUp()
       else if (type === 'error') this.#onError(error ?? new Error(String(data)))
     }
+  }
+
+  #onClosed (): void {
     const problem = new Error(`the connection to NATS is closed for good, by the user or after its last attempt to connect: ${FOR_EVER}`)
     this.#goDown(problem)
     if (this.#state === 'down') this.#problem = problem

@@ -275,6 +275,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     const { broker, told } = started
     await server.kill()
     await connection.closed()
+    await setImmediate()
     t.match(told.downs, [{ message: 'the connection to NATS is lost; to try again for ever, connect with maxReconnectAttempts: -1' }], 'onDown says what to set')
     await t.rejects(broker.publish('room', Buffer.from('hello')), { message: /closed for good, .*maxReconnectAttempts: -1/ }, 'so does what is asked for from then on')
     await t.rejects(broker.subscribe('room'), { message: /closed for good/ })

@@ -5,13 +5,11 @@ import { agenda } from '../../lib/agenda'
 import { natsBroker, type NatsBrokerOptions, type NatsConnection } from '../../lib/brokers/nats'
 import { WebSocketOptionError } from '../../lib/errors'
 import type { Broker } from '../../types/broker'
-import { brokersContract, TRICKY_TOPICS } from '../contract/brokers'
+import { TRICKY_TOPICS } from '../contract/brokers'
 import { Link } from '../helpers/link'
-import { natsServer, NatsServer } from '../helpers/nats'
+import { NatsServer, skip } from '../helpers/nats'
 import { Recorder } from '../helpers/recorder'
 import { unhandledRejections } from '../helpers/unhandled'
-
-const skip = natsServer === undefined && 'nats-server is not installed'
 
 /** Milliseconds in which a server counts as gone that does not answer. */
 const FOUND = 5_000
@@ -354,15 +352,6 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     await broker.close()
     await rejected
     await setImmediate()
-  })
-
-  t.test('the rules of all brokers', async (t) => {
-    const server = await NatsServer.start(t)
-    brokersContract(t, {
-      createBroker: async (t, options) => natsBroker(await server.connect(t), options),
-      stop: () => server.kill(),
-      start: () => server.start()
-    })
   })
 })
 

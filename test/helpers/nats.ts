@@ -7,7 +7,10 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { findProgram } from './program'
 
-export const natsServer = findProgram('nats-server')
+const executable = findProgram('nats-server')
+
+/** For `t.test`: why what takes a server is skipped, if it is. */
+export const skip = executable === undefined ? 'there is no nats-server on the PATH' : false
 
 /** A server of this test's own. It ends with the test. */
 export class NatsServer {
@@ -32,7 +35,7 @@ export class NatsServer {
   /** Starts it, on its port. Resolves when it can be connected to. */
   async start (): Promise<void> {
     const args = ['--addr', '127.0.0.1', '--port', String(this.port), '--config', this.#file]
-    const child = this.#process = spawn(natsServer!, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = this.#process = spawn(executable!, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     child.stderr!.setEncoding('utf8').on('data', (chunk) => { this.#log += chunk })
     await this.said(/Server is ready/)
     this.port = Number(/client connections on 127\.0\.0\.1:(\d+)/.exec(this.#log)![1])

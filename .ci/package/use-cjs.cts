@@ -1,8 +1,10 @@
 import Fastify = require('fastify')
 import websocket = require('fastify-async-websocket')
+import nats = require('fastify-async-websocket/nats')
 
 const app = Fastify.fastify()
-app.register(websocket, { maxPayload: 1024 })
+declare const connection: nats.NatsConnection
+app.register(websocket, { maxPayload: 1024, broker: nats.natsBroker(connection) })
 app.after(() => {
   app.websocket('/', async (ws) => {
     const session: websocket.WebSocketSession = await ws.accept()

@@ -1,8 +1,10 @@
 import Fastify from 'fastify'
 import websocket, { closeCodes, connect, defineWebSocket, WebSocketDisconnect, type WebSocketSession } from 'fastify-async-websocket'
+import { natsBroker, type NatsConnection } from 'fastify-async-websocket/nats'
 
 const app = Fastify()
-await app.register(websocket, { valueType: 'json' })
+declare const connection: NatsConnection
+await app.register(websocket, { valueType: 'json', broker: natsBroker(connection, { prefix: 'chat.' }) })
 app.websocket('/', async (ws, request) => {
   const session: WebSocketSession = await ws.accept()
   const text: string = await ws.receive()

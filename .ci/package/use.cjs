@@ -3,12 +3,15 @@
 const assert = require('node:assert')
 const Fastify = require('fastify')
 const websocket = require('fastify-async-websocket')
-const { closeCodes, connect, defineWebSocket, WebSocketDisconnect, WebSocketError } = require('fastify-async-websocket')
+const { closeCodes, connect, defineWebSocket, WebSocketDisconnect, WebSocketError, WebSocketOptionError } = require('fastify-async-websocket')
+const { natsBroker } = require('fastify-async-websocket/nats')
 
 async function main () {
   assert.equal(typeof websocket, 'function')
   assert.equal(websocket.default, websocket)
   assert.ok(new WebSocketDisconnect(1000, '', true) instanceof WebSocketError)
+
+  await assert.rejects(natsBroker({}).start({}), WebSocketOptionError)
 
   const app = Fastify()
   await app.register(websocket)

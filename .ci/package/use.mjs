@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import Fastify from 'fastify'
 import websocket, * as all from 'fastify-async-websocket'
 import { closeCodes, connect, defineWebSocket, WebSocketDisconnect, WebSocketError } from 'fastify-async-websocket'
+import { natsBroker } from 'fastify-async-websocket/nats'
 
 const common = createRequire(import.meta.url)('fastify-async-websocket')
 assert.equal(websocket, common)
@@ -10,6 +11,8 @@ assert.equal(websocket, common)
 assert.deepEqual(Object.keys(all).sort(), Object.keys(common).filter((name) => name !== 'fastifyAsyncWebsocket').sort())
 for (const name of Object.keys(all)) assert.equal(all[name], common[name])
 assert.ok(new WebSocketDisconnect(1000, '', true) instanceof WebSocketError)
+
+await assert.rejects(natsBroker({}).start({}), all.WebSocketOptionError)
 
 const app = Fastify()
 await app.register(websocket)

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { agenda, Entry } from '../agenda'
 import { WebSocketOptionError } from '../errors'
-import { Deferred, quiet } from '../promise'
+import { Deferred, quiet, rejected } from '../promise'
 import type { Broker, BrokerListener } from '../../types/broker'
 
 /** What the broker uses of a connection to NATS, so that its types are not needed to compile. */
@@ -43,12 +43,17 @@ interface Statuses extends AsyncIterable<Status> {
 
 /** A topic, as the server has it. */
 interface Subscription {
-  readonly subject: string
   isConfirmed: boolean
   /** Why the server refuses it. */
   refusal?: Error
   readonly client: { unsubscribe (): void }
 }
+
+/** How many subjects are kept at the most: to make one takes a third of the time in which a message is published. */
+const MAX_SUBJECTS = 1_000
+
+/** What every publish returns that goes well: none costs a promise. */
+const ACCEPTED = Promise.resolve()
 
 const METHODS = ['publish', 'subscribe', 'flush', 'rtt', 'status', 'stats', 'isClosed', 'closed'] as const
 const MAX_PREFIX = 256
@@ -59,12 +64,15 @@ const INTERVAL = 1_000
 const MAX_SILENCE = 3
 
 /**
- * A broker on a connection to NATS (core, no JetStream), which is the user's: it is neither configured nor closed here.
- * `options.prefix` keeps apps apart that share a server.
+ * A broker on NATS (core, without JetStream), for the option `broker` of the plugin.
  *
- * Connect with `maxReconnectAttempts: -1`: with any other value the connection is closed for good by an outage that is too long,
- * of which `start` warns. `start` rejects with `WebSocketOptionError` for what is no open connection, and for a prefix that cannot be.
- * A message that is larger than the server takes (`max_payload`, 1 MiB by default) is not published: `publish` rejects.
+ * `connection` is one of @nats-io/transport-node 3, or of `nats` 2.29. It is used as it is and remains the user's to close. Connect
+ * with `maxReconnectAttempts: -1`: else an outage closes it for good (by default one of 20 s), of which a warning tells at the start.
+ *
+ * When the connection is lost, or nothing comes for 3 s, the broker is down, and has the connection reconnect.
+ * A message of more bytes than the server takes (its `max_payload`, 1 MiB by default) is not published: `publish` rejects.
+ *
+ * `start` rejects with a `WebSocketOptionError` if `connection` is no such connection, or closed, or if `prefix` cannot begin a subject.
  */
 export function natsBroker (connection: NatsConnection, options: NatsBrokerOptions = {}): Broker {
   return new NatsBroker(connection, options.prefix ?? 'fastify-async-websocket.')
@@ -74,6 +82,8 @@ class NatsBroker implements Broker {
   readonly #connection: Internals
   readonly #prefix: string
   readonly #subscriptions = new Map<string, Subscription>()
+  /** Of topics that were published to of late. */
+  readonly #subjects = new Map<string, string>()
   readonly #pulse: Pulse
   /** Round trips that are to confirm subscriptions, and the one of them that has not begun. */
   readonly #confirmations = new Set<Deferred<void>>()
@@ -127,11 +137,13 @@ class NatsBroker implements Broker {
     this.#unsubscribe(topic)
   }
 
-  async publish (topic: string, message: Uint8Array): Promise<void> {
-    this.#check()
-    const max = this.#connection.info?.max_payload as number // known while it is up
-    if (message.length > max) throw new Error(`the message has ${message.length} bytes, and the NATS server takes ${max} (max_payload)`)
-    this.#connection.publish(this.#subscriptions.get(topic)?.subject ?? this.#subject(topic), message)
+  publish (topic: string, message: Uint8Array): Promise<void> {
+    try {
+      this.#publish(topic, message)
+      return ACCEPTED
+    } catch (error) {
+      return rejected(error)
+    }
   }
 
   async close (): Promise<void> {
@@ -147,16 +159,27 @@ class NatsBroker implements Broker {
     if (this.#state !== 'up') throw this.#problem
   }
 
+  #publish (topic: string, message: Uint8Array): void {
+    this.#check()
+    const max = this.#connection.info?.max_payload as number // known while it is up
+    if (message.length > max) throw new Error(`the message has ${message.length} bytes, and the NATS server takes ${max} (max_payload)`)
+    this.#connection.publish(this.#subject(topic), message)
+  }
+
   #subject (topic: string): string {
-    return this.#prefix + encodeTopic(topic)
+    let subject = this.#subjects.get(topic)
+    if (subject === undefined) {
+      subject = this.#prefix + encodeTopic(topic)
+      if (this.#subjects.size === MAX_SUBJECTS) this.#subjects.clear()
+      this.#subjects.set(topic, subject)
+    }
+    return subject
   }
 
   #subscribe (topic: string): Subscription {
-    const subject = this.#subject(topic)
     const subscription: Subscription = {
-      subject,
       isConfirmed: false,
-      client: this.#connection.subscribe(subject, {
+      client: this.#connection.subscribe(this.#prefix + encodeTopic(topic), {
         callback: (error, message) => {
           if (error === null) this.#receive(topic, message.data)
           else this.#refuse(topic, subscription, error)
@@ -326,9 +349,9 @@ function triesForEver ({ options }: Internals): boolean {
 
 function checkConnection (connection: any): void {
   if (typeof connection !== 'object' || connection === null || !METHODS.every((name) => typeof connection[name] === 'function')) {
-    throw new WebSocketOptionError(`the connection of natsBroker is ${inspect(connection, { depth: 0 })}: use one of @nats-io/transport-node, await connect(…)`)
+    throw new WebSocketOptionError('natsBroker takes a connection of @nats-io/transport-node, await connect(…), and has got something else')
   }
-  if (connection.isClosed()) throw new WebSocketOptionError('the connection of natsBroker is closed: use an open one')
+  if (connection.isClosed()) throw new WebSocketOptionError('natsBroker takes an open connection, and has got one that is closed')
 }
 
 function checkPrefix (prefix: unknown): void {

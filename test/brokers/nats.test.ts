@@ -162,6 +162,16 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     t.ok(Math.max(...subjects.map((subject) => Buffer.byteLength(subject))) < 1_000)
   })
 
+  t.test('as many topics as one likes can be published to', async (t) => {
+    const server = await NatsServer.start(t)
+    const heard = await listen(server, t, '>')
+    const { broker } = await start(t, await server.connect(t))
+    const topics = Array.from({ length: 2_500 }, (_, i) => `room${i}`)
+    for (const topic of [...topics, ...topics]) await broker.publish(topic, Buffer.from('hello'))
+    await broker.subscribe('flush')
+    t.strictSame(await heard(), [...topics, ...topics].map((topic) => `fastify-async-websocket.${topic}`))
+  })
+
   t.test('the prefix is the user\'s', async (t) => {
     const server = await NatsServer.start(t)
     const heard = await listen(server, t, '>')
@@ -172,16 +182,16 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
   t.test('what will never work is an error of start that says what to do', async (t) => {
     const server = await NatsServer.start(t)
     const connection = await server.connect(t)
-    for (const prefix of ['', '.', '.a', 'a..', 'a..b', 'a b', 'a\n', '*', 'a.*.', '>', 'a.>', 'a'.repeat(257), 1, null] as any[]) {
-      const broker = natsBroker(connection, prefix === null ? { prefix: Symbol('a') as any } : { prefix })
+    for (const prefix of ['', '.', '.a', 'a..', 'a..b', 'a b', 'a\n', '*', 'a.*.', '>', 'a.>', 'a'.repeat(257), 1, Symbol('a')] as any[]) {
+      const broker = natsBroker(connection, { prefix })
       await t.rejects(broker.start(new Recorder()), { constructor: WebSocketOptionError, message: /^the prefix of natsBroker is .*: use the beginning of a subject/ }, String(prefix))
     }
     for (const wrong of [undefined, null, 'nats://127.0.0.1', {}, () => {}, Promise.resolve(connection), { ...connection }] as any[]) {
       const broker = natsBroker(wrong)
-      await t.rejects(broker.start(new Recorder()), { constructor: WebSocketOptionError, message: /^the connection of natsBroker is .*: use one of @nats-io\/transport-node, await connect/s })
+      await t.rejects(broker.start(new Recorder()), { constructor: WebSocketOptionError, message: /^natsBroker takes a connection of @nats-io\/transport-node, await connect/ })
     }
     await connection.close()
-    await t.rejects(natsBroker(connection).start(new Recorder()), { constructor: WebSocketOptionError, message: 'the connection of natsBroker is closed: use an open one' })
+    await t.rejects(natsBroker(connection).start(new Recorder()), { constructor: WebSocketOptionError, message: 'natsBroker takes an open connection, and has got one that is closed' })
   })
 
   t.test('a topic that the user may not subscribe to is refused, and nothing else', async (t) => {

@@ -9,7 +9,10 @@ const RECEIVE_TIMEOUT = 5_000
 
 type Written = (error?: Error | null) => void
 
-/** One end of a connection within the process: what one end writes, the other reads, no faster than it does. */
+/**
+ * One end of a connection within the process: what one end writes, the other reads, no faster than it does. As with a
+ * socket, what there is room for is on its way when `write` returns, and arrives even if this end is destroyed then.
+ */
 class InjectedStream extends Duplex {
   peer!: InjectedStream
   /** What Node's HTTP server reads of a socket. */
@@ -18,7 +21,10 @@ class InjectedStream extends Duplex {
   readonly encrypted: boolean
   /** As of a socket. */
   bytesRead = 0
-  #written: Written | null = null
+  /** Bytes that have been written and have not arrived. */
+  #underWay = 0
+  /** A write for which there is no room yet: others wait behind it. */
+  #waiting: Written | null = null
 
   constructor (remoteAddress: string, encrypted: boolean) {
     super()
@@ -26,43 +32,64 @@ class InjectedStream extends Duplex {
     this.encrypted = encrypted
   }
 
+  // This end has room for more, except for what is still to arrive.
   override _read (): void {
-    this.peer.#taken()
+    if (this.peer.#underWay === 0) this.peer.#goOn()
   }
 
   // What was corked leaves as one, as from a socket, and as a copy: both ends are one memory here, and `ws` unmasks in
   // place what it reads.
   override _writev (writes: { chunk: Buffer }[], callback: Written): void {
-    this.#give(Buffer.concat(writes.map(({ chunk }) => chunk)), callback)
+    const chunk = Buffer.concat(writes.map(({ chunk }) => chunk))
+    this.#waiting = callback
+    this.#underWay += chunk.length
+    setImmediate(() => this.#deliver(chunk))
+    this.#goOnIfRoomy()
   }
 
   override _final (callback: Written): void {
-    this.#give(null, callback)
+    setImmediate(() => {
+      this.#deliverEnd()
+      callback()
+    })
   }
 
   // As with a socket, the other end reads what was written before, then finds the end; what it writes fails.
   override _destroy (error: Error | null, callback: Written): void {
-    if (!this.writableFinished) this.#give(null, () => {})
-    this.peer.#taken(brokenPipe())
+    setImmediate(() => this.#deliverEnd())
     callback(error)
   }
 
   // In a turn of its own, as over a network: no end is given an answer before its `write` has returned.
-  #give (chunk: Buffer | null, callback: Written): void {
-    setImmediate(() => {
-      if (this.peer.destroyed) return callback(chunk === null ? null : brokenPipe())
-      if (chunk !== null) this.peer.bytesRead += chunk.length
-      const roomy = this.peer.push(chunk)
-      if (roomy || chunk === null) callback()
-      else this.#written = callback
-    })
+  #deliver (chunk: Buffer): void {
+    const { peer } = this
+    this.#underWay -= chunk.length
+    if (peer.destroyed) {
+      this.destroy(brokenPipe())
+      return
+    }
+    peer.bytesRead += chunk.length
+    peer.push(chunk)
+    this.#goOnIfRoomy()
   }
 
-  // The other end has read what was written, or never will.
-  #taken (error?: Error): void {
-    const written = this.#written
-    this.#written = null
-    written?.(error)
+  #deliverEnd (): void {
+    const { peer } = this
+    if (!peer.destroyed) peer.push(null)
+    if (!this.destroyed) return
+    this.#goOn(brokenPipe())
+    peer.#goOn(brokenPipe())
+  }
+
+  #goOnIfRoomy (): void {
+    const { readableLength, readableHighWaterMark } = this.peer
+    if (this.#underWay + readableLength < readableHighWaterMark) this.#goOn()
+  }
+
+  #goOn (error?: Error): void {
+    const waiting = this.#waiting
+    this.#waiting = null
+    waiting?.(error)
   }
 }
 

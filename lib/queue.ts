@@ -32,6 +32,14 @@ export class Queue<T> {
     return item
   }
 
+  /** Puts what `replace` makes of them in the places of the newest `count` items. */
+  replaceNewest (count: number, replace: (item: T) => T): void {
+    for (let i = this.#length - count; i < this.#length; i++) {
+      const place = (this.#head + i) & this.#mask
+      this.#ring[place] = replace(this.#ring[place]!)
+    }
+  }
+
   clear (): void {
     this.#ring = []
     this.#mask = -1

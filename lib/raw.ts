@@ -1,5 +1,6 @@
 import WebSocket from 'ws'
 import { guard } from './thrown'
+import { readWholeMessages } from './receiver'
 import type { RawWebSocket } from '../types/raw'
 
 /** Frames that wait for the end of the turn. */
@@ -13,12 +14,20 @@ type OnWritten = (error?: Error) => void
 /** How many answers to pings may wait to be written. */
 const MAX_PONGS = 60
 
+const { setSocket } = WebSocket.prototype as unknown as { setSocket (...args: unknown[]): void }
+
 /** The `ws` socket of a session. What `ws` or the user sends through it keeps its place among the frames of the session. */
 export class SessionWebSocket extends WebSocket {
   held: HeldFrames | null = null
   #pongs = 0
   /** The payload of the last ping, where more have come than are answered one by one. */
   #lastPing: unknown = null
+
+  // `ws` gives its sockets their connection here, when the handshake is complete.
+  setSocket (...args: unknown[]): void {
+    setSocket.apply(this, args)
+    if (this.extensions === '') readWholeMessages(this)
+  }
 
   override send (...args: any[]): void {
     this.held?.release()

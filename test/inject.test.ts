@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { connectStreams } from '../lib/inject'
 import type { WebSocketChannel, WebSocketSession } from '../types/session'
 import { createApp } from './helpers/app'
 
@@ -332,6 +333,56 @@ t.test('when one end is dropped, the other one ends', async (t) => {
   }
 })
 
+t.test('what was sent before the connection is dropped arrives, even in the turn of accept', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => {
+    ws.accept()
+    ws.send('last')
+    ws.send('words')
+    ws.terminate()
+  })
+  const client = await app.injectWebSocket('/')
+  t.equal(await client.receive(), 'last')
+  t.equal(await client.receive(), 'words')
+  t.match(await client.closed, { code: 1006, wasClean: false })
+})
+
+t.test('what the client sent before it drops the connection arrives', async (t) => {
+  const app = await createApp(t)
+  const accepted = sessionOf(app)
+  const client = await app.injectWebSocket('/')
+  const session = await accepted
+  client.raw.send('last')
+  client.raw.send('words')
+  client.terminate()
+  t.equal(await session.receive(), 'last')
+  t.equal(await session.receive(), 'words')
+  t.match(await session.closed, { code: 1006, wasClean: false })
+})
+
+t.test('a write that still waits when its end is dropped fails', async (t) => {
+  const app = await createApp(t)
+  const accepted = sessionOf(app)
+  const client = await app.injectWebSocket('/')
+  const session = await accepted
+  client.raw.pause()
+  const written = Array.from({ length: 2 }, () => new Promise<Error | undefined>((resolve) => session.raw!.send(CHUNK, resolve)))
+  await turns()
+  session.terminate()
+  for (const error of await Promise.all(written)) t.ok(error instanceof Error)
+})
+
+t.test('no end is given an answer before its write has returned', async (t) => {
+  const [near, far] = connectStreams('127.0.0.1', false)
+  far.on('data', (chunk) => far.write(chunk))
+  const answered = once(near, 'data')
+  let hasReturned = false
+  near.on('data', () => t.ok(hasReturned))
+  near.write('question')
+  hasReturned = true
+  t.same(await answered, [Buffer.from('question')])
+})
+
 t.test('when one end is dropped while the other waits to send, the other one ends', async (t) => {
   for (const dropped of ['client', 'session']) {
     const app = await createApp(t)
@@ -357,6 +408,23 @@ t.test('when one end is dropped, a paused other end ends as soon as it sends', a
   await client.closed
   session.send('into the void')
   t.match(await session.closed, { code: 1006, wasClean: false })
+})
+
+t.test('the end is seen while a few small messages wait, also where the pool of buffers is as large as in Node 24', async (t) => {
+  const { poolSize } = Buffer
+  t.teardown(() => { Buffer.poolSize = poolSize })
+  Buffer.poolSize = 64 * 1024
+  for (let bytes = 0; bytes <= poolSize; bytes += 1024) Buffer.allocUnsafe(1024) // the old one is used up
+  const app = await createApp(t)
+  const session = sessionOf(app)
+  const client = await app.injectWebSocket('/')
+  for (const message of ['a', '', 'b', '']) {
+    await client.send(message)
+    await turns()
+  }
+  client.close(4001)
+  t.match(await (await session).closed, { code: 4001 })
+  for (const message of ['a', '', 'b', '']) t.equal(await (await session).receive(), message)
 })
 
 t.test('many at once', async (t) => {

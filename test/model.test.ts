@@ -17,6 +17,7 @@ const settings = fc.record<Setting>({
   catchDisconnect: fc.boolean(),
   acceptsAtOnce: mostly,
   answersClose: mostly,
+  refusal: fc.constantFrom('http', 'close'),
   hasSessionHandlers: fc.boolean(),
   asksEarly: fc.boolean(),
   leaves: fc.constantFrom('end', 'reset')

@@ -55,6 +55,28 @@ t.test('the order is kept when the queue wraps around and grows, at every offset
   }
 })
 
+t.test('the newest items can be replaced, wherever they are on the ring', async (t) => {
+  for (let offset = 0; offset < 8; offset++) {
+    const queue = queueOf(...Array.from({ length: 8 }, () => -1))
+    for (let i = 0; i < offset; i++) queue.push(queue.shift()!)
+    for (let i = 0; i < 8; i++) {
+      queue.shift()
+      queue.push(i)
+    }
+    queue.replaceNewest(3, (item) => item * 10)
+    t.strictSame(drain(queue), [0, 1, 2, 3, 4, 50, 60, 70], `offset ${offset}`)
+  }
+})
+
+t.test('none of the newest items need be replaced, and all can be', async (t) => {
+  const queue = queueOf(1, 2, 3)
+  queue.replaceNewest(0, () => 0)
+  t.strictSame(drain(queue), [1, 2, 3])
+  const other = queueOf(1, 2, 3)
+  other.replaceNewest(3, (item) => -item)
+  t.strictSame(drain(other), [-1, -2, -3])
+})
+
 t.test('it does what an array does, over a long mix of pushes, shifts and clearings', async (t) => {
   const queue = new Queue<number>()
   const model: number[] = []

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { agenda } from '../lib/agenda'
 import { Socket, type Owner, type SocketOptions } from '../lib/socket'
 import { Peer } from './helpers/peer'
+import { clientFrame, TEXT } from './helpers/raw'
 import { connectSockets } from './helpers/sockets'
 import type { End } from '../lib/end'
 
@@ -37,6 +38,22 @@ t.test('the inbox pauses the socket', async (t) => {
   t.equal(socket.raw.isPaused, true)
   await socket.inbox.receive(text)
   t.equal(socket.raw.isPaused, false)
+})
+
+t.test('small messages that come in pieces do not pause it, also where the pool of buffers is as large as in Node 24', async (t) => {
+  const { poolSize } = Buffer
+  t.teardown(() => { Buffer.poolSize = poolSize })
+  Buffer.poolSize = 64 * 1024
+  for (let bytes = 0; bytes <= poolSize; bytes += 1024) Buffer.allocUnsafe(1024) // the old one is used up
+  const { socket, peer, stream } = await createPair(t)
+  const frame = clientFrame(TEXT, 'hello')
+  for (const piece of [frame.subarray(0, 8), frame.subarray(8), frame]) {
+    const arrived = once(stream, 'data')
+    ;(peer.socket as any)._socket.write(piece)
+    await arrived
+  }
+  t.equal(socket.raw.isPaused, false)
+  for (let i = 0; i < 2; i++) t.equal(await socket.inbox.receive(text), 'hello')
 })
 
 t.test('its state is that of the ws socket', async (t) => {

@@ -62,8 +62,8 @@ function attacks ({ few, subscribers, handshakes, published, seconds }) {
     flood('messages of 64 B', 64, 4 * MARK + CHUNK),
     // One that has come, and what it has been put together from.
     flood('messages of 1 MiB', MAX_PAYLOAD, MARK + 2 * MAX_PAYLOAD + CHUNK),
-    // Each keeps a chunk in memory, which counts but for the last; one more has been read.
-    pongs(few, 'messages of 1 B', false, MARK + 2 * CHUNK),
+    // As with those of 64 B. Only the last one keeps a chunk in memory; one more has been read.
+    pongs(few, 'messages of 1 B', false, 4 * MARK + 2 * CHUNK),
     pongs(few / 20, 'fragments of 1 B', true, MAX_FRAGMENTS * CHUNK),
     publication('close'),
     publication('skip', ['ours']),

@@ -61,6 +61,7 @@ export class BytePeer {
   readonly #near: Duplex
   readonly #far: Duplex
   #receiver: Writable | null = null
+  #bytesWritten = 0
   #isPaused = false
   #hasEnded = false
 
@@ -81,7 +82,9 @@ export class BytePeer {
   }
 
   write (bytes: string | Buffer): void {
-    if (this.#near.writable) this.#near.write(bytes)
+    if (!this.#near.writable) return
+    this.#bytesWritten += Buffer.byteLength(bytes)
+    this.#near.write(bytes)
   }
 
   /** Ends its side, and goes on reading. */
@@ -117,8 +120,7 @@ export class BytePeer {
   get isRead (): boolean {
     const { destroyed } = this.#far
     if (destroyed || this.#far.isPaused()) return true
-    if ('bytesWritten' in this.#near) return (this.#far as Socket).bytesRead === (this.#near as Socket).bytesWritten
-    return this.#near.writableLength === 0
+    return (this.#far as Socket).bytesRead === this.#bytesWritten
   }
 
   async read (): Promise<void> {

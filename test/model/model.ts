@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { Sent } from '../helpers/byte-peer'
 
 /*
@@ -25,6 +26,8 @@ export interface ModelSetting {
   catchDisconnect: boolean
   /** Whether the client answers a close frame. */
   answersClose: boolean
+  /** Whether a handshake is refused with a response, or with a connection that is closed at once. */
+  refusal: 'http' | 'close'
   /** Whether there are `onConnect`, `onMessage` and `onDisconnect`, and not one handler. */
   hasSessionHandlers: boolean
 }
@@ -114,6 +117,7 @@ export class Model {
   #pings: Call[] = []
   #isDiscarding = false
   #isDestroyed = false
+  #isUpgraded = false
   /** The client's close frame. */
   #closeFrame: End | null = null
   #hasEnded = false
@@ -166,6 +170,7 @@ export class Model {
     }
     this.state = 'open'
     this.accepted = true
+    this.#isUpgraded = true
     this.#toClient.push({ response: 101 })
     call.expected = 'session'
   }
@@ -175,7 +180,7 @@ export class Model {
       call.expected = HANDSHAKE_ERROR
       return
     }
-    this.#refuse(status)
+    this.#refuse(status, STATUS_CODES[status]!)
     this.#ending.push({ call, end: () => 'nothing' })
   }
 
@@ -184,8 +189,12 @@ export class Model {
       call.expected = 'RangeError'
       return
     }
-    if (this.state === 'connecting') return this.deny(call, 403)
-    this.#close(code, reason)
+    if (this.state === 'connecting') {
+      if (this.#setting.refusal === 'http') return this.deny(call, 403)
+      this.#closeInstead(code, reason)
+    } else {
+      this.#close(code, reason)
+    }
     if (this.end !== null) call.expected = 'nothing'
     else this.#ending.push({ call, end: () => 'nothing' })
   }
@@ -299,7 +308,7 @@ export class Model {
     this.handlerEnded = true
     if (this.state === 'connecting') {
       this.errors++
-      this.#refuse(500)
+      this.#refuse(500, 'the handler has returned without accept(), deny() or close()')
     } else if (this.accepted && this.#setting.hasSessionHandlers) {
       this.#nextMessage()
     } else {
@@ -307,13 +316,16 @@ export class Model {
     }
   }
 
-  /** The handler has thrown: `code` is what the connection is to be closed with for it, `status` what the handshake is to be answered with. */
-  throw (name: string, code: number, status: number): void {
+  /**
+   * The handler has thrown: `code` is what the connection is to be closed with for it, `status` and `message` what the
+   * handshake is to be answered with.
+   */
+  throw (name: string, code: number, status: number, message: string): void {
     this.handlerEnded = true
     this.#isServed = true
     if (this.state === 'connecting') {
       this.errors++
-      this.#refuse(status)
+      this.#refuse(status, message)
       return
     }
     const isDisconnect = name === 'WebSocketDisconnect' && this.state === 'closed'
@@ -331,7 +343,7 @@ export class Model {
   /** `onMessage` has thrown: who only says that nobody is there any more is given what else has come. */
   throwMessage (name: string, code: number): void {
     this.isHandling = false
-    if (name !== 'WebSocketDisconnect' || this.state !== 'closed') return this.throw(name, code, 500)
+    if (name !== 'WebSocketDisconnect' || this.state !== 'closed') return this.throw(name, code, 500, '')
     this.#hasThrownDisconnect = true
     this.#nextMessage()
   }
@@ -341,13 +353,13 @@ export class Model {
       call: new Call('the loop of onMessage'),
       take: (message) => {
         const value = decode('text', message)
-        if (value === 'WebSocketDecodeError') return this.throw(value, 1003, 500)
+        if (value === 'WebSocketDecodeError') return this.throw(value, 1003, 500, '')
         this.handled.push(value)
         this.isHandling = true
       },
       end: (end) => {
         if (this.#endsNormally(end) && !this.#hasThrownDisconnect) this.#served()
-        else this.throw('WebSocketDisconnect', 1011, 500)
+        else this.throw('WebSocketDisconnect', 1011, 500, '')
       }
     })
   }
@@ -407,7 +419,7 @@ export class Model {
       if ('end' in said) this.#endSide()
       return this.#finish(this.#closeFrame ?? LOST)
     }
-    if (this.#isDeaf || !this.accepted) return
+    if (this.#isDeaf || !this.#isUpgraded) return
     if ('message' in said) this.#take(said.message)
     if ('ping' in said && this.state === 'open') this.#toClient.push({ pong: said.ping })
     if ('pong' in said) {
@@ -450,11 +462,20 @@ export class Model {
     if (answer !== null) this.say(answer)
   }
 
-  #refuse (status: number): void {
+  #refuse (status: number, message: string): void {
+    if (this.#setting.refusal === 'close') return this.#closeInstead(4000 + status, message)
     this.state = 'closing'
     this.#toClient.push({ response: status })
     this.#endSide()
     this.#isDestroyed = true // as far as the session is concerned
+  }
+
+  // A refusal that a script in a browser can read.
+  #closeInstead (code: number, reason: string): void {
+    this.state = 'closing'
+    this.#isUpgraded = true
+    this.#isDiscarding = true
+    this.#toClient.push({ response: 101 }, { close: code, reason })
   }
 
   #close (code: number, reason: string): void {

@@ -92,8 +92,7 @@ const ending = [
     world.track(call, asEvent ? world.ws.sendEvent({ type: 'websocket.close', code, reason }) : world.ws.close(code, reason))
   })),
   fc.constant(new Step('terminate()', 'server', always, async (model, world) => {
-    // Over the injected transport a write that has not arrived holds up those behind it, which are lost then.
-    if (model.isMoving && (!model.accepted || world.setting.transport === 'injected')) await world.settle()
+    if (model.isMoving && !model.accepted) await world.settle()
     model.terminate()
     world.ws.terminate()
   })),
@@ -111,7 +110,7 @@ const ending = [
     ['thrown', 1011, 500]
   ).map(([error, code, status]) => new Step(`throw ${error} ${error.closeCode}`, 'server', (model) => !model.handlerEnded, async (model, world) => {
     if (!model.accepted && model.isMoving) await world.settle()
-    model.throw('', code, status)
+    model.throw('', code, status, error.message ?? error)
     world.handler.reject(error)
     await microtasks()
   })),
@@ -119,7 +118,7 @@ const ending = [
     await world.settle()
     const error: any = [...world.reasons.values()].at(-1)
     if (error === undefined) return
-    model.throw(error.name, closeCodeOf(error), 500)
+    model.throw(error.name, closeCodeOf(error), error.statusCode ?? 500, error.message ?? error)
     world.handler.reject(error)
     await microtasks()
   }))
@@ -314,7 +313,9 @@ const leaving = [
 
 const settle = fc.constant(new Step('settle', 'server', always, (_, world) => world.settle()))
 
-/** Any of them, in any order: most of them let the connection go on. */
+/** What lets the connection go on, and what does not. */
 const goingOn = [settle, ...handshake, ...handling, ...sending, ...receiving, ...talking, message, message, message, message]
-const isOver = [...refusing, ...ending, ...leaving]
-export const steps = fc.commands([...Array.from({ length: 8 }, () => goingOn).flat(), ...isOver], { maxCommands: 80, size: 'max' })
+const goingAway = [...refusing, ...ending, ...leaving]
+
+/** Any of them, in any order: most of them let the connection go on. */
+export const steps = fc.commands([...Array.from({ length: 8 }, () => goingOn).flat(), ...goingAway], { maxCommands: 80, size: 'max' })

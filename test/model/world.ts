@@ -44,16 +44,18 @@ export class Server {
     const server = new Server(app, lines)
     const handler = (ws: Session): Promise<void> => ending((settle) => server.onSession(ws, settle))
     for (const catchDisconnect of [true, false]) {
-      const websocket = { catchDisconnect, handshakeTimeout: 60_000 }
-      app.websocket(`/${catchDisconnect}/false`, { websocket }, handler)
-      app.websocket(`/${catchDisconnect}/true`, {
-        websocket: {
-          ...websocket,
-          onConnect: handler,
-          onMessage: (_, data) => ending((settle) => server.onMessage(data, settle)),
-          onDisconnect: (_, info) => server.onDisconnect(info)
-        }
-      })
+      for (const refusal of ['http', 'close'] as const) {
+        const websocket = { catchDisconnect, refusal, handshakeTimeout: 60_000 }
+        app.websocket(`/${catchDisconnect}/${refusal}/false`, { websocket }, handler)
+        app.websocket(`/${catchDisconnect}/${refusal}/true`, {
+          websocket: {
+            ...websocket,
+            onConnect: handler,
+            onMessage: (_, data) => ending((settle) => server.onMessage(data, settle)),
+            onDisconnect: (_, info) => server.onDisconnect(info)
+          }
+        })
+      }
     }
     await listen(app)
     return server
@@ -101,7 +103,7 @@ export class World {
     const begun = new Promise<[Session, Settle]>((resolve) => {
       server.onSession = (ws, handler) => resolve([ws, handler])
     })
-    peer.write(upgradeRequest(`/${setting.catchDisconnect}/${setting.hasSessionHandlers}`))
+    peer.write(upgradeRequest(`/${setting.catchDisconnect}/${setting.refusal}/${setting.hasSessionHandlers}`))
     const [ws, handler] = await begun
     await setImmediate()
     const world = new World(server, setting, peer, ws, handler)

@@ -1,0 +1,91 @@
+import { Buffer, isUtf8 } from 'node:buffer'
+import { Writable } from 'node:stream'
+import { unmask } from './unmask'
+
+/*
+ * Most of what a client sends are small messages, each a frame of its own, of which several come with one read. What is
+ * whole in a read needs no parser's states and buffers: it is taken out here. All else, in bytes and in order, is for the
+ * receiver of `ws`: frames that are cut, fragments, control frames, what is against the protocol.
+ */
+
+/** What is known here of the receiver of `ws`. */
+interface Receiver extends Omit<Writable, 'write'> {
+  write (chunk: Buffer): boolean
+  /** Which part of a frame comes next. */
+  _state: number
+  /** What it has of that part. */
+  _bufferedBytes: number
+  _payloadLength: number
+  /** The opcode of the message whose fragments are coming, or 0. */
+  _fragmented: number
+  _errored: boolean
+  /** Bytes; 0 is no limit. */
+  _maxPayload: number
+  _binaryType: string
+}
+
+const GET_INFO = 0
+const GET_DATA = 4
+
+/** What Node makes buffers of: `subarray` takes longer. */
+const FastBuffer = (Buffer as unknown as { [Symbol.species]: new (memory: ArrayBufferLike, offset: number, length: number) => Buffer })[Symbol.species]
+
+/** FIN, no reserved bit, and the opcode of a message. */
+const TEXT = 0x81
+const BINARY = 0x82
+
+/** What a header of a masked frame takes, and two bytes more where those have the length. */
+const HEADER = 6
+const MASKED = 0x80
+const LENGTH_16 = 126
+
+const writeToParser = Writable.prototype.write as (this: Receiver, chunk: Buffer) => boolean
+
+/** Takes the messages that are whole in a read out before the receiver of `raw`, the socket of a server without extensions. */
+export function readWholeMessages (raw: object): void {
+  const { _receiver: receiver } = raw as { _receiver: Receiver }
+  if (isBetweenMessages(receiver) && receiver._payloadLength === 0) receiver.write = write
+}
+
+/** In place of the receiver's own. */
+function write (this: Receiver, chunk: Buffer): boolean {
+  const missing = this._state === GET_DATA ? this._payloadLength - this._bufferedBytes : 0
+  if (missing > 0 && missing < chunk.length) { // else the frames behind it would be taken for its
+    writeToParser.call(this, chunk.subarray(0, missing))
+    return this.writableEnded || this._errored || this.write(chunk.subarray(missing))
+  }
+  const offset = isBetweenMessages(this) ? takeMessages(this, chunk) : 0
+  return offset === chunk.length || writeToParser.call(this, chunk.subarray(offset))
+}
+
+function isBetweenMessages (receiver: Receiver): boolean {
+  return receiver._state === GET_INFO && receiver._bufferedBytes === 0 && receiver._fragmented === 0 &&
+    receiver._errored === false && receiver._binaryType === 'nodebuffer'
+}
+
+/** Tells of the messages that `chunk` begins with. Returns where the first frame begins that is none of them. */
+function takeMessages (receiver: Receiver, chunk: Buffer): number {
+  const maxLength = receiver._maxPayload > 0 ? receiver._maxPayload : Infinity
+  let offset = 0
+  while (chunk.length - offset >= HEADER) {
+    const first = chunk[offset]
+    if (first !== TEXT && first !== BINARY) break
+    let length = chunk[offset + 1] - MASKED
+    let start = offset + HEADER
+    if (length === LENGTH_16) {
+      length = chunk[offset + 2] << 8 | chunk[offset + 3]
+      start += 2
+    } else if (length < 0 || length > LENGTH_16) break
+    const end = start + length
+    if (end > chunk.length || length > maxLength) break
+    const isAscii = unmask(chunk, start, end)
+    const data = new FastBuffer(chunk.buffer, chunk.byteOffset + start, length)
+    if (first === TEXT && !isAscii && !isUtf8(data)) {
+      unmask(chunk, start, end) // for the parser, which knows what becomes of it
+      break
+    }
+    offset = end
+    receiver.emit('message', data, first === BINARY)
+  }
+  return offset
+}

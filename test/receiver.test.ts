@@ -1,0 +1,133 @@
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import WebSocket from 'ws'
+import { readWholeMessages } from '../lib/receiver'
+import { encode } from './conformance/frame'
+import { check } from './helpers/fuzz'
+import { BINARY, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from './helpers/raw'
+
+/* Whatever comes, and however it is cut into reads: the receiver tells the same as that of `ws` alone. */
+
+const MAX_PAYLOAD = 70_000
+
+const Receiver = (WebSocket as any).Receiver
+
+interface Options {
+  /** All reads come in one turn, as where a stream goes on that was paused. */
+  atOnce?: boolean
+  [option: string]: unknown
+}
+
+/** What a receiver tells of `reads`, in order. */
+async function told (reads: Buffer[], isOurs: boolean, { atOnce = false, ...options }: Options = {}): Promise<unknown[]> {
+  const receiver = new Receiver({ isServer: true, maxPayload: MAX_PAYLOAD, maxFragments: 5, ...options })
+  const events: unknown[] = []
+  for (const event of ['message', 'ping', 'pong', 'conclude']) {
+    receiver.on(event, (...args: unknown[]) => events.push([event, ...args.map((arg) => arg instanceof Uint8Array ? Buffer.from(arg) : arg)]))
+  }
+  receiver.on('error', ({ code }: any) => events.push(['error', code]))
+  if (isOurs) readWholeMessages({ _receiver: receiver })
+  for (const read of reads) {
+    if (events.some((event) => ['conclude', 'error'].includes((event as string[])[0]))) break // `ws` listens to the stream no longer
+    receiver.write(Buffer.from(read)) // which is unmasked in place
+    if (!atOnce) await new Promise(process.nextTick) // where a stream tells of its errors
+  }
+  await new Promise(process.nextTick)
+  return events
+}
+
+const isSame = async (t: Test, reads: Buffer[], options?: Options): Promise<unknown[]> => {
+  const [ours, theirs] = await Promise.all([told(reads, true, options), told(reads, false, options)])
+  t.strictSame(ours, theirs)
+  return ours
+}
+
+const message = (payload: string | Buffer, opcode = typeof payload === 'string' ? TEXT : BINARY): Buffer => encode({ opcode, payload: Buffer.from(payload) })
+
+t.test('messages that are whole in a read need no parser', async (t) => {
+  const receiver = new Receiver({ isServer: true, maxPayload: MAX_PAYLOAD })
+  receiver._write = () => t.fail('the parser was asked')
+  const messages: unknown[] = []
+  receiver.on('message', (data: Buffer, isBinary: boolean) => messages.push([data.toString(), isBinary]))
+  readWholeMessages({ _receiver: receiver })
+  t.equal(receiver.write(Buffer.concat([message('a'), message(Buffer.from('b')), message('grüße'), message('x'.repeat(65_535))])), true)
+  t.strictSame(messages, [['a', false], ['b', true], ['grüße', false], ['x'.repeat(65_535), false]])
+})
+
+t.test('a frame of each kind, whole, cut at each byte, and with a message before and behind it', async (t) => {
+  const euro = Buffer.from('€')
+  const frames: Record<string, Buffer> = {
+    'a text': message('text'),
+    'a letter, behind whose first byte is what looks like an empty text': encode({ opcode: TEXT, payload: Buffer.from('a'), mask: [0x80, 1, 2, 3] }),
+    bytes: message(Buffer.from([1, 2, 3])),
+    'an empty message': message(''),
+    'a text with a length of 16 bits': message('x'.repeat(126)),
+    'a length that is not in its shortest form': encode({ opcode: TEXT, payload: Buffer.from('ab'), lengthBytes: 2 }),
+    'a length of 64 bits': encode({ opcode: TEXT, payload: Buffer.from('ab'), lengthBytes: 8 }),
+    'a text that is not UTF-8': message(Buffer.from([0xff]), TEXT),
+    fragments: Buffer.concat([encode({ opcode: TEXT, payload: euro.subarray(0, 1), fin: false }), encode({ opcode: CONTINUATION, payload: euro.subarray(1) })]),
+    'a ping between fragments': Buffer.concat([encode({ opcode: TEXT, payload: euro, fin: false }), message('p', PING), encode({ opcode: CONTINUATION, payload: euro })]),
+    'a message within a message': encode({ opcode: TEXT, payload: euro, fin: false }),
+    'too many fragments': Buffer.concat(Array.from({ length: 6 }, (_, i) => encode({ opcode: i === 0 ? BINARY : CONTINUATION, payload: euro, fin: false }))),
+    'a continuation of nothing': encode({ opcode: CONTINUATION, payload: euro }),
+    'a ping': message('ping', PING),
+    'a pong': message('', PONG),
+    'a long ping': message('p'.repeat(126), PING),
+    'a close': message(closePayload(1000, 'bye'), CLOSE),
+    'a close without a code': message('', CLOSE),
+    'a close with a code that may not be sent': message(closePayload(1005), CLOSE),
+    'a reserved bit': encode({ opcode: TEXT, payload: euro, rsv: 4 }),
+    'an unknown opcode': message('', 3),
+    'a frame that is not masked': encode({ opcode: TEXT, payload: euro, mask: null })
+  }
+  for (const [name, frame] of Object.entries(frames)) {
+    await t.test(name, async (t) => {
+      const bytes = Buffer.concat([message('before'), frame, message('behind')])
+      await isSame(t, [bytes])
+      for (let i = 1; i < bytes.length; i++) await isSame(t, [bytes.subarray(0, i), bytes.subarray(i)], { atOnce: i % 2 === 0 })
+      await isSame(t, [bytes, message('later')], { atOnce: true })
+      await isSame(t, Array.from(bytes, (byte) => Buffer.from([byte])))
+    })
+  }
+})
+
+t.test('what comes behind an error is not taken, even if nobody has been told of it yet', async (t) => {
+  const wrong = encode({ opcode: TEXT, payload: Buffer.alloc(0), rsv: 4 }).subarray(0, 2)
+  t.strictSame(await isSame(t, [wrong, message('late')], { atOnce: true }), [['error', 'WS_ERR_UNEXPECTED_RSV_1']])
+})
+
+t.test('a message over the limit, where there is one', async (t) => {
+  const bytes = message('x'.repeat(101))
+  t.strictSame(await isSame(t, [bytes], { maxPayload: 100 }), [['error', 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH']])
+  t.equal((await isSame(t, [bytes], { maxPayload: 101 })).length, 1)
+  t.equal((await isSame(t, [bytes], { maxPayload: 0 })).length, 1)
+})
+
+t.test('where another type of data is asked for, the receiver of ws makes it', async (t) => {
+  t.strictSame(await isSame(t, [message(Buffer.from('a'))], { binaryType: 'fragments' }), [['message', [Buffer.from('a')], true]])
+})
+
+t.test('a receiver that is not known is left alone', async (t) => {
+  const receiver = { write () {} }
+  const { write } = receiver
+  readWholeMessages({ _receiver: receiver })
+  t.equal(receiver.write, write)
+})
+
+t.test('messages, fragments, control frames and what is wrong, in reads of any length', { timeout: 60_000 }, async (t) => {
+  const payload = fc.oneof(fc.string({ unit: 'binary', maxLength: 200 }).map((text) => Buffer.from(text)), fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)), fc.constantFrom(126, 4096, 65_535, 65_536, MAX_PAYLOAD + 1).map((length) => Buffer.alloc(length, 'x')))
+  const frame = fc.record({
+    opcode: fc.constantFrom(TEXT, TEXT, TEXT, TEXT, BINARY, BINARY, CONTINUATION, PING, PONG, CLOSE),
+    payload,
+    fin: fc.oneof({ weight: 9, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+    rsv: fc.oneof({ weight: 30, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constant(4) })
+  }).map((frame) => encode(frame.opcode === CLOSE ? { ...frame, payload: closePayload(1000) } : frame))
+  const streams = fc.tuple(fc.boolean(), fc.array(frame, { minLength: 1, maxLength: 12 }), fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 12 }))
+  await check(t, streams, async ([atOnce, frames, cuts]) => {
+    const bytes = Buffer.concat(frames)
+    const ends = [...cuts.map((cut) => Math.floor(cut * bytes.length)), bytes.length].sort((a, b) => a - b)
+    const reads = ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end)).filter((read) => read.length > 0)
+    const [ours, theirs] = await Promise.all([told(reads, true, { atOnce }), told(reads, false, { atOnce })])
+    if (JSON.stringify(ours) !== JSON.stringify(theirs)) throw new Error(`${JSON.stringify(ours)} is not ${JSON.stringify(theirs)}`.slice(0, 2000))
+  }, { standard: 2_000, limit: 5_000 })
+})

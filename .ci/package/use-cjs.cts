@@ -1,5 +1,6 @@
 import Fastify = require('fastify')
 import websocket = require('fastify-async-websocket')
+import redis = require('fastify-async-websocket/redis')
 
 const app = Fastify.fastify()
 app.register(websocket, { maxPayload: 1024 })
@@ -14,3 +15,5 @@ const error: unknown = new websocket.WebSocketDisconnect(1000, '', true)
 if (error instanceof websocket.WebSocketDisconnect) { const disconnect: websocket.WebSocketDisconnect = error; console.log(disconnect.closeCode) }
 const code: 1000 = websocket.closeCodes.NORMAL_CLOSURE
 console.log(code)
+declare const client: redis.RedisClient
+redis.redisBroker(client, { prefix: 'chat:' }).close()

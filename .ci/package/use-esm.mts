@@ -1,5 +1,6 @@
 import Fastify from 'fastify'
 import websocket, { closeCodes, connect, defineWebSocket, WebSocketDisconnect, type WebSocketSession } from 'fastify-async-websocket'
+import { redisBroker, type RedisClient } from 'fastify-async-websocket/redis'
 
 const app = Fastify()
 await app.register(websocket, { valueType: 'json' })
@@ -22,3 +23,5 @@ try {
 } catch (error) {
   if (error instanceof WebSocketDisconnect) { const disconnect: WebSocketDisconnect = error; console.log(disconnect.closeCode) }
 }
+declare const client: RedisClient
+await redisBroker(client, { prefix: 'chat:' }).close()

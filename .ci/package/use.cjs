@@ -4,6 +4,7 @@ const assert = require('node:assert')
 const Fastify = require('fastify')
 const websocket = require('fastify-async-websocket')
 const { closeCodes, connect, defineWebSocket, WebSocketDisconnect, WebSocketError } = require('fastify-async-websocket')
+const { redisBroker } = require('fastify-async-websocket/redis')
 
 async function main () {
   assert.equal(typeof websocket, 'function')
@@ -27,6 +28,8 @@ async function main () {
   const injected = await app.injectWebSocket('/hello')
   assert.equal(await injected.receive(), 'hello')
   await app.close()
+
+  await assert.rejects(redisBroker({}).start({}), { name: 'WebSocketOptionError' })
   console.log('CommonJS: ok')
 }
 

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import Fastify from 'fastify'
 import websocket, * as all from 'fastify-async-websocket'
 import { closeCodes, connect, defineWebSocket, WebSocketDisconnect, WebSocketError } from 'fastify-async-websocket'
+import { redisBroker } from 'fastify-async-websocket/redis'
 
 const common = createRequire(import.meta.url)('fastify-async-websocket')
 assert.equal(websocket, common)
@@ -28,4 +29,6 @@ assert.equal((await client.closed).code, closeCodes.NORMAL_CLOSURE)
 const injected = await app.injectWebSocket('/hello')
 assert.equal(await injected.receive(), 'hello')
 await app.close()
+
+await assert.rejects(redisBroker({}).start({}), { name: 'WebSocketOptionError' })
 console.log('ES modules: ok')

@@ -88,19 +88,17 @@ class IoredisCluster implements Library {
       shardedSubscribers: false,
       slotsRefreshInterval: undefined
     })
-    this.#fromKnown = !this.#fromKnown
     let reason: unknown
-    cluster.on('error', (error) => { reason = error.lastNodeError ?? error })
+    cluster.on('error', ({ lastNodeError }) => { reason = lastNodeError })
     const stop = (): void => cluster.disconnect()
     signal.addEventListener('abort', stop)
     try {
-      await cluster.connect()
+      await cluster.connect().catch((error) => { throw reason ?? error })
       this.#known = cluster.nodes('all').map(({ options: { host, port } }) => ({ host, port }))
       const masters = new Map(cluster.nodes('master').map((master) => [`${master.options.host}:${master.options.port}`, master]))
       return sharded((slot) => masters.get(cluster.slots[slot]?.[0]), (master) => toServer(master, SHARDED))
-    } catch (error) {
-      throw reason ?? error
     } finally {
+      this.#fromKnown = !this.#fromKnown
       signal.removeEventListener('abort', stop)
       stop()
     }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { guard } from '../thrown'
 import { sharded, single, type Connection, type Library, type Receiver, type Server, type Topology } from './redis-library'
 
@@ -24,6 +25,7 @@ interface Node {
 
 /** What is used of a client of node-redis for a cluster. */
 interface Cluster {
+  readonly _options: { defaults?: { socket?: object } }
   readonly slots: { master: Node }[]
   readonly masters: Node[]
   readonly replicas: Node[]
@@ -45,6 +47,8 @@ const OPTIONS = {
   pingInterval: undefined
 }
 
+const SOCKET = { reconnectStrategy: false, socketTimeout: undefined }
+
 const PLAIN = { publish: 'PUBLISH', subscribe: 'subscribe', unsubscribe: 'unsubscribe' } as const
 const SHARDED = { publish: 'SPUBLISH', subscribe: 'sSubscribe', unsubscribe: 'sUnsubscribe' } as const
 type Verbs = typeof PLAIN | typeof SHARDED
@@ -52,7 +56,7 @@ type Verbs = typeof PLAIN | typeof SHARDED
 /** node-redis, if `client` is one of its clients. */
 export function nodeRedis (client: any): Library | undefined {
   if (typeof client?.duplicate !== 'function' || typeof client.destroy !== 'function') return undefined
-  if (typeof client.nodeClient === 'function') return new NodeRedisCluster(client)
+  if (typeof client.nodeClient === 'function' && client._options !== undefined) return new NodeRedisCluster(client)
   return typeof client.isPubSubActive === 'boolean' ? new NodeRedis(client) : undefined
 }
 
@@ -79,28 +83,33 @@ class NodeRedisCluster implements Library {
   }
 
   async discover (signal: AbortSignal): Promise<Topology> {
-    const options = { minimizeConnections: true, useReplicas: true }
-    const cluster = this.#pattern.duplicate(this.#fromKnown && this.#known.length > 0 ? { ...options, rootNodes: this.#known } : options)
-    this.#fromKnown = !this.#fromKnown
-    try {
-      return await new Promise((resolve, reject) => {
-        let reason: unknown
-        cluster.on('error', (error) => { reason = error }) // of one node, where another may do
-        cluster.on('node-error', reject)
-        signal.addEventListener('abort', reject)
-        this.#look(cluster).then(resolve, (error) => reject(reason ?? error))
-      })
-    } finally {
+    const abort = new AbortController()
+    setMaxListeners(0, abort.signal) // one for each server
+    const { defaults } = this.#pattern._options
+    const cluster = this.#pattern.duplicate({
+      defaults: { ...defaults, ...OPTIONS, socket: { ...defaults?.socket, ...SOCKET, signal: abort.signal } },
+      minimizeConnections: true,
+      useReplicas: true,
+      ...this.#fromKnown && { rootNodes: this.#known }
+    })
+    let reason: unknown
+    cluster.on('error', (error) => { reason = error })
+    const stop = (): void => {
       destroy(cluster)
+      abort.abort() // what is not connected yet, and what it has made to look for the servers
     }
-  }
-
-  async #look (cluster: Cluster): Promise<Topology> {
-    await cluster.connect()
-    this.#known = [...cluster.masters, ...cluster.replicas].map(({ host, port }) => ({ socket: { host, port } }))
-    const patterns = new Map<Node, Client>()
-    await Promise.all(cluster.masters.map(async (master) => patterns.set(master, await cluster.nodeClient(master))))
-    return sharded((slot) => patterns.get(cluster.slots[slot]?.master), (pattern) => toServer(pattern, SHARDED))
+    signal.addEventListener('abort', stop)
+    try {
+      await cluster.connect().catch(() => { throw reason }) // what it says is only that no node will do
+      this.#known = [...cluster.masters, ...cluster.replicas].map(({ host, port }) => ({ socket: { host, port } }))
+      const patterns = new Map<Node, Client>()
+      await Promise.all(cluster.masters.map(async (master) => patterns.set(master, await cluster.nodeClient(master))))
+      return sharded((slot) => patterns.get(cluster.slots[slot]?.master), (pattern) => toServer(pattern, SHARDED))
+    } finally {
+      this.#fromKnown = !this.#fromKnown && this.#known.length > 0
+      signal.removeEventListener('abort', stop)
+      stop()
+    }
   }
 }
 
@@ -123,7 +132,7 @@ class NodeRedisConnection implements Connection {
   constructor (pattern: Client, verbs: Verbs, receiver: Receiver) {
     this.#verbs = verbs
     this.#onMessage = (message, channel) => receiver.onMessage(channel, message)
-    const socket = { ...pattern.options?.socket, reconnectStrategy: false, signal: this.#abort.signal, socketTimeout: undefined }
+    const socket = { ...pattern.options?.socket, ...SOCKET, signal: this.#abort.signal }
     this.#client = pattern.duplicate({ ...OPTIONS, socket })
     this.#client.on('error', (error) => receiver.onEnd(error))
     this.#client.on('sharded-channel-moved', () => receiver.onEnd(new Error('the cluster has moved a channel to another server')))

@@ -34,7 +34,7 @@ const RETRY = [250, 750]
  *
  * When any of them fails, or nothing comes from one for 3 s, the broker is down, and tries to come back every half a second or so.
  *
- * `start` rejects with a `WebSocketOptionError` if `client` is no such client or `prefix` is not a string.
+ * Throws a `TypeError` if `prefix` is not a string. `start` rejects with a `WebSocketOptionError` if `client` is no such client.
  */
 export function redisBroker (client: RedisClient, { prefix = PREFIX }: RedisBrokerOptions = {}): Broker {
   return new RedisBroker(client, prefix)

@@ -1,7 +1,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect, createServer, Socket, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -12,28 +12,42 @@ import { findProgram } from './program'
 const executable = findProgram('redis-server')
 const cli = findProgram('redis-cli')
 
+const [CERTIFICATE, KEY] = ['cert.pem', 'key.pem'].map((name) => join(__dirname, '..', 'fixtures', name))
+const SECURE = ['--tls-cert-file', CERTIFICATE, '--tls-key-file', KEY, '--tls-ca-cert-file', CERTIFICATE, '--tls-auth-clients', 'no']
+
 /** For `t.test`: why what takes a server is skipped, if it is. */
 export const skip = executable === undefined || cli === undefined ? 'there is no redis-server and redis-cli on the PATH' : false
 
 /** Milliseconds without an answer after which the others of a cluster take a master to have failed. */
 const NODE_TIMEOUT = 1_000
 
+export interface ServerOptions {
+  /** More of the command line. */
+  args?: string[]
+  /** Over TLS only. */
+  isSecure?: boolean
+}
+
 /** A server of Redis, in a folder of its own. It ends with the test. */
 export class RedisServer {
   readonly port: number
-  readonly #folder: string
+  /** The authority that has signed its certificate. */
+  readonly ca = readFileSync(CERTIFICATE)
   readonly #args: string[]
   #process!: ChildProcess
 
-  private constructor (port: number, folder: string, args: string[]) {
+  private constructor (port: number, args: string[]) {
     this.port = port
-    this.#folder = folder
     this.#args = args
   }
 
-  static async start (t: Test, args: string[] = []): Promise<RedisServer> {
+  static async start (t: Test, { args = [], isSecure = false }: ServerOptions = {}): Promise<RedisServer> {
     const folder = mkdtempSync(join(tmpdir(), 'redis-'))
-    const server = new RedisServer(await freePort(), folder, args)
+    const port = await freePort()
+    const server = new RedisServer(port, [
+      ...isSecure ? ['--tls-port', String(port), '--port', '0', ...SECURE] : ['--port', String(port)],
+      '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...args
+    ])
     t.teardown(async () => {
       await server.kill()
       rmSync(folder, { recursive: true })
@@ -44,8 +58,7 @@ export class RedisServer {
 
   /** Starts it again, where it was and as it was. Resolves when it listens. */
   async start (): Promise<void> {
-    const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', '', '--appendonly', 'no', ...this.#args]
-    this.#process = spawn(executable!, args, { stdio: 'ignore' })
+    this.#process = spawn(executable!, this.#args, { stdio: 'ignore' })
     while (!await isListening(this.port)) {
       if (this.#process.exitCode !== null) throw new Error(`redis-server has ended with ${this.#process.exitCode}`)
       await setTimeout(5)
@@ -69,6 +82,12 @@ export class RedisServer {
     this.#process.kill('SIGCONT')
   }
 
+  /** The ends of this process of the connections to it. */
+  connections (): Socket[] {
+    const handles: unknown[] = (process as any)._getActiveHandles() // there is nothing public that tells
+    return handles.filter((handle): handle is Socket => handle instanceof Socket && handle.remotePort === this.port)
+  }
+
   /** What the server answers to a command, in words. */
   async ask (...command: string[]): Promise<string> {
     const { stdout } = await promisify(execFile)(cli!, ['-p', String(this.port), ...command])
@@ -87,10 +106,12 @@ export class RedisCluster {
   static async start (t: Test): Promise<RedisCluster> {
     const nodes: RedisServer[] = []
     for (let i = 0; i < 6; i++) {
-      nodes.push(await RedisServer.start(t, [
-        '--cluster-enabled', 'yes', '--cluster-node-timeout', String(NODE_TIMEOUT), '--cluster-port', String(await freePort()),
-        '--cluster-replica-validity-factor', '0', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'
-      ]))
+      nodes.push(await RedisServer.start(t, {
+        args: [
+          '--cluster-enabled', 'yes', '--cluster-node-timeout', String(NODE_TIMEOUT), '--cluster-port', String(await freePort()),
+          '--cluster-replica-validity-factor', '0', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'
+        ]
+      }))
     }
     const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
     await promisify(execFile)(cli!, ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes'])
@@ -122,13 +143,31 @@ export class RedisCluster {
 
   /** The node that is the master of a channel. */
   async masterOf (channel: string): Promise<RedisServer> {
-    const slot = Number(await this.nodes[0].ask('cluster', 'keyslot', channel))
-    for (const node of this.nodes) {
-      const self = (await node.ask('cluster', 'nodes')).split('\n').find((line) => line.includes('myself'))!
-      const ranges = self.split(' ').slice(8).map((range) => range.split('-').map(Number))
-      if (ranges.some(([from, to = from]) => slot >= from && slot <= to)) return node
-    }
-    throw new Error(`nobody has slot ${slot}`)
+    const slot = Number(await this.#slotOf(channel))
+    const masters = await this.#masters()
+    return masters.find(({ ranges }) => ranges.some(([from, to = from]) => slot >= from && slot <= to))!.node
+  }
+
+  /** Makes another master that of a channel, which is nobody's key. */
+  async move (channel: string): Promise<void> {
+    const slot = await this.#slotOf(channel)
+    const from = await this.masterOf(channel)
+    const masters = await this.#masters()
+    const to = masters.find(({ node }) => node !== from)!
+    const others = masters.filter(({ node }) => node !== from && node !== to.node)
+    for (const { node } of [to, { node: from }, ...others]) await node.ask('cluster', 'setslot', slot, 'node', to.id)
+  }
+
+  async #slotOf (channel: string): Promise<string> {
+    return await this.nodes[0].ask('cluster', 'keyslot', channel)
+  }
+
+  async #masters (): Promise<{ node: RedisServer, id: string, ranges: number[][] }[]> {
+    const all = await Promise.all(this.nodes.map(async (node) => {
+      const [id, , , , , , , , ...ranges] = (await node.ask('cluster', 'nodes')).split('\n').find((line) => line.includes('myself'))!.split(' ')
+      return { node, id, ranges: ranges.map((range) => range.split('-').map(Number)) }
+    }))
+    return all.filter(({ ranges }) => ranges.length > 0)
   }
 }
 

@@ -15,5 +15,5 @@ const error: unknown = new websocket.WebSocketDisconnect(1000, '', true)
 if (error instanceof websocket.WebSocketDisconnect) { const disconnect: websocket.WebSocketDisconnect = error; console.log(disconnect.closeCode) }
 const code: 1000 = websocket.closeCodes.NORMAL_CLOSURE
 console.log(code)
-declare const client: redis.RedisClient
-redis.redisBroker(client, { prefix: 'chat:' }).close()
+declare const redisClient: redis.RedisClient
+redis.redisBroker(redisClient, { prefix: 'chat:' }).close()

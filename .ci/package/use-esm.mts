@@ -23,5 +23,5 @@ try {
 } catch (error) {
   if (error instanceof WebSocketDisconnect) { const disconnect: WebSocketDisconnect = error; console.log(disconnect.closeCode) }
 }
-declare const client: RedisClient
-await redisBroker(client, { prefix: 'chat:' }).close()
+declare const redisClient: RedisClient
+await redisBroker(redisClient, { prefix: 'chat:' }).close()

@@ -162,6 +162,16 @@ export class RedisCluster {
     }
   }
 
+  /** Has the replica of a channel's master take its place. Resolves when every node knows. */
+  async handOver (channel: string): Promise<void> {
+    const from = await this.#ownerOf(channel)
+    const replica = (await nodesOf(this.nodes[0])).find(({ master }) => master === from.id)!
+    await this.nodes.find(({ port }) => port === replica.port)!.ask('cluster', 'failover')
+    for (const node of this.nodes) {
+      while ((await this.#ownerOf(channel, node)).id !== replica.id) await setTimeout(20)
+    }
+  }
+
   async #ownerOf (channel: string, asked = this.nodes[0]): Promise<ClusterNode> {
     const slot = Number(await asked.ask('cluster', 'keyslot', channel))
     return (await nodesOf(asked)).find(({ has }) => has.some(([from, to = from]) => slot >= from && slot <= to))!
@@ -171,6 +181,8 @@ export class RedisCluster {
 interface ClusterNode {
   id: string
   port: number
+  /** The id of its master, if it is a replica. */
+  master: string
   /** Ranges of slots, from and to. */
   has: number[][]
 }
@@ -178,9 +190,9 @@ interface ClusterNode {
 /** The nodes of its cluster, as a node sees them. */
 async function nodesOf (node: RedisServer): Promise<ClusterNode[]> {
   return (await node.ask('cluster', 'nodes')).split('\n').map((line) => {
-    const [id, address, , , , , , , ...ranges] = line.split(' ')
+    const [id, address, , master, , , , , ...ranges] = line.split(' ')
     const has = ranges.filter((range) => !range.startsWith('[')).map((range) => range.split('-').map(Number))
-    return { id, port: Number(address.match(/:(\d+)@/)![1]), has }
+    return { id, port: Number(address.match(/:(\d+)@/)![1]), master, has }
   })
 }
 

@@ -42,13 +42,25 @@ function latency (connections) {
   }
 }
 
-function broadcast (burst) {
+function broadcast (burst, subscribers) {
   return {
-    name: `broadcast 64 B to 1,000, ${burst === 1 ? 'singly' : `in bursts of ${burst}`}`,
+    name: `broadcast 64 B to ${number(subscribers)}, ${burst === 1 ? 'singly' : `in bursts of ${burst}`}`,
     driver: 'broadcast',
-    settings: { payload: 'text', size: 64, inFlight: burst, connections: 1000 },
+    settings: { payload: 'text', size: 64, inFlight: burst, connections: subscribers },
     server: {},
     peers: ONE_FORM,
+    metrics: rate('deliveries/s')
+  }
+}
+
+/** Each connection has its share of the topics to itself. */
+function topics (count, connections) {
+  return {
+    name: `64 B to one of ${number(count)} topics, a subscriber each, in bursts of 16, ${number(connections)} connections`,
+    driver: 'topics',
+    settings: { payload: 'text', size: 64, inFlight: 16, connections, topics: count },
+    server: { topics: count },
+    peers: ['ours'],
     metrics: rate('deliveries/s')
   }
 }
@@ -132,7 +144,8 @@ function workloads ({ quick }) {
     ...(quick ? [1024] : SIZES).map((size) => echo(size, 16, 64, { bufferutil: false })),
     latency(1), latency(64),
     json,
-    broadcast(1), broadcast(16),
+    broadcast(1, 1000), broadcast(16, 1000), broadcast(16, 1), broadcast(16, 100), ...(quick ? [] : [broadcast(16, most)]),
+    topics(100_000, 1000),
     deflate,
     echo(64, 16, 64, { tls: true }), echo(16 * 1024, 16, 64, { tls: true }),
     handshakes,

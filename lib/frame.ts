@@ -35,14 +35,28 @@ export function writeFrame (target: Buffer, start: number, payload: Payload, len
 
 /** `payload`, of `length` bytes, as a frame in a buffer of its own. */
 export function frameOf (payload: Payload, length: number): Buffer {
-  const target = Buffer.allocUnsafe(MAX_HEADER + length)
-  return target.subarray(0, writeFrame(target, 0, payload, length))
+  const target = Buffer.allocUnsafe(headerLength(length) + length)
+  writeFrame(target, 0, payload, length)
+  return target
+}
+
+/** A frame of the text whose UTF-8 is `text`, in a buffer of its own. */
+export function textFrameOf (text: Uint8Array): Buffer {
+  const frame = frameOf(text, text.byteLength)
+  frame[0] = TEXT
+  return frame
 }
 
 /** The header of a frame of `payload`, which has `length` bytes. */
 export function headerOf (payload: Payload, length: number): Buffer {
-  const target = Buffer.allocUnsafe(MAX_HEADER)
-  return target.subarray(0, writeHeader(target, 0, payload, length))
+  const target = Buffer.allocUnsafe(headerLength(length))
+  writeHeader(target, 0, payload, length)
+  return target
+}
+
+function headerLength (length: number): number {
+  if (length < LENGTH_16) return 2
+  return length <= 0xffff ? 4 : MAX_HEADER
 }
 
 function writeHeader (target: Buffer, start: number, payload: Payload, length: number): number {

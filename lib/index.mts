@@ -21,6 +21,8 @@ export const {
   WebSocketOptionError
 } = websocket
 
+export type Broker = websocket.Broker
+export type BrokerListener = websocket.BrokerListener
 export type CloseInfo = websocket.CloseInfo
 export type HeadersLike = websocket.HeadersLike
 export type IncomingEvent = websocket.IncomingEvent
@@ -30,6 +32,7 @@ export type RawWebSocket = websocket.RawWebSocket
 export type AcceptOptions = websocket.AcceptOptions
 export type PairOptions = websocket.PairOptions
 export type ReceiveOptions = websocket.ReceiveOptions
+export type ResyncEvent = websocket.ResyncEvent
 export type WebSocketState = websocket.WebSocketState
 export type WebSocketSessions = websocket.WebSocketSessions
 export type WebSocketChannel<Receive = string, Send = any> = websocket.WebSocketChannel<Receive, Send>

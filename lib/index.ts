@@ -4,6 +4,7 @@ import { defineWebSocket as define } from './define'
 import * as errors from './errors'
 import { websocket as plugin } from './plugin'
 import type { FastifyPluginAsync } from 'fastify'
+import type * as brokers from '../types/broker'
 import type * as client from '../types/client'
 import type * as message from '../types/message'
 import type * as options from '../types/options'
@@ -35,6 +36,8 @@ const websocket: Plugin & Exports & typeof errors = Object.assign(plugin as neve
 
 /* The types, under the names that the values have. `index.mts` has the same names for ES modules. */
 declare namespace websocket {
+  export type Broker = brokers.Broker
+  export type BrokerListener = brokers.BrokerListener
   export type CloseInfo = message.CloseInfo
   export type HeadersLike = message.HeadersLike
   export type IncomingEvent = message.IncomingEvent
@@ -44,6 +47,7 @@ declare namespace websocket {
   export type AcceptOptions = session.AcceptOptions
   export type PairOptions = session.PairOptions
   export type ReceiveOptions = session.ReceiveOptions
+  export type ResyncEvent = session.ResyncEvent
   export type WebSocketState = session.WebSocketState
   export type WebSocketSessions = session.WebSocketSessions
   export type WebSocketChannel<Receive = string, Send = any> = session.WebSocketChannel<Receive, Send>

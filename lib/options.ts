@@ -7,6 +7,7 @@ import { parseEntry } from './origins'
 import type { Refusal } from './refusal'
 import type { HeartbeatOptions } from './heartbeat'
 import type { RateLimitOptions } from './rate-limit'
+import type { Broker } from '../types/broker'
 import type { ValueType } from '../types/message'
 import type { AllowedOrigins, ShutdownOptions, WebSocketPluginOptions } from '../types/options'
 
@@ -41,6 +42,8 @@ export interface PluginSettings {
   maxConnections?: number
   errorHandler?: WebSocketPluginOptions['errorHandler']
   shutdown: ShutdownSettings
+  /** To other processes. */
+  broker?: Broker
 }
 
 /** How `app.close()` ends the connections. */
@@ -121,6 +124,14 @@ const members = (checks: Record<string, Check>, orElse = ''): Check => (name, va
   for (const [member, check] of Object.entries(checks)) check(`${name}.${member}`, (value as Options)[member])
 }
 
+const BROKER = ['start', 'subscribe', 'unsubscribe', 'publish', 'close']
+const broker: Check = (name, value) => {
+  const missing = BROKER.filter((member) => typeof (value as Options | null)?.[member] !== 'function')
+  if (missing.length === 0) return
+  throw new WebSocketOptionError(`option ${name} is ${typeof value === 'object' && value !== null ? `without ${missing.join(', ')}` : inspect(value)}: ` +
+    'use redisBroker(client) from fastify-async-websocket/redis, natsBroker(connection) from fastify-async-websocket/nats, or an object with the functions of a Broker')
+}
+
 const ROUTE_CHECKS: Record<string, Check> = {
   valueType,
   receiveType: valueType,
@@ -154,7 +165,8 @@ const PLUGIN_CHECKS: Record<string, Check> = {
     spread: optional((name, value) => { if (value !== 0) milliseconds(name, value) }),
     timeout: optional(milliseconds),
     notify: optional(func)
-  })
+  }),
+  broker
 }
 
 const HANDLER_CHECKS: Record<string, Check> = { raw: flag, onConnect: func, onMessage: func, onDisconnect: func }

@@ -5,6 +5,7 @@ import { WebSocketOptionError } from './errors'
 import { Handshake } from './handshake'
 import { dropIncompleteRequests } from './incomplete'
 import { injectWebSocket } from './inject'
+import { Link } from './link'
 import { checkPluginOptions, pluginSettings, type PluginSettings } from './options'
 import { atMost } from './promise'
 import { SessionWebSocket } from './raw'
@@ -16,6 +17,7 @@ import { checkUpgrade, hideUpgrade, kRoute, replaceEmptyHeads, showUpgrade, watc
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { WebSocketServer } from 'ws'
+import type { Broker } from '../types/broker'
 
 async function plugin (app: FastifyInstance, options: Record<string, unknown>): Promise<void> {
   if (app.hasDecorator('websocketServer')) {
@@ -33,9 +35,19 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
   allowSessionHandlers(app)
   app.addHook('onRequest', checkUpgrade)
 
-  app.decorate('websockets', new Sessions(service.open, service.topics) as never)
+  const sessions = new Sessions(service.open, service.hub)
+  const { broker } = service.settings
+  if (broker !== undefined) connectBroker(app, service, sessions, broker)
+  app.decorate('websockets', sessions as never)
   app.decorate('websocket', addWebSocketRoute as never)
   app.decorate('injectWebSocket', ((url: string, options?: object) => injectWebSocket(app, service, url, options)) as never)
+}
+
+/** The app has its broker from when it is ready until its connections have ended. */
+function connectBroker (app: FastifyInstance, { hub }: Service, sessions: Sessions, broker: Broker): void {
+  const link = new Link(broker, hub.topics, (topics) => sessions.resync(topics, app), app)
+  hub.link = link
+  app.addHook('onReady', () => link.start())
 }
 
 /**
@@ -67,7 +79,10 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
     }
   })
   replaceEmptyHeads(app)
-  app.addHook('onClose', async () => await closed)
+  app.addHook('onClose', async () => {
+    await closed
+    await service.hub.link?.close()
+  })
   app.addHook('onRoute', (options) => {
     const route = routes.get(options)
     if (route !== undefined) route.mount(options as unknown as AnyRouteOptions)

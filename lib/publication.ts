@@ -1,20 +1,34 @@
 import { Buffer } from 'node:buffer'
-import { frameOf, payloadLength } from './frame'
+import { textOf } from './decode'
+import { frameOf, payloadLength, textFrameOf } from './frame'
 import type { Payload } from './encode'
 
 /** A message for many: it is framed once, and all are sent the same bytes. */
 export class Publication {
-  readonly payload: Payload
   readonly frame: Buffer
   /** This message, and nothing before it. */
   readonly burst: Burst
+  readonly #isText: boolean
+  readonly #length: number
+  #payload: Payload | null
 
-  constructor (payload: Payload) {
-    const length = payloadLength(payload)
-    this.frame = frameOf(payload, length)
-    // Of bytes, those in the frame: the caller's are the caller's to change.
-    this.payload = typeof payload === 'string' ? payload : this.frame.subarray(this.frame.length - length)
+  /** `isText`: it is a text, even where `payload` is bytes, those of UTF-8. */
+  constructor (payload: Payload, isText = typeof payload === 'string') {
+    const isString = typeof payload === 'string'
+    this.#isText = isText
+    this.#length = payloadLength(payload)
+    this.#payload = isString ? payload : null
+    this.frame = isText && !isString ? textFrameOf(payload) : frameOf(payload, this.#length)
     this.burst = new Burst(this, null)
+  }
+
+  /** A string for a text. Of bytes, those in the frame: the caller's are the caller's to change. */
+  get payload (): Payload {
+    if (this.#payload === null) {
+      const bytes = this.frame.subarray(this.frame.length - this.#length)
+      this.#payload = this.#isText ? textOf(bytes) : bytes
+    }
+    return this.#payload
   }
 
   /** The bytes that it takes on a connection. */

@@ -14,8 +14,8 @@ import { serverIsClosing } from './shutdown'
 import { Session, type SessionRoute } from './session'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { JsonParse } from './decode'
+import type { Hub } from './hub'
 import type { Service } from './service'
-import type { Topics } from './topics'
 import type { RawWebSocket } from '../types/raw'
 
 type Handler = (this: FastifyInstance, ...args: any[]) => unknown
@@ -32,7 +32,7 @@ export type AnyRouteOptions = Omit<RouteOptions, 'handler' | 'schema'> & {
 /** One WebSocket route: what @fastify/websocket has made of it, and what this package makes of that. */
 export class Route implements SessionRoute {
   readonly options: RouteSettings
-  readonly topics: Topics<Session>
+  readonly hub: Hub<Session>
   /** Whether the handler gets the plain `ws` socket. */
   readonly raw: boolean
   readonly allowsOrigin: OriginCheck
@@ -57,7 +57,7 @@ export class Route implements SessionRoute {
 
     this.#service = service
     this.#instance = instance
-    this.topics = service.topics
+    this.hub = service.hub
     this.options = routeSettings(service.options, options, { receive: schema?.receive !== undefined, send: schema?.send !== undefined })
     this.raw = options.raw === true
     this.allowsOrigin = createOriginCheck(this.options.origins)

@@ -1,6 +1,6 @@
+import { Hub } from './hub'
 import { ConnectionLimit } from './limit'
 import { Deferred } from './promise'
-import { Topics } from './topics'
 import type { Handshake } from './handshake'
 import type { PluginSettings } from './options'
 import type { Session } from './session'
@@ -13,7 +13,7 @@ export class Service {
   readonly settings: PluginSettings
   /** Set when @fastify/websocket has made it. */
   server!: WebSocketServer
-  readonly topics = new Topics<Session>()
+  readonly hub = new Hub<Session>()
   /** The sessions that have been accepted and have not ended. */
   readonly open = new Set<Session>()
   /** The sessions that have not been accepted yet. */

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { Channel } from './channel'
 import { closeCodes } from './close'
 import { WebSocketHandshakeError } from './errors'
+import { excluding, including, setOf, type Few } from './few'
 import { Opening, type AcceptOptions, type OpeningRoute } from './opening'
-import { quiet, rejected, type Deferred } from './promise'
+import { Deferred, quiet, rejected } from './promise'
 import { Socket } from './socket'
 import { guardListeners } from './raw'
 import { logSafely } from './thrown'
@@ -12,17 +13,19 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Codec } from './codec'
 import type { End } from './end'
 import type { Handshake } from './handshake'
+import type { Hub } from './hub'
 import type { RouteSettings } from './options'
 import type { Publication } from './publication'
 import type { State } from './state'
-import type { Topics } from './topics'
 import type { HeadersLike, IncomingEvent, OutgoingEvent, ValueType } from '../types/message'
 import type { RawWebSocket } from '../types/raw'
+
+const DONE = Promise.resolve()
 
 /** What a session needs of its route. */
 export interface SessionRoute extends OpeningRoute {
   readonly options: RouteSettings
-  readonly topics: Topics<Session>
+  readonly hub: Hub<Session>
   codec (request: FastifyRequest, reply: FastifyReply): Codec
   begun (session: Session): void
   accepted (session: Session): void
@@ -41,7 +44,9 @@ export class Session extends Channel {
   readonly #route: SessionRoute
   /** Null as soon as the handshake is complete. */
   #opening: Opening | null
-  #topics: Set<string> | null = null
+  #topics: Few<string> | undefined
+  /** Those of its subscriptions that the broker has not confirmed. */
+  #unconfirmed: Set<Deferred<void>> | null = null
   #id: string | null = null
   #log: FastifyBaseLogger | null = null
   #url: URL | null = null
@@ -88,7 +93,7 @@ export class Session extends Channel {
 
   /** The topics that this session has subscribed to: a copy, so that nobody else changes them. */
   get topics (): ReadonlySet<string> {
-    return new Set(this.#topics)
+    return setOf(this.#topics)
   }
 
   /** Whether the handshake was completed. */
@@ -140,9 +145,7 @@ export class Session extends Channel {
       checkTopic(topic)
       if (this.socket === null) throw this.unavailable()
       if (this.socket.end !== null) throw this.socket.end.error
-      this.#topics ??= new Set()
-      this.#topics.add(topic)
-      this.#route.topics.add(topic, this)
+      return this.#join(topic)
     })
   }
 
@@ -150,8 +153,8 @@ export class Session extends Channel {
     return this.#attempt(() => {
       checkTopic(topic)
       if (this.socket === null) throw this.unavailable()
-      this.#topics?.delete(topic)
-      this.#route.topics.remove(topic, this)
+      this.#leave(topic)
+      return DONE
     })
   }
 
@@ -159,7 +162,7 @@ export class Session extends Channel {
     return this.#attempt(() => {
       checkTopic(topic)
       if (this.socket === null) throw this.unavailable()
-      this.#route.topics.publish(topic, this.codec.encoder(options?.type)(message), this)
+      return this.#route.hub.publish(topic, this.codec.encoder(options?.type)(message), this)
     })
   }
 
@@ -197,6 +200,7 @@ export class Session extends Channel {
 
   override finish (end: End): void {
     this.#leaveTopics()
+    this.#unconfirmed?.forEach((waiting) => waiting.reject(end.error))
     this.#route.ended(this)
     super.finish(end)
   }
@@ -235,16 +239,44 @@ export class Session extends Channel {
     }
   }
 
-  #leaveTopics (): void {
-    if (this.#topics === null) return
-    for (const topic of this.#topics) this.#route.topics.remove(topic, this)
-    this.#topics = null
+  #join (topic: string): Promise<void> {
+    const before = this.#topics
+    const wasIn = before === topic || (before instanceof Set && before.has(topic))
+    this.#topics = including(before, topic)
+    const confirmed = this.#route.hub.subscribe(topic, this)
+    return confirmed === null ? DONE : quiet(this.#confirm(topic, wasIn, confirmed))
   }
 
-  #attempt (operation: () => void): Promise<void> {
+  /** Waits until the broker has confirmed a subscription. One that it refuses is taken back, unless it stood before. */
+  async #confirm (topic: string, wasIn: boolean, confirmed: Promise<void>): Promise<void> {
+    const waiting = new Deferred<void>()
+    this.#unconfirmed ??= new Set()
+    this.#unconfirmed.add(waiting)
+    confirmed.then(() => waiting.resolve(), (error) => waiting.reject(error))
     try {
-      operation()
-      return Promise.resolve()
+      await waiting.promise
+    } catch (error) {
+      if (!wasIn) this.#leave(topic)
+      throw error
+    } finally {
+      this.#unconfirmed.delete(waiting)
+    }
+  }
+
+  #leave (topic: string): void {
+    this.#topics = excluding(this.#topics, topic)
+    this.#route.hub.unsubscribe(topic, this)
+  }
+
+  #leaveTopics (): void {
+    const topics = setOf(this.#topics)
+    this.#topics = undefined
+    for (const topic of topics) this.#route.hub.unsubscribe(topic, this)
+  }
+
+  #attempt (operation: () => Promise<void>): Promise<void> {
+    try {
+      return operation()
     } catch (error) {
       return rejected(error)
     }

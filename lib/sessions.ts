@@ -1,7 +1,9 @@
 import { EventEmitter } from 'node:events'
 import { Codec } from './codec'
 import { rejected } from './promise'
-import { checkTopic, Topics } from './topics'
+import { guard, logSafely, type Logging } from './thrown'
+import { checkTopic } from './topics'
+import type { Hub } from './hub'
 import type { Session } from './session'
 import type { ValueType } from '../types/message'
 
@@ -10,12 +12,12 @@ const codec = new Codec({ sendType: 'any' })
 /** `app.websockets`: the open sessions. */
 export class Sessions extends EventEmitter {
   readonly #open: Set<Session>
-  readonly #topics: Topics<Session>
+  readonly #hub: Hub<Session>
 
-  constructor (open: Set<Session>, topics: Topics<Session>) {
+  constructor (open: Set<Session>, hub: Hub<Session>) {
     super()
     this.#open = open
-    this.#topics = topics
+    this.#hub = hub
   }
 
   get size (): number {
@@ -26,6 +28,11 @@ export class Sessions extends EventEmitter {
     return this.#open.values()
   }
 
+  /** Whether what is published reaches other processes; `'up'` where there are none. */
+  get brokerState (): 'up' | 'down' {
+    return this.#hub.link?.state ?? 'up'
+  }
+
   has (session: Session): boolean {
     return this.#open.has(session)
   }
@@ -33,15 +40,23 @@ export class Sessions extends EventEmitter {
   /** The sessions that have subscribed to `topic`. */
   subscribers (topic: string): ReadonlySet<Session> {
     checkTopic(topic)
-    return this.#topics.subscribers(topic)
+    return this.#hub.topics.subscribers(topic)
   }
 
-  /** Sends `message` to all subscribers of `topic`: strings, bytes, or anything else as JSON, unless a `type` is given. */
+  /** Tells those who listen that `topics` may have missed messages. What they throw is logged. */
+  resync (topics: string[], logging: Logging): void {
+    const failed = (error: unknown): void => logSafely(logging, 'error', "a listener on 'resync' of app.websockets threw", error)
+    for (const listener of this.rawListeners('resync')) guard(() => listener.call(this, { topics }), failed)
+  }
+
+  /**
+   * Sends `message` to all subscribers of `topic`: strings, bytes, or anything else as JSON, unless a `type` is given.
+   * Rejects with `WebSocketBrokerError` where it has reached those in this process only.
+   */
   publish (topic: string, message: unknown, options?: { type?: ValueType }): Promise<void> {
     try {
       checkTopic(topic)
-      this.#topics.publish(topic, codec.encoder(options?.type)(message))
-      return Promise.resolve()
+      return this.#hub.publish(topic, codec.encoder(options?.type)(message))
     } catch (error) {
       return rejected(error)
     }

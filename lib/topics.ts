@@ -1,4 +1,5 @@
 import { WebSocketTopicError } from './errors'
+import { excluding, including, setOf, type Few } from './few'
 import { Publication } from './publication'
 import type { Payload } from './encode'
 
@@ -19,33 +20,43 @@ export function checkTopic (topic: unknown): asserts topic is string {
   if (CONTROL.test(topic)) throw new WebSocketTopicError(`the topic ${JSON.stringify(topic)} has a control character`)
 }
 
-/** Who listens to what. The other direction, what one listens to, each subscriber keeps itself. */
+/** Who listens to what in this process. The other direction, what one listens to, each subscriber keeps itself. */
 export class Topics<S extends Subscriber> {
-  readonly #subscribers = new Map<string, Set<S>>()
+  readonly #subscribers = new Map<string, Few<S>>()
 
-  add (topic: string, subscriber: S): void {
-    let subscribers = this.#subscribers.get(topic)
-    if (subscribers === undefined) this.#subscribers.set(topic, subscribers = new Set())
-    subscribers.add(subscriber)
+  /** The topics that have subscribers. */
+  get names (): Iterable<string> {
+    return this.#subscribers.keys()
   }
 
-  remove (topic: string, subscriber: S): void {
-    const subscribers = this.#subscribers.get(topic)
-    if (subscribers === undefined) return
-    subscribers.delete(subscriber)
-    if (subscribers.size === 0) this.#subscribers.delete(topic)
+  /** Whether anybody has subscribed to `topic`. */
+  has (topic: string): boolean {
+    return this.#subscribers.has(topic)
+  }
+
+  add (topic: string, subscriber: S): void {
+    const before = this.#subscribers.get(topic)
+    const after = including(before, subscriber)
+    if (after !== before) this.#subscribers.set(topic, after)
+  }
+
+  /** Tells whether it was the last one. */
+  remove (topic: string, subscriber: S): boolean {
+    const before = this.#subscribers.get(topic)
+    return before !== undefined && excluding(before, subscriber) === undefined && this.#subscribers.delete(topic)
   }
 
   /** A copy: what is done with the subscribers may change who subscribes. */
   subscribers (topic: string): Set<S> {
-    return new Set(this.#subscribers.get(topic))
+    return setOf(this.#subscribers.get(topic))
   }
 
-  /** Gives `payload` to all subscribers of `topic` but `except`. */
-  publish (topic: string, payload: Payload, except?: S): void {
+  /** Gives `payload` to all subscribers of `topic` but `except`. `isText`: it is a text, even where it is bytes, those of UTF-8. */
+  publish (topic: string, payload: Payload, except?: S, isText?: boolean): void {
     const subscribers = this.#subscribers.get(topic)
-    if (subscribers === undefined) return
-    const publication = new Publication(payload)
+    if (subscribers === undefined || subscribers === except) return
+    const publication = new Publication(payload, isText)
+    if (!(subscribers instanceof Set)) return subscribers.deliver(publication)
     for (const subscriber of subscribers) {
       if (subscriber !== except) subscriber.deliver(publication)
     }

@@ -102,6 +102,11 @@ t.test('the table of close codes is that of the code', async (t) => {
   t.strictSame(documented, Object.entries(closeCodes).map(([name, code]) => [name, code, isSendable(code)]))
 })
 
+t.test('the broker that is shown is that of the examples', async (t) => {
+  const documented = blocks.find(({ page, language }) => page === 'docs/brokers.md' && language === 'js')!
+  t.equal(documented.code, readFileSync(join(root, 'example', 'memory-broker.js'), 'utf8'))
+})
+
 t.test('the diagram of states is that of the code', async (t) => {
   const diagram = (text: string): string[] => text.split('\n').map((line) => line.replace(/^ \*/, '').trim()).filter((line) => /[─│]/.test(line))
   const documented = blocks.find(({ page, language }) => page === 'docs/life.md' && language === 'text')!
@@ -115,7 +120,7 @@ const isServer = ({ code }: Block): boolean => code.includes('app.listen({ port:
 const isClient = ({ code }: Block): boolean => code.includes('//localhost:3000')
 
 function run (block: Block, address = ''): { child: ReturnType<typeof spawn>, ended: Promise<{ code: number | null, stdout: string, stderr: string }> } {
-  const type = block.code.includes('require(') ? 'commonjs' : 'module'
+  const type = /require\(|module\.exports/.test(block.code) ? 'commonjs' : 'module'
   const js = block.language === 'js' ? block.code : ts.transpileModule(block.code, { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true } }).outputText
   const child = spawn(process.execPath, [`--input-type=${type}`, '-'], { cwd: root, env: { PATH: process.env.PATH } })
   child.stdin.end(js.replace('port: 3000', "port: 0, host: '127.0.0.1'").replace('localhost:3000', address))

@@ -171,6 +171,7 @@ const talks: Record<string, Talk> = {
 /** Files that are no app of their own, and where they are tested. */
 const others = [
   'README.md', // below
+  'memory-broker.js', // in brokers.test.ts
   'start.js', // with every process
   'connect.mjs', // below
   'live-support.html', // with live-support.js

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { once } from 'node:events'
-import { frameOf, headerOf, MAX_HEADER, payloadLength, writeFrame } from '../lib/frame'
+import { frameOf, headerOf, MAX_HEADER, payloadLength, textFrameOf, writeFrame } from '../lib/frame'
 import { connectSockets } from './helpers/sockets'
 import { Peer } from './helpers/peer'
 
@@ -42,6 +42,12 @@ t.test('a text is UTF-8, whatever is in it', async (t) => {
     const length = payloadLength(text)
     t.equal(length, Buffer.from(text).length)
     t.ok(frameOf(text, length).subarray(-length || Infinity).equals(Buffer.from(text)), `${length} bytes`)
+  }
+})
+
+t.test('of its UTF-8 a text has the same frame', async (t) => {
+  for (const text of ['', 'ASCII', '€😀', 'a'.repeat(125), 'é'.repeat(70_000)]) {
+    t.ok(textFrameOf(new Uint8Array(Buffer.from(text))).equals(frameOf(text, payloadLength(text))), `${text.length} characters`)
   }
 })
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { checkPluginOptions, checkRouteOptions, pluginSettings, routeSettings } from '../lib/options'
+import { MemoryBroker, MemoryServer } from './helpers/memory'
 
 const NO_SCHEMAS = { receive: false, send: false }
 const OPTION_ERROR = { name: 'WebSocketOptionError', code: 'FST_WS_OPTION' }
@@ -23,6 +24,10 @@ const KINDS = {
   heartbeat: { good: [false, {}, { interval: 1 }, { interval: 1_000, timeout: undefined }, { interval: 0.5, timeout: 2 ** 31 - 1 }], bad: [null, true, 1, 'off', [], () => {}] },
   idleTimeout: { good: [false, 1, 2 ** 31 - 1], bad: [null, true, 0, -1, NaN, Infinity, '1', {}, []] },
   rateLimit: { good: [false, { messages: 1, interval: 0.5 }, { interval: 1_000, messages: 100 }], bad: [null, true, 1, 'off', []] },
+  broker: {
+    good: [new MemoryBroker(new MemoryServer()), { start () {}, subscribe () {}, unsubscribe () {}, publish () {}, close () {} }],
+    bad: [null, true, 'redis://localhost', () => {}, {}, [], { start: true, subscribe () {}, unsubscribe () {}, publish () {}, close () {} }, { subscribe () {}, unsubscribe () {}, publish () {} }]
+  },
   deflate: { good: [true, false, {}, { threshold: 1024 }], bad: [null, 1, 'true', () => {}] }
 }
 
@@ -47,7 +52,7 @@ const ROUTE_OPTIONS: Record<string, keyof typeof KINDS> = {
   maxBufferedAmount: 'bytes'
 }
 
-const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', maxPayload: 'bytes', perMessageDeflate: 'deflate', errorHandler: 'func', shutdown: 'shutdown' }
+const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', maxPayload: 'bytes', perMessageDeflate: 'deflate', errorHandler: 'func', shutdown: 'shutdown', broker: 'broker' }
 
 const ROUTE_ONLY: Record<string, keyof typeof KINDS> = { raw: 'flag', onConnect: 'func', onMessage: 'func', onDisconnect: 'func' }
 
@@ -144,6 +149,11 @@ t.test('a value of text is quoted in the error', async (t) => {
 t.test('what Fastify itself passes to a plugin is not refused', async (t) => {
   t.doesNotThrow(() => checkPluginOptions({ prefix: '/api', logLevel: 'warn', logSerializers: {} }))
   t.throws(() => checkRouteOptions({ prefix: '/api' }), OPTION_ERROR)
+})
+
+t.test('a client in place of a broker is told what it lacks, and what to use', async (t) => {
+  const client = { subscribe () {}, unsubscribe () {}, publish () {} }
+  t.throws(() => checkPluginOptions({ broker: client }), { ...OPTION_ERROR, message: /^option broker is without start, close: use redisBroker\(client\) from / })
 })
 
 t.test('the options of shutdown are checked one by one', async (t) => {

@@ -11,6 +11,7 @@ import { createApp, listen } from './helpers/app'
 import { collectLogs, ERROR } from './helpers/logs'
 import { connectPeer, type Peer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
+import { ScriptedBroker } from './helpers/scripted-broker'
 import { connectTcp, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
 import type { WebSocketSession } from '../types/session'
 
@@ -215,6 +216,47 @@ t.test('without a pluginTimeout app.close() waits for the handlers, too', async 
   await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
   await app.close()
   t.ok(hasEnded)
+})
+
+t.test('the broker is up when the app is ready, and is closed when the connections have ended', async (t) => {
+  const events: string[] = []
+  const broker = new ScriptedBroker()
+  broker.start = async (listener) => {
+    events.push('start')
+    listener.onUp()
+  }
+  broker.publish = async (topic) => { events.push(`publish ${topic}`) }
+  broker.close = async () => { events.push('close') }
+  const app = await createApp(t, { broker })
+  app.websocket('/', {
+    onMessage () {},
+    async onDisconnect (ws) {
+      await setTimeout(20)
+      await ws.publish('room', 'has left')
+    }
+  })
+  await app.ready()
+  t.equal(app.websockets.brokerState, 'up')
+  await app.injectWebSocket('/')
+  await app.close()
+  t.strictSame(events, ['start', 'publish room', 'close'])
+})
+
+t.test('an app does not start whose broker says that it cannot', async (t) => {
+  const broker = new ScriptedBroker()
+  broker.start = async () => { throw new Error('the prefix is no text') }
+  const app = await createApp(t, { broker })
+  await t.rejects(async () => { await app.ready() }, { code: 'FST_WS_BROKER', message: 'the broker cannot be started: the prefix is no text' })
+})
+
+t.test('topics that may have missed messages are told with resync', async (t) => {
+  const broker = new ScriptedBroker()
+  const app = await createApp(t, { broker })
+  const resyncs: object[] = []
+  app.websockets.on('resync', (event) => resyncs.push(event))
+  await app.ready()
+  for (const call of ['onUp', 'onDown', 'onUp'] as const) broker.listener[call](new Error('gone'))
+  t.strictSame(resyncs, [{ topics: [] }])
 })
 
 t.test('an app that was never started closes', async (t) => {

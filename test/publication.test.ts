@@ -14,6 +14,16 @@ t.test('it is framed once: text as text, bytes as bytes', async (t) => {
   }
 })
 
+t.test('bytes that are the UTF-8 of a text are framed as that text, and are a string for who asks', async (t) => {
+  for (const text of ['', 'text', '€'.repeat(100), 'x'.repeat(70_000)]) {
+    const publication = new Publication(Buffer.from(text), true)
+    t.same(publication.frame, frame(text))
+    t.equal(publication.byteLength, publication.frame.length)
+    t.equal(publication.payload, text)
+    t.equal(publication.payload, text)
+  }
+})
+
 t.test('what the caller does with its bytes afterwards changes nothing', async (t) => {
   const bytes = Buffer.from('bytes')
   const publication = new Publication(bytes)

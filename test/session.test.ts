@@ -1,15 +1,17 @@
 import { setTimeout } from 'node:timers/promises'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { WebSocketDisconnect, WebSocketHandshakeError, WebSocketOptionError, WebSocketTopicError } from '../lib/errors'
 import { Deferred } from '../lib/promise'
 import { createApp, listen, serve } from './helpers/app'
 import { collectLogs, ERROR, INFO } from './helpers/logs'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
+import { ScriptedBroker } from './helpers/scripted-broker'
 import { connectTcp, exchange, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
+import { unhandledRejections } from './helpers/unhandled'
 import { until } from './helpers/until'
 import type { FastifyBaseLogger } from 'fastify'
-import type { WebSocketSession } from '../types/session'
+import type { WebSocketClient, WebSocketSession } from '../types/session'
 
 t.test('a session shows the upgrade request', async (t) => {
   const app = await createApp(t)
@@ -288,6 +290,84 @@ t.test('a session subscribes, publishes to the others, unsubscribes, and leaves 
   await ws.unsubscribe('a')
   await ws.publish('a', 'from the dead')
   t.equal(await bob.next(), 'from the dead')
+})
+
+/** An app whose broker confirms nothing by itself, and a session of it. */
+async function withBroker (t: Test): Promise<{ broker: ScriptedBroker, ws: WebSocketSession, client: WebSocketClient<any> }> {
+  const broker = new ScriptedBroker()
+  const app = await createApp(t, { broker })
+  const session = new Deferred<WebSocketSession>()
+  app.websocket('/', async (ws) => {
+    session.resolve(await ws.accept())
+    await ws.closed
+  })
+  await app.ready()
+  broker.listener.onUp()
+  const client = await app.injectWebSocket('/')
+  return { broker, ws: await session.promise, client }
+}
+
+t.test('subscribe waits until the broker has confirmed it', async (t) => {
+  const { broker, ws } = await withBroker(t)
+  const subscribing = ws.subscribe('a')
+  t.same([...ws.topics], ['a'])
+  const call = await broker.next()
+  t.equal(await Promise.race([subscribing, setTimeout(20, 'pending')]), 'pending')
+  call.done()
+  await subscribing
+  t.same([...ws.topics], ['a'])
+})
+
+t.test('a subscription that the broker refuses is none', async (t) => {
+  const { broker, ws } = await withBroker(t)
+  const subscribing = [ws.subscribe('a'), ws.subscribe('a')]
+  const call = await broker.next()
+  call.fail(new Error('no permission'))
+  for (const promise of subscribing) await t.rejects(promise, { code: 'FST_WS_BROKER', cause: { message: 'no permission' } })
+  t.same([...ws.topics], [])
+  t.strictSame(await unhandledRejections(async () => {
+    ws.subscribe('b')
+    const call = await broker.next()
+    call.fail(new Error('no permission'))
+  }), [])
+})
+
+t.test('a subscription that stood before is not taken back where the broker refuses it then', async (t) => {
+  const { broker, ws } = await withBroker(t)
+  for (const topics of [['a'], ['a', 'b']]) {
+    broker.listener.onDown(new Error('gone'))
+    for (const topic of topics) await ws.subscribe(topic)
+    broker.listener.onUp()
+    for (let i = 0; i < topics.length; i++) (await broker.next()).fail(new Error('no permission'))
+    await until(() => ws.topics.size === topics.length && broker.pending.length === 0)
+    await setTimeout(5)
+    const subscribing = ws.subscribe('a')
+    const call = await broker.next()
+    call.fail(new Error('no permission'))
+    await t.rejects(subscribing, { code: 'FST_WS_BROKER' })
+    t.same([...ws.topics], topics)
+  }
+})
+
+t.test('a session that ends while it subscribes has left, and subscribe rejects with its end', async (t) => {
+  const { broker, ws, client } = await withBroker(t)
+  const subscribing = ws.subscribe('a')
+  const call = await broker.next()
+  await client.close(4001, 'bye')
+  await t.rejects(subscribing, { name: 'WebSocketDisconnect', closeCode: 4001 })
+  t.same([...ws.topics], [])
+  call.fail(new Error('late'))
+})
+
+t.test('publish settles as the broker says', async (t) => {
+  const { broker, ws } = await withBroker(t)
+  const taken = ws.publish('a', 'x')
+  const call = await broker.next()
+  t.match(call, { verb: 'publish', topic: 'a' })
+  call.done()
+  await taken
+  broker.listener.onDown(new Error('gone'))
+  await t.rejects(ws.publish('a', 'x'), { name: 'WebSocketBrokerError' })
 })
 
 t.test('a session tells its room that it has left, from onDisconnect', async (t) => {

@@ -1,13 +1,15 @@
 import t, { type Test } from 'tap'
-import { EventEmitter } from 'node:events'
 import { createApp } from './helpers/app'
+import { collectLogs } from './helpers/logs'
+import { MemoryBroker, MemoryServer } from './helpers/memory'
 import { unhandledRejections } from './helpers/unhandled'
-import type { FastifyInstance } from 'fastify'
-import type { WebSocketClient } from '../lib/index'
+import { until } from './helpers/until'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { WebSocketClient, WebSocketPluginOptions } from '../lib/index'
 
 /** An app with a route whose sessions subscribe to the topics of their query, and wait for their client to leave. */
-async function createHub (t: Test): Promise<FastifyInstance> {
-  const app = await createApp(t)
+async function createHub (t: Test, options?: WebSocketPluginOptions, serverOptions?: FastifyServerOptions): Promise<FastifyInstance> {
+  const app = await createApp(t, options, serverOptions)
   app.websocket('/', async (ws, request) => {
     const { topics = '' } = request.query as { topics?: string }
     await ws.accept()
@@ -172,13 +174,53 @@ t.test('a publish that nobody awaits is no unhandled rejection when it fails', a
   }), [])
 })
 
-t.test('it is an event emitter, for events like resync', async (t) => {
+t.test('without a broker its state is up', async (t) => {
   const app = await createHub(t)
-  t.ok(app.websockets instanceof EventEmitter)
+  t.equal(app.websockets.brokerState, 'up')
+})
+
+t.test('with a broker its state is that of the broker', async (t) => {
+  const server = new MemoryServer()
+  const app = await createApp(t, { broker: new MemoryBroker(server) })
+  t.equal(app.websockets.brokerState, 'down')
+  await app.ready()
+  t.equal(app.websockets.brokerState, 'up')
+  server.stop()
+  t.equal(app.websockets.brokerState, 'down')
+  server.start()
+  t.equal(app.websockets.brokerState, 'up')
+})
+
+t.test('while the broker is down, publishing reaches this process and rejects', async (t) => {
+  const server = new MemoryServer()
+  const app = await createHub(t, { broker: new MemoryBroker(server) })
+  const client = await join(app, 'room')
+  server.stop()
+  await t.rejects(app.websockets.publish('room', 'hello'), { name: 'WebSocketBrokerError', code: 'FST_WS_BROKER', statusCode: 503 })
+  t.equal(await client.receive(), 'hello')
+  t.strictSame(await unhandledRejections(() => { app.websockets.publish('room', 'hello') }), [])
+})
+
+t.test('resync is told to all who listen, whatever one of them throws, which is logged', async (t) => {
+  const { lines, serverOptions } = collectLogs('error')
+  const server = new MemoryServer()
+  const app = await createHub(t, { broker: new MemoryBroker(server) }, serverOptions)
+  await join(app, 'room')
   const events: unknown[] = []
+  app.websockets.once('resync', () => { throw new Error('sync') })
+  app.websockets.on('resync', async () => { throw new Error('async') })
   app.websockets.on('resync', (event) => events.push(event))
-  app.websockets.emit('resync', { topics: ['room'] })
+  const again = async (): Promise<void> => {
+    server.stop()
+    server.start()
+    await until(() => app.websockets.brokerState === 'up')
+  }
+  t.strictSame(await unhandledRejections(again), [])
   t.strictSame(events, [{ topics: ['room'] }])
+  t.strictSame(lines.map(({ msg, err }) => [msg, err.message]), ['sync', 'async'].map((message) => ["a listener on 'resync' of app.websockets threw", message]))
+  await again()
+  t.equal(events.length, 2)
+  await until(() => lines.length === 3)
 })
 
 t.test('two apps have nothing in common', async (t) => {

@@ -125,6 +125,45 @@ t.test('leaving a topic that one has not joined, or that nobody has, changes not
   t.strictSame(topics.subscribers('room'), new Set([a]))
 })
 
+t.test('the last one that leaves is told so', async (t) => {
+  const topics = new Topics<Listener>()
+  const [a, b] = [new Listener(), new Listener()]
+  topics.add('room', a)
+  topics.add('room', b)
+  t.equal(topics.remove('room', a), false)
+  t.equal(topics.remove('room', a), false)
+  t.equal(topics.remove('room', b), true)
+  t.equal(topics.remove('room', b), false)
+})
+
+t.test('it knows which topics have subscribers', async (t) => {
+  const topics = new Topics<Listener>()
+  const listener = new Listener()
+  topics.add('a', listener)
+  topics.add('b', listener)
+  topics.remove('a', listener)
+  t.strictSame([...topics.names], ['b'])
+  t.strictSame([topics.has('a'), topics.has('b')], [false, true])
+})
+
+t.test('the one subscriber of a topic gets what is published, and not what it is excepted from', async (t) => {
+  const topics = new Topics<Listener>()
+  const listener = new Listener()
+  topics.add('room', listener)
+  topics.publish('room', 'hello')
+  topics.publish('room', 'from itself', listener)
+  t.strictSame(listener.received, ['hello'])
+})
+
+t.test('bytes that are the UTF-8 of a text are given as a text', async (t) => {
+  const topics = new Topics<Listener>()
+  const listener = new Listener()
+  topics.add('room', listener)
+  topics.publish('room', Buffer.from('日本'), undefined, true)
+  topics.publish('room', Buffer.from('日本'))
+  t.strictSame(listener.received, ['日本', Buffer.from('日本')])
+})
+
 t.test('publishing to a topic without subscribers does nothing', async (t) => {
   const topics = new Topics<Listener>()
   t.doesNotThrow(() => topics.publish('room', 'hello'))

@@ -4,8 +4,8 @@
  */
 export interface BrokerListener {
   /**
-   * A message has come that was published to `topic`, in the order of each publisher. It may be one of this app's own, which the
-   * app knows and leaves out. The bytes need to last only as long as the call.
+   * A message has come that was published to `topic`: in the order in which each publisher has published to that topic. It may be
+   * one of this app's own, which the app knows and leaves out. The bytes need to last only as long as the call.
    */
   onMessage (topic: string, message: Uint8Array): void
   /**
@@ -13,7 +13,10 @@ export interface BrokerListener {
    * app subscribes to every topic again.
    */
   onUp (): void
-  /** One of the two is not possible any more: for an app that was up, messages may be lost from now on. Called once for each time. */
+  /**
+   * One of the two is not possible any more: messages may be lost from now on. Called once for each time, before what is under way
+   * rejects or in the same turn. May also tell why the first attempt has failed.
+   */
   onDown (reason: Error): void
 }
 
@@ -24,7 +27,8 @@ export interface BrokerListener {
 export interface Broker {
   /**
    * Begins to connect, and goes on trying, by itself, until `close`. Resolves when `onUp` has been called or the first attempt
-   * has failed, whichever is first: an app starts without its broker. Rejects for what will never work, such as options that cannot be.
+   * has failed, whichever is first: an app starts without its broker. Rejects for what will never work, such as options that
+   * cannot be. Before it is called, the functions below reject.
    */
   start (listener: BrokerListener): Promise<void>
   /**
@@ -39,6 +43,9 @@ export interface Broker {
    * it is down or goes down first: nothing is kept to be sent later. The bytes stay as they are.
    */
   publish (topic: string, message: Uint8Array): Promise<void>
-  /** Lets go of all that it has opened. Resolves soon, whether the server answers or not. What is under way rejects. */
+  /**
+   * Lets go of all that it has opened. Resolves soon, whether the server answers or not; again when called again, or before
+   * `start`. What is under way rejects.
+   */
   close (): Promise<void>
 }

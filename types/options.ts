@@ -2,6 +2,7 @@ import type {
   ContextConfigDefault, FastifyBaseLogger, FastifyInstance, FastifyRequest, FastifySchema, FastifyTypeProvider, FastifyTypeProviderDefault,
   RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface, RouteHandlerMethod, RouteShorthandOptions
 } from 'fastify'
+import type { Broker } from './broker'
 import type { CloseInfo, Received, Sendable, ValueType } from './message'
 import type { RawWebSocket } from './raw'
 import type { WebSocketSession } from './session'
@@ -96,6 +97,8 @@ export interface WebSocketPluginOptions extends WebSocketSettings {
   closeTimeout?: number
   /** How `app.close()` ends the connections. */
   shutdown?: ShutdownOptions
+  /** Connects the topics of this process to those of others. Default: none, there is one process. */
+  broker?: Broker
   /** Sees what leaves a handler after the handshake, in place of the log; may send and close. */
   errorHandler?: (this: FastifyInstance, error: any, ws: WebSocketSession<any>, request: FastifyRequest) => unknown
 }

@@ -138,10 +138,17 @@ export interface WebSocketSession<Receive = string, Send = any, ReceiveJson = an
    */
   deny (statusCode?: number, payload?: unknown, headers?: HeadersLike): Promise<void>
 
-  /** Rejects with `WebSocketTopicError` for what cannot be a topic. */
+  /**
+   * With a broker, resolves when that has confirmed it; while the broker is down, at once. Rejects with `WebSocketTopicError`
+   * for what cannot be a topic, and with `WebSocketBrokerError`, to no effect, where the broker refuses.
+   */
   subscribe (topic: string): Promise<void>
   unsubscribe (topic: string): Promise<void>
-  /** Sends `message` to every subscriber of `topic` but this session; encoded once, with the route's `sendType` or `type`. */
+  /**
+   * Sends `message` to every subscriber of `topic` but this session; encoded once, with the route's `sendType` or `type`.
+   * With a broker, resolves when that has taken it, and rejects with `WebSocketBrokerError` where it has reached the
+   * subscribers in this process only.
+   */
   publish (topic: string, message: Send, options?: { type?: undefined }): Promise<void>
   publish<Type extends ValueType> (topic: string, message: Sendable<SendJson>[Type], options: { type: Type }): Promise<void>
 }
@@ -154,12 +161,28 @@ export interface WebSocketClient<Receive = string, Send = any> extends WebSocket
   readonly raw: RawWebSocket
 }
 
+/** What `'resync'` tells: the broker was down, and is up again. */
+export interface ResyncEvent {
+  /** The topics that sessions of this process have subscribed to: they may have missed messages of other processes. */
+  topics: string[]
+}
+
 /** `app.websockets`: the open sessions. */
 export interface WebSocketSessions extends EventEmitter, Iterable<WebSocketSession<any>> {
   readonly size: number
+  /** Whether what is published reaches other processes. `'up'` without a broker. */
+  readonly brokerState: 'up' | 'down'
   has (session: WebSocketSession<any, any, any, any, any>): boolean
-  /** The sessions that have subscribed to `topic`. */
+  /** The sessions of this process that have subscribed to `topic`. */
   subscribers (topic: string): ReadonlySet<WebSocketSession<any>>
-  /** Sends `message` to all subscribers of `topic`: strings, bytes, or anything else as JSON, unless a `type` is given. */
+  /**
+   * Sends `message` to all subscribers of `topic`: strings, bytes, or anything else as JSON, unless a `type` is given.
+   * Resolves and rejects as that of a session does.
+   */
   publish (topic: string, message: unknown, options?: { type?: ValueType }): Promise<void>
+  /** The broker is up again after it was down, and all topics are subscribed to. What a listener throws is logged. */
+  on (event: 'resync', listener: (event: ResyncEvent) => unknown): this
+  on (event: string | symbol, listener: (...args: any[]) => void): this
+  once (event: 'resync', listener: (event: ResyncEvent) => unknown): this
+  once (event: string | symbol, listener: (...args: any[]) => void): this
 }

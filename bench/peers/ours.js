@@ -6,6 +6,9 @@ const { create, start } = require('./app')
 const { schema } = require('../json')
 const { CHUNK } = require('../stream')
 
+/** From one topic to the next: a prime, so that all have their turn. */
+const STRIDE = 7919
+
 async function listen (settings) {
   const app = await create(settings)
 
@@ -28,6 +31,21 @@ async function listen (settings) {
   app.websocket('/publish', async (ws) => {
     await ws.accept()
     for await (const message of ws) await app.websockets.publish('news', message)
+  })
+
+  // Subscribes to `count` topics from the one with the number `from` on.
+  app.websocket('/subscribe-to-some', async (ws) => {
+    await ws.accept()
+    const { from, count } = await ws.receiveJson()
+    for (let i = from; i < from + count; i++) await ws.subscribe(`news ${i}`)
+    await ws.send('ready')
+    await ws.closed
+  })
+
+  app.websocket('/publish-to-each', async (ws) => {
+    await ws.accept()
+    let i = 0
+    for await (const message of ws) await app.websockets.publish(`news ${i = (i + STRIDE) % settings.topics}`, message)
   })
 
   app.websocket('/upload', { websocket: { receiveType: 'bytes' } }, async (ws) => {

@@ -11,6 +11,8 @@ export interface Engine {
   stop (): Promise<void> | void
   /** Starts it again, in the same place. Resolves when it can be connected to. */
   start (): Promise<void> | void
+  /** Publishes to the channel of `topic`, under the default prefix, past the brokers; where that can be done. */
+  publishForeign? (t: Test, topic: string, message: Buffer): Promise<void> | void
 }
 
 /** The largest message that every engine takes: NATS has a limit of 1 MiB, and the app puts some bytes before a message. */

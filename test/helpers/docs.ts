@@ -81,7 +81,7 @@ export function brokenLinks (page: string): string[] {
 const PRELUDE = `
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type fastifyWebsocket from 'fastify-async-websocket'
-import type { WebSocketClient, WebSocketPluginOptions, WebSocketSession, WebSocketSessions } from 'fastify-async-websocket'
+import type { Broker, WebSocketClient, WebSocketPluginOptions, WebSocketSession, WebSocketSessions } from 'fastify-async-websocket'
 
 declare global {
   const app: FastifyInstance
@@ -89,6 +89,8 @@ declare global {
   const request: FastifyRequest
   const websocket: typeof fastifyWebsocket
   const { WebSocketDecodeError }: typeof fastifyWebsocket
+  class MemoryServer { start (): void; stop (): void }
+  const MemoryBroker: new (server: MemoryServer) => Broker
   function authenticate (request: FastifyRequest): Promise<void>
   function findUser (authorization: string | undefined): Promise<{ name: string } | null>
   function isOpen (room: string): Promise<boolean>

@@ -262,6 +262,15 @@ describe('clients and the set of sessions', () => {
     expect(app.websockets.size).type.toBe<number>()
     for (const ws of app.websockets) expect(ws.id).type.toBe<string>()
     await app.websockets.publish('topic', { any: 'thing' })
+    expect(app.websockets.brokerState).type.toBe<'up' | 'down'>()
+    app.websockets.on('resync', async (event) => { expect(event.topics).type.toBe<string[]>() })
+    app.websockets.once('resync', ({ topics }) => { expect(topics).type.toBe<string[]>() }).on('another', (any) => any)
+  })
+
+  test('a broker', () => {
+    expect(websocket).type.toBeCallableWith(app, { broker: {} as websocket.Broker })
+    expect<websocket.Broker>().type.not.toBeAssignableFrom<{ publish (topic: string): Promise<void> }>()
+    expect<Parameters<websocket.Broker['start']>[0]>().type.toBe<websocket.BrokerListener>()
   })
 
   test('errors and close codes', () => {

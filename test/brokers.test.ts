@@ -1,0 +1,17 @@
+import t from 'tap'
+import { appsContract } from './contract/apps'
+import { brokersContract, type Engine } from './contract/brokers'
+import { MemoryBroker, MemoryServer } from './helpers/memory'
+
+function memory (): Engine {
+  const server = new MemoryServer()
+  return {
+    createBroker: (_t, options) => new MemoryBroker(server, options),
+    stop: () => server.stop(),
+    start: () => server.start(),
+    publishForeign: (_t, topic, message) => server.send(`fastify-async-websocket:${topic}`, message)
+  }
+}
+
+t.test('the broker in memory', async (t) => brokersContract(t, memory()))
+t.test('apps with the broker in memory', async (t) => appsContract(t, memory()))

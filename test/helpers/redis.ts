@@ -93,6 +93,13 @@ export class RedisServer {
     const { stdout } = await promisify(execFile)(cli!, ['-p', String(this.port), ...command])
     return stdout.trim()
   }
+
+  /** Publishes to a channel, in a cluster to a sharded one. */
+  async publish (channel: string, message: Buffer, verb: 'publish' | 'spublish' = 'publish'): Promise<void> {
+    const published = promisify(execFile)(cli!, ['-p', String(this.port), '-x', verb, channel])
+    published.child.stdin!.end(message)
+    await published
+  }
 }
 
 /** A cluster of three masters, with a replica each. It ends with the test. */

@@ -10,7 +10,7 @@ t.setTimeout(120_000)
 async function engine (t: Test): Promise<Engine> {
   const cluster = await RedisCluster.start(t)
   return {
-    createBroker: (_t, options) => redisBroker(createCluster({ rootNodes: cluster.addresses.map((socket) => ({ socket })) }), options),
+    createBroker: (_t, options) => redisBroker(createCluster({ rootNodes: cluster.addresses.map(({ host, port }) => ({ url: `redis://${host}:${port}` })) }), options),
     stop: () => cluster.killAll(),
     start: () => cluster.startAll(),
     publishForeign: async (_t, topic, message) => {

@@ -8,7 +8,7 @@ import { RedisServer, skip } from '../helpers/redis'
 async function engine (t: Test): Promise<Engine> {
   const server = await RedisServer.start(t)
   return {
-    createBroker: (_t, options) => redisBroker(createClient({ socket: { port: server.port, host: '127.0.0.1' } }), options),
+    createBroker: (_t, options) => redisBroker(createClient({ url: `redis://127.0.0.1:${server.port}` }), options),
     stop: () => server.kill(),
     start: () => server.start(),
     publishForeign: (_t, topic, message) => server.publish(`fastify-async-websocket:${topic}`, message)

@@ -109,7 +109,7 @@ t.test('it can be ended more than once, as ws does, and only the first time is a
   let count = 0
   Receiver.prototype.end = function () {
     count++
-    return Writable.prototype.end.call(this)
+    return Reflect.apply(Writable.prototype.end, this, [])
   }
   t.teardown(() => { delete Receiver.prototype.end })
   const receiver = new Receiver({ isServer: true })

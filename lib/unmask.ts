@@ -1,3 +1,6 @@
+import { isAscii } from 'node:buffer'
+import http from 'node:http'
+
 /** A mask as bytes, and as the word of these bytes, in the order that the machine has. */
 const maskBytes = new Uint8Array(4)
 const maskWord = new Int32Array(maskBytes.buffer)
@@ -5,16 +8,43 @@ const maskWord = new Int32Array(maskBytes.buffer)
 /** Set in a word with a byte that is not ASCII. */
 const HIGH_BITS = 0x80808080
 
-/** From this length on, in bytes, it pays to make a view by words. */
+/** From this length on, in bytes, it pays to make a view by words, and to call a native function. */
 const LONG = 96
+const VERY_LONG = 1536
+
+/** Unmasks `payload` in place. */
+type NativeUnmask = (payload: Buffer, mask: Buffer) => void
 
 /**
  * Unmasks, in place, the payload of a frame, from `start` to `end` in `chunk`, with the mask that is before it (RFC 6455,
  * section 5.3). Done twice, it is as it was. Returns whether the payload is ASCII, which is known then.
  */
-export function unmask (chunk: Buffer, start: number, end: number): boolean {
-  return ((end - start < LONG ? byBytes(chunk, start, end) : byWords(chunk, start, end)) & HIGH_BITS) === 0
+export type Unmask = (chunk: Buffer, start: number, end: number) => boolean
+
+/** `native` is for long payloads, where there is one. */
+export function createUnmask (native?: NativeUnmask): Unmask {
+  return function unmask (chunk, start, end) {
+    const length = end - start
+    if (length < LONG) return (byBytes(chunk, start, end) & HIGH_BITS) === 0
+    if (length < VERY_LONG || native === undefined) return (byWords(chunk, start, end) & HIGH_BITS) === 0
+    const payload = chunk.subarray(start, end)
+    native(payload, chunk.subarray(start - 4, start))
+    return isAscii(payload)
+  }
 }
+
+/** What `ws` uses as well: a function of newer versions of Node, or the package bufferutil, an optional one. */
+function findNative (): NativeUnmask | undefined {
+  return (http as { websocketUnmask?: NativeUnmask }).websocketUnmask ?? findBufferutil()
+}
+
+function findBufferutil (): NativeUnmask | undefined {
+  try {
+    if (!process.env.WS_NO_BUFFER_UTIL) return require('bufferutil').unmask
+  } catch {} // it is not installed
+}
+
+export const unmask = createUnmask(findNative())
 
 // Both return the bits that were set anywhere. Four at a time: half the time of one by one.
 

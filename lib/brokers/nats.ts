@@ -199,7 +199,7 @@ class NatsBroker implements Broker {
     try {
       this.#listener.onMessage(topic, message)
     } catch (error) {
-      Promise.reject(error) // for all to see: if the client got it, it would read no more
+      process.emitWarning(inspect(error)) // if the client got it, it would read no more
     }
   }
 

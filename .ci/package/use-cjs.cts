@@ -1,6 +1,7 @@
 import Fastify = require('fastify')
 import websocket = require('fastify-async-websocket')
 import nats = require('fastify-async-websocket/nats')
+import redis = require('fastify-async-websocket/redis')
 
 const app = Fastify.fastify()
 declare const connection: nats.NatsConnection
@@ -16,3 +17,5 @@ const error: unknown = new websocket.WebSocketDisconnect(1000, '', true)
 if (error instanceof websocket.WebSocketDisconnect) { const disconnect: websocket.WebSocketDisconnect = error; console.log(disconnect.closeCode) }
 const code: 1000 = websocket.closeCodes.NORMAL_CLOSURE
 console.log(code)
+declare const redisClient: redis.RedisClient
+redis.redisBroker(redisClient, { prefix: 'chat:' }).close()

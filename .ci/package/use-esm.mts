@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import websocket, { closeCodes, connect, defineWebSocket, WebSocketDisconnect, type WebSocketSession } from 'fastify-async-websocket'
 import { natsBroker, type NatsConnection } from 'fastify-async-websocket/nats'
+import { redisBroker, type RedisClient } from 'fastify-async-websocket/redis'
 
 const app = Fastify()
 declare const connection: NatsConnection
@@ -24,3 +25,5 @@ try {
 } catch (error) {
   if (error instanceof WebSocketDisconnect) { const disconnect: WebSocketDisconnect = error; console.log(disconnect.closeCode) }
 }
+declare const redisClient: RedisClient
+await redisBroker(redisClient, { prefix: 'chat:' }).close()

@@ -5,6 +5,7 @@ const Fastify = require('fastify')
 const websocket = require('fastify-async-websocket')
 const { closeCodes, connect, defineWebSocket, WebSocketDisconnect, WebSocketError, WebSocketOptionError } = require('fastify-async-websocket')
 const { natsBroker } = require('fastify-async-websocket/nats')
+const { redisBroker } = require('fastify-async-websocket/redis')
 
 async function main () {
   assert.equal(typeof websocket, 'function')
@@ -30,6 +31,8 @@ async function main () {
   const injected = await app.injectWebSocket('/hello')
   assert.equal(await injected.receive(), 'hello')
   await app.close()
+
+  await assert.rejects(redisBroker({}).start({}), { name: 'WebSocketOptionError' })
   console.log('CommonJS: ok')
 }
 

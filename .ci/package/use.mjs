@@ -4,6 +4,7 @@ import Fastify from 'fastify'
 import websocket, * as all from 'fastify-async-websocket'
 import { closeCodes, connect, defineWebSocket, WebSocketDisconnect, WebSocketError } from 'fastify-async-websocket'
 import { natsBroker } from 'fastify-async-websocket/nats'
+import { redisBroker } from 'fastify-async-websocket/redis'
 
 const common = createRequire(import.meta.url)('fastify-async-websocket')
 assert.equal(websocket, common)
@@ -31,4 +32,6 @@ assert.equal((await client.closed).code, closeCodes.NORMAL_CLOSURE)
 const injected = await app.injectWebSocket('/hello')
 assert.equal(await injected.receive(), 'hello')
 await app.close()
+
+await assert.rejects(redisBroker({}).start({}), { name: 'WebSocketOptionError' })
 console.log('ES modules: ok')

@@ -1,0 +1,154 @@
+import { sharded, single, type Connection, type Library, type Receiver, type Server, type Topology } from './redis-library'
+
+/** What is used of a client of ioredis for one server. */
+interface Client {
+  readonly options: { host: string, port: number }
+  duplicate (options: object): Client
+  connect (): Promise<void>
+  disconnect (): void
+  on (event: string, listener: (...args: any[]) => void): this
+  ping (): Promise<string>
+  publish (channel: string, message: Buffer): Promise<number>
+  spublish (channel: string, message: Buffer): Promise<number>
+  subscribe (channel: string): Promise<unknown>
+  ssubscribe (channel: string): Promise<unknown>
+  unsubscribe (channel: string): Promise<unknown>
+  sunsubscribe (channel: string): Promise<unknown>
+}
+
+/** What is used of a client of ioredis for a cluster. */
+interface Cluster {
+  /** For each slot, `host:port` of its servers, the master first. */
+  readonly slots: string[][]
+  duplicate (startupNodes: object[], options: object): Cluster
+  connect (): Promise<void>
+  disconnect (): void
+  on (event: string, listener: (...args: any[]) => void): this
+  nodes (role: 'master' | 'all'): Client[]
+}
+
+/** Over the user's options: a connection that is made when it is said to be, keeps nothing to be sent later, and does not come back. */
+const OPTIONS = {
+  autoPipeliningIgnoredCommands: [],
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  commandTimeout: undefined,
+  disconnectTimeout: 0,
+  enableAutoPipelining: false,
+  enableOfflineQueue: false,
+  enableReadyCheck: false,
+  keyPrefix: '', // which sharded channels would have
+  lazyConnect: true,
+  monitor: false,
+  reconnectOnError: null,
+  retryStrategy: null,
+  sentinelRetryStrategy: null,
+  socketTimeout: undefined
+}
+
+const PLAIN = { publish: 'publish', subscribe: 'subscribe', unsubscribe: 'unsubscribe', message: 'messageBuffer' } as const
+const SHARDED = { publish: 'spublish', subscribe: 'ssubscribe', unsubscribe: 'sunsubscribe', message: 'smessageBuffer' } as const
+type Verbs = typeof PLAIN | typeof SHARDED
+
+/** ioredis, if `client` is one of its clients. */
+export function ioredis (client: any): Library | undefined {
+  if (typeof client?.duplicate !== 'function' || typeof client.isCluster !== 'boolean') return undefined
+  return client.isCluster ? new IoredisCluster(client) : new Ioredis(client)
+}
+
+class Ioredis implements Library {
+  readonly #pattern: Client
+
+  constructor (pattern: Client) {
+    this.#pattern = pattern
+  }
+
+  async discover (): Promise<Topology> {
+    return single(toServer(this.#pattern, PLAIN))
+  }
+}
+
+class IoredisCluster implements Library {
+  readonly #pattern: Cluster
+  /** Where to look besides the user's nodes, which may be no more: those that the cluster had. */
+  #known: object[] = []
+  #fromKnown = false
+
+  constructor (pattern: Cluster) {
+    this.#pattern = pattern
+  }
+
+  async discover (signal: AbortSignal): Promise<Topology> {
+    const cluster = this.#pattern.duplicate(this.#fromKnown ? this.#known : [], {
+      clusterRetryStrategy: null,
+      enableOfflineQueue: false,
+      enableReadyCheck: false, // it would not say that it has failed
+      lazyConnect: true,
+      redisOptions: OPTIONS,
+      shardedSubscribers: false,
+      slotsRefreshInterval: undefined
+    })
+    let reason: unknown
+    cluster.on('error', ({ lastNodeError }) => { reason = lastNodeError })
+    const stop = (): void => cluster.disconnect()
+    signal.addEventListener('abort', stop)
+    try {
+      await cluster.connect().catch((error) => { throw reason ?? error })
+      this.#known = cluster.nodes('all').map(({ options: { host, port } }) => ({ host, port }))
+      const masters = new Map(cluster.nodes('master').map((master) => [`${master.options.host}:${master.options.port}`, master]))
+      return sharded((slot) => masters.get(cluster.slots[slot]?.[0]), (master) => toServer(master, SHARDED))
+    } finally {
+      this.#fromKnown = !this.#fromKnown
+      signal.removeEventListener('abort', stop)
+      stop()
+    }
+  }
+}
+
+function toServer (pattern: Client, verbs: Verbs): Server {
+  return { connect: (role, receiver) => new IoredisConnection(pattern, verbs, role === 'publisher', receiver) }
+}
+
+class IoredisConnection implements Connection {
+  readonly #client: Client
+  readonly #verbs: Verbs
+  /** What was wrong last: what ends the connection is told before it ends. */
+  #reason = new Error('Redis has ended the connection')
+
+  constructor (pattern: Client, verbs: Verbs, isPublisher: boolean, receiver: Receiver) {
+    this.#verbs = verbs
+    this.#client = pattern.duplicate({ ...OPTIONS, enableAutoPipelining: isPublisher })
+    this.#client.on('error', (error) => { this.#reason = error })
+    this.#client.on('end', () => receiver.onEnd(this.#reason))
+    this.#client.on('moved', () => receiver.onEnd(new Error('the cluster has moved a channel to another server')))
+    this.#client.on(verbs.message, (channel, message) => receiver.onMessage(channel, message))
+  }
+
+  async open (): Promise<void> {
+    try {
+      await this.#client.connect()
+    } catch {
+      throw this.#reason
+    }
+  }
+
+  publish (channel: string, message: Buffer): Promise<unknown> {
+    return this.#client[this.#verbs.publish](channel, message)
+  }
+
+  subscribe (channel: string): Promise<unknown> {
+    return this.#client[this.#verbs.subscribe](channel)
+  }
+
+  unsubscribe (channel: string): Promise<unknown> {
+    return this.#client[this.#verbs.unsubscribe](channel)
+  }
+
+  ping (): Promise<unknown> {
+    return this.#client.ping()
+  }
+
+  destroy (): void {
+    this.#client.disconnect()
+  }
+}

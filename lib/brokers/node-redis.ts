@@ -1,0 +1,165 @@
+import { setMaxListeners } from 'node:events'
+import { guard } from '../thrown'
+import { sharded, single, type Connection, type Library, type Receiver, type Server, type Topology } from './redis-library'
+
+type Listener = (message: Buffer, channel: Buffer) => void
+
+/** What is used of a client of node-redis for one server. */
+interface Client {
+  readonly options?: { socket?: object }
+  duplicate (options: object): Client
+  connect (): Promise<unknown>
+  destroy (): void
+  on (event: string, listener: (...args: any[]) => void): this
+  sendCommand (command: (string | Buffer)[]): Promise<unknown>
+  subscribe (channel: string, listener: Listener, bufferMode: true): Promise<void>
+  sSubscribe (channel: string, listener: Listener, bufferMode: true): Promise<void>
+  unsubscribe (channel: string): Promise<void>
+  sUnsubscribe (channel: string): Promise<void>
+}
+
+interface Node {
+  readonly host: string
+  readonly port: number
+}
+
+/** What is used of a client of node-redis for a cluster. */
+interface Cluster {
+  readonly _options: { defaults?: { socket?: object } }
+  readonly slots: { master: Node }[]
+  readonly masters: Node[]
+  readonly replicas: Node[]
+  duplicate (options: object): Cluster
+  connect (): Promise<unknown>
+  destroy (): void
+  on (event: string, listener: (...args: any[]) => void): this
+  nodeClient (node: Node): Promise<Client>
+}
+
+/** Over the user's options: a connection that keeps nothing to be sent later, does not come back, and has no timer for each command. */
+const OPTIONS = {
+  clientSideCache: undefined,
+  commandOptions: { timeout: 0 },
+  commandsQueueMaxLength: undefined,
+  disableOfflineQueue: true,
+  keyPrefix: undefined, // which sharded channels would have
+  maintNotifications: 'disabled', // it would move to another server by itself
+  pingInterval: undefined
+}
+
+const SOCKET = { reconnectStrategy: false, socketTimeout: undefined }
+
+const PLAIN = { publish: 'PUBLISH', subscribe: 'subscribe', unsubscribe: 'unsubscribe' } as const
+const SHARDED = { publish: 'SPUBLISH', subscribe: 'sSubscribe', unsubscribe: 'sUnsubscribe' } as const
+type Verbs = typeof PLAIN | typeof SHARDED
+
+/** node-redis, if `client` is one of its clients. */
+export function nodeRedis (client: any): Library | undefined {
+  if (typeof client?.duplicate !== 'function' || typeof client.destroy !== 'function') return undefined
+  if (typeof client.nodeClient === 'function' && client._options !== undefined) return new NodeRedisCluster(client)
+  return typeof client.isPubSubActive === 'boolean' ? new NodeRedis(client) : undefined
+}
+
+class NodeRedis implements Library {
+  readonly #pattern: Client
+
+  constructor (pattern: Client) {
+    this.#pattern = pattern
+  }
+
+  async discover (): Promise<Topology> {
+    return single(toServer(this.#pattern, PLAIN))
+  }
+}
+
+class NodeRedisCluster implements Library {
+  readonly #pattern: Cluster
+  /** Where to look besides the user's nodes, which may be no more: those that the cluster had. */
+  #known: object[] = []
+  #fromKnown = false
+
+  constructor (pattern: Cluster) {
+    this.#pattern = pattern
+  }
+
+  async discover (signal: AbortSignal): Promise<Topology> {
+    const abort = new AbortController()
+    setMaxListeners(0, abort.signal) // one for each server
+    const { defaults } = this.#pattern._options
+    const cluster = this.#pattern.duplicate({
+      defaults: { ...defaults, ...OPTIONS, socket: { ...defaults?.socket, ...SOCKET, signal: abort.signal } },
+      minimizeConnections: true,
+      useReplicas: true,
+      ...this.#fromKnown && { rootNodes: this.#known }
+    })
+    let reason: unknown
+    cluster.on('error', (error) => { reason = error })
+    const stop = (): void => {
+      destroy(cluster)
+      abort.abort() // what is not connected yet, and what it has made to look for the servers
+    }
+    signal.addEventListener('abort', stop)
+    try {
+      await cluster.connect().catch(() => { throw reason }) // what it says is only that no node will do
+      this.#known = [...cluster.masters, ...cluster.replicas].map(({ host, port }) => ({ socket: { host, port } }))
+      const patterns = new Map<Node, Client>()
+      await Promise.all(cluster.masters.map(async (master) => patterns.set(master, await cluster.nodeClient(master))))
+      return sharded((slot) => patterns.get(cluster.slots[slot]?.master), (pattern) => toServer(pattern, SHARDED))
+    } finally {
+      this.#fromKnown = !this.#fromKnown && this.#known.length > 0
+      signal.removeEventListener('abort', stop)
+      stop()
+    }
+  }
+}
+
+function toServer (pattern: Client, verbs: Verbs): Server {
+  return { connect: (_role, receiver) => new NodeRedisConnection(pattern, verbs, receiver) }
+}
+
+function destroy (client: Client | Cluster): void {
+  guard(() => client.destroy(), ignore) // in version 5 it throws where the connection has ended
+}
+
+function ignore (): void {}
+
+class NodeRedisConnection implements Connection {
+  readonly #client: Client
+  readonly #verbs: Verbs
+  readonly #onMessage: Listener
+  readonly #abort = new AbortController()
+
+  constructor (pattern: Client, verbs: Verbs, receiver: Receiver) {
+    this.#verbs = verbs
+    this.#onMessage = (message, channel) => receiver.onMessage(channel, message)
+    const socket = { ...pattern.options?.socket, ...SOCKET, signal: this.#abort.signal }
+    this.#client = pattern.duplicate({ ...OPTIONS, socket })
+    this.#client.on('error', (error) => receiver.onEnd(error))
+    this.#client.on('sharded-channel-moved', () => receiver.onEnd(new Error('the cluster has moved a channel to another server')))
+  }
+
+  open (): Promise<unknown> {
+    return this.#client.connect()
+  }
+
+  publish (channel: string, message: Buffer): Promise<unknown> {
+    return this.#client.sendCommand([this.#verbs.publish, channel, message])
+  }
+
+  subscribe (channel: string): Promise<unknown> {
+    return this.#client[this.#verbs.subscribe](channel, this.#onMessage, true)
+  }
+
+  unsubscribe (channel: string): Promise<unknown> {
+    return this.#client[this.#verbs.unsubscribe](channel)
+  }
+
+  ping (): Promise<unknown> {
+    return this.#client.sendCommand(['PING'])
+  }
+
+  destroy (): void {
+    destroy(this.#client)
+    this.#abort.abort() // a socket that is not connected yet
+  }
+}

@@ -1,0 +1,135 @@
+import { inspect } from 'node:util'
+import { WebSocketBrokerError, WebSocketOptionError } from '../errors'
+import { rejected } from '../promise'
+import { ioredis } from './ioredis'
+import { nodeRedis } from './node-redis'
+import { Links, type LinksListener } from './redis-links'
+import type { Library } from './redis-library'
+import type { Broker, BrokerListener } from '../../types/broker'
+
+/**
+ * A client of the user's: `new Redis()` or `new Cluster()` of ioredis 5 or 6, `createClient()` or `createCluster()` of
+ * node-redis (the package `redis`) 5 or 6.
+ */
+export type RedisClient =
+  { readonly isCluster: boolean, duplicate (...options: any[]): unknown } |
+  { readonly isOpen: boolean, duplicate (...options: any[]): unknown, destroy (): unknown }
+
+export interface RedisBrokerOptions {
+  /** What the names of all channels begin with. Apps that share topics have the same. */
+  prefix?: string
+}
+
+const PREFIX = 'fastify-async-websocket:'
+
+/** Milliseconds from the end of one attempt to the next: random between the two, so that processes do not all come at once. */
+const RETRY = [250, 750]
+
+/**
+ * A broker on Redis, for the option `broker` of the plugin. On a cluster it uses sharded pub/sub, for which it takes Redis 7.
+ *
+ * `client` is only the pattern: it need not be connected, is left as it is, and remains the user's to close. The broker
+ * makes connections of its own with its options for address, TLS and login; those for retries, queues, timeouts and
+ * prefixes of keys do not count. There are two connections to the server, or to each master of a cluster.
+ *
+ * When any of them fails, or nothing comes from one for 3 s, the broker is down, and tries to come back every half a second or so.
+ *
+ * Throws a `TypeError` if `prefix` is not a string. `start` rejects with a `WebSocketOptionError` if `client` is no such client.
+ */
+export function redisBroker (client: RedisClient, { prefix = PREFIX }: RedisBrokerOptions = {}): Broker {
+  return new RedisBroker(client, prefix)
+}
+
+class RedisBroker implements Broker, LinksListener {
+  readonly #client: unknown
+  readonly #prefix: string
+  readonly #prefixLength: number
+  #library!: Library
+  #listener!: BrokerListener
+  #links?: Links
+  #isUp = false
+  /** Whether the listener knows that it is down: that the first attempt has failed, it is told too. */
+  #isToldDown = false
+  #isClosed = false
+  /** Why nothing can be had while it is not up. */
+  #why = new WebSocketBrokerError('the broker has not been started')
+  #retry?: NodeJS.Timeout
+  /** Resolves `start`. */
+  #started!: () => void
+
+  constructor (client: unknown, prefix: string) {
+    this.#client = client
+    this.#prefix = prefix
+    this.#prefixLength = Buffer.byteLength(prefix)
+  }
+
+  async start (listener: BrokerListener): Promise<void> {
+    const library = ioredis(this.#client) ?? nodeRedis(this.#client)
+    if (library === undefined) {
+      throw new WebSocketOptionError('redisBroker takes a client of ioredis (Redis or Cluster) or of node-redis (createClient or createCluster)')
+    }
+    this.#library = library
+    this.#listener = listener
+    await new Promise<void>((resolve) => {
+      this.#started = resolve
+      this.#connect()
+    })
+  }
+
+  subscribe (topic: string): Promise<void> {
+    return this.#isUp ? this.#links!.subscribe(this.#prefix + topic) as Promise<any> : rejected(this.#why)
+  }
+
+  unsubscribe (topic: string): Promise<void> {
+    return this.#isUp ? this.#links!.unsubscribe(this.#prefix + topic) as Promise<any> : rejected(this.#why)
+  }
+
+  publish (topic: string, message: Uint8Array): Promise<void> {
+    return this.#isUp ? this.#links!.publish(this.#prefix + topic, toBuffer(message)) as Promise<any> : rejected(this.#why)
+  }
+
+  async close (): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#retry)
+    const why = new WebSocketBrokerError('the broker is closed')
+    this.#links?.end(why)
+    this.#why = why
+  }
+
+  onUp (): void {
+    this.#isUp = true
+    this.#isToldDown = false
+    this.#listener.onUp()
+    this.#started()
+  }
+
+  onMessage (channel: Buffer, message: Buffer): void {
+    try {
+      this.#listener.onMessage(channel.toString('utf8', this.#prefixLength), message)
+    } catch (error) {
+      process.emitWarning(inspect(error)) // the library would end the connection, or the process
+    }
+  }
+
+  onEnd (reason: Error): void {
+    this.#isUp = false
+    this.#started()
+    if (this.#isClosed) return
+    this.#why = new WebSocketBrokerError(`Redis cannot be reached: ${reason}`, { cause: reason })
+    const [least, most] = RETRY
+    this.#retry = setTimeout(() => this.#connect(), least + Math.random() * (most - least)).unref()
+    if (this.#isToldDown) return
+    this.#isToldDown = true
+    this.#listener.onDown(this.#why)
+  }
+
+  #connect (): void {
+    this.#links = new Links(this)
+    this.#links.open(this.#library, `${this.#prefix}\0`) // no topic has control characters
+  }
+}
+
+/** The same bytes, as the libraries take them. */
+function toBuffer ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
+}

@@ -1,0 +1,118 @@
+import { Cluster, Redis } from 'ioredis'
+import { setTimeout } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { ioredis } from '../../lib/brokers/ioredis'
+import { Links, type LinksListener } from '../../lib/brokers/redis-links'
+import type { Library } from '../../lib/brokers/redis-library'
+import { HalfOpenRelay } from '../helpers/half-open'
+import { RedisCluster, RedisServer, skip } from '../helpers/redis'
+
+interface Opened {
+  links: Links
+  /** What was told, in order. */
+  calls: string[]
+  opened: Promise<void>
+  ended: Promise<void>
+}
+
+function libraryOf (port: number): Library {
+  return ioredis(new Redis({ host: '127.0.0.1', port, lazyConnect: true }))!
+}
+
+function open (t: Test, library: Library): Opened {
+  const calls: string[] = []
+  let end: () => void
+  const ended = new Promise<void>((resolve) => { end = resolve })
+  const listener: LinksListener = {
+    onUp () { calls.push('up') },
+    onMessage (channel, message) { calls.push(`${channel}: ${message}`) },
+    onEnd (reason) {
+      calls.push(`end: ${reason.message}`)
+      end()
+    }
+  }
+  const links = new Links(listener)
+  t.teardown(() => links.end(new Error('the test is over')))
+  return { links, calls, opened: links.open(library, 'probe'), ended }
+}
+
+t.test('connections to Redis', { skip }, async (t) => {
+  t.jobs = 4
+
+  t.test('when they are up, messages go out and come in, and not what was sent to find out', async (t) => {
+    const server = await RedisServer.start(t)
+    const { links, calls, opened } = open(t, libraryOf(server.port))
+    await opened
+    t.strictSame(calls, ['up'])
+    await links.subscribe('a')
+    await links.subscribe('b')
+    await links.unsubscribe('a')
+    await links.publish('a', Buffer.from('missed'))
+    await links.publish('b', Buffer.from('hello'))
+    while (calls.length < 2) await setTimeout(2)
+    t.strictSame(calls, ['up', 'b: hello'])
+  })
+
+  t.test('who cannot be reached is an end, and never up', async (t) => {
+    const { calls, opened } = open(t, libraryOf(1))
+    await opened
+    t.match(calls, [/^end: .*ECONNREFUSED/])
+    t.equal(calls.length, 1)
+  })
+
+  t.test('who does not answer is given up after a while', async (t) => {
+    const server = await RedisServer.start(t)
+    server.freeze()
+    t.teardown(() => server.thaw())
+    const begin = performance.now()
+    const { calls, ended } = open(t, libraryOf(server.port))
+    await ended
+    t.strictSame(calls, ['end: Redis has not answered within 4000 ms'])
+    t.ok(performance.now() - begin < 5_000)
+  })
+
+  t.test('they end once, and then nothing is told', async (t) => {
+    const server = await RedisServer.start(t)
+    const { links, calls, opened } = open(t, libraryOf(server.port))
+    await opened
+    await links.subscribe('a')
+    const underWay = links.publish('a', Buffer.from('hello'))
+    links.end(new Error('enough'))
+    links.end(new Error('more than enough'))
+    await t.rejects(underWay)
+    await server.kill()
+    t.strictSame(calls, ['up', 'end: enough'])
+  })
+
+  t.test('ended while they are looked for, they are not made', async (t) => {
+    const { links, calls, opened } = open(t, { discover: () => setTimeout(10, { servers: [{ connect: () => t.fail('connected') as never }], serverOf: () => 0 }) })
+    links.end(new Error('enough'))
+    await opened
+    t.strictSame(calls, ['end: enough'])
+  })
+
+  t.test('what is silent is given up, what only waits is not', async (t) => {
+    const server = await RedisServer.start(t)
+    const relay = await HalfOpenRelay.start(t, server.port)
+    const idle = open(t, libraryOf(server.port))
+    const silent = open(t, libraryOf(relay.port))
+    await Promise.all([idle.opened, silent.opened])
+    relay.swallow()
+    await silent.ended
+    t.strictSame(silent.calls, ['up', 'end: nothing has come from Redis for 3000 ms'])
+    t.strictSame(idle.calls, ['up'])
+  })
+
+  t.test('in a cluster, they end when a channel has moved, but not when one may not use it', async (t) => {
+    const cluster = await RedisCluster.start(t)
+    const { links, calls, opened, ended } = open(t, ioredis(new Cluster(cluster.addresses, { lazyConnect: true }))!)
+    await opened
+    for (const node of cluster.nodes) await node.ask('acl', 'setuser', 'default', 'resetchannels', '&a*')
+    await t.rejects(links.publish('b', Buffer.from('hello')), { message: /NOPERM/ })
+    t.strictSame(calls, ['up'])
+    await cluster.move('a')
+    await t.rejects(links.publish('a', Buffer.from('hello')), { message: /MOVED/ })
+    await ended
+    t.match(calls[1], /^end: MOVED/)
+  })
+})

@@ -1,0 +1,193 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect, createServer, Socket, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import type { Test } from 'tap'
+import { findProgram } from './program'
+
+const executable = findProgram('redis-server')
+const cli = findProgram('redis-cli')
+
+const [CERTIFICATE, KEY] = ['cert.pem', 'key.pem'].map((name) => join(__dirname, '..', 'fixtures', name))
+const SECURE = ['--tls-cert-file', CERTIFICATE, '--tls-key-file', KEY, '--tls-ca-cert-file', CERTIFICATE, '--tls-auth-clients', 'no']
+
+/** For `t.test`: why what takes a server is skipped, if it is. */
+export const skip = executable === undefined || cli === undefined ? 'there is no redis-server and redis-cli on the PATH' : false
+
+/** Milliseconds without an answer after which the others of a cluster take a master to have failed. */
+const NODE_TIMEOUT = 1_000
+
+export interface ServerOptions {
+  /** More of the command line. */
+  args?: string[]
+  /** Over TLS only. */
+  isSecure?: boolean
+}
+
+/** A server of Redis, in a folder of its own. It ends with the test. */
+export class RedisServer {
+  readonly port: number
+  /** The authority that has signed its certificate. */
+  readonly ca = readFileSync(CERTIFICATE)
+  readonly #args: string[]
+  #process!: ChildProcess
+
+  private constructor (port: number, args: string[]) {
+    this.port = port
+    this.#args = args
+  }
+
+  static async start (t: Test, { args = [], isSecure = false }: ServerOptions = {}): Promise<RedisServer> {
+    const folder = mkdtempSync(join(tmpdir(), 'redis-'))
+    const port = await freePort()
+    const server = new RedisServer(port, [
+      ...isSecure ? ['--tls-port', String(port), '--port', '0', ...SECURE] : ['--port', String(port)],
+      '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...args
+    ])
+    t.teardown(async () => {
+      await server.kill()
+      rmSync(folder, { recursive: true })
+    })
+    await server.start()
+    return server
+  }
+
+  /** Starts it again, where it was and as it was. Resolves when it listens. */
+  async start (): Promise<void> {
+    this.#process = spawn(executable!, this.#args, { stdio: 'ignore' })
+    while (!await isListening(this.port)) {
+      if (this.#process.exitCode !== null) throw new Error(`redis-server has ended with ${this.#process.exitCode}`)
+      await setTimeout(5)
+    }
+  }
+
+  /** Ends it as a crash would. Resolves when it is gone. */
+  async kill (): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    const ended = once(this.#process, 'exit')
+    this.#process.kill('SIGKILL')
+    await ended
+  }
+
+  /** It says no more, and keeps its connections. */
+  freeze (): void {
+    this.#process.kill('SIGSTOP')
+  }
+
+  thaw (): void {
+    this.#process.kill('SIGCONT')
+  }
+
+  /** The ends of this process of the connections to it. */
+  connections (): Socket[] {
+    const handles: unknown[] = (process as any)._getActiveHandles() // there is nothing public that tells
+    return handles.filter((handle): handle is Socket => handle instanceof Socket && handle.remotePort === this.port)
+  }
+
+  /** What the server answers to a command, in words. */
+  async ask (...command: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(cli!, ['-p', String(this.port), ...command])
+    return stdout.trim()
+  }
+}
+
+/** A cluster of three masters, with a replica each. It ends with the test. */
+export class RedisCluster {
+  readonly nodes: RedisServer[]
+
+  private constructor (nodes: RedisServer[]) {
+    this.nodes = nodes
+  }
+
+  static async start (t: Test): Promise<RedisCluster> {
+    const nodes: RedisServer[] = []
+    for (let i = 0; i < 6; i++) {
+      nodes.push(await RedisServer.start(t, {
+        args: [
+          '--cluster-enabled', 'yes', '--cluster-node-timeout', String(NODE_TIMEOUT), '--cluster-port', String(await freePort()),
+          '--cluster-replica-validity-factor', '0', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'
+        ]
+      }))
+    }
+    const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
+    await promisify(execFile)(cli!, ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes'])
+    const cluster = new RedisCluster(nodes)
+    await cluster.ready()
+    return cluster
+  }
+
+  get addresses (): { host: string, port: number }[] {
+    return this.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
+  }
+
+  /** Starts all nodes again. Resolves when they listen. */
+  async startAll (): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.start()))
+  }
+
+  async killAll (): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()))
+  }
+
+  /** Resolves when every node knows all slots to be served, and every replica has its master. */
+  async ready (): Promise<void> {
+    for (const node of this.nodes) {
+      while (!/cluster_state:ok/.test(await node.ask('cluster', 'info'))) await setTimeout(20)
+      while (/master_link_status:down/.test(await node.ask('info', 'replication'))) await setTimeout(20)
+    }
+  }
+
+  /** The node that is the master of a channel. */
+  async masterOf (channel: string): Promise<RedisServer> {
+    const slot = Number(await this.#slotOf(channel))
+    const masters = await this.#masters()
+    return masters.find(({ ranges }) => ranges.some(([from, to = from]) => slot >= from && slot <= to))!.node
+  }
+
+  /** Makes another master that of a channel, which is nobody's key. */
+  async move (channel: string): Promise<void> {
+    const slot = await this.#slotOf(channel)
+    const from = await this.masterOf(channel)
+    const masters = await this.#masters()
+    const to = masters.find(({ node }) => node !== from)!
+    const others = masters.filter(({ node }) => node !== from && node !== to.node)
+    for (const { node } of [to, { node: from }, ...others]) await node.ask('cluster', 'setslot', slot, 'node', to.id)
+  }
+
+  async #slotOf (channel: string): Promise<string> {
+    return await this.nodes[0].ask('cluster', 'keyslot', channel)
+  }
+
+  async #masters (): Promise<{ node: RedisServer, id: string, ranges: number[][] }[]> {
+    const all = await Promise.all(this.nodes.map(async (node) => {
+      const [id, , , , , , , , ...ranges] = (await node.ask('cluster', 'nodes')).split('\n').find((line) => line.includes('myself'))!.split(' ')
+      return { node, id, ranges: ranges.map((range) => range.split('-').map(Number)) }
+    }))
+    return all.filter(({ ranges }) => ranges.length > 0)
+  }
+}
+
+async function isListening (port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -18,6 +18,7 @@ interface Client {
 
 /** What is used of a client of ioredis for a cluster. */
 interface Cluster {
+  readonly options: { redisOptions?: object }
   /** For each slot, `host:port` of its servers, the master first. */
   readonly slots: string[][]
   duplicate (startupNodes: object[], options: object): Cluster
@@ -84,7 +85,7 @@ class IoredisCluster implements Library {
       enableOfflineQueue: false,
       enableReadyCheck: false, // it would not say that it has failed
       lazyConnect: true,
-      redisOptions: OPTIONS,
+      redisOptions: { ...this.#pattern.options.redisOptions, ...OPTIONS },
       shardedSubscribers: false,
       slotsRefreshInterval: undefined
     })
@@ -112,24 +113,18 @@ function toServer (pattern: Client, verbs: Verbs): Server {
 class IoredisConnection implements Connection {
   readonly #client: Client
   readonly #verbs: Verbs
-  /** What was wrong last: what ends the connection is told before it ends. */
-  #reason = new Error('Redis has ended the connection')
 
   constructor (pattern: Client, verbs: Verbs, isPublisher: boolean, receiver: Receiver) {
     this.#verbs = verbs
     this.#client = pattern.duplicate({ ...OPTIONS, enableAutoPipelining: isPublisher })
-    this.#client.on('error', (error) => { this.#reason = error })
-    this.#client.on('end', () => receiver.onEnd(this.#reason))
+    this.#client.on('error', (error) => receiver.onEnd(error)) // why it ends, or that replies and commands are out of step
+    this.#client.on('end', () => receiver.onEnd(new Error('Redis has ended the connection')))
     this.#client.on('moved', () => receiver.onEnd(new Error('the cluster has moved a channel to another server')))
     this.#client.on(verbs.message, (channel, message) => receiver.onMessage(channel, message))
   }
 
-  async open (): Promise<void> {
-    try {
-      await this.#client.connect()
-    } catch {
-      throw this.#reason
-    }
+  open (): Promise<unknown> {
+    return this.#client.connect()
   }
 
   publish (channel: string, message: Buffer): Promise<unknown> {

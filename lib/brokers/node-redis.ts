@@ -47,7 +47,10 @@ const OPTIONS = {
   pingInterval: undefined
 }
 
-const SOCKET = { reconnectStrategy: false, socketTimeout: undefined }
+const SOCKET = { connectTimeout: undefined, reconnectStrategy: false, socketTimeout: undefined }
+
+/** Milliseconds after which another node is asked what servers there are. */
+const ASKED = 1_000
 
 const PLAIN = { publish: 'PUBLISH', subscribe: 'subscribe', unsubscribe: 'unsubscribe' } as const
 const SHARDED = { publish: 'SPUBLISH', subscribe: 'sSubscribe', unsubscribe: 'sUnsubscribe' } as const
@@ -87,7 +90,7 @@ class NodeRedisCluster implements Library {
     setMaxListeners(0, abort.signal) // one for each server
     const { defaults } = this.#pattern._options
     const cluster = this.#pattern.duplicate({
-      defaults: { ...defaults, ...OPTIONS, socket: { ...defaults?.socket, ...SOCKET, signal: abort.signal } },
+      defaults: { ...defaults, ...OPTIONS, socket: { ...defaults?.socket, ...SOCKET, connectTimeout: ASKED, socketTimeout: ASKED, signal: abort.signal } },
       minimizeConnections: true,
       useReplicas: true,
       ...this.#fromKnown && { rootNodes: this.#known }

@@ -1,16 +1,26 @@
 import { Cluster } from 'ioredis'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { redisBroker } from '../../lib/brokers/redis'
-import { brokersContract } from '../contract/brokers'
+import { appsContract } from '../contract/apps'
+import { brokersContract, type Engine } from '../contract/brokers'
 import { RedisCluster, skip } from '../helpers/redis'
 
-t.setTimeout(180_000)
+t.setTimeout(120_000)
 
-t.test('a broker on a cluster of Redis, with ioredis', { skip }, async (t) => {
+async function engine (t: Test): Promise<Engine> {
   const cluster = await RedisCluster.start(t)
-  brokersContract(t, {
+  return {
     createBroker: (_t, options) => redisBroker(new Cluster(cluster.addresses, { lazyConnect: true }), options),
     stop: () => cluster.killAll(),
-    start: () => cluster.startAll()
-  })
-})
+    start: () => cluster.startAll(),
+    publishForeign: async (_t, topic, message) => {
+      const channel = `fastify-async-websocket:${topic}`
+      await (await cluster.masterOf(channel)).publish(channel, message, 'spublish')
+    }
+  }
+}
+
+t.jobs = 2
+
+t.test('a broker on a cluster of Redis, with ioredis', { skip }, async (t) => brokersContract(t, await engine(t)))
+t.test('apps with a broker on a cluster of Redis, with ioredis', { skip }, async (t) => appsContract(t, await engine(t)))

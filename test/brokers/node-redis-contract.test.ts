@@ -1,14 +1,21 @@
 import { createClient } from 'redis'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { redisBroker } from '../../lib/brokers/redis'
-import { brokersContract } from '../contract/brokers'
+import { appsContract } from '../contract/apps'
+import { brokersContract, type Engine } from '../contract/brokers'
 import { RedisServer, skip } from '../helpers/redis'
 
-t.test('a broker on Redis, with node-redis', { skip }, async (t) => {
+async function engine (t: Test): Promise<Engine> {
   const server = await RedisServer.start(t)
-  brokersContract(t, {
-    createBroker: (_t, options) => redisBroker(createClient({ socket: { port: server.port, host: '127.0.0.1' } }), options),
+  return {
+    createBroker: (_t, options) => redisBroker(createClient({ url: `redis://127.0.0.1:${server.port}` }), options),
     stop: () => server.kill(),
-    start: () => server.start()
-  })
-})
+    start: () => server.start(),
+    publishForeign: (_t, topic, message) => server.publish(`fastify-async-websocket:${topic}`, message)
+  }
+}
+
+t.jobs = 2
+
+t.test('a broker on Redis, with node-redis', { skip }, async (t) => brokersContract(t, await engine(t)))
+t.test('apps with a broker on Redis, with node-redis', { skip }, async (t) => appsContract(t, await engine(t)))

@@ -276,6 +276,20 @@ export function redisClusterContract (t: Test, clients: Clients): void {
       t.strictSame(subscriber.told.texts(), ['hello'])
     })
 
+    await t.test('when a master hands over to its replica, who subscribes is down and up again, and hears who only publishes', async (t) => {
+      await cluster.ready()
+      const publisher = await start(t, clients.createCluster({ nodes: cluster.addresses }))
+      const subscriber = await start(t, clients.createCluster({ nodes: cluster.addresses }))
+      await subscriber.broker.subscribe('room 2')
+      await cluster.handOver('fastify-async-websocket:room 2')
+      await subscriber.told.until(() => subscriber.told.ups === 2)
+      t.equal(subscriber.told.downs.length, 1)
+      await subscriber.broker.subscribe('room 2')
+      await publisher.broker.publish('room 2', Buffer.from('hello'))
+      await subscriber.told.until(() => subscriber.told.messages.length > 0)
+      t.strictSame(subscriber.told.texts(), ['hello'])
+    })
+
     for (const [how, end] of [['dies', 'kill'], ['stands still', 'freeze']] as const) {
       await t.test(`when a master ${how}, it is down, and up again with the replica in its place`, async (t) => {
         await cluster.ready()

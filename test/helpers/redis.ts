@@ -93,6 +93,13 @@ export class RedisServer {
     const { stdout } = await promisify(execFile)(cli!, ['-p', String(this.port), ...command])
     return stdout.trim()
   }
+
+  /** Publishes to a channel, in a cluster to a sharded one. */
+  async publish (channel: string, message: Buffer, verb: 'publish' | 'spublish' = 'publish'): Promise<void> {
+    const published = promisify(execFile)(cli!, ['-p', String(this.port), '-x', verb, channel])
+    published.child.stdin!.end(message)
+    await published
+  }
 }
 
 /** A cluster of three masters, with a replica each. It ends with the test. */
@@ -143,32 +150,57 @@ export class RedisCluster {
 
   /** The node that is the master of a channel. */
   async masterOf (channel: string): Promise<RedisServer> {
-    const slot = Number(await this.#slotOf(channel))
-    const masters = await this.#masters()
-    return masters.find(({ ranges }) => ranges.some(([from, to = from]) => slot >= from && slot <= to))!.node
+    const { port } = await this.#ownerOf(channel)
+    return this.nodes.find((node) => node.port === port)!
   }
 
-  /** Makes another master that of a channel, which is nobody's key. */
+  /** Makes another master that of a channel. Resolves when every node knows. */
   async move (channel: string): Promise<void> {
-    const slot = await this.#slotOf(channel)
-    const from = await this.masterOf(channel)
-    const masters = await this.#masters()
-    const to = masters.find(({ node }) => node !== from)!
-    const others = masters.filter(({ node }) => node !== from && node !== to.node)
-    for (const { node } of [to, { node: from }, ...others]) await node.ask('cluster', 'setslot', slot, 'node', to.id)
+    const slot = await this.nodes[0].ask('cluster', 'keyslot', channel)
+    const masters = (await nodesOf(this.nodes[0])).filter(({ has }) => has.length > 0)
+    const from = await this.#ownerOf(channel)
+    const to = masters.find(({ id }) => id !== from.id)!
+    const [source, target] = [from, to].map(({ port }) => this.nodes.find((node) => node.port === port)!)
+    await target.ask('cluster', 'setslot', slot, 'importing', from.id)
+    await source.ask('cluster', 'setslot', slot, 'migrating', to.id)
+    for (const node of [target, source]) await node.ask('cluster', 'setslot', slot, 'node', to.id)
+    for (const node of this.nodes) {
+      while ((await this.#ownerOf(channel, node)).id !== to.id) await setTimeout(20)
+    }
   }
 
-  async #slotOf (channel: string): Promise<string> {
-    return await this.nodes[0].ask('cluster', 'keyslot', channel)
+  /** Has the replica of a channel's master take its place. Resolves when every node knows. */
+  async handOver (channel: string): Promise<void> {
+    const from = await this.#ownerOf(channel)
+    const replica = (await nodesOf(this.nodes[0])).find(({ master }) => master === from.id)!
+    await this.nodes.find(({ port }) => port === replica.port)!.ask('cluster', 'failover')
+    for (const node of this.nodes) {
+      while ((await this.#ownerOf(channel, node)).id !== replica.id) await setTimeout(20)
+    }
   }
 
-  async #masters (): Promise<{ node: RedisServer, id: string, ranges: number[][] }[]> {
-    const all = await Promise.all(this.nodes.map(async (node) => {
-      const [id, , , , , , , , ...ranges] = (await node.ask('cluster', 'nodes')).split('\n').find((line) => line.includes('myself'))!.split(' ')
-      return { node, id, ranges: ranges.map((range) => range.split('-').map(Number)) }
-    }))
-    return all.filter(({ ranges }) => ranges.length > 0)
+  async #ownerOf (channel: string, asked = this.nodes[0]): Promise<ClusterNode> {
+    const slot = Number(await asked.ask('cluster', 'keyslot', channel))
+    return (await nodesOf(asked)).find(({ has }) => has.some(([from, to = from]) => slot >= from && slot <= to))!
   }
+}
+
+interface ClusterNode {
+  id: string
+  port: number
+  /** The id of its master, if it is a replica. */
+  master: string
+  /** Ranges of slots, from and to. */
+  has: number[][]
+}
+
+/** The nodes of its cluster, as a node sees them. */
+async function nodesOf (node: RedisServer): Promise<ClusterNode[]> {
+  return (await node.ask('cluster', 'nodes')).split('\n').map((line) => {
+    const [id, address, , master, , , , , ...ranges] = line.split(' ')
+    const has = ranges.filter((range) => !range.startsWith('[')).map((range) => range.split('-').map(Number))
+    return { id, port: Number(address.match(/:(\d+)@/)![1]), master, has }
+  })
 }
 
 async function isListening (port: number): Promise<boolean> {

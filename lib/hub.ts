@@ -1,4 +1,5 @@
-import { Topics, type Subscriber } from './topics'
+import type { Subscriber } from './broadcast'
+import { Topics } from './topics'
 import type { Payload } from './encode'
 import type { Link } from './link'
 

@@ -1,3 +1,4 @@
+import { settle } from './broadcast'
 import { Congestion } from './congestion'
 import { payloadLength } from './frame'
 import { rejected } from './promise'
@@ -6,7 +7,7 @@ import { createWriter, type Writer } from './writer'
 import type { Duplex } from 'node:stream'
 import type { End } from './end'
 import type { Payload } from './encode'
-import type { Publication } from './publication'
+import type { Burst, Publication } from './publication'
 import type { RawWebSocket } from '../types/raw'
 
 export interface OutboxOptions {
@@ -44,6 +45,7 @@ export class Outbox {
 
   /** Bytes that have not yet been handed to the kernel. */
   get bufferedAmount (): number {
+    settle()
     return this.#writer.bufferedAmount
   }
 
@@ -59,6 +61,7 @@ export class Outbox {
 
   /** Sends one message on an open connection, and tells whether fewer than `sendHighWaterMark` bytes wait now. */
   post (payload: Payload): boolean {
+    settle()
     this.#beginTurn()
     if (this.#fits(payload)) {
       this.#waiting += this.#writer.add(payload)
@@ -69,11 +72,11 @@ export class Outbox {
   }
 
   /** Sends what was published, if fewer than `mark` bytes wait then; tells whether it has. */
-  share (publication: Publication, mark: number): boolean {
+  share (burst: Burst, mark: number): boolean {
     if (this.#raw.readyState !== OPEN) return false
     this.#beginTurn()
-    if (this.#waiting + publication.byteLength >= mark) return false
-    this.#waiting += this.#writer.share(publication)
+    if (this.#waiting + burst.byteLength >= mark) return false
+    this.#waiting += this.#writer.share(burst)
     return true
   }
 
@@ -85,6 +88,7 @@ export class Outbox {
 
   /** Writes what is held back, now. */
   flush (): void {
+    settle()
     this.#isHeld = false
     this.#writer.flush()
   }

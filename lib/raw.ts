@@ -1,4 +1,5 @@
 import WebSocket from 'ws'
+import { settle } from './broadcast'
 import { guard } from './thrown'
 import { readWholeMessages } from './receiver'
 import type { RawWebSocket } from '../types/raw'
@@ -30,25 +31,30 @@ export class SessionWebSocket extends WebSocket {
   }
 
   override send (...args: any[]): void {
-    this.held?.release()
+    this.#release()
     super.send(...args as Parameters<WebSocket['send']>)
   }
 
   override ping (...args: Parameters<WebSocket['ping']>): void {
-    this.held?.release()
+    this.#release()
     super.ping(...args)
   }
 
   override pong (...args: Parameters<WebSocket['pong']>): void {
     const [data, mask, onWritten] = args
     if (typeof onWritten === 'function') return this.#answer(data, mask, onWritten as OnWritten) // as `ws` answers a ping
-    this.held?.release()
+    this.#release()
     super.pong(...args)
   }
 
   override close (...args: Parameters<WebSocket['close']>): void {
-    this.held?.release()
+    this.#release()
     super.close(...args)
+  }
+
+  #release (): void {
+    settle()
+    this.held?.release()
   }
 
   // RFC 6455, section 5.5.3: of the pings that are not answered yet, only the most recent need be. So a flood of them
@@ -60,7 +66,7 @@ export class SessionWebSocket extends WebSocket {
       return
     }
     this.#pongs++
-    this.held?.release()
+    this.#release()
     super.pong(data, mask, (error?: Error) => {
       this.#pongs--
       onWritten(error)

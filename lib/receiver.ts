@@ -1,6 +1,7 @@
 import { Buffer, isUtf8 } from 'node:buffer'
-import { Writable } from 'node:stream'
+import WebSocket from 'ws'
 import { unmask } from './unmask'
+import type { Writable } from 'node:stream'
 
 /*
  * Most of what a client sends are small messages, each a frame of its own, of which several come with one read. What is
@@ -9,8 +10,9 @@ import { unmask } from './unmask'
  */
 
 /** What is known here of the receiver of `ws`. */
-interface Receiver extends Omit<Writable, 'write'> {
+interface Receiver extends Omit<Writable, 'write' | 'end'> {
   write (chunk: Buffer): boolean
+  end (): this
   /** Which part of a frame comes next. */
   _state: number
   /** What it has of that part. */
@@ -39,23 +41,32 @@ const HEADER = 6
 const MASKED = 0x80
 const LENGTH_16 = 126
 
-const writeToParser = Writable.prototype.write as (this: Receiver, chunk: Buffer) => boolean
+const { prototype: parser } = (WebSocket as unknown as { Receiver: { prototype: Receiver } }).Receiver
+
+/** What the receiver of `ws` does otherwise here. */
+const overrides = {
+  write (this: Receiver, chunk: Buffer): boolean {
+    const missing = this._state === GET_DATA ? this._payloadLength - this._bufferedBytes : 0
+    if (missing > 0 && missing < chunk.length) { // else the frames behind it would be taken for its
+      parser.write.call(this, chunk.subarray(0, missing))
+      return this.writableEnded || this._errored || this.write(chunk.subarray(missing))
+    }
+    const offset = isBetweenMessages(this) ? takeMessages(this, chunk) : 0
+    return offset === chunk.length || parser.write.call(this, chunk.subarray(offset))
+  },
+
+  // `ws` ends it up to three times, and each but the first has Node make an error, with its stack, that nobody is given.
+  end (this: Receiver): Receiver {
+    return this.writableEnded ? this : parser.end.call(this)
+  }
+}
+
+const prototype = Object.create(parser, Object.getOwnPropertyDescriptors(overrides))
 
 /** Takes the messages that are whole in a read out before the receiver of `raw`, the socket of a server without extensions. */
 export function readWholeMessages (raw: object): void {
   const { _receiver: receiver } = raw as { _receiver: Receiver }
-  if (isBetweenMessages(receiver) && receiver._payloadLength === 0) receiver.write = write
-}
-
-/** In place of the receiver's own. */
-function write (this: Receiver, chunk: Buffer): boolean {
-  const missing = this._state === GET_DATA ? this._payloadLength - this._bufferedBytes : 0
-  if (missing > 0 && missing < chunk.length) { // else the frames behind it would be taken for its
-    writeToParser.call(this, chunk.subarray(0, missing))
-    return this.writableEnded || this._errored || this.write(chunk.subarray(missing))
-  }
-  const offset = isBetweenMessages(this) ? takeMessages(this, chunk) : 0
-  return offset === chunk.length || writeToParser.call(this, chunk.subarray(offset))
+  if (isBetweenMessages(receiver) && receiver._payloadLength === 0) Object.setPrototypeOf(receiver, prototype)
 }
 
 function isBetweenMessages (receiver: Receiver): boolean {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { settle } from './broadcast'
 import { Channel } from './channel'
 import { closeCodes } from './close'
 import { WebSocketHandshakeError } from './errors'
@@ -15,7 +16,7 @@ import type { End } from './end'
 import type { Handshake } from './handshake'
 import type { Hub } from './hub'
 import type { RouteSettings } from './options'
-import type { Publication } from './publication'
+import type { Burst, Publication } from './publication'
 import type { State } from './state'
 import type { HeadersLike, IncomingEvent, OutgoingEvent, ValueType } from '../types/message'
 import type { RawWebSocket } from '../types/raw'
@@ -37,11 +38,10 @@ export interface SessionRoute extends OpeningRoute {
 /** What a handler holds: the handshake, then the server's side of the connection. */
 export class Session extends Channel {
   readonly request: FastifyRequest
-  /** How many published messages were dropped for this session (`slowSubscriber: 'skip'`). */
-  skipped = 0
   /** How many messages `onMessage` has handled. */
   handled = 0
   readonly #route: SessionRoute
+  #skipped = 0
   /** Null as soon as the handshake is complete. */
   #opening: Opening | null
   #topics: Few<string> | undefined
@@ -94,6 +94,12 @@ export class Session extends Channel {
   /** The topics that this session has subscribed to: a copy, so that nobody else changes them. */
   get topics (): ReadonlySet<string> {
     return setOf(this.#topics)
+  }
+
+  /** How many published messages were dropped for this session (`slowSubscriber: 'skip'`). */
+  get skipped (): number {
+    settle()
+    return this.#skipped
   }
 
   /** Whether the handshake was completed. */
@@ -167,10 +173,13 @@ export class Session extends Channel {
   }
 
   /** Sends what was published, unless this session is too slow for it. */
-  deliver (publication: Publication): void {
+  deliver (burst: Burst): void {
     const { sendHighWaterMark, maxBufferedAmount } = this.#route.options
     const mark = Math.min(sendHighWaterMark, maxBufferedAmount)
-    if (!this.socket!.outbox.share(publication, mark)) this.#deliverSlowly(publication)
+    if (this.socket!.outbox.share(burst, mark)) return
+    for (const publication of burst.publications) {
+      if (!this.socket!.outbox.share(publication, mark)) this.#deliverSlowly(publication)
+    }
   }
 
   protected override get catchDisconnect (): boolean {
@@ -230,7 +239,7 @@ export class Session extends Channel {
     const { bufferedAmount } = this
     if (this.state !== 'open') return
     if (slowSubscriber === 'skip' && bufferedAmount >= sendHighWaterMark) {
-      this.skipped++
+      this.#skipped++
     } else if (slowSubscriber === 'close' && bufferedAmount > maxBufferedAmount) {
       this.#leaveTopics()
       this.close(closeCodes.TRY_AGAIN_LATER, 'too slow')

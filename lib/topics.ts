@@ -1,3 +1,4 @@
+import { broadcast, settle, type Subscriber } from './broadcast'
 import { WebSocketTopicError } from './errors'
 import { excluding, including, setOf, type Few } from './few'
 import { Publication } from './publication'
@@ -6,11 +7,6 @@ import type { Payload } from './encode'
 const MAX_TOPIC_BYTES = 256
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
-
-/** Who can be given what is published. */
-export interface Subscriber {
-  deliver (publication: Publication): void
-}
 
 /** Throws `WebSocketTopicError` unless `topic` is a non-empty string of at most 256 bytes without control characters. */
 export function checkTopic (topic: unknown): asserts topic is string {
@@ -35,6 +31,7 @@ export class Topics<S extends Subscriber> {
   }
 
   add (topic: string, subscriber: S): void {
+    settle()
     const before = this.#subscribers.get(topic)
     const after = including(before, subscriber)
     if (after !== before) this.#subscribers.set(topic, after)
@@ -42,6 +39,7 @@ export class Topics<S extends Subscriber> {
 
   /** Tells whether it was the last one. */
   remove (topic: string, subscriber: S): boolean {
+    settle()
     const before = this.#subscribers.get(topic)
     return before !== undefined && excluding(before, subscriber) === undefined && this.#subscribers.delete(topic)
   }
@@ -56,9 +54,11 @@ export class Topics<S extends Subscriber> {
     const subscribers = this.#subscribers.get(topic)
     if (subscribers === undefined || subscribers === except) return
     const publication = new Publication(payload, isText)
-    if (!(subscribers instanceof Set)) return subscribers.deliver(publication)
-    for (const subscriber of subscribers) {
-      if (subscriber !== except) subscriber.deliver(publication)
+    if (subscribers instanceof Set) {
+      broadcast(publication, subscribers, except)
+    } else {
+      settle()
+      subscribers.deliver(publication)
     }
   }
 }

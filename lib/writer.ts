@@ -1,10 +1,11 @@
 import { Buffer } from 'node:buffer'
 import { Socket } from 'node:net'
 import { frameOf, headerOf, MAX_HEADER, payloadLength, writeFrame } from './frame'
+import { MAX_BURST } from './publication'
 import { SessionWebSocket, type HeldFrames } from './raw'
 import type { Duplex } from 'node:stream'
 import type { Payload } from './encode'
-import type { Burst, Publication } from './publication'
+import type { Burst } from './publication'
 import type { RawWebSocket } from '../types/raw'
 
 export type OnWritten = (error?: Error | null) => void
@@ -19,15 +20,12 @@ export interface Writer {
    */
   add (payload: Payload, onWritten?: OnWritten): number
   /** Takes what was published. */
-  share (publication: Publication, onWritten?: OnWritten): number
+  share (burst: Burst, onWritten?: OnWritten): number
   flush (): void
 }
 
 /** Frames of messages up to this length, in bytes, are put together; a larger one has a buffer of its own. */
 const SMALL = 16 * 1024
-
-/** What has been published in a turn is put together up to this length, in bytes. */
-const MAX_BURST = 64 * 1024
 
 /** What comes from one read of a socket, 64 KiB, can be answered from it with room to spare. */
 const POOL = 256 * 1024
@@ -96,14 +94,14 @@ class FrameWriter extends CorkedStream implements Writer, HeldFrames {
     return end - before
   }
 
-  share (publication: Publication, onWritten?: OnWritten): number {
+  share (burst: Burst, onWritten?: OnWritten): number {
     const isBurst = this.#heldBytes === 0 || this.#burst !== null
-    if (onWritten !== undefined || !isBurst || this.#heldBytes + publication.byteLength > MAX_BURST) {
-      return this.#handFrame(publication.frame, onWritten)
+    if (onWritten !== undefined || !isBurst || this.#heldBytes + burst.byteLength > MAX_BURST) {
+      return this.#handFrame(burst.bytes, onWritten)
     }
-    this.#burst = this.#burst === null ? publication.burst : this.#burst.and(publication)
+    this.#burst = this.#burst === null ? burst : this.#burst.and(burst)
     this.#heldBytes = this.#burst.byteLength
-    return publication.byteLength
+    return burst.byteLength
   }
 
   /** Into the stream goes what is held back, but not yet to the kernel. */
@@ -184,8 +182,10 @@ class SendWriter extends CorkedStream implements Writer {
     return this.#send(typeof payload === 'string' || onWritten !== undefined ? payload : Buffer.from(payload), onWritten)
   }
 
-  share (publication: Publication, onWritten?: OnWritten): number {
-    return this.#send(publication.payload, onWritten)
+  share (burst: Burst, onWritten?: OnWritten): number {
+    let bytes = 0
+    for (const { payload } of burst.publications) bytes += this.#send(payload, onWritten)
+    return bytes
   }
 
   flush (): void {

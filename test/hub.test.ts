@@ -1,15 +1,8 @@
 import t from 'tap'
 import { Hub } from '../lib/hub'
 import { Link } from '../lib/link'
+import { Listener } from './helpers/listener'
 import { ScriptedBroker } from './helpers/scripted-broker'
-import type { Payload } from '../lib/encode'
-import type { Publication } from '../lib/publication'
-import type { Subscriber } from '../lib/topics'
-
-class Listener implements Subscriber {
-  readonly received: Payload[] = []
-  deliver (publication: Publication): void { this.received.push(publication.payload) }
-}
 
 async function createHub (broker: ScriptedBroker): Promise<Hub<Listener>> {
   const hub = new Hub<Listener>()

@@ -3,17 +3,11 @@ import t, { type Test } from 'tap'
 import { createOrigin, seal } from '../lib/envelope'
 import { WebSocketBrokerError } from '../lib/errors'
 import { Link } from '../lib/link'
-import { Topics, type Subscriber } from '../lib/topics'
-import type { Payload } from '../lib/encode'
-import type { Publication } from '../lib/publication'
+import { Topics } from '../lib/topics'
+import { Listener } from './helpers/listener'
 import { isPending } from './helpers/outbox'
 import { ScriptedBroker } from './helpers/scripted-broker'
 import { unhandledRejections } from './helpers/unhandled'
-
-class Listener implements Subscriber {
-  readonly received: Payload[] = []
-  deliver (publication: Publication): void { this.received.push(publication.payload) }
-}
 
 interface Fixture<B> {
   broker: B

@@ -1,22 +1,7 @@
 import t from 'tap'
 import { WebSocketTopicError } from '../lib/errors'
-import { checkTopic, Topics, type Subscriber } from '../lib/topics'
-import type { Payload } from '../lib/encode'
-import type { Publication } from '../lib/publication'
-
-class Listener implements Subscriber {
-  readonly publications: Publication[] = []
-  onDeliver?: () => void
-
-  get received (): Payload[] {
-    return this.publications.map(({ payload }) => payload)
-  }
-
-  deliver (publication: Publication): void {
-    this.publications.push(publication)
-    this.onDeliver?.()
-  }
-}
+import { checkTopic, Topics } from '../lib/topics'
+import { Listener } from './helpers/listener'
 
 t.test('a non-empty string of at most 256 bytes is a topic', async (t) => {
   for (const topic of ['a', ' ', 'room/1', 'a'.repeat(256), 'é'.repeat(128), '😀'.repeat(64), '*', '#', '__proto__', 'constructor', '\u00a0', '\u2028']) {

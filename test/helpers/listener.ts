@@ -1,0 +1,24 @@
+import { settle, type Subscriber } from '../../lib/broadcast'
+import type { Payload } from '../../lib/encode'
+import type { Burst, Publication } from '../../lib/publication'
+
+/** Somebody who subscribes. */
+export class Listener implements Subscriber {
+  onDeliver?: () => void
+  readonly #publications: Publication[] = []
+
+  /** What it has been given, or would be at the end of this turn. */
+  get publications (): Publication[] {
+    settle()
+    return this.#publications
+  }
+
+  get received (): Payload[] {
+    return this.publications.map(({ payload }) => payload)
+  }
+
+  deliver (burst: Burst): void {
+    this.#publications.push(...burst.publications)
+    this.onDeliver?.()
+  }
+}

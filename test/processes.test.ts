@@ -16,6 +16,9 @@ const LIMIT = 20_000
 /** Milliseconds before the server is killed: what it was given then may be lost with it. */
 const UNDER_WAY = 1_000
 
+/** Milliseconds for one engine: it takes about ten seconds where nothing else runs. */
+const BOUND = 60_000
+
 interface Engine {
   env: Record<string, string>
   kill (): Promise<void>
@@ -118,12 +121,14 @@ async function agree (t: Test, town: Town, chats: Chat[]): Promise<void> {
   }
 }
 
-t.test('the chat in three processes on Redis', { skip: skipRedis }, async (t) => {
+t.setTimeout(2 * BOUND)
+
+t.test('the chat in three processes on Redis', { skip: skipRedis, timeout: BOUND }, async (t) => {
   const server = await RedisServer.start(t)
   await run(t, { env: { REDIS_URL: `redis://127.0.0.1:${server.port}` }, kill: () => server.kill(), start: () => server.start() })
 })
 
-t.test('the chat in three processes on NATS', { skip: skipNats }, async (t) => {
+t.test('the chat in three processes on NATS', { skip: skipNats, timeout: BOUND }, async (t) => {
   const server = await NatsServer.start(t)
   await run(t, { env: { NATS_URL: `nats://127.0.0.1:${server.port}` }, kill: () => server.kill(), start: () => server.start() })
 })

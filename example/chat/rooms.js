@@ -26,8 +26,10 @@ module.exports = class Rooms {
     processes.on('news', (process, news) => this.#learn(process, news))
     processes.on('gone', (process) => this.#learn(process, { people: [], isAll: true }))
     websockets.on('resync', async () => {
+      const rooms = [...this.#sessions.keys()]
+      processes.tell({ missed: rooms }) // what was said here meanwhile, the others have only been told
       await processes.caughtUp()
-      for (const room of this.#sessions.keys()) this.#resync(room)
+      this.#resync(rooms)
     })
   }
 
@@ -97,9 +99,9 @@ module.exports = class Rooms {
     for (const name of missing(before, people)) this.#send(room, { type: 'left', name, people }, name)
   }
 
-  /** Some in the room, in this process, may have missed what the others know. */
-  #resync (room) {
-    this.#send(room, { type: 'resync', people: this.people(room), history: this.history(room) })
+  /** Those in the rooms, in this process, may have missed what is known here. */
+  #resync (rooms) {
+    for (const room of rooms) this.#send(room, { type: 'resync', people: this.people(room), history: this.history(room) })
   }
 
   #send (room, message, except) {
@@ -112,9 +114,10 @@ module.exports = class Rooms {
     for (const [room, history] of this.#histories) this.#processes.tell({ room, history })
   }
 
-  #learn (process, { room, said, history, people, isAll }) {
+  #learn (process, { room, said, history, people, isAll, missed }) {
     if (said) this.#remember(room, said)
-    if (history?.map((message) => this.#remember(room, message)).includes(true)) this.#resync(room)
+    if (history?.map((message) => this.#remember(room, message)).includes(true)) this.#resync([room])
+    if (missed) this.#resync(missed)
     if (people) this.#meet(process, people, isAll)
   }
 

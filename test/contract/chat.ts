@@ -173,6 +173,20 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     t.strictSame((await (await join(two, 'barbara')).receive()).history, history)
   })
 
+  t.test('when one process has been away, the people in all get what they may have missed', async (t) => {
+    const engine = await createEngine(t)
+    const [one, two] = [await build(t, engine), await build(t, engine)]
+    const ada = await join(one, 'ada')
+    await ada.receive()
+    const hello = await ada.pair({ type: 'message', text: 'hello' })
+    const grace = await join(two, 'grace')
+    await grace.receive()
+
+    one.websockets.emit('resync', { topics: ['room:lobby'] })
+
+    for (const client of [ada, grace]) t.strictSame((await next(client, 'resync')).history, [hello])
+  })
+
   t.test('who was in a process that has died is gone after some seconds, and back with it', async (t) => {
     const engine = await createEngine(t)
     const app = await build(t, engine)

@@ -10,7 +10,7 @@ const children = new Set()
 /** Where `taskset` exists and there are two cores: a server has the first, the load the second. */
 const canPin = os.cpus().length > 1 && spawnSync('taskset', ['-V']).status === 0
 
-/** A process that `worker.js` serves. */
+/** A process that `worker.js` serves, on a `core` of its own where one is given. */
 class Child {
   #process
   #name
@@ -20,7 +20,7 @@ class Child {
 
   constructor (script, args, { core, name, env }) {
     const command = [process.execPath, '--expose-gc', path.join(__dirname, script), ...args]
-    if (canPin) command.unshift('taskset', '-c', String(core))
+    if (canPin && core !== undefined) command.unshift('taskset', '-c', String(core))
     this.#name = name
     this.#process = spawn(command[0], command.slice(1), { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#process.on('message', (message) => this.#receive(message))

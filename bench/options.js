@@ -7,6 +7,7 @@ const FULL = { rounds: 5, seconds: 0.5, warmUp: 0.2 }
 const QUICK = { rounds: 1, seconds: 0.2, warmUp: 0.2 }
 
 const USAGE = `npm run bench -- [options]
+npm run bench -- cluster [--quick] [--only <text>]: topics over several processes, by themselves
 
   --quick             everything once and briefly, to see that it runs
   --only <text>       the workloads whose name contains it

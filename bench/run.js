@@ -23,4 +23,5 @@ async function main () {
   report({ options, about, results })
 }
 
-run(main)
+if (process.argv[2] === 'cluster') require('./cluster/run')
+else run(main)

@@ -388,6 +388,22 @@ t.test('the page', { skip }, async (t) => {
     t.strictSame(heard, ['welcome', 'left', 'are you there?', 'joined', 'yes'])
   })
 
+  t.test('puts what it has missed in its place', async (t) => {
+    const app = await build(t)
+    const page = await enter(t, browser, await listen(app), 'Ada')
+    const grace = await join(app, 'lobby', 'Grace')
+    await grace.receive()
+    const [one, three] = [await grace.pair({ type: 'message', text: 'one' }), await grace.pair({ type: 'message', text: 'three' })]
+    await arrived(page, 'three')
+
+    const two = { ...one, id: 'two', name: 'Linus', text: 'two' }
+    for (const ws of (app as any).websockets) ws.send({ type: 'resync', people: ['Ada', 'Grace', 'Linus'], history: [one, two, three] })
+    await arrived(page, 'two')
+    t.strictSame(await messages(page), ['Grace: one', 'Linus: two', 'Grace: three'])
+    t.equal(await log(page).locator('.follows').count(), 0, 'nobody has said two messages on end any more')
+    t.strictSame(await people(page), ['Ada (you)', 'Grace', 'Linus'])
+  })
+
   t.test('keeps what is on its way below what has arrived', async (t) => {
     const app = await build(t)
     const base = await listen(app)

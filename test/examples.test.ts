@@ -175,6 +175,7 @@ const others = [
   'start.js', // with every process
   'connect.mjs', // below
   'live-support.html', // with live-support.js
+  ...['engine.js', 'processes.js', 'rooms.js'].map((file) => `chat/${file}`), // with chat/server.js, and in chat-redis.test.ts and chat-nats.test.ts
   ...readdirSync(join(examples, 'chat/public')).map((file) => `chat/public/${file}`) // with chat/server.js, and in chat.test.ts
 ]
 

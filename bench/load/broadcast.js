@@ -4,6 +4,7 @@
 
 const { Connection, openAll } = require('./connection')
 const { plain } = require('./messages')
+const { Times } = require('./times')
 
 const SAMPLE = 16
 
@@ -14,6 +15,8 @@ class Broadcast {
   #drained
   #subscribers
   #publisher
+  #publishedAt = 0
+  #times = new Times()
 
   constructor ({ requests, answers }) {
     this.requests = Buffer.concat(requests)
@@ -21,9 +24,11 @@ class Broadcast {
     this.burst = answers.length
   }
 
-  async open (settings) {
-    this.#subscribers = await openAll(settings.connections, () => new Subscriber(this, settings, '/subscribe'))
-    this.#publisher = await new Connection(settings, '/publish').open
+  /** The subscribers are spread over `ports`; what is published goes to the first. */
+  async open ({ port, ports = [port], connections, publisher = '/publish', ...settings }) {
+    let next = 0
+    this.#subscribers = await openAll(connections, () => new Subscriber(this, { ...settings, port: ports[next++ % ports.length] }, '/subscribe'))
+    this.#publisher = await new Connection({ ...settings, port: ports[0] }, publisher).open
   }
 
   start () {
@@ -36,16 +41,27 @@ class Broadcast {
     return new Promise((resolve) => { this.#drained = resolve })
   }
 
+  begin () {
+    this.#times.clear()
+  }
+
+  /** From when a burst is published to when the last has received all of it. */
+  end () {
+    return this.#times.percentiles()
+  }
+
   /** One subscriber has received all of a burst. */
   received () {
     this.count += this.burst
     if (--this.#pending > 0) return
+    this.#times.add(performance.now() - this.#publishedAt)
     if (this.#running) this.#publish()
     else this.#drained()
   }
 
   #publish () {
     this.#pending = this.#subscribers.length
+    this.#publishedAt = performance.now()
     this.#publisher.socket.write(this.requests)
   }
 }

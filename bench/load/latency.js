@@ -4,22 +4,17 @@
 
 const { Echo, EchoConnection } = require('./echo')
 const { plain } = require('./messages')
+const { Times } = require('./times')
 
 class Latency extends Echo {
-  #times = []
-
-  record (milliseconds) {
-    this.#times.push(milliseconds)
-  }
+  times = new Times()
 
   begin () {
-    this.#times = []
+    this.times.clear()
   }
 
   end () {
-    const sorted = Float64Array.from(this.#times).sort()
-    const percentile = (p) => sorted[Math.ceil(sorted.length * p) - 1]
-    return { p50: percentile(0.5), p99: percentile(0.99) }
+    return this.times.percentiles()
   }
 }
 
@@ -38,7 +33,7 @@ class LatencyConnection extends EchoConnection {
   }
 
   receive (length, bytes) {
-    this.#flow.record(performance.now() - this.#sentAt)
+    this.#flow.times.add(performance.now() - this.#sentAt)
     super.receive(length, bytes)
   }
 }

@@ -1,6 +1,7 @@
 'use strict'
 
-// A chat in the browser: rooms from the path, names from the query, JSON messages that a schema describes.
+// A chat in the browser: rooms from the path, names from the query, JSON messages that a schema describes. In one process,
+// or in several that share a server: that of REDIS_URL or of NATS_URL.
 
 const { randomUUID } = require('node:crypto')
 const { join } = require('node:path')
@@ -8,10 +9,9 @@ const Fastify = require('fastify')
 const fastifyStatic = require('@fastify/static')
 const websocket = require('fastify-async-websocket')
 const start = require('../start')
-
-/** How many messages a room keeps, and how many rooms are kept. */
-const MAX_HISTORY = 50
-const MAX_ROOMS = 200
+const connectEngine = require('./engine')
+const Processes = require('./processes')
+const Rooms = require('./rooms')
 
 function object (properties, required = Object.keys(properties)) {
   return { type: 'object', properties, required, additionalProperties: false }
@@ -42,57 +42,48 @@ const schema = {
   send: {
     oneOf: [
       message,
-      object({ type: { const: 'welcome' }, people, history: { type: 'array', items: message } }),
+      // At first, and whenever something may have been missed.
+      object({ type: { enum: ['welcome', 'resync'] }, people, history: { type: 'array', items: message } }),
       object({ type: { enum: ['joined', 'left'] }, name, people }),
       object({ type: { const: 'typing' }, name, typing })
     ]
   }
 }
 
-async function build (options) {
+async function build (options, env = process.env) {
   const app = Fastify({ ...options, ajv: { customOptions: { discriminator: true } } })
-  await app.register(websocket)
+  const createBroker = await connectEngine(app, env)
+  await app.register(websocket, { broker: createBroker?.('chat.') })
   await app.register(fastifyStatic, { root: join(__dirname, 'public') })
 
   app.get('/room/:room', { schema: { params: schema.params } }, (request, reply) => reply.sendFile('index.html'))
 
-  const histories = new Map()
-
-  /** Adds to the history of a room, and forgets the room that has been silent for longest when there are too many. */
-  function remember (room, message) {
-    const history = histories.get(room) ?? []
-    histories.delete(room)
-    histories.set(room, [...history, message].slice(-MAX_HISTORY))
-    if (histories.size > MAX_ROOMS) histories.delete(histories.keys().next().value)
-  }
+  const rooms = new Rooms(app.websockets, createBroker && new Processes(app, createBroker('chat-processes.')))
 
   app.websocket('/chat/:room', { schema }, async (ws) => {
     const { room } = ws.params
     const { name } = ws.query
     const topic = `room:${room}`
-    const history = () => histories.get(room) ?? []
-    // Who listens to the room is in it. One name with two pages open is one person.
-    const people = () => [...new Set([...app.websockets.subscribers(topic)].map((session) => session.query.name))]
 
     await ws.accept() // what is wrong with the room or the name has been refused with 400 before
-    const isNew = !people().includes(name)
     await ws.subscribe(topic)
+    await rooms.caughtUp()
+    rooms.enter(room, ws)
     try {
-      await ws.send({ type: 'welcome', people: people(), history: history() })
-      if (isNew) await ws.publish(topic, { type: 'joined', name, people: people() })
+      await ws.send({ type: 'welcome', people: rooms.people(room), history: rooms.history(room) })
 
+      // Publishing is not awaited: while the broker is down it rejects, and the others learn from `rooms` later what was said.
       for await (const { type, typing, text, id = randomUUID() } of ws) {
         if (type === 'typing') {
-          await ws.publish(topic, { type, name, typing }) // to everybody else
-        } else if (!history().some((message) => message.id === id)) { // a page that was cut off sends again what it is not sure of
-          const message = { type, id, name, text, at: Date.now() }
-          remember(room, message)
-          await app.websockets.publish(topic, message) // to everybody: its page learns so that the message has arrived
+          ws.publish(topic, { type, name, typing }) // to everybody else
+        } else {
+          const message = rooms.say(room, { type, id, name, text })
+          // To everybody: its page learns so that it has arrived. One that was cut off sends again what it is not sure of.
+          if (message !== null) app.websockets.publish(topic, message)
         }
       }
     } finally {
-      await ws.unsubscribe(topic)
-      if (!people().includes(name)) await ws.publish(topic, { type: 'left', name, people: people() })
+      rooms.leave(room, ws)
     }
   })
 

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { ioredis } from '../../lib/brokers/ioredis'
 import { Links, type LinksListener } from '../../lib/brokers/redis-links'
 import type { Library } from '../../lib/brokers/redis-library'
-import { HalfOpenRelay } from '../helpers/half-open'
+import { Link } from '../helpers/link'
 import { RedisCluster, RedisServer, skip } from '../helpers/redis'
 
 interface Opened {
@@ -93,11 +93,11 @@ t.test('connections to Redis', { skip }, async (t) => {
 
   t.test('what is silent is given up, what only waits is not', async (t) => {
     const server = await RedisServer.start(t)
-    const relay = await HalfOpenRelay.start(t, server.port)
+    const link = await Link.start(t, server.port)
     const idle = open(t, libraryOf(server.port))
-    const silent = open(t, libraryOf(relay.port))
+    const silent = open(t, libraryOf(link.port))
     await Promise.all([idle.opened, silent.opened])
-    relay.swallow()
+    link.die()
     await silent.ended
     t.strictSame(silent.calls, ['up', 'end: nothing has come from Redis for 3000 ms'])
     t.strictSame(idle.calls, ['up'])

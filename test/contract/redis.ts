@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { createClientPool, createSentinel } from 'redis'
 import type { Test } from 'tap'
 import { redisBroker, type RedisClient } from '../../lib/brokers/redis'
-import { HalfOpenRelay } from '../helpers/half-open'
+import { Link } from '../helpers/link'
 import { Recorder, type Recorded } from '../helpers/recorder'
 import { RedisCluster, RedisServer } from '../helpers/redis'
 import { until } from '../helpers/until'
@@ -185,15 +185,16 @@ export function redisContract (t: Test, clients: Clients): void {
 
   t.test('a link that has died without a word is found within 5 s', async (t) => {
     const server = await RedisServer.start(t)
-    const relay = await HalfOpenRelay.start(t, server.port)
-    const recorded = await start(t, clients.create({ port: relay.port }))
+    const link = await Link.start(t, server.port)
+    const recorded = await start(t, clients.create({ port: link.port }))
     await works(t, recorded, 'room', 'hello')
-    relay.swallow()
+    link.die()
     const begin = performance.now()
     const underWay = recorded.broker.publish('room', Buffer.from('missed'))
     await t.rejects(underWay)
     const found = performance.now() - begin
     t.ok(found < FOUND, `found after ${Math.round(found)} ms`)
+    link.revive()
     await recorded.told.until(() => recorded.told.ups === 2)
     t.comment(`up again after ${Math.round(performance.now() - begin)} ms`)
     t.equal(recorded.told.downs.length, 1)

@@ -17,11 +17,11 @@ export class Example {
   #wake = (): void => {}
   #isOver = false
 
-  /** Examples that listen take a free port. */
-  constructor (file: string, args: string[] = []) {
+  /** Examples that listen take a free port, unless `env` says which. */
+  constructor (file: string, args: string[] = [], env: Record<string, string> = {}) {
     this.child = spawn(process.execPath, [join('example', file), ...args], {
       cwd: root,
-      env: { PATH: process.env.PATH, PORT: '0' }
+      env: { PATH: process.env.PATH, PORT: '0', ...env }
     })
     this.stderr = text(this.child.stderr!)
     this.ended = once(this.child, 'close').then(([code, signal]) => code ?? signal)

@@ -55,6 +55,7 @@ function enter () {
   function receive (message) {
     switch (message.type) {
       case 'welcome':
+      case 'resync': // of what it has, something may be new
         log.setAttribute('aria-busy', 'true') // a screen reader is not to read the whole history out
         message.history.forEach(show)
         log.removeAttribute('aria-busy')
@@ -132,19 +133,24 @@ function enter () {
       arrived ? element('time', '', time.format(at)) : element('span', 'state', 'Not sent yet'))
     item.dataset.id = id
     item.dataset.author = author
+    if (arrived) item.dataset.at = at
     item.style.setProperty('--hue', hue(author))
     if (arrived) unsent.delete(id)
     shown?.remove()
     put(item, !arrived)
   }
 
-  /** Puts an item at the end of the log: before messages that are on their way, unless it is one. */
+  /** Puts an item at the end of the log: before messages that are on their way, unless it is one, and before those that were said later. */
   function put (item, isUnsent = false) {
     const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 64
     messages.insertBefore(item, isUnsent ? null : messages.querySelector('.unsent'))
-    const { author } = item.dataset
-    item.classList.toggle('follows', author !== undefined && author === item.previousElementSibling?.dataset.author)
+    while (Number(item.previousElementSibling?.dataset.at) > Number(item.dataset.at)) item.previousElementSibling.before(item)
+    for (const changed of [item, item.nextElementSibling]) changed?.classList.toggle('follows', isSameAuthor(changed, changed.previousElementSibling))
     if (isAtEnd || isUnsent) log.scrollTop = log.scrollHeight
+  }
+
+  function isSameAuthor ({ dataset: { author } }, before) {
+    return author !== undefined && author === before?.dataset.author
   }
 
   function showPeople (people) {

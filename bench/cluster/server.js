@@ -1,0 +1,54 @@
+'use strict'
+
+const { spawn } = require('node:child_process')
+const { once } = require('node:events')
+const net = require('node:net')
+const os = require('node:os')
+const { setTimeout: delay } = require('node:timers/promises')
+
+/** A server of an engine, on a port of its own. It keeps nothing on the disk, and ends with this process at the latest. */
+class Server {
+  #process
+
+  /** Resolves when it can be connected to. Rejects where its program is not on the PATH. */
+  static async start ({ program, args, scheme }) {
+    const port = await freePort()
+    const server = new Server(`${scheme}://127.0.0.1:${port}`, spawn(program, args(String(port)), { cwd: os.tmpdir(), stdio: 'ignore' }))
+    await once(server.#process, 'spawn')
+    while (!await isListening(port)) await delay(10)
+    return server
+  }
+
+  constructor (url, child) {
+    this.url = url
+    this.#process = child
+    process.once('exit', () => this.end())
+  }
+
+  end () {
+    this.#process.kill('SIGKILL')
+  }
+}
+
+async function freePort () {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function isListening (port) {
+  const socket = net.connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+module.exports = { Server }

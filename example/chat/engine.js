@@ -15,7 +15,7 @@ module.exports = async function connectEngine (app, { REDIS_URL, NATS_URL }) {
   }
   if (NATS_URL) {
     const { connect } = require('@nats-io/transport-node')
-    const connection = await connect({ servers: NATS_URL, maxReconnectAttempts: -1 })
+    const connection = await connect({ servers: NATS_URL, maxReconnectAttempts: -1, reconnectTimeWait: 500 })
     app.addHook('onClose', () => connection.close()) // after the hooks of who was registered later
     return (prefix) => natsBroker(connection, { prefix })
   }

@@ -17,6 +17,11 @@ export function excluding<T> (few: Few<T> | undefined, member: T): Few<T> | unde
   return few.size === 0 ? undefined : few
 }
 
+/** Whether `member` is one of `few`. */
+export function includes<T> (few: Few<T> | undefined, member: T): boolean {
+  return few instanceof Set ? few.has(member) : few === member
+}
+
 /** The members of `few`, as a set of its own. */
 export function setOf<T> (few: Few<T> | undefined): Set<T> {
   if (few === undefined) return new Set()

@@ -1,5 +1,5 @@
-import type { Subscriber } from './broadcast'
 import { Topics } from './topics'
+import type { Subscriber } from './broadcast'
 import type { Payload } from './encode'
 import type { Link } from './link'
 

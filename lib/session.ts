@@ -3,7 +3,7 @@ import { settle } from './broadcast'
 import { Channel } from './channel'
 import { closeCodes } from './close'
 import { WebSocketHandshakeError } from './errors'
-import { excluding, including, setOf, type Few } from './few'
+import { excluding, includes, including, setOf, type Few } from './few'
 import { Opening, type AcceptOptions, type OpeningRoute } from './opening'
 import { Deferred, quiet, rejected } from './promise'
 import { Socket } from './socket'
@@ -249,9 +249,8 @@ export class Session extends Channel {
   }
 
   #join (topic: string): Promise<void> {
-    const before = this.#topics
-    const wasIn = before === topic || (before instanceof Set && before.has(topic))
-    this.#topics = including(before, topic)
+    const wasIn = includes(this.#topics, topic)
+    this.#topics = including(this.#topics, topic)
     const confirmed = this.#route.hub.subscribe(topic, this)
     return confirmed === null ? DONE : quiet(this.#confirm(topic, wasIn, confirmed))
   }

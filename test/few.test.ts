@@ -1,5 +1,5 @@
 import t from 'tap'
-import { excluding, including, setOf, type Few } from '../lib/few'
+import { excluding, includes, including, setOf, type Few } from '../lib/few'
 
 const few = (...members: string[]): Few<string> | undefined =>
   members.reduce<Few<string> | undefined>((few, member) => including(few, member), undefined)
@@ -35,4 +35,10 @@ t.test('its members are given as a set of its own', async (t) => {
   t.strictSame(setOf(few('a')), new Set(['a']))
   t.strictSame(setOf(members), members)
   t.not(setOf(members), members)
+})
+
+t.test('it knows its members, whether they are none, one or more', async (t) => {
+  for (const members of [[], ['a'], ['b'], ['a', 'b'], ['b', 'c']]) {
+    t.equal(includes(few(...members), 'a'), members.includes('a'), String(members))
+  }
 })

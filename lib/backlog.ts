@@ -1,4 +1,5 @@
 import { Queue } from './queue'
+import type { Message } from './decode'
 
 /** What a message costs at least, in bytes: its objects take memory even where its payload is empty. */
 const MIN_COST = 128
@@ -7,34 +8,37 @@ const MIN_COST = 128
 export class Backlog {
   /** What they cost, in bytes. */
   bytes = 0
-  /** Of the message that was taken last. */
-  isBinary = false
   // An object for each message would only be made to be taken apart again.
-  readonly #data = new Queue<Buffer>()
-  readonly #isBinary = new Queue<boolean>()
-  // A message is a view, of what was read with it or of the pool of Node's buffers, and keeps all of that. `#memory` is
-  // what the last message is a view of; then how many messages in a row have been, and their bytes.
+  readonly #messages = new Queue<Message>()
+  readonly #costs = new Queue<number>()
+  // Bytes are a view, of what was read with them or of the pool of Node's buffers, and keep all of that. `#memory` is what
+  // the last of them are a view of; then how many messages have come since the first of those, and how many bytes they are.
   #memory: ArrayBufferLike | null = null
   #count = 0
   #used = 0
 
-  push (data: Buffer, isBinary: boolean): void {
-    if (data.buffer !== this.#memory) this.#begin(data.buffer)
+  /** `bytes` is the length of `message` as it came. */
+  push (message: Message, bytes: number): void {
+    if (typeof message !== 'string') this.#hold(message.buffer, bytes)
     this.#count++
-    this.#used += data.length
-    this.bytes += cost(data)
-    this.#data.push(data)
-    this.#isBinary.push(isBinary)
+    const cost = Math.max(bytes, MIN_COST)
+    this.bytes += cost
+    this.#messages.push(message)
+    this.#costs.push(cost)
   }
 
   /** Takes the oldest one; `undefined` when there is none. */
-  shift (): Buffer | undefined {
-    const data = this.#data.shift()
-    if (data === undefined) return undefined
-    this.bytes -= cost(data)
-    this.isBinary = this.#isBinary.shift()!
-    if (this.#data.length === 0) this.#memory = null
-    return data
+  shift (): Message | undefined {
+    const message = this.#messages.shift()
+    if (message === undefined) return undefined
+    this.bytes -= this.#costs.shift()!
+    if (this.#messages.length === 0) this.#memory = null
+    return message
+  }
+
+  #hold (memory: ArrayBufferLike, bytes: number): void {
+    if (memory !== this.#memory) this.#begin(memory)
+    this.#used += bytes
   }
 
   // Mostly nearly all of a read is messages. A client can fill it with what leaves nothing behind, though, such as pongs,
@@ -49,14 +53,11 @@ export class Backlog {
   #move (): void {
     const memory = Buffer.allocUnsafeSlow(this.#used)
     let end = 0
-    this.#data.replaceNewest(Math.min(this.#count, this.#data.length), (data) => {
+    this.#messages.replaceNewest(Math.min(this.#count, this.#messages.length), (message) => {
+      if (typeof message === 'string') return message
       const start = end
-      end += data.copy(memory, start)
+      end += message.copy(memory, start)
       return memory.subarray(start, end)
     })
   }
-}
-
-function cost (data: Buffer): number {
-  return Math.max(data.length, MIN_COST)
 }

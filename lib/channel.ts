@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { checkCloseCode, closeCodes, isNormal } from './close'
 import { WebSocketDecodeError, WebSocketExpectError, WebSocketOptionError } from './errors'
-import { decodeAny, textOf, type Decode } from './decode'
+import type { Decode, Message } from './decode'
 import { isBytes } from './encode'
 import { Deferred, quiet, rejected } from './promise'
 import { createGuardedController } from './signal'
@@ -20,8 +20,8 @@ export interface PairOptions extends ReceiveOptions { receiveFirst?: boolean }
 
 const CLOSED = Promise.resolve()
 
-function decodeEvent (data: Buffer, isBinary: boolean): IncomingEvent {
-  return isBinary ? { type: 'websocket.receive', bytes: data } : { type: 'websocket.receive', text: textOf(data) }
+function decodeEvent (message: Message): IncomingEvent {
+  return typeof message === 'string' ? { type: 'websocket.receive', text: message } : { type: 'websocket.receive', bytes: message }
 }
 
 /** The type in which `expect` receives, after what it expects. */
@@ -271,13 +271,13 @@ export abstract class Channel implements Ending {
   async #expect (expected: unknown, options: Patience | undefined): Promise<void> {
     const decode = this.codec.decoder(typeOf(expected))
     let misfit
-    const received = await this.#receive((data, isBinary) => {
+    const received = await this.#receive((message) => {
       try {
-        return decode(data, isBinary)
+        return decode(message)
       } catch (error) {
         if (!(error instanceof WebSocketDecodeError)) throw error
         misfit = error
-        return decodeAny(data, isBinary)
+        return message
       }
     }, this.#patience(options))
     if (misfit !== undefined || !isEqual(expected, received)) {

@@ -83,12 +83,12 @@ export class Codec {
 }
 
 function validated (decode: Decode, validate: Validate): Decode {
-  return (data, isBinary) => validate(decode(data, isBinary))
+  return (message) => validate(decode(message))
 }
 
 function resultOf (decode: Decode): Decode {
-  return (data, isBinary) => {
-    const value = decode(data, isBinary)
+  return (message) => {
+    const value = decode(message)
     return value instanceof Promise ? value.then((value) => ({ done: false, value })) : { done: false, value }
   }
 }

@@ -2,8 +2,11 @@ import { isAscii, isUtf8 } from 'node:buffer'
 import { WebSocketDecodeError } from './errors'
 import type { JsonMode, ValueType } from '../types/message'
 
-/** Turns a received frame's payload into a value; throws `WebSocketDecodeError` where it does not fit. */
-export type Decode = (data: Buffer, isBinary: boolean) => unknown
+/** What has arrived: a text, or bytes. */
+export type Message = string | Buffer
+
+/** Turns what has arrived into a value; throws `WebSocketDecodeError` where it does not fit. */
+export type Decode = (message: Message) => unknown
 
 /** Parses JSON; throws where it is none. */
 export type JsonParse = (text: string) => unknown
@@ -20,37 +23,35 @@ export function textOf (data: Buffer): string {
   return data.length >= LONG && isAscii(data) ? data.toString('latin1') : data.toString()
 }
 
-/** A text as a string, bytes as they are. */
-export function decodeAny (data: Buffer, isBinary: boolean): string | Buffer {
-  return isBinary ? data : textOf(data)
+function decodeAny (message: Message): Message {
+  return message
 }
 
-function decodeBytes (data: Buffer): Buffer {
-  return data
+function decodeBytes (message: Message): Buffer {
+  return typeof message === 'string' ? Buffer.from(message) : message
 }
 
-// `ws` has checked the UTF-8 of text frames (RFC 6455, section 8.1).
-function decodeText (data: Buffer, isBinary: boolean): string {
-  if (isBinary) throw new WebSocketDecodeError('expected a text message, received a binary one')
-  return textOf(data)
+function decodeText (message: Message): string {
+  if (typeof message !== 'string') throw new WebSocketDecodeError('expected a text message, received a binary one')
+  return message
 }
 
-function decodeInteger (data: Buffer, isBinary: boolean): number {
-  const text = decodeText(data, isBinary)
+function decodeInteger (message: Message): number {
+  const text = decodeText(message)
   const value = Number(text)
   if (!INTEGER.test(text) || !Number.isSafeInteger(value)) throw new WebSocketDecodeError('the message is not a safe integer')
   return value + 0 // no negative zero
 }
 
-function decodeNumber (data: Buffer, isBinary: boolean): number {
-  const text = decodeText(data, isBinary)
+function decodeNumber (message: Message): number {
+  const text = decodeText(message)
   const value = Number(text)
   if (!NUMBER.test(text) || !Number.isFinite(value)) throw new WebSocketDecodeError('the message is not a finite number')
   return value
 }
 
-function decodeBoolean (data: Buffer, isBinary: boolean): boolean {
-  const text = decodeText(data, isBinary)
+function decodeBoolean (message: Message): boolean {
+  const text = decodeText(message)
   if (text === 'true' || text === 'True') return true
   if (text === 'false' || text === 'False') return false
   if (DIGITS.test(text)) return Number(text) !== 0
@@ -58,13 +59,14 @@ function decodeBoolean (data: Buffer, isBinary: boolean): boolean {
 }
 
 function createJsonDecoder (parse: JsonParse, mode?: JsonMode): Decode {
-  return function decodeJson (data, isBinary) {
-    if (mode !== undefined && isBinary !== (mode === 'bytes')) {
-      throw new WebSocketDecodeError(`expected JSON in a ${mode === 'bytes' ? 'binary' : 'text'} message, received a ${isBinary ? 'binary' : 'text'} one`)
+  return function decodeJson (message) {
+    const isText = typeof message === 'string'
+    if (mode !== undefined && isText !== (mode === 'text')) {
+      throw new WebSocketDecodeError(`expected JSON in a ${mode === 'bytes' ? 'binary' : 'text'} message, received a ${isText ? 'text' : 'binary'} one`)
     }
-    if (isBinary && !isUtf8(data)) throw new WebSocketDecodeError('the message is not valid JSON: it is not UTF-8')
+    if (!isText && !isUtf8(message)) throw new WebSocketDecodeError('the message is not valid JSON: it is not UTF-8')
     try {
-      return parse(textOf(data))
+      return parse(isText ? message : textOf(message))
     } catch (error) {
       throw new WebSocketDecodeError(`the message is not valid JSON: ${(error as Error).message}`, { cause: error })
     }

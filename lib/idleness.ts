@@ -1,5 +1,7 @@
 import { agenda, Entry } from './agenda'
 import { closeCodes } from './close'
+import type { Message } from './decode'
+import type { Recipient } from './recipient'
 
 /** What idleness needs of a connection. */
 export interface Traffic {
@@ -13,26 +15,35 @@ export interface Traffic {
 /** A look finds out whether there was a message since the one before; so many fit in the time that a connection may be idle. */
 const LOOKS = 16
 
-/** Closes a connection on which no message comes or goes for `timeout` milliseconds, a sixteenth of that later at the most. */
-export class Idleness extends Entry {
-  /** How many messages have arrived. */
-  received = 0
+/**
+ * Closes a connection on which no message comes or goes for `timeout` milliseconds, a sixteenth of that later at the most.
+ * What arrives passes through it, to `next`.
+ */
+export class Idleness extends Entry implements Recipient {
   readonly #socket: Traffic
   readonly #stream: { isPaused (): boolean }
   readonly #timeout: number
+  readonly #next: Recipient
+  #received = 0
   #traffic = 0
   #idleSince = agenda.now
 
-  constructor (socket: Traffic, stream: { isPaused (): boolean }, timeout: number) {
+  constructor (socket: Traffic, stream: { isPaused (): boolean }, timeout: number, next: Recipient) {
     super()
     this.#socket = socket
     this.#stream = stream
     this.#timeout = timeout
+    this.#next = next
     this.#goOn(this.#idleSince)
   }
 
+  push (message: Message, bytes: number): void {
+    this.#received++
+    this.#next.push(message, bytes)
+  }
+
   override look (now: number): void {
-    const traffic = this.received + this.#socket.outbox.turns
+    const traffic = this.#received + this.#socket.outbox.turns
     // Who is not read may have sent something.
     if (traffic !== this.#traffic || this.#stream.isPaused()) {
       this.#traffic = traffic

@@ -1,8 +1,9 @@
 import { Backlog } from './backlog'
 import { WebSocketTimeoutError } from './errors'
 import { Deferred, quiet, rejected } from './promise'
-import type { Decode } from './decode'
+import type { Decode, Message } from './decode'
 import type { End } from './end'
+import type { Recipient } from './recipient'
 
 /** How long and how far a `receive` waits. */
 export interface Patience {
@@ -38,10 +39,10 @@ class Reader extends Deferred<unknown> {
     this.#ending = ending
   }
 
-  deliver (data: Buffer, isBinary: boolean): void {
+  deliver (message: Message): void {
     this.settled()
     try {
-      const value = this.#decode(data, isBinary)
+      const value = this.#decode(message)
       if (value instanceof Promise) quiet(this.promise)
       this.resolve(value)
     } catch (error) {
@@ -94,7 +95,7 @@ class PatientReader extends Reader {
  * The received messages that wait to be taken, or the readers that wait for messages: never both.
  * Above `highWaterMark` bytes it pauses the flow, at half of it it lets the flow go on.
  */
-export class Inbox {
+export class Inbox implements Recipient {
   #backlog: Backlog | null = null
   // Of those who wait, in the order in which they came: a list, since mostly there is one.
   #first: Reader | null = null
@@ -111,16 +112,16 @@ export class Inbox {
   }
 
   /** A message has arrived. */
-  push (data: Buffer, isBinary: boolean): void {
+  push (message: Message, bytes: number): void {
     if (this.#discarding) return
     const reader = this.#first
     if (reader !== null) {
       this.#forgetFirst(reader)
-      reader.deliver(data, isBinary)
+      reader.deliver(message)
       return
     }
     this.#backlog ??= new Backlog()
-    this.#backlog.push(data, isBinary)
+    this.#backlog.push(message, bytes)
     if (this.#backlog.bytes > this.#highWaterMark && !this.#paused) {
       this.#paused = true
       this.#flow.pause()
@@ -135,8 +136,8 @@ export class Inbox {
    */
   receive (decode: Decode, patience?: Patience, ending?: Ending): Promise<unknown> {
     if (patience?.signal?.aborted === true) return rejected(patience.signal.reason)
-    const data = this.#backlog?.shift()
-    if (data !== undefined) return this.#take(data, decode)
+    const message = this.#backlog?.shift()
+    if (message !== undefined) return this.#take(message, decode)
     if (this.#end !== null) return this.#receiveEnd(this.#end, ending)
     const reader = patience === undefined ? new Reader(decode, ending) : new PatientReader(decode, ending, patience, this)
     if (this.#last === null) this.#first = reader
@@ -180,11 +181,10 @@ export class Inbox {
     if (reader.next === null) this.#last = null
   }
 
-  #take (data: Buffer, decode: Decode): Promise<unknown> {
-    const { bytes, isBinary } = this.#backlog!
-    if (bytes <= this.#highWaterMark / 2) this.#goOn()
+  #take (message: Message, decode: Decode): Promise<unknown> {
+    if (this.#backlog!.bytes <= this.#highWaterMark / 2) this.#goOn()
     try {
-      const value = decode(data, isBinary)
+      const value = decode(message)
       return value instanceof Promise ? quiet(value) : Promise.resolve(value)
     } catch (error) {
       return rejected(error)

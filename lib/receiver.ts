@@ -1,7 +1,10 @@
-import { Buffer, isUtf8 } from 'node:buffer'
+import { isUtf8 } from 'node:buffer'
 import WebSocket from 'ws'
+import { bytesIn, own } from './memory'
+import { onlyRecipient } from './recipient'
 import { unmask } from './unmask'
 import type { Writable } from 'node:stream'
+import type { RawWebSocket } from '../types/raw'
 
 /*
  * Most of what a client sends are small messages, each a frame of its own, of which several come with one read. What is
@@ -29,9 +32,6 @@ interface Receiver extends Omit<Writable, 'write' | 'end'> {
 const GET_INFO = 0
 const GET_DATA = 4
 
-/** What Node makes buffers of: `subarray` takes longer. */
-const FastBuffer = (Buffer as unknown as { [Symbol.species]: new (memory: ArrayBufferLike, offset: number, length: number) => Buffer })[Symbol.species]
-
 /** FIN, no reserved bit, and the opcode of a message. */
 const TEXT = 0x81
 const BINARY = 0x82
@@ -43,16 +43,19 @@ const LENGTH_16 = 126
 
 const { prototype: parser } = (WebSocket as unknown as { Receiver: { prototype: Receiver } }).Receiver
 
+/** The receiver of a socket here. */
+interface MessageReceiver extends Receiver { raw: RawWebSocket }
+
 /** What the receiver of `ws` does otherwise here. */
 const overrides = {
-  write (this: Receiver, chunk: Buffer): boolean {
+  write (this: MessageReceiver, chunk: Buffer): boolean {
     const missing = this._state === GET_DATA ? this._payloadLength - this._bufferedBytes : 0
     if (missing > 0 && missing < chunk.length) { // else the frames behind it would be taken for its
-      parser.write.call(this, chunk.subarray(0, missing))
+      parser.write.call(this, own(chunk.subarray(0, missing)))
       return this.writableEnded || this._errored || this.write(chunk.subarray(missing))
     }
     const offset = isBetweenMessages(this) ? takeMessages(this, chunk) : 0
-    return offset === chunk.length || parser.write.call(this, chunk.subarray(offset))
+    return offset === chunk.length || parser.write.call(this, own(chunk.subarray(offset)))
   },
 
   // `ws` ends it up to three times, and each but the first has Node make an error, with its stack, that nobody is given.
@@ -65,8 +68,15 @@ const prototype = Object.create(parser, Object.getOwnPropertyDescriptors(overrid
 
 /** Takes the messages that are whole in a read out before the receiver of `raw`, the socket of a server without extensions. */
 export function readWholeMessages (raw: object): void {
-  const { _receiver: receiver } = raw as { _receiver: Receiver }
-  if (isBetweenMessages(receiver) && receiver._payloadLength === 0) Object.setPrototypeOf(receiver, prototype)
+  const { _receiver: receiver } = raw as { _receiver: MessageReceiver }
+  if (!isBetweenMessages(receiver) || receiver._payloadLength !== 0) return
+  receiver.raw = raw as RawWebSocket
+  Object.setPrototypeOf(receiver, prototype)
+}
+
+/** Whether they are taken out: then `raw` keeps nothing of what it is given to read. */
+export function readsWholeMessages (raw: object): boolean {
+  return Object.getPrototypeOf((raw as { _receiver: Receiver })._receiver) === prototype
 }
 
 function isBetweenMessages (receiver: Receiver): boolean {
@@ -75,7 +85,8 @@ function isBetweenMessages (receiver: Receiver): boolean {
 }
 
 /** Tells of the messages that `chunk` begins with. Returns where the first frame begins that is none of them. */
-function takeMessages (receiver: Receiver, chunk: Buffer): number {
+function takeMessages (receiver: MessageReceiver, chunk: Buffer): number {
+  const recipient = onlyRecipient(receiver.raw)
   const maxLength = receiver._maxPayload > 0 ? receiver._maxPayload : Infinity
   let offset = 0
   while (chunk.length - offset >= HEADER) {
@@ -90,13 +101,13 @@ function takeMessages (receiver: Receiver, chunk: Buffer): number {
     const end = start + length
     if (end > chunk.length || length > maxLength) break
     const isAscii = unmask(chunk, start, end)
-    const data = new FastBuffer(chunk.buffer, chunk.byteOffset + start, length)
-    if (first === TEXT && !isAscii && !isUtf8(data)) {
+    if (first === TEXT && !isAscii && !isUtf8(chunk.subarray(start, end))) {
       unmask(chunk, start, end) // for the parser, which knows what becomes of it
       break
     }
     offset = end
-    receiver.emit('message', data, first === BINARY)
+    if (recipient === null) receiver.emit('message', bytesIn(chunk, start, end), first === BINARY)
+    else recipient.push(first === BINARY ? bytesIn(chunk, start, end) : chunk.toString(isAscii ? 'latin1' : 'utf8', start, end), length)
   }
   return offset
 }

@@ -4,10 +4,12 @@ import { Channel } from './channel'
 import { closeCodes } from './close'
 import { WebSocketHandshakeError } from './errors'
 import { excluding, includes, including, setOf, type Few } from './few'
+import { shareMemory } from './memory'
 import { Opening, type AcceptOptions, type OpeningRoute } from './opening'
 import { Deferred, quiet, rejected } from './promise'
 import { Socket } from './socket'
 import { guardListeners } from './raw'
+import { readsWholeMessages } from './receiver'
 import { logSafely } from './thrown'
 import { checkTopic } from './topics'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
@@ -218,6 +220,7 @@ export class Session extends Channel {
     const opening = this.#openingFor('accept')
     const raw = opening.accept(options)
     this.socket = new Socket(raw, opening.handshake.stream, this.#route.options, this)
+    if (readsWholeMessages(raw)) shareMemory(opening.handshake.stream)
     this.#opening = null
     this.#route.accepted(this)
     raw.resume()

@@ -6,6 +6,7 @@ import { Inbox } from './inbox'
 import { Outbox } from './outbox'
 import { Deferred, rejected } from './promise'
 import { Queue } from './queue'
+import { deliver, type Recipient } from './recipient'
 import { RateLimit, type RateLimitOptions } from './rate-limit'
 import { closeCodes, cutReason } from './close'
 import type { Duplex } from 'node:stream'
@@ -68,12 +69,12 @@ export class Socket {
     this.outbox = new Outbox(raw, stream, options)
     this.#owner = owner
     ;(raw as Wired)[kSocket] = this
-    raw.on('message', limit === null ? rawOnMessage : rawOnMessageWithin(limit))
     raw.on('error', rawOnError)
     raw.on('close', rawOnClose)
     // The streams of `injectWS` of @fastify/websocket do not count, and their clients answer no pings.
     if (heartbeat && 'bytesRead' in stream) this.#heartbeat = new Heartbeat(this, stream as Duplex & CountingStream, heartbeat)
-    if (idleTimeout) this.#limitIdleness(new Idleness(this, stream, idleTimeout))
+    const recipient = limit === null ? this.inbox : this.#within(limit)
+    deliver(raw, idleTimeout ? this.#whileBusy(idleTimeout, stream, recipient) : recipient)
   }
 
   get state (): State {
@@ -139,9 +140,19 @@ export class Socket {
     this.#owner.finish(end)
   }
 
-  #limitIdleness (idleness: Idleness): void {
-    this.raw.on('message', () => { idleness.received++ })
+  #within (limit: RateLimit): Recipient {
+    return {
+      push: (message, bytes) => {
+        if (limit.take()) this.inbox.push(message, bytes)
+        else this.cutOff(closeCodes.POLICY_VIOLATION, limit.reason)
+      }
+    }
+  }
+
+  #whileBusy (idleTimeout: number, stream: Duplex, recipient: Recipient): Recipient {
+    const idleness = new Idleness(this, stream, idleTimeout, recipient)
     this.raw.on('close', () => agenda.remove(idleness))
+    return idleness
   }
 
   #awaitPongs (): Queue<Ping> {
@@ -163,10 +174,6 @@ export class Socket {
 
 // Listeners are functions that all connections share: each finds its own.
 
-function rawOnMessage (this: Wired, data: Buffer, isBinary: boolean): void {
-  this[kSocket].inbox.push(data, isBinary)
-}
-
 function rawOnError (this: Wired, error: Error): void {
   this[kSocket].fail(error)
 }
@@ -177,12 +184,4 @@ function rawOnClose (this: Wired, code: number, reason: Buffer): void {
 
 function rawOnPong (this: Wired, data: Buffer): void {
   this[kSocket].settlePings(data)
-}
-
-// Where messages are limited, each connection has one of its own.
-function rawOnMessageWithin (limit: RateLimit): typeof rawOnMessage {
-  return function (data, isBinary) {
-    if (limit.take()) this[kSocket].inbox.push(data, isBinary)
-    else this[kSocket].cutOff(closeCodes.POLICY_VIOLATION, limit.reason)
-  }
 }

@@ -3,8 +3,8 @@ import { checkOneOf, Codec, JSON_MODES, VALUE_TYPES } from '../lib/codec'
 import type { Decode } from '../lib/decode'
 import type { ValueType } from '../types/message'
 
-const text = (decode: Decode, message: string): unknown => decode(Buffer.from(message), false)
-const binary = (decode: Decode, message: string): unknown => decode(Buffer.from(message), true)
+const text = (decode: Decode, message: string): unknown => decode(message)
+const binary = (decode: Decode, message: string): unknown => decode(Buffer.from(message))
 
 t.test('one of what is allowed passes', async (t) => {
   for (const type of VALUE_TYPES) t.doesNotThrow(() => checkOneOf('type', type, VALUE_TYPES))
@@ -115,12 +115,12 @@ t.test('what is sent is not validated', async (t) => {
 })
 
 t.test('the decoder of an iterator gives the iterator its result, whether it has to be waited for or not', async (t) => {
-  const data = Buffer.from('1')
+  const data = '1'
   const codec = new Codec({ receiveType: 'integer' })
-  t.strictSame(codec.resultDecoder(undefined)(data, false), { done: false, value: 1 })
-  t.strictSame(codec.resultDecoder('text')(data, false), { done: false, value: '1' })
+  t.strictSame(codec.resultDecoder(undefined)(data), { done: false, value: 1 })
+  t.strictSame(codec.resultDecoder('text')(data), { done: false, value: '1' })
   const later = new Codec({ validate: async (value) => `${value} later` })
-  t.strictSame(await later.resultDecoder(undefined)(data, false), { done: false, value: '1 later' })
+  t.strictSame(await later.resultDecoder(undefined)(data), { done: false, value: '1 later' })
   for (const type of ['string', '', 'toString', null]) {
     t.throws(() => codec.resultDecoder(type as never), { code: 'FST_WS_OPTION', message: /^type is / })
   }

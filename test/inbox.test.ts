@@ -26,7 +26,7 @@ function bytes (text: string): Buffer {
 }
 
 function push (inbox: Inbox, ...messages: string[]): void {
-  for (const message of messages) inbox.push(bytes(message), false)
+  for (const message of messages) inbox.push(bytes(message), Buffer.byteLength(message))
 }
 
 t.test('messages that have arrived are taken in their order', async (t) => {
@@ -52,17 +52,18 @@ t.test('each message goes to one reader, with messages and readers in turn', asy
   t.strictSame(await Promise.all([a, b, inbox.receive(asText)]), ['a', 'b', 'c'])
 })
 
-t.test('a message is decoded by its reader, which is told whether it is binary', async (t) => {
+t.test('a message is decoded by its reader, which is given a text or bytes', async (t) => {
   const inbox = new Inbox(1000, new Gauge())
-  const decode: Decode = (data, isBinary) => [data.toString(), isBinary]
-  inbox.push(Buffer.from('a'), true)
-  inbox.push(Buffer.from('b'), false)
-  t.strictSame(await inbox.receive(decode), ['a', true])
-  t.strictSame(await inbox.receive(decode), ['b', false])
+  const decode: Decode = (message) => [message]
+  const messages = [Buffer.from('a'), 'b', Buffer.from('c'), 'd']
+  inbox.push(messages[0], 1)
+  inbox.push(messages[1], 1)
+  t.strictSame(await inbox.receive(decode), [messages[0]])
+  t.strictSame(await inbox.receive(decode), [messages[1]])
   const waiting = [inbox.receive(decode), inbox.receive(decode)]
-  inbox.push(Buffer.from('c'), true)
-  inbox.push(Buffer.from('d'), false)
-  t.strictSame(await Promise.all(waiting), [['c', true], ['d', false]])
+  inbox.push(messages[2], 1)
+  inbox.push(messages[3], 1)
+  t.strictSame(await Promise.all(waiting), [[messages[2]], [messages[3]]])
 })
 
 t.test('a message is decoded once, when it is received', async (t) => {
@@ -432,9 +433,9 @@ t.test('over a real socket: TCP pushes back on a client while nothing is taken, 
   const { server, client } = await connectSockets(t)
   const inbox = new Inbox(32 * 1024, server)
   let arrived = 0
-  server.on('message', (data: Buffer, isBinary) => {
+  server.on('message', (data: Buffer) => {
     arrived++
-    inbox.push(data, isBinary)
+    inbox.push(data, data.length)
   })
 
   const count = 500

@@ -1,9 +1,10 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { Writable } from 'node:stream'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
-import { readWholeMessages } from '../lib/receiver'
+import { readsWholeMessages, readWholeMessages } from '../lib/receiver'
+import { deliver } from '../lib/recipient'
 import { encode } from './conformance/frame'
 import { check } from './helpers/fuzz'
 import { BINARY, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from './helpers/raw'
@@ -20,15 +21,33 @@ interface Options {
   [option: string]: unknown
 }
 
+/** The receiver of `ws`, or with what it is here: with somebody who takes the messages, or by events. */
+type Kind = 'ws' | 'recipient' | 'events'
+
+/** A socket that has `receiver`. */
+function socketWith (receiver: object): any {
+  return Object.assign(new EventEmitter(), { _receiver: receiver })
+}
+
 /** What a receiver tells of `reads`, in order. */
-async function told (reads: Buffer[], isOurs: boolean, { atOnce = false, ...options }: Options = {}): Promise<unknown[]> {
+async function told (reads: Buffer[], kind: Kind, { atOnce = false, ...options }: Options = {}): Promise<unknown[]> {
   const receiver = new Receiver({ isServer: true, maxPayload: MAX_PAYLOAD, maxFragments: 5, ...options })
   const events: unknown[] = []
   for (const event of ['message', 'ping', 'pong', 'conclude']) {
     receiver.on(event, (...args: unknown[]) => events.push([event, ...args.map((arg) => arg instanceof Uint8Array ? Buffer.from(arg) : arg)]))
   }
   receiver.on('error', ({ code }: any) => events.push(['error', code]))
-  if (isOurs) readWholeMessages({ _receiver: receiver })
+  const raw = socketWith(receiver)
+  if (kind === 'recipient') {
+    deliver(raw, {
+      push (message, bytes) {
+        const data = Buffer.from(message)
+        if (bytes !== data.length) throw new Error(`${bytes} bytes, for ${data.length}`)
+        events.push(['message', data, typeof message !== 'string'])
+      }
+    })
+  }
+  if (kind !== 'ws') readWholeMessages(raw)
   for (const read of reads) {
     if (events.some((event) => ['conclude', 'error'].includes((event as string[])[0]))) break // `ws` listens to the stream no longer
     receiver.write(Buffer.from(read)) // which is unmasked in place
@@ -39,9 +58,10 @@ async function told (reads: Buffer[], isOurs: boolean, { atOnce = false, ...opti
 }
 
 const isSame = async (t: Test, reads: Buffer[], options?: Options): Promise<unknown[]> => {
-  const [ours, theirs] = await Promise.all([told(reads, true, options), told(reads, false, options)])
-  t.strictSame(ours, theirs)
-  return ours
+  const [taken, emitted, theirs] = await Promise.all([told(reads, 'recipient', options), told(reads, 'events', options), told(reads, 'ws', options)])
+  t.strictSame(taken, theirs)
+  t.strictSame(emitted, theirs)
+  return theirs
 }
 
 const message = (payload: string | Buffer, opcode = typeof payload === 'string' ? TEXT : BINARY): Buffer => encode({ opcode, payload: Buffer.from(payload) })
@@ -50,10 +70,13 @@ t.test('messages that are whole in a read need no parser', async (t) => {
   const receiver = new Receiver({ isServer: true, maxPayload: MAX_PAYLOAD })
   receiver._write = () => t.fail('the parser was asked')
   const messages: unknown[] = []
-  receiver.on('message', (data: Buffer, isBinary: boolean) => messages.push([data.toString(), isBinary]))
-  readWholeMessages({ _receiver: receiver })
+  const raw = socketWith(receiver)
+  deliver(raw, { push: (message, bytes) => messages.push([message, bytes]) })
+  t.equal(readsWholeMessages(raw), false)
+  readWholeMessages(raw)
+  t.equal(readsWholeMessages(raw), true)
   t.equal(receiver.write(Buffer.concat([message('a'), message(Buffer.from('b')), message('grüße'), message('x'.repeat(65_535))])), true)
-  t.strictSame(messages, [['a', false], ['b', true], ['grüße', false], ['x'.repeat(65_535), false]])
+  t.strictSame(messages, [['a', 1], [Buffer.from('b'), 1], ['grüße', 7], ['x'.repeat(65_535), 65_535]])
 })
 
 t.test('a frame of each kind, whole, cut at each byte, and with a message before and behind it', async (t) => {
@@ -113,7 +136,7 @@ t.test('it can be ended more than once, as ws does, and only the first time is a
   }
   t.teardown(() => { delete Receiver.prototype.end })
   const receiver = new Receiver({ isServer: true })
-  readWholeMessages({ _receiver: receiver })
+  readWholeMessages(socketWith(receiver))
   const finished = once(receiver, 'finish')
   for (let i = 0; i < 3; i++) t.equal(receiver.end(), receiver)
   t.equal(count, 1)
@@ -128,6 +151,7 @@ t.test('a receiver that is not known is left alone', async (t) => {
   const receiver = { write () {} }
   readWholeMessages({ _receiver: receiver })
   t.equal(Object.getPrototypeOf(receiver), Object.prototype)
+  t.equal(readsWholeMessages({ _receiver: receiver }), false)
 })
 
 t.test('messages, fragments, control frames and what is wrong, in reads of any length', { timeout: 60_000 }, async (t) => {
@@ -143,7 +167,7 @@ t.test('messages, fragments, control frames and what is wrong, in reads of any l
     const bytes = Buffer.concat(frames)
     const ends = [...cuts.map((cut) => Math.floor(cut * bytes.length)), bytes.length].sort((a, b) => a - b)
     const reads = ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end)).filter((read) => read.length > 0)
-    const [ours, theirs] = await Promise.all([told(reads, true, { atOnce }), told(reads, false, { atOnce })])
-    if (JSON.stringify(ours) !== JSON.stringify(theirs)) throw new Error(`${JSON.stringify(ours)} is not ${JSON.stringify(theirs)}`.slice(0, 2000))
+    const [theirs, ...ours] = await Promise.all((['ws', 'recipient', 'events'] as const).map(async (kind) => JSON.stringify(await told(reads, kind, { atOnce }))))
+    for (const events of ours) if (events !== theirs) throw new Error(`${events} is not ${theirs}`.slice(0, 2000))
   }, { standard: 2_000, limit: 5_000 })
 })

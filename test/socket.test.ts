@@ -3,8 +3,9 @@ import t, { type Test } from 'tap'
 import { agenda } from '../lib/agenda'
 import { Socket, type Owner, type SocketOptions } from '../lib/socket'
 import { Peer } from './helpers/peer'
-import { clientFrame, TEXT } from './helpers/raw'
+import { BINARY, clientFrame } from './helpers/raw'
 import { connectSockets } from './helpers/sockets'
+import type { Message } from '../lib/decode'
 import type { End } from '../lib/end'
 
 const OPTIONS: SocketOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000 }
@@ -20,7 +21,7 @@ async function createPair (t: Test, options: Partial<SocketOptions> = {}) {
   return { socket, peer: new Peer(client), stream, ended, ends, reports }
 }
 
-const text = (data: Buffer): string => data.toString()
+const text = (message: Message): string => message.toString()
 
 t.test('what comes in goes to the inbox, what goes to the outbox goes out', async (t) => {
   const { socket, peer } = await createPair(t)
@@ -46,7 +47,7 @@ t.test('small messages that come in pieces do not pause it, also where the pool 
   Buffer.poolSize = 64 * 1024
   for (let bytes = 0; bytes <= poolSize; bytes += 1024) Buffer.allocUnsafe(1024) // the old one is used up
   const { socket, peer, stream } = await createPair(t)
-  const frame = clientFrame(TEXT, 'hello')
+  const frame = clientFrame(BINARY, 'hello')
   for (const piece of [frame.subarray(0, 8), frame.subarray(8), frame]) {
     const arrived = once(stream, 'data')
     ;(peer.socket as any)._socket.write(piece)

@@ -1,0 +1,32 @@
+import { textOf, type Message } from './decode'
+import type { EventEmitter } from 'node:events'
+import type { RawWebSocket } from '../types/raw'
+
+/** Who takes messages as they arrive. */
+export interface Recipient {
+  /** `bytes` is the length of the message as it came. */
+  push (message: Message, bytes: number): void
+}
+
+const kRecipient = Symbol('fastify-async-websocket.recipient')
+
+interface Delivering { [kRecipient]?: Recipient }
+
+/** From now on the messages of `raw` go to `recipient`. */
+export function deliver (raw: RawWebSocket, recipient: Recipient): void {
+  (raw as Delivering)[kRecipient] = recipient
+  raw.on('message', onMessage)
+}
+
+/** Who takes the messages of `raw`, if nobody else listens for them: then they need not go by way of an event. */
+export function onlyRecipient (raw: EventEmitter & Delivering): Recipient | null {
+  return isOnlyListener(raw, 'message', onMessage) ? raw[kRecipient]! : null
+}
+
+export function isOnlyListener (emitter: EventEmitter, event: string, listener: Function): boolean {
+  return emitter.listenerCount(event) === 1 && emitter.listenerCount(event, listener) === 1
+}
+
+function onMessage (this: Delivering, data: Buffer, isBinary: boolean): void {
+  this[kRecipient]!.push(isBinary ? data : textOf(data), data.length)
+}

@@ -1,11 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, Socket, type AddressInfo } from 'node:net'
 import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import { bytesIn, own, shareMemory } from '../lib/memory'
-import { serve } from './helpers/app'
-import { connectPeer } from './helpers/peer'
 import { connectSockets } from './helpers/sockets'
 import { until } from './helpers/until'
 
@@ -158,33 +155,3 @@ t.test('a stream that is no socket, or is not as expected, is left alone', async
     t.same(symbols(untouched), before)
   }
 })
-
-for (const [name, options] of Object.entries({ plain: {}, 'with compression': { perMessageDeflate: { threshold: 0 } } })) {
-  t.test(`what a handler, or a listener on the socket, keeps of many connections stays what it was: ${name}`, async (t) => {
-    const kept: Buffer[] = []
-    const heard: Buffer[] = []
-    const { url } = await serve(t, async (ws) => {
-      await ws.accept()
-      if (ws.url.search !== '') ws.raw!.on('message', (data: Buffer) => heard.push(data))
-      await ws.send('ready')
-      for await (const message of ws.messages('bytes')) kept.push(message)
-    }, options)
-    const peers = await Promise.all(['', '?raw=yes', '', '?raw=yes'].map((query) => connectPeer(t, `${url}/${query}`)))
-    for (const peer of peers) await peer.next()
-    const sizes = [1, 100, 10_000, 70_000, 300_000]
-    const sent: Buffer[][] = peers.map(() => [])
-    for (const size of sizes) {
-      for (const [i, { socket }] of peers.entries()) {
-        for (let n = 0; n < 3; n++) {
-          const bytes = randomBytes(size)
-          sent[i].push(bytes)
-          socket.send(bytes)
-        }
-      }
-      await until(() => kept.length === sent.flat().length)
-    }
-    const sorted = (buffers: Buffer[]): Buffer[] => [...buffers].sort(Buffer.compare)
-    t.ok(sorted(sent.flat()).every((bytes, i) => bytes.equals(sorted(kept)[i])))
-    t.ok(sorted([...sent[1], ...sent[3]]).every((bytes, i) => bytes.equals(sorted(heard)[i])))
-  })
-}

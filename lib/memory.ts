@@ -43,7 +43,7 @@ let next: Buffer | undefined
 
 /**
  * From now on `stream`, to which `ws` listens, reads into the shared memory: what `ws` is given is part of that, and is to
- * be kept as `own` and `messageIn` do. A stream that is no socket of Node's, or is not as expected, reads as before.
+ * be kept as `own` and `bytesIn` do. A stream that is no socket of Node's, or is not as expected, reads as before.
  */
 export function shareMemory (stream: Duplex): void {
   const socket = stream as ReadingSocket

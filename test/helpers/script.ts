@@ -4,11 +4,14 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
 
+// Node hands coverage on by itself unless it is told otherwise, which takes memory where that is measured.
+const env = { PATH: process.env.PATH, NODE_V8_COVERAGE: undefined }
+
 const root = join(__dirname, '..', '..')
 
 /** Runs `node <script> …`, `script` a path from the root, to its end. It is ended with `t`, and the processes that it has started with it. */
 export async function runScript (t: Test, script: string, ...args: string[]): Promise<{ code: number | null, output: string }> {
-  const child = spawn(process.execPath, [join(root, script), ...args], { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [join(root, script), ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   t.teardown(() => child.kill())
   const [[code], ...output] = await Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])
   return { code, output: output.join('') }

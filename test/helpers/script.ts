@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
 
-// Node hands coverage on by itself unless it is told otherwise, which takes memory where that is measured.
-const env = { PATH: process.env.PATH, NODE_V8_COVERAGE: undefined }
+// tap hands coverage on unless it is told otherwise, which takes memory where that is measured.
+const env = { PATH: process.env.PATH, _TAPJS_PROCESSINFO_COVERAGE_: '0' }
 
 const root = join(__dirname, '..', '..')
 

@@ -2,9 +2,9 @@
 
 const { spawn } = require('node:child_process')
 const { once } = require('node:events')
-const net = require('node:net')
 const os = require('node:os')
 const { setTimeout: delay } = require('node:timers/promises')
+const { freePort, isListening } = require('../ports')
 
 /** A server of an engine, on a port of its own. It keeps nothing on the disk, and ends with this process at the latest. */
 class Server {
@@ -27,27 +27,6 @@ class Server {
 
   end () {
     this.#process.kill('SIGKILL')
-  }
-}
-
-async function freePort () {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function isListening (port) {
-  const socket = net.connect(port, '127.0.0.1')
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
   }
 }
 

@@ -1,0 +1,31 @@
+'use strict'
+
+// The tests ask here, too.
+
+const { once } = require('node:events')
+const { connect, createServer } = require('node:net')
+
+/** A port of 127.0.0.1 that nobody listens on, for a program that is told where to. */
+async function freePort () {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Whether somebody listens on a port of 127.0.0.1. */
+async function isListening (port) {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+module.exports = { freePort, isListening }

@@ -4,9 +4,9 @@ import { isOnlyListener } from './recipient'
 import type { Duplex } from 'node:stream'
 
 /*
- * Node makes a buffer of 64 KiB for each read. Where messages are taken out of it at once, that costs more than all the
- * rest that is done for them, and most of the garbage is that. So connections read into one memory, in the way in which
- * a socket of Node does that was made with the option `onread`, which a server cannot give to those that it accepts.
+ * Node makes a buffer of 64 KiB for each read. Where messages are taken out of it at once, that is a tenth of what a
+ * message costs, or a third where a read is full of them, and garbage. So connections read into one memory, in the way in
+ * which a socket of Node does that was made with the option `onread`, which a server cannot give to those that it accepts.
  */
 
 /** What Node reads at a time, in bytes. */
@@ -32,7 +32,7 @@ function symbolsOf (object: object, ...names: string[]): symbol[] {
   return names.map((name) => symbols.find(({ description }) => description === name)!)
 }
 
-/** The listener of `ws` to the streams of its sockets. */
+/** The listener of `ws` to the streams of its sockets, which is one function; undefined until it has been seen. */
 let parse: Function | undefined
 
 /** How many bytes of this read are kept by somebody. */
@@ -43,13 +43,14 @@ let next: Buffer | undefined
 
 /**
  * From now on `stream`, to which `ws` listens, reads into the shared memory: what `ws` is given is part of that, and is to
- * be kept as `own` and `bytesIn` do. A stream that is no socket of Node's, or is not as expected, reads as before.
+ * be kept as `own` and `bytesIn` do. A stream that is no socket of Node's, to which somebody else listens as well, or that
+ * is not as expected, reads as before.
  */
 export function shareMemory (stream: Duplex): void {
   const socket = stream as ReadingSocket
+  if (stream.listenerCount('data') === 1) parse ??= stream.listeners('data')[0]
   const isAsExpected = stream instanceof Socket && KEYS.every((key) => socket[key] === null) && typeof socket._handle?.useUserBuffer === 'function'
-  if (!isAsExpected) return
-  parse ??= stream.listeners('data')[0]
+  if (!isAsExpected || !isOnlyListener(stream, 'data', parse!)) return
   socket[kBuffer] = shared
   socket[kBufferCb] = onRead
   socket[kBufferGen] = nextMemory
@@ -66,8 +67,8 @@ function onRead (this: Socket, length: number, memory: Buffer): boolean {
     ? this.emit('data', chunk)
     : this.push(own(chunk))
   // Of large messages all is kept: those who send them have a memory for each read, as Node does it, as long as there is
-  // more to read than that takes. Whoever has nothing more to send has none.
-  const keepsAll = length === SIZE && kept > SIZE / 2
+  // more to read than that takes. Whoever has nothing more to send has none, and who is paused has none meanwhile.
+  const keepsAll = length === SIZE && kept > SIZE / 2 && this.readableFlowing === true
   next = keepsAll ? Buffer.allocUnsafeSlow(SIZE) : isShared ? undefined : shared
   return goesOn
 }

@@ -27,6 +27,7 @@ export function isOnlyListener (emitter: EventEmitter, event: string, listener: 
   return emitter.listenerCount(event) === 1 && emitter.listenerCount(event, listener) === 1
 }
 
+// `ws` has checked the UTF-8 of text frames (RFC 6455, section 8.1).
 function onMessage (this: Delivering, data: Buffer, isBinary: boolean): void {
   this[kRecipient]!.push(isBinary ? data : textOf(data), data.length)
 }

@@ -45,7 +45,7 @@ interface Ping {
 }
 
 /**
- * An open connection: one `ws` socket, wired to an inbox and an outbox. The only file that touches it.
+ * An open connection: one `ws` socket, wired to an inbox and an outbox.
  * Nothing of the user's runs inside its listeners except decoders, whose errors go to their readers.
  */
 export class Socket {

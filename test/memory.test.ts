@@ -23,8 +23,8 @@ function onData (this: Reader, chunk: Buffer): void {
 
 const copy = (chunk: Buffer): Buffer => Buffer.concat([chunk])
 
-/** Both ends of a connection, of which the server's shares its memory. */
-async function createPair (t: Test, keep: Reader['keep'] = copy): Promise<{ reader: Reader, client: Socket }> {
+/** Both ends of a connection, of which the server's shares its memory, unless `others` listen to it. */
+async function createPair (t: Test, keep: Reader['keep'] = copy, ...others: ((chunk: Buffer) => void)[]): Promise<{ reader: Reader, client: Socket }> {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close())
   await once(server, 'listening')
@@ -33,7 +33,7 @@ async function createPair (t: Test, keep: Reader['keep'] = copy): Promise<{ read
   t.teardown(() => client.destroy())
   const [socket] = await once(server, 'connection')
   const reader: Reader = Object.assign(socket, { chunks: [], kept: [], keep })
-  reader.on('data', onData)
+  for (const listener of [...others, onData]) reader.on('data', listener)
   shareMemory(reader)
   return { reader, client }
 }
@@ -51,6 +51,19 @@ function pattern (length: number): Buffer {
   for (let i = 0; i + 4 <= length; i += 4) bytes.writeUInt32LE(i, i)
   return bytes
 }
+
+t.test('where somebody else listens already it is not shared, and who that is is not taken for `ws`', async (t) => {
+  const heard: Buffer[] = []
+  const other = (chunk: Buffer): void => { heard.push(chunk) }
+  const pair = await createPair(t, copy, other)
+  pair.reader.removeListener('data', onData as never)
+  for (const text of ['one', 'two']) await send(pair, text)
+  t.equal(heard.join(), 'one,two')
+  t.equal((await createPair(t)).reader.listenerCount('data'), 1)
+  const later = await createPair(t, copy, other)
+  for (const text of ['three', 'four']) await send(later, text)
+  t.equal(heard.join(), 'one,two,three,four')
+})
 
 t.test('all connections read into one memory, and what is to be kept is a copy', async (t) => {
   const [first, second] = [await createPair(t, own), await createPair(t, (chunk) => bytesIn(chunk, 1, chunk.length))]
@@ -91,6 +104,22 @@ async function shared (t: Test): Promise<ArrayBufferLike> {
   await send(pair, 'a')
   return pair.reader.chunks[0].buffer
 }
+
+t.test('who is paused has no memory of its own meanwhile', async (t) => {
+  const { reader, client } = await createPair(t, (chunk) => {
+    reader.pause()
+    return own(chunk)
+  })
+  const bytes = pattern(1024 * 1024)
+  client.write(bytes)
+  while (reader.bytesRead < bytes.length) {
+    await until(() => reader.isPaused())
+    reader.resume()
+  }
+  await until(() => Buffer.concat(reader.kept).equals(bytes))
+  t.ok(reader.kept.some(({ length }) => length === SIZE))
+  for (const { buffer } of reader.chunks) t.equal(buffer, await shared(t))
+})
 
 t.test('where little is kept, the memory stays the same, however much is read', async (t) => {
   const { reader, client } = await createPair(t)

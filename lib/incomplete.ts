@@ -1,6 +1,5 @@
 import { Server } from 'node:http'
 import { Server as SecureServer } from 'node:https'
-import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 
@@ -31,26 +30,21 @@ function furtherServers (app: FastifyInstance): unknown[] {
 
 function dropAtClose (server: unknown): void {
   if (!(server instanceof Server || server instanceof SecureServer)) return // HTTP/2 has no such connections
-  const sockets = new Set<Socket>()
-
-  function forget (this: Socket): void {
-    sockets.delete(this)
-  }
-
-  server.on(server instanceof SecureServer ? 'secureConnection' : 'connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('close', forget)
-  })
-  server.on('upgrade', (_request: IncomingMessage, socket: Socket) => {
-    sockets.delete(socket)
-    socket.removeListener('close', forget)
-  })
   const close = server.close.bind(server) as Server['close']
   server.close = (callback) => {
     close(callback)
-    for (const socket of sockets) if (!isAnswering(socket)) socket.destroy()
+    for (const socket of socketsOf(server)) if (!isAnswering(socket)) socket.destroy()
     return server as Server & SecureServer
   }
+}
+
+interface Tracking { [key: symbol]: { all (): { socket: Socket }[] } | undefined }
+
+/** The connections from which requests come; those that were upgraded are none of them. Node's own `closeAllConnections` looks there. */
+function socketsOf (server: Server | SecureServer): Socket[] {
+  const key = Object.getOwnPropertySymbols(server).find(({ description }) => description === 'http.server.connections')
+  const connections = (server as unknown as Tracking)[key!]?.all() ?? [] // a server that does not listen has none
+  return connections.map(({ socket }) => socket)
 }
 
 /** Nothing public tells: Node's own `closeIdleConnections` looks there, too. */

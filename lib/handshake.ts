@@ -1,6 +1,7 @@
 import { validateHeaderName, validateHeaderValue, type IncomingMessage, type ServerResponse } from 'node:http'
 import { WebSocketHandshakeError } from './errors'
 import { Deferred } from './promise'
+import { Watch } from './watch'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { End } from './end'
@@ -15,9 +16,6 @@ const KEY = /^[+/0-9A-Za-z]{22}==$/
 /** What belongs to the handshake itself, or would change how the response is read (RFC 9110, sections 7.6.1 and 8.6). */
 const RESERVED = /^(?:connection|upgrade|keep-alive|trailer|transfer-encoding|content-length|sec-websocket-.*)$/i
 
-/** How much of what a client sends too early is kept, in bytes; beyond that the socket is paused. */
-const MAX_EARLY_BYTES = 64 * 1024
-
 /** How long a client may go on sending after it has been refused, in milliseconds. */
 const LINGER = 1_000
 
@@ -29,16 +27,22 @@ export type HeaderPairs = [name: string, value: string][]
 
 const NONE: HeaderPairs = []
 
+const NOTHING: readonly string[] = []
+
+/** Whose handshake it is. */
+export interface HandshakeOwner {
+  /** It has ended without having been completed: the client has left, or has been refused, perhaps with a connection, whose end is given then. */
+  over (end?: End): void
+  /** The server does not wait any longer for it to be decided. */
+  turnAway (error: Error): void
+}
+
 /** A handshake that is not complete: it watches the client, and knows what it asked for. */
 export class Handshake {
   readonly stream: Duplex
   /** Whether the client has left before it was answered. */
   gone = false
-  /**
-   * Called when it ends without having been completed: the client has left, or it has been refused with a response, or
-   * with a connection, whose end is given then.
-   */
-  onOver: ((end?: End) => void) | null = null
+  owner: HandshakeOwner | null = null
   /** Whether the request is what RFC 6455, section 4.2.1, asks for. */
   isSound = false
   /** Whether it has been decided that it is not to be completed. */
@@ -48,31 +52,23 @@ export class Handshake {
   headers: HeaderPairs = NONE
   readonly #request: UpgradeRequest
   readonly #pending: Set<Handshake>
-  #early: Buffer[] | null = null
-  #earlyBytes = 0
+  #isOver = false
   #over: Deferred<void> | null = null
-  #isWatching = false
+  #watch: Watch | null = null
   #isDropping = false
   #linger?: NodeJS.Timeout
-  readonly #onData = (chunk: Buffer): void => this.#keep(chunk)
-  readonly #onEnd = (): void => { this.stream.destroy() } // who has ended its side cannot take part in a closing handshake
-  readonly #onClose = (): void => this.#leave()
 
   /** The handshake of an upgrade request; `undefined` for any other request. */
   static of (request: UpgradeRequest): Handshake | undefined {
     return request[kHandshake]
   }
 
-  /**
-   * Watches the client until the handshake is over, when it leaves `pending`: from the end of this turn on, since most
-   * handlers accept at once.
-   */
+  /** `pending`: where it is from when it is watched until it is over. */
   constructor (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>) {
     this.#request = request
     this.#pending = pending
     this.stream = stream
     request[kHandshake] = this
-    process.nextTick(watch, this)
   }
 
   /** Resolves when the handshake is over: completed or refused, or the client has left. */
@@ -87,8 +83,9 @@ export class Handshake {
   }
 
   /** The subprotocols that the client offers, in its order of preference. */
-  get offered (): string[] {
-    return this.#request.headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? []
+  get offered (): readonly string[] {
+    const offer = this.#request.headers['sec-websocket-protocol']
+    return offer === undefined ? NOTHING : offer.split(',').map((protocol) => protocol.trim())
   }
 
   /** Throws `WebSocketHandshakeError` with status 400 or 426 unless the request is what RFC 6455, section 4.2.1, asks for. */
@@ -105,7 +102,7 @@ export class Handshake {
       throw new WebSocketHandshakeError('Sec-WebSocket-Key is missing or invalid', { statusCode: 400 })
     }
     const { offered } = this
-    if (!offered.every((protocol) => TOKEN.test(protocol)) || new Set(offered).size !== offered.length) {
+    if (offered.some((protocol, i) => !TOKEN.test(protocol) || offered.includes(protocol, i + 1))) {
       throw new WebSocketHandshakeError('Sec-WebSocket-Protocol is invalid', { statusCode: 400 })
     }
     this.isSound = true
@@ -125,25 +122,19 @@ export class Handshake {
     this.protocol = subprotocol ?? supported.find((protocol) => offered.includes(protocol)) ?? ''
   }
 
-  /** The stream is read meanwhile: only a stream that is read tells of its end. */
+  /** It takes its time: the client is watched until it is over. */
   watch (): void {
-    if (!this.#pending.has(this)) return
+    if (this.#isOver) return
     if (this.stream.destroyed) return this.#leave()
-    this.#isWatching = true
-    if (!this.#isDropping) this.stream.on('data', this.#onData)
-    this.stream.on('end', this.#onEnd)
-    this.stream.on('close', this.#onClose)
+    this.#pending.add(this)
+    this.#watch = new Watch(this.stream, () => this.#leave())
+    if (this.#isDropping) this.#watch.drop()
   }
 
-  /**
-   * Stops watching and gives back what the client has sent so far. A stream that was being read is paused: only one that
-   * is resumed goes on with what was given back.
-   */
+  /** It is over for the client, whose stream is left as if nobody had read it. */
   release (): void {
-    this.#unwatch()
-    if (this.#isWatching) this.stream.pause()
-    if (this.#early !== null) for (const chunk of this.#early.reverse()) this.stream.unshift(chunk)
-    this.#early = null
+    this.#settle()
+    this.#watch?.giveBack()
   }
 
   /**
@@ -163,8 +154,7 @@ export class Handshake {
   /** What the client has sent, and goes on sending, is of no use: it does not stand in the way of a response. */
   drop (): void {
     this.#isDropping = true
-    this.stream.removeListener('data', this.#onData)
-    this.#early = null
+    this.#watch?.drop()
     this.stream.resume()
   }
 
@@ -178,36 +168,22 @@ export class Handshake {
     this.stream.end()
     this.#linger = setTimeout(() => this.stream.destroy(), LINGER)
     this.#over?.resolve()
-    this.onOver?.()
-  }
-
-  #keep (chunk: Buffer): void {
-    this.#early ??= []
-    this.#early.push(chunk)
-    this.#earlyBytes += chunk.length
-    if (this.#earlyBytes > MAX_EARLY_BYTES) this.stream.pause()
+    this.owner?.over()
   }
 
   #leave (): void {
-    this.#unwatch()
+    this.#settle()
+    this.#watch?.end()
     clearTimeout(this.#linger)
-    this.#early = null
     this.gone = !this.isRefused
-    this.onOver?.()
+    this.owner?.over()
   }
 
-  #unwatch (): void {
+  #settle (): void {
+    this.#isOver = true
     this.#pending.delete(this)
     this.#over?.resolve()
-    if (!this.#isWatching) return
-    this.stream.removeListener('data', this.#onData)
-    this.stream.removeListener('end', this.#onEnd)
-    this.stream.removeListener('close', this.#onClose)
   }
-}
-
-function watch (handshake: Handshake): void {
-  handshake.watch()
 }
 
 /**

@@ -1,14 +1,20 @@
 import { End } from './end'
 import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
-import { headerPairs, type Handshake, type HeaderPairs } from './handshake'
+import { headerPairs, type Handshake, type HandshakeOwner, type HeaderPairs } from './handshake'
+import { Deferred } from './promise'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Deferred } from './promise'
 import type { RawWebSocket } from '../types/raw'
 import type { HeadersLike } from '../types/message'
 
 export interface AcceptOptions {
   subprotocol?: string | null
   headers?: HeadersLike
+}
+
+/** Whose handshake it is. */
+export interface OpeningOwner {
+  /** It has ended without a connection. */
+  finish (end: End): void
 }
 
 /** What the handshake of a session needs of its route. */
@@ -25,7 +31,7 @@ export interface OpeningRoute {
  * What a session is before it is open: a handshake that its handler completes or refuses, in time.
  * An open connection keeps nothing of it.
  */
-export class Opening {
+export class Opening implements HandshakeOwner {
   readonly handshake: Handshake
   state: 'connecting' | 'closing' | 'closed' = 'connecting'
   /** Whether it has been told of as an event. */
@@ -33,27 +39,32 @@ export class Opening {
   readonly #route: OpeningRoute
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
-  readonly #answer: Deferred<unknown>
-  readonly #onEnd: (end: End) => void
+  readonly #owner: OpeningOwner
+  #answer: Deferred<unknown> | null = null
   #timer: NodeJS.Timeout | null = null
 
-  /**
-   * `answer` is settled when the handshake is over: with the reply, if there is one to wait for, or with an error to
-   * answer with. `onEnd` is called when it ends without a connection.
-   */
-  constructor (route: OpeningRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply, answer: Deferred<unknown>, onEnd: (end: End) => void) {
+  constructor (route: OpeningRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply, owner: OpeningOwner) {
     this.handshake = handshake
     this.#route = route
     this.#request = request
     this.#reply = reply
-    this.#answer = answer
-    this.#onEnd = onEnd
+    this.#owner = owner
   }
 
   /** The handler is about to run. */
   begin (): void {
-    if (this.handshake.gone) return this.#end()
-    this.handshake.onOver = (end) => this.#end(end)
+    if (this.handshake.gone) this.over()
+    else this.handshake.owner = this
+  }
+
+  /** Settled when the handshake is over: with the reply, if there is one to wait for, or with an error to answer with. */
+  get answer (): Promise<unknown> {
+    return this.#deferred.promise
+  }
+
+  get #deferred (): Deferred<unknown> {
+    this.#answer ??= new Deferred()
+    return this.#answer
   }
 
   /** The handler is running: it may take a while to decide, but not for ever. */
@@ -77,12 +88,13 @@ export class Opening {
     } finally {
       if (raw === null) {
         handshake.gone = true
-        this.#end()
+        this.over()
       }
     }
     if (raw === null) throw this.error
     handshake.complete(this.#reply.raw)
     this.#leave()
+    this.#answer?.resolve(undefined)
     return raw
   }
 
@@ -106,13 +118,24 @@ export class Opening {
     this.#beginRefusal()
     if (!this.#route.refusesByClosing(this.#request)) return this.#respond(403, undefined, [])
     this.#route.refuseByClosing(this.#request, this.#reply, code, reason)
-    this.#answer.resolve(undefined)
+    this.#deferred.resolve(undefined)
   }
 
   /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
   refuse (error: unknown): void {
     this.#beginRefusal()
-    this.#answer.reject(error)
+    this.#deferred.reject(error)
+  }
+
+  turnAway (error: Error): void {
+    if (this.state === 'connecting') this.refuse(error)
+  }
+
+  over (end = new End(1006, '', false)): void {
+    this.state = 'closed'
+    this.#leave()
+    this.#deferred.resolve(undefined)
+    this.#owner.finish(end)
   }
 
   /** Why nothing can be sent or received. */
@@ -135,7 +158,7 @@ export class Opening {
 
   #respond (statusCode: number, payload: unknown, headers: HeaderPairs): void {
     const reply = this.#reply
-    this.#answer.resolve(reply)
+    this.#deferred.resolve(reply)
     reply.code(statusCode)
     for (const [name, values] of byName(headers)) reply.header(name, values.length === 1 ? values[0] : values)
     try {
@@ -150,16 +173,9 @@ export class Opening {
     this.refuse(new WebSocketHandshakeError(`neither accept() nor deny() within ${handshakeTimeout} ms (handshakeTimeout)`, { statusCode: 503 }))
   }
 
-  #end (end = new End(1006, '', false)): void {
-    this.state = 'closed'
-    this.#leave()
-    this.#onEnd(end)
-  }
-
   #leave (): void {
     clearTimeout(this.#timer!)
-    this.handshake.onOver = null
-    this.#answer.resolve(undefined)
+    this.handshake.owner = null
   }
 }
 

@@ -13,7 +13,7 @@ import { Route, type AnyRouteOptions } from './route'
 import { Service } from './service'
 import { Sessions } from './sessions'
 import { shutDown } from './shutdown'
-import { checkUpgrade, hideUpgrade, kRoute, replaceEmptyHeads, showUpgrade, watchUpgrades } from './upgrade'
+import { checkUpgrade, hideUpgrade, kRoute, showUpgrade, watchUpgrades } from './upgrade'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { WebSocketServer } from 'ws'
@@ -28,14 +28,13 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
   const service = new Service(options, pluginSettings(options))
 
   dropIncompleteRequests(app)
-  watchUpgrades(app, service)
   app.addHook('onResponse', hideUpgrade)
   await registerFastifyWebsocket(app, service)
   app.addHook('onResponse', showUpgrade)
   allowSessionHandlers(app)
   app.addHook('onRequest', checkUpgrade)
 
-  const sessions = new Sessions(service.open, service.hub)
+  const sessions = new Sessions(service)
   const { broker } = service.settings
   if (broker !== undefined) connectBroker(app, service, sessions, broker)
   app.decorate('websockets', sessions as never)
@@ -78,7 +77,7 @@ async function registerFastifyWebsocket (app: FastifyInstance, service: Service)
       await (pluginTimeout ? atMost(0.9 * pluginTimeout, closed) : closed)
     }
   })
-  replaceEmptyHeads(app)
+  watchUpgrades(app, service)
   app.addHook('onClose', async () => {
     await closed
     await service.hub.link?.close()

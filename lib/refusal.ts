@@ -34,12 +34,12 @@ export function refuseByClosing (server: WebSocketServer, request: FastifyReques
   server.handleUpgrade(request.raw, handshake.stream, EMPTY, (raw) => {
     isUpgraded = true
     raw.on('error', ignore) // its end follows
-    raw.on('close', (code, reason) => handshake.onOver?.(new End(code, reason.toString(), code !== 1006)))
+    raw.on('close', (code, reason) => handshake.owner?.over(new End(code, reason.toString(), code !== 1006)))
     raw.close(code, cutReason(reason))
     raw.resume()
   })
   handshake.complete(reply.raw)
-  if (!isUpgraded) handshake.onOver?.()
+  if (!isUpgraded) handshake.owner?.over()
 }
 
 /** An onSend hook, the last one of a route: what it would have answered a handshake with is what the connection is closed with. */

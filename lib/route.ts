@@ -3,7 +3,6 @@ import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
 import { Handshake } from './handshake'
 import { ConnectionLimit } from './limit'
 import { createOriginCheck, type OriginCheck } from './origins'
-import { Deferred } from './promise'
 import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
 import { createRefusalHook, refuseByClosing, refusesByClosing } from './refusal'
 import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
@@ -97,9 +96,9 @@ export class Route implements SessionRoute {
     if (!request.ws || handshake === undefined) return this.#http.call(this.#instance, request, reply)
     if (this.#service.closing) throw serverIsClosing()
     if (this.raw) return this.#handOver(handshake, request, reply)
-    const answer = new Deferred<unknown>()
-    serve(this.#life, new Session(this, handshake, request, reply, answer))
-    return answer.promise // not the handler's, so that Fastify keeps nothing of the request for as long as the connection is open
+    const session = new Session(this, handshake, request, reply)
+    serve(this.#life, session)
+    return session.answer // not the handler's, so that Fastify keeps nothing of the request for as long as the connection is open
   }
 
   /** Throws `WebSocketHandshakeError` with status 503 when the route, or the app, has as many connections as it may have. */
@@ -138,12 +137,12 @@ export class Route implements SessionRoute {
     return this.#adopted
   }
 
-  begun (session: Session): void {
-    this.#service.begun(session)
+  begun (): void {
+    this.#service.begun()
   }
 
-  accepted (session: Session): void {
-    this.#service.accepted(session)
+  accepted (): void {
+    this.#service.accepted()
   }
 
   ended (session: Session): void {

@@ -90,16 +90,18 @@ export function serve (life: Life, session: Session): void {
   }
   session.limitHandshake()
   // Not awaited: what an async function keeps, it keeps for as long as the connection is open.
-  handled.then(() => end(life, session, returned), (error) => end(life, session, () => fail(life, session, error)))
+  handled.then(() => returned(life, session), (error) => threw(life, session, error))
 }
 
-/** The handler has ended: `outcome` sees to how it has. */
-async function end (life: Life, session: Session, outcome: (session: Session) => unknown): Promise<void> {
-  await outcome(session)
-  if (session.accepted) {
-    await session.close()
-    await disconnected(life, session)
-  }
+async function threw (life: Life, session: Session, error: unknown): Promise<void> {
+  await fail(life, session, error)
+  await end(life, session)
+}
+
+/** The handler has ended, and so does its connection. */
+async function end (life: Life, session: Session): Promise<void> {
+  if (session.socket?.end === null) await session.close()
+  if (life.untold.has(session)) await disconnected(life, session)
   life.onEnd()
 }
 
@@ -118,9 +120,9 @@ export function ended (life: Life, session: Session): void {
   }, closeTimeout).unref())
 }
 
-function returned (session: Session): void {
-  if (session.state !== 'connecting') return
-  session.refuse(new WebSocketHandshakeError('the handler has returned without accept(), deny() or close()'))
+function returned (life: Life, session: Session): Promise<void> {
+  if (session.state === 'connecting') session.refuse(new WebSocketHandshakeError('the handler has returned without accept(), deny() or close()'))
+  return end(life, session)
 }
 
 /** Runs `onDisconnect`, once. */

@@ -1,6 +1,7 @@
 import { Hub } from './hub'
 import { ConnectionLimit } from './limit'
 import { Deferred } from './promise'
+import { ownerOf } from './socket'
 import type { Handshake } from './handshake'
 import type { PluginSettings } from './options'
 import type { Session } from './session'
@@ -14,13 +15,11 @@ export class Service {
   /** Set when @fastify/websocket has made it. */
   server!: WebSocketServer
   readonly hub = new Hub<Session>()
-  /** The sessions that have been accepted and have not ended. */
-  readonly open = new Set<Session>()
-  /** The sessions that have not been accepted yet. */
-  readonly connecting = new Set<Session>()
+  /** How many sessions have been accepted and have not ended. */
+  open = 0
   /** The sockets of all connections, of sessions and of routes with `raw: true`: the `clients` of the server. */
   readonly sockets = new Set<RawWebSocket>()
-  /** Handshakes that have not been completed, and whose clients are still there. */
+  /** Handshakes that wait to be decided, and whose clients are still there. */
   readonly handshakes = new Set<Handshake>()
   /** Clients that `injectWebSocket` has made. */
   readonly injected = new Set<{ terminate (): void }>()
@@ -42,22 +41,40 @@ export class Service {
     return this.#handlers
   }
 
+  /**
+   * The sessions that have been accepted and have not ended. They have no set of their own: one of V8's keeps what has
+   * left it for a while, which of a session is much.
+   */
+  * sessions (): IterableIterator<Session> {
+    for (const raw of this.sockets) {
+      const owner = ownerOf(raw)
+      if (owner !== undefined) yield owner as Session
+    }
+  }
+
+  /** Whether `session` is one of them. */
+  has ({ socket }: Session): boolean {
+    return socket !== null && this.sockets.has(socket.raw)
+  }
+
   /** A session has begun, and its handler. */
-  begun (session: Session): void {
-    this.connecting.add(session)
+  begun (): void {
     this.#handlers++
   }
 
-  accepted (session: Session): void {
-    this.connecting.delete(session)
-    this.open.add(session)
+  accepted (): void {
+    this.open++
   }
 
   /** The connection of a session has ended, or its handshake has without one. */
-  ended (session: Session): void {
-    this.connecting.delete(session)
-    this.open.delete(session)
-    if (session.socket !== null) this.sockets.delete(session.socket.raw)
+  ended ({ socket }: Session): void {
+    if (socket !== null && this.sockets.delete(socket.raw)) this.open--
+  }
+
+  /** What has not ended is not waited for. */
+  forget (): void {
+    this.sockets.clear()
+    this.open = 0
   }
 
   /** The handler of a session has ended. */

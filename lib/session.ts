@@ -30,8 +30,8 @@ export interface SessionRoute extends OpeningRoute {
   readonly options: RouteSettings
   readonly hub: Hub<Session>
   codec (request: FastifyRequest, reply: FastifyReply): Codec
-  begun (session: Session): void
-  accepted (session: Session): void
+  begun (): void
+  accepted (): void
   ended (session: Session): void
   /** Code of the user's that nobody awaits has thrown `error`. */
   failed (session: Session, error: unknown): void
@@ -53,15 +53,19 @@ export class Session extends Channel {
   #log: FastifyBaseLogger | null = null
   #url: URL | null = null
 
-  /** What becomes of the handshake, `answer` tells (see `Opening`). */
-  constructor (route: SessionRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply, answer: Deferred<unknown>) {
+  constructor (route: SessionRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply) {
     super()
     this.request = request
     this.codec = route.codec(request, reply)
     this.#route = route
-    this.#opening = new Opening(route, handshake, request, reply, answer, (end) => this.finish(end))
-    route.begun(this)
+    this.#opening = new Opening(route, handshake, request, reply, this)
+    route.begun()
     this.#opening.begin()
+  }
+
+  /** What the handshake is answered with (see `Opening`); nothing more where it is complete. */
+  get answer (): Promise<unknown> | undefined {
+    return this.#opening?.answer
   }
 
   get id (): string {
@@ -110,7 +114,12 @@ export class Session extends Channel {
   }
 
   accept (options?: AcceptOptions): Promise<this> {
-    return quiet(this.#accept(options))
+    try {
+      this.#accept(options)
+      return Promise.resolve(this)
+    } catch (error) {
+      return rejected(error)
+    }
   }
 
   deny (statusCode = 403, payload?: unknown, headers?: HeadersLike): Promise<void> {
@@ -216,15 +225,15 @@ export class Session extends Channel {
     super.finish(end)
   }
 
-  async #accept (options?: AcceptOptions): Promise<this> {
+  #accept (options: AcceptOptions | undefined): void {
     const opening = this.#openingFor('accept')
+    const { stream } = opening.handshake
     const raw = opening.accept(options)
-    this.socket = new Socket(raw, opening.handshake.stream, this.#route.options, this)
-    if (readsWholeMessages(raw)) shareMemory(opening.handshake.stream)
+    this.socket = new Socket(raw, stream, this.#route.options, this)
+    if (readsWholeMessages(raw)) shareMemory(stream)
     this.#opening = null
-    this.#route.accepted(this)
+    this.#route.accepted()
     raw.resume()
-    return this
   }
 
   async #deny (statusCode: number, payload: unknown, headers: HeadersLike | undefined): Promise<void> {
@@ -280,6 +289,7 @@ export class Session extends Channel {
   }
 
   #leaveTopics (): void {
+    if (this.#topics === undefined) return
     const topics = setOf(this.#topics)
     this.#topics = undefined
     for (const topic of topics) this.#route.hub.unsubscribe(topic, this)

@@ -3,7 +3,7 @@ import { Codec } from './codec'
 import { rejected } from './promise'
 import { guard, logSafely, type Logging } from './thrown'
 import { checkTopic } from './topics'
-import type { Hub } from './hub'
+import type { Service } from './service'
 import type { Session } from './session'
 import type { ValueType } from '../types/message'
 
@@ -11,36 +11,34 @@ const codec = new Codec({ sendType: 'any' })
 
 /** `app.websockets`: the open sessions. */
 export class Sessions extends EventEmitter {
-  readonly #open: Set<Session>
-  readonly #hub: Hub<Session>
+  readonly #service: Service
 
-  constructor (open: Set<Session>, hub: Hub<Session>) {
+  constructor (service: Service) {
     super()
-    this.#open = open
-    this.#hub = hub
+    this.#service = service
   }
 
   get size (): number {
-    return this.#open.size
+    return this.#service.open
   }
 
   [Symbol.iterator] (): IterableIterator<Session> {
-    return this.#open.values()
+    return this.#service.sessions()
   }
 
   /** Whether what is published reaches other processes; `'up'` where there are none. */
   get brokerState (): 'up' | 'down' {
-    return this.#hub.link?.state ?? 'up'
+    return this.#service.hub.link?.state ?? 'up'
   }
 
   has (session: Session): boolean {
-    return this.#open.has(session)
+    return this.#service.has(session)
   }
 
   /** The sessions that have subscribed to `topic`. */
   subscribers (topic: string): ReadonlySet<Session> {
     checkTopic(topic)
-    return this.#hub.topics.subscribers(topic)
+    return this.#service.hub.topics.subscribers(topic)
   }
 
   /** Tells those who listen that `topics` may have missed messages. What they throw is logged. */
@@ -56,7 +54,7 @@ export class Sessions extends EventEmitter {
   publish (topic: string, message: unknown, options?: { type?: ValueType }): Promise<void> {
     try {
       checkTopic(topic)
-      return this.#hub.publish(topic, codec.encoder(options?.type)(message))
+      return this.#service.hub.publish(topic, codec.encoder(options?.type)(message))
     } catch (error) {
       return rejected(error)
     }

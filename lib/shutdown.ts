@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { cutReason } from './close'
 import { WebSocketHandshakeError } from './errors'
 import { atMost, quiet } from './promise'
+import { ownerOf } from './socket'
 import { logSafely } from './thrown'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ShutdownSettings } from './options'
@@ -27,9 +28,7 @@ export function serverIsClosing (): WebSocketHandshakeError {
 export async function shutDown (service: Service, settings: ShutdownSettings, log: FastifyBaseLogger): Promise<void> {
   const late = new AbortController()
   service.closing = true
-  for (const session of service.connecting) {
-    if (session.state === 'connecting') session.refuse(serverIsClosing())
-  }
+  for (const { owner } of service.handshakes) owner?.turnAway(serverIsClosing())
   const isInTime = await atMost(settings.timeout, closeAll(service, settings, late.signal))
   late.abort()
   const left = { connections: service.sockets.size, handshakes: service.handshakes.size, handlers: service.handlers }
@@ -37,7 +36,7 @@ export async function shutDown (service: Service, settings: ShutdownSettings, lo
   for (const { stream } of service.handshakes) stream.destroy()
   for (const client of service.injected) client.terminate()
   await atMost(LAST_MOMENT, allEnded(service))
-  service.sockets.clear()
+  service.forget()
   if (!isInTime) log.warn(left, `app.close() has dropped what had not ended within ${settings.timeout} ms (shutdown.timeout)`)
 }
 
@@ -54,8 +53,8 @@ async function closeAll (service: Service, settings: ShutdownSettings, late: Abo
 }
 
 /** `notify` is told of all sessions at once; a session is closed when it has settled. */
-function sessionCloses ({ open }: Service, { notify, code, reason }: ShutdownSettings, late: AbortSignal): Close[] {
-  return Array.from(open, (session) => {
+function sessionCloses (service: Service, { notify, code, reason }: ShutdownSettings, late: AbortSignal): Close[] {
+  return Array.from(service.sessions(), (session) => {
     const notified = quiet(tell(session, notify))
     return () => { quiet(notified.then(() => { if (!late.aborted) session.close(code, reason) })) }
   })
@@ -70,9 +69,8 @@ async function tell (session: Session, notify: ShutdownSettings['notify']): Prom
 }
 
 /** Those of the sockets that are no session's. */
-function rawCloses ({ open, sockets }: Service, { code, reason }: ShutdownSettings): Close[] {
-  const ofSessions = new Set<RawWebSocket>(Array.from(open, ({ socket }) => socket!.raw))
-  const others = [...sockets].filter((socket) => !ofSessions.has(socket))
+function rawCloses ({ sockets }: Service, { code, reason }: ShutdownSettings): Close[] {
+  const others = [...sockets].filter((socket) => ownerOf(socket) === undefined)
   return others.map((socket) => () => socket.close(code, cutReason(reason)))
 }
 

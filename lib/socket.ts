@@ -33,7 +33,12 @@ export interface Owner {
 
 const kSocket = Symbol('fastify-async-websocket.socket')
 
-interface Wired extends RawWebSocket { [kSocket]: Socket }
+interface Wired extends RawWebSocket { [kSocket]?: Socket }
+
+/** Whose connection `raw` is; undefined where it is nobody's, and when it has ended. */
+export function ownerOf (raw: RawWebSocket): Owner | undefined {
+  return (raw as Wired)[kSocket]?.owner
+}
 
 /** `readyState` of `ws`, by name. */
 const STATES: readonly State[] = ['connecting', 'open', 'closing', 'closed']
@@ -54,7 +59,7 @@ export class Socket {
   readonly outbox: Outbox
   /** How the connection ended; null until then. */
   end: End | null = null
-  readonly #owner: Owner
+  readonly owner: Owner
   #pings: Queue<Ping> | null = null
   #pingCount = 0
   #error: Error | undefined
@@ -67,7 +72,7 @@ export class Socket {
     this.raw = raw
     this.inbox = new Inbox(options.receiveHighWaterMark, limit ?? raw)
     this.outbox = new Outbox(raw, stream, options)
-    this.#owner = owner
+    this.owner = owner
     ;(raw as Wired)[kSocket] = this
     raw.on('error', rawOnError)
     raw.on('close', rawOnClose)
@@ -90,14 +95,14 @@ export class Socket {
   /** Starts the closing handshake because of what the client does, or does not do. What has arrived can still be taken. */
   cutOff (code: number, reason: string): void {
     if (this.state !== 'open') return
-    this.#owner.reportLimit?.(reason)
+    this.owner.reportLimit?.(reason)
     this.inbox.seal()
     this.raw.close(code, reason)
   }
 
   /** The client is gone: drops the connection. */
   lose (reason: string): void {
-    this.#owner.reportLimit?.(reason)
+    this.owner.reportLimit?.(reason)
     this.fail(new Error(reason))
     this.terminate()
   }
@@ -137,7 +142,8 @@ export class Socket {
     this.inbox.end(end)
     this.outbox.end(end)
     for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.error)
-    this.#owner.finish(end)
+    this.owner.finish(end)
+    ;(this.raw as Wired)[kSocket] = undefined
   }
 
   #within (limit: RateLimit): Recipient {
@@ -175,13 +181,13 @@ export class Socket {
 // Listeners are functions that all connections share: each finds its own.
 
 function rawOnError (this: Wired, error: Error): void {
-  this[kSocket].fail(error)
+  this[kSocket]?.fail(error)
 }
 
 function rawOnClose (this: Wired, code: number, reason: Buffer): void {
-  this[kSocket].finish(code, reason)
+  this[kSocket]?.finish(code, reason)
 }
 
 function rawOnPong (this: Wired, data: Buffer): void {
-  this[kSocket].settlePings(data)
+  this[kSocket]?.settlePings(data)
 }

@@ -23,20 +23,31 @@ function isInjected (stream: Duplex): boolean {
   return !(stream instanceof Duplex)
 }
 
-/** Watches every upgrade request from its arrival to the end of the response to it, should it get one. */
+const EMPTY = Buffer.alloc(0)
+
+/**
+ * Watches every upgrade request from its arrival to the end of the response to it, should it get one. To be called when
+ * the listener of @fastify/websocket is the last: it gets every request by way of this one.
+ */
 export function watchUpgrades (app: FastifyInstance, service: Service): void {
-  const { routing } = app
-  app.server.on('upgrade', (request: IncomingMessage, stream: Duplex) => {
-    service.handshakes.add(new Handshake(request, stream, service.handshakes))
+  const { routing, server } = app
+  const [onUpgrade] = server.listeners('upgrade').slice(-1)
+  server.removeListener('upgrade', onUpgrade as never)
+  server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    const handshake = new Handshake(request, stream, service.handshakes)
     if (isInjected(stream)) finished(stream, () => stream.destroy())
+    // It keeps the head with the request. One that is empty is still a view into all that came from the client, which
+    // would be kept for as long as the connection is open.
+    onUpgrade.call(server, request, stream, head.length === 0 ? EMPTY : head)
+    handshake.watch() // mostly there is nothing to watch any more: a handler that accepts at once has done so
   })
   // This is what @fastify/websocket hands upgrade requests to.
   app.routing = (request, response) => {
     const handshake = Handshake.of(request)
     if (handshake !== undefined) {
       response.shouldKeepAlive = false // no further request can follow on this connection
-      response.once(isInjected(handshake.stream) ? 'prefinish' : 'finish', () => handshake.end())
-      tellOfDrains(response, handshake.stream)
+      response.on(isInjected(handshake.stream) ? 'prefinish' : 'finish', onResponded)
+      response.on('newListener', tellOfDrains)
     }
     try {
       routing(request, response)
@@ -47,35 +58,22 @@ export function watchUpgrades (app: FastifyInstance, service: Service): void {
   }
 }
 
+function onResponded (this: ServerResponse): void {
+  Handshake.of(this.req)!.end()
+}
+
 /**
  * Node has taken its own listener off a connection that asks for an upgrade. Without one, a response that is longer than
  * what the connection takes at once would never go on: whoever writes it waits for `drain`.
  */
-function tellOfDrains (response: ServerResponse, stream: Duplex): void {
-  response.on('newListener', function onNewListener (event) {
-    if (event !== 'drain') return
-    response.removeListener('newListener', onNewListener)
-    stream.on('drain', () => response.emit('drain'))
-  })
+function tellOfDrains (this: ServerResponse, event: string | symbol): void {
+  if (event !== 'drain') return
+  this.removeListener('newListener', tellOfDrains)
+  Handshake.of(this.req)?.stream.on('drain', () => this.emit('drain'))
 }
 
 /** When a client for which there is no room may come again, in seconds. */
 const RETRY_AFTER = 10
-
-const EMPTY = Buffer.alloc(0)
-
-/**
- * @fastify/websocket keeps the head of an upgrade request with the request. One that is empty is still a view into
- * all that came from the client, which would be kept for as long as the connection is open: it gets another one.
- * To be called when its listener is the last.
- */
-export function replaceEmptyHeads ({ server }: FastifyInstance): void {
-  const [onUpgrade] = server.listeners('upgrade').slice(-1)
-  server.removeListener('upgrade', onUpgrade as never)
-  server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    onUpgrade.call(server, request, stream, head.length === 0 ? EMPTY : head)
-  })
-}
 
 /** Sees to it that only sound WebSocket requests, from origins that are allowed, reach WebSocket routes, and no others do. */
 export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void | Promise<void> {

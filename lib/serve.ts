@@ -128,7 +128,7 @@ function returned (life: Life, session: Session): Promise<void> {
 /** Runs `onDisconnect`, once. */
 async function disconnected ({ instance, handlers, untold }: Life, session: Session): Promise<void> {
   clearTimeout(untold.get(session))
-  if (!untold.delete(session)) return
+  untold.delete(session)
   try {
     await handlers.onDisconnect!.call(instance, session, await session.closed, session.request)
   } catch (error) {

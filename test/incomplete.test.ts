@@ -114,6 +114,14 @@ async function listenTwice (t: Test, app: FastifyInstance): Promise<AddressInfo[
   return app.addresses() as AddressInfo[]
 }
 
+t.test('an app that does not listen closes', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/ws', async (ws) => { await (await ws.accept()).closed })
+  const client = await app.injectWebSocket('/ws')
+  await closes(t, app)
+  t.equal((await client.closed).code, 1001)
+})
+
 t.test('on localhost, which has two addresses, neither of them keeps the process going', async (t) => {
   for (const place of ['the app', 'a context of its own']) {
     const app = Fastify()

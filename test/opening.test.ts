@@ -266,3 +266,31 @@ t.test('close before accept is a 403, or where handshakes are refused by closing
   const { url } = await serve(t, handler, { refusal: 'close' })
   t.match(await (await connectPeer(t, url)).closed, { code: 4007, reason: 'not today' })
 })
+
+t.test('a server that closes turns away who has not been answered, and nobody else', async (t) => {
+  const app = await createApp(t)
+  const response = new Readable({ read () {} })
+  const denied = new Deferred<void>()
+  app.websocket('/undecided', async (ws) => { await ws.closed })
+  app.websocket('/denied', async (ws) => {
+    const over = ws.deny(418, response)
+    denied.resolve()
+    await over
+  })
+  app.websocket('/closing', (ws) => {
+    app.close()
+    return ws.closed
+  })
+  const port = await listen(app)
+  const clients = []
+  for (const path of ['/undecided', '/denied', '/closing']) clients.push((await connectTcp(t, port)).write(upgradeRequest(path)))
+  await denied.promise
+  const [undecided, late, closing] = clients
+  t.match(await undecided.ended, 'HTTP/1.1 503 ')
+  t.match(await closing.ended, 'HTTP/1.1 503 ')
+  response.push('the end')
+  response.push(null)
+  const answer = await late.ended
+  t.match(answer, 'HTTP/1.1 418 ')
+  t.match(answer, 'the end')
+})

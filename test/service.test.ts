@@ -29,11 +29,14 @@ t.test('on app.close() sessions are closed with 1001, sockets of raw routes too,
   app.get('/raw', { websocket: { raw: true } }, () => {})
   const url = `ws://127.0.0.1:${await listen(app)}`
   const peers = [await connectPeer(t, `${url}/session`), await connectPeer(t, `${url}/raw`)]
+  const [session] = app.websockets
   t.equal(app.websockets.size, 1)
+  t.ok(app.websockets.has(session))
   await app.close()
   order.push('close() resolves')
   t.same(order, ['1001', 'the handler ends', 'close() resolves'])
   t.equal(app.websockets.size, 0)
+  t.notOk(app.websockets.has(session))
   for (const { closed } of peers) t.same(await closed, { code: 1001, reason: '' })
 })
 

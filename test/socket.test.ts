@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { agenda } from '../lib/agenda'
-import { Socket, type Owner, type SocketOptions } from '../lib/socket'
+import { ownerOf, Socket, type Owner, type SocketOptions } from '../lib/socket'
 import { Peer } from './helpers/peer'
 import { BINARY, clientFrame } from './helpers/raw'
 import { connectSockets } from './helpers/sockets'
@@ -29,6 +29,19 @@ t.test('what comes in goes to the inbox, what goes to the outbox goes out', asyn
   t.equal(await socket.inbox.receive(text), 'in')
   await socket.outbox.send('out')
   t.equal(await peer.next(), 'out')
+})
+
+t.test('a socket of ws is somebody\'s from when it is wired until it has ended', async (t) => {
+  const { server, stream, client } = await connectSockets(t)
+  t.equal(ownerOf(server), undefined)
+  const owner = { finish: () => t.equal(ownerOf(server), owner) }
+  const socket = new Socket(server, stream, OPTIONS, owner)
+  t.equal(ownerOf(server), owner)
+  client.close()
+  await once(server, 'close')
+  t.equal(ownerOf(server), undefined)
+  t.equal(server.emit('error', new Error('late')), true)
+  t.equal(socket.end?.code, 1005)
 })
 
 t.test('the inbox pauses the socket', async (t) => {

@@ -72,7 +72,7 @@ t.test('who leaves, or ends its side, has left', async (t) => {
   for (const leave of [(socket: Socket) => socket.destroy(), (socket: Socket) => socket.end()]) {
     const { client, stream } = await connected(t)
     stream.allowHalfOpen = true // as those of an HTTP server
-    const left = new Promise<void>((resolve) => new Watch(stream, resolve)) // eslint-disable-line no-new
+    const left = new Promise<void>((resolve) => new Watch(stream, resolve))
     leave(client.socket)
     await left
     t.ok(stream.destroyed)

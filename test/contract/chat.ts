@@ -34,6 +34,11 @@ async function next (client: Client, type: string): Promise<any> {
   }
 }
 
+/** What somebody is welcomed with. A message that was on its way when they came in may come before. */
+async function welcome (client: Client): Promise<any> {
+  return await next(client, 'welcome')
+}
+
 /** The next message that tells of just these people. */
 async function nextPeople (client: Client, ...names: string[]): Promise<any> {
   for (;;) {
@@ -61,11 +66,11 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     const [one, two] = [await build(t, engine), await build(t, engine)]
 
     const ada = await join(one, 'ada')
-    t.same(await ada.receive(), { type: 'welcome', people: ['ada'], history: [] })
+    t.same(await welcome(ada), { type: 'welcome', people: ['ada'], history: [] })
     const hello = await ada.pair({ type: 'message', text: 'hello' })
 
     const grace = await join(two, 'grace')
-    t.same(await grace.receive(), { type: 'welcome', people: ['grace', 'ada'], history: [hello] }, 'who comes in elsewhere finds people and history')
+    t.same(await welcome(grace), { type: 'welcome', people: ['grace', 'ada'], history: [hello] }, 'who comes in elsewhere finds people and history')
     t.same(await ada.receive(), { type: 'joined', name: 'grace', people: ['ada', 'grace'] })
 
     await grace.send({ type: 'typing', typing: true })
@@ -84,8 +89,8 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     const first = await join(one, 'ada')
     await nextPeople(grace, 'ada', 'grace')
     const second = await join(two, 'ada')
-    t.same((await second.receive()).people.sort(), ['ada', 'grace'])
-    await (await join(one, 'linus')).receive() // what the other process has told before, is known from here on
+    t.same((await welcome(second)).people.sort(), ['ada', 'grace'])
+    await welcome(await join(one, 'linus')) // what the other process has told before, is known from here on
     await nextPeople(grace, 'ada', 'grace', 'linus')
 
     await first.close()
@@ -99,11 +104,11 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const ada = await join(one, 'ada')
-    await ada.receive()
+    await welcome(ada)
     await ada.pair({ type: 'message', id: 'one', text: 'hello' })
 
     const again = await join(two, 'ada')
-    await again.receive()
+    await welcome(again)
     await again.send({ type: 'message', id: 'one', text: 'hello' })
     await again.send({ type: 'message', id: 'two', text: 'hello' })
     t.equal((await ada.receive()).id, 'two')
@@ -113,7 +118,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const ada = await join(one, 'ada')
-    await ada.receive()
+    await welcome(ada)
     let said = 0
     for (let visitor = 0; visitor < 20; visitor++) {
       const visit = join(two, `visitor ${visitor}`)
@@ -144,7 +149,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     const engine = await createEngine(t)
     const one = await build(t, engine)
     const ada = await join(one, 'ada')
-    await ada.receive()
+    await welcome(ada)
     await ada.pair({ type: 'message', text: 'hello' })
     const two = await build(t, engine)
     const grace = await join(two, 'grace')
@@ -153,14 +158,14 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     await one.close()
 
     t.same(await nextPeople(grace, 'grace'), { type: 'left', name: 'ada', people: ['grace'] })
-    t.strictSame(texts(await (await join(two, 'linus')).receive()), ['hello'])
+    t.strictSame(texts(await welcome(await join(two, 'linus'))), ['hello'])
   })
 
   t.test('while the server is down each process goes on by itself, and when it is back all know the same', async (t) => {
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const ada = await join(one, 'ada')
-    await ada.receive()
+    await welcome(ada)
     const grace = await join(two, 'grace')
     await nextPeople(grace, 'ada', 'grace')
     await nextPeople(ada, 'ada', 'grace')
@@ -176,19 +181,19 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
       while (both.some((text) => !seen.has(text))) for (const text of texts(await next(client, 'resync'))) seen.add(text)
       t.pass('it has been brought up to date')
     }
-    const { history } = await (await join(one, 'linus')).receive()
+    const { history } = await welcome(await join(one, 'linus'))
     t.strictSame(texts({ history }).sort(), both.sort())
-    t.strictSame((await (await join(two, 'barbara')).receive()).history, history)
+    t.strictSame((await welcome(await join(two, 'barbara'))).history, history)
   })
 
   t.test('when one process has been away, the people in all get what they may have missed', async (t) => {
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const ada = await join(one, 'ada')
-    await ada.receive()
+    await welcome(ada)
     const hello = await ada.pair({ type: 'message', text: 'hello' })
     const grace = await join(two, 'grace')
-    await grace.receive()
+    await welcome(grace)
 
     one.websockets.emit('resync', { topics: ['room:lobby'] })
 
@@ -201,7 +206,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     const grace = await join(app, 'grace')
     const ada = await visit(t, engine, 'ada')
     await nextPeople(grace, 'ada', 'grace')
-    t.same((await ada.client.receive()).people.sort(), ['ada', 'grace'])
+    t.same((await welcome(ada.client)).people.sort(), ['ada', 'grace'])
 
     ada.example.kill()
     await ada.example.ended

@@ -102,7 +102,7 @@ export class Handshake {
       throw new WebSocketHandshakeError('Sec-WebSocket-Key is missing or invalid', { statusCode: 400 })
     }
     const { offered } = this
-    if (offered.some((protocol, i) => !TOKEN.test(protocol) || offered.includes(protocol, i + 1))) {
+    if (offered !== NOTHING && offered.some((protocol, i) => !TOKEN.test(protocol) || offered.includes(protocol, i + 1))) {
       throw new WebSocketHandshakeError('Sec-WebSocket-Protocol is invalid', { statusCode: 400 })
     }
     this.isSound = true
@@ -119,7 +119,7 @@ export class Handshake {
       throw new WebSocketHandshakeError(`accept: the client did not offer the subprotocol '${subprotocol}' (it offers ${offer})`)
     }
     this.headers = headerPairs(headers)
-    this.protocol = subprotocol ?? supported.find((protocol) => offered.includes(protocol)) ?? ''
+    this.protocol = subprotocol ?? (offered === NOTHING ? '' : supported.find((protocol) => offered.includes(protocol)) ?? '')
   }
 
   /** It takes its time: the client is watched until it is over. */

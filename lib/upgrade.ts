@@ -59,7 +59,7 @@ export function watchUpgrades (app: FastifyInstance, service: Service): void {
 }
 
 function onResponded (this: ServerResponse): void {
-  Handshake.of(this.req)!.end()
+  Handshake.of(this.req)?.end() // there is none any more where the user ends the response of one that is complete
 }
 
 /**

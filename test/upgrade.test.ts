@@ -297,3 +297,24 @@ t.test('half an upgrade request is ended with 408 when the headersTimeout of Nod
   const whole = upgradeRequest('/')
   t.match(await client.write(whole.slice(0, whole.length / 2)).ended, 'HTTP/1.1 408 ')
 })
+
+t.test('who still ends the response of a handshake that is complete ends neither the process nor the connection', async (t) => {
+  const app = await createApp(t)
+  const ended = new Deferred<void>()
+  app.addHook('preHandler', async (_request, reply) => {
+    setImmediate(() => {
+      reply.raw.once('finish', () => ended.resolve())
+      reply.raw.end('late')
+    })
+  })
+  app.websocket('/', {
+    async onRequest (_request, reply) { reply.raw.once('close', () => {}) } // so that it keeps the connection
+  }, async (ws) => {
+    await ws.accept()
+    await ended.promise
+    await ws.send('still here')
+    await ws.closed
+  })
+  const client = await connectTcp(t, await listen(app))
+  await client.write(upgradeRequest('/')).until('still here')
+})

@@ -27,8 +27,6 @@ export type HeaderPairs = [name: string, value: string][]
 
 const NONE: HeaderPairs = []
 
-const NOTHING: readonly string[] = []
-
 /** Whose handshake it is. */
 export interface HandshakeOwner {
   /** It has ended without having been completed: the client has left, or has been refused, perhaps with a connection, whose end is given then. */
@@ -83,9 +81,8 @@ export class Handshake {
   }
 
   /** The subprotocols that the client offers, in its order of preference. */
-  get offered (): readonly string[] {
-    const offer = this.#request.headers['sec-websocket-protocol']
-    return offer === undefined ? NOTHING : offer.split(',').map((protocol) => protocol.trim())
+  get offered (): string[] {
+    return this.#request.headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? []
   }
 
   /** Throws `WebSocketHandshakeError` with status 400 or 426 unless the request is what RFC 6455, section 4.2.1, asks for. */
@@ -102,7 +99,7 @@ export class Handshake {
       throw new WebSocketHandshakeError('Sec-WebSocket-Key is missing or invalid', { statusCode: 400 })
     }
     const { offered } = this
-    if (offered !== NOTHING && offered.some((protocol, i) => !TOKEN.test(protocol) || offered.includes(protocol, i + 1))) {
+    if (offered.some((protocol, i) => !TOKEN.test(protocol) || offered.includes(protocol, i + 1))) {
       throw new WebSocketHandshakeError('Sec-WebSocket-Protocol is invalid', { statusCode: 400 })
     }
     this.isSound = true
@@ -119,7 +116,7 @@ export class Handshake {
       throw new WebSocketHandshakeError(`accept: the client did not offer the subprotocol '${subprotocol}' (it offers ${offer})`)
     }
     this.headers = headerPairs(headers)
-    this.protocol = subprotocol ?? (offered === NOTHING ? '' : supported.find((protocol) => offered.includes(protocol)) ?? '')
+    this.protocol = subprotocol ?? supported.find((protocol) => offered.includes(protocol)) ?? ''
   }
 
   /** It takes its time: the client is watched until it is over. */

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { connect, createServer, Socket, type AddressInfo } from 'node:net'
+import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import { bytesIn, own, shareMemory } from '../lib/memory'
 import { connectSockets } from './helpers/sockets'
+import { connectSides } from './helpers/tcp'
 import { until } from './helpers/until'
 
 const SIZE = 64 * 1024
@@ -25,14 +26,9 @@ const copy = (chunk: Buffer): Buffer => Buffer.concat([chunk])
 
 /** Both ends of a connection, of which the server's shares its memory, unless `others` listen to it. */
 async function createPair (t: Test, keep: Reader['keep'] = copy, ...others: ((chunk: Buffer) => void)[]): Promise<{ reader: Reader, client: Socket }> {
-  const server = createServer().listen(0, '127.0.0.1')
-  t.teardown(() => server.close())
-  await once(server, 'listening')
-  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const { client, stream } = await connectSides(t)
   client.setNoDelay()
-  t.teardown(() => client.destroy())
-  const [socket] = await once(server, 'connection')
-  const reader: Reader = Object.assign(socket, { chunks: [], kept: [], keep })
+  const reader: Reader = Object.assign(stream, { chunks: [], kept: [], keep })
   for (const listener of [...others, onData]) reader.on('data', listener)
   shareMemory(reader)
   return { reader, client }

@@ -1,23 +1,11 @@
 import { once } from 'node:events'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { Watch } from '../lib/watch'
-import { connectTcp } from './helpers/tcp'
+import { connectSides } from './helpers/tcp'
 import { until } from './helpers/until'
+import type { Socket } from 'node:net'
 
 const KIB = 1024
-
-/** A client, and the server's stream of its connection. */
-async function connected (t: Test) {
-  const server = createServer().listen(0, '127.0.0.1')
-  t.teardown(() => server.close())
-  await once(server, 'listening')
-  const accepted = once(server, 'connection')
-  const client = await connectTcp(t, (server.address() as AddressInfo).port)
-  const [stream] = await accepted as [Socket]
-  t.teardown(() => stream.destroy())
-  return { client, stream }
-}
 
 /** Has nothing of a watch on it. */
 function isFree (t: Test, stream: Socket): void {
@@ -27,7 +15,7 @@ function isFree (t: Test, stream: Socket): void {
 }
 
 t.test('what the client sends is given back, in order, to whoever resumes the stream', async (t) => {
-  const { client, stream } = await connected(t)
+  const { client, stream } = await connectSides(t)
   const watch = new Watch(stream, () => t.fail('it has not left'))
   for (const text of ['a', 'b', 'c']) {
     client.write(text)
@@ -43,7 +31,7 @@ t.test('what the client sends is given back, in order, to whoever resumes the st
 })
 
 t.test('beyond 64 KiB the client waits', async (t) => {
-  const { client, stream } = await connected(t)
+  const { client, stream } = await connectSides(t)
   const watch = new Watch(stream, () => t.fail('it has not left'))
   client.write(Buffer.alloc(64 * KIB))
   await until(() => stream.bytesRead === 64 * KIB)
@@ -55,7 +43,7 @@ t.test('beyond 64 KiB the client waits', async (t) => {
 })
 
 t.test('what is of no use is read, and not given back', async (t) => {
-  const { client, stream } = await connected(t)
+  const { client, stream } = await connectSides(t)
   const watch = new Watch(stream, () => t.fail('it has not left'))
   client.write('early')
   await once(stream, 'data')
@@ -70,20 +58,20 @@ t.test('what is of no use is read, and not given back', async (t) => {
 
 t.test('who leaves, or ends its side, has left', async (t) => {
   for (const leave of [(socket: Socket) => socket.destroy(), (socket: Socket) => socket.end()]) {
-    const { client, stream } = await connected(t)
+    const { client, stream } = await connectSides(t)
     stream.allowHalfOpen = true // as those of an HTTP server
     const left = new Promise<void>((resolve) => new Watch(stream, resolve))
-    leave(client.socket)
+    leave(client)
     await left
     t.ok(stream.destroyed)
   }
 })
 
 t.test('a watch that has ended tells of nothing', async (t) => {
-  const { client, stream } = await connected(t)
+  const { client, stream } = await connectSides(t)
   const watch = new Watch(stream, () => t.fail('it is not watched'))
   watch.end()
   isFree(t, stream)
-  client.socket.destroy()
+  client.destroy()
   await once(stream, 'close')
 })

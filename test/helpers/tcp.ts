@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
@@ -50,6 +50,18 @@ export async function connectTcp (t: Test, port: number): Promise<TcpClient> {
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
   return new TcpClient(socket)
+}
+
+/** Both ends of a connection, which are dropped at the end of `t`. */
+export async function connectSides (t: Test): Promise<{ client: Socket, stream: Socket }> {
+  const server = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  t.teardown(() => client.destroy())
+  const [stream] = await once(server, 'connection') as [Socket]
+  t.teardown(() => stream.destroy())
+  return { client, stream }
 }
 
 export interface RequestOptions {

@@ -1,8 +1,8 @@
-import { validateHeaderName, validateHeaderValue, type IncomingMessage, type ServerResponse } from 'node:http'
 import { WebSocketHandshakeError } from './errors'
+import { switchingHeaders, type HeaderPairs } from './headers'
 import { Deferred } from './promise'
 import { Watch } from './watch'
-import type { Socket } from 'node:net'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { End } from './end'
 import type { HeadersLike } from '../types/message'
@@ -13,19 +13,23 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
 /** RFC 6455, section 4.1: the key is 16 bytes in base64. */
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
-/** What belongs to the handshake itself, or would change how the response is read (RFC 9110, sections 7.6.1 and 8.6). */
-const RESERVED = /^(?:connection|upgrade|keep-alive|trailer|transfer-encoding|content-length|sec-websocket-.*)$/i
-
 /** How long a client may go on sending after it has been refused, in milliseconds. */
 const LINGER = 1_000
 
 const kHandshake = Symbol('fastify-async-websocket.handshake')
 
-interface UpgradeRequest extends IncomingMessage { [kHandshake]?: Handshake }
+/** Null where the handshake is complete. */
+interface UpgradeRequest extends IncomingMessage { [kHandshake]?: Handshake | null }
 
-export type HeaderPairs = [name: string, value: string][]
-
-const NONE: HeaderPairs = []
+/** What becomes of a handshake for which Fastify is to answer 101. */
+export interface Acceptance {
+  /** What a hook has failed with. */
+  error: unknown
+  /** The hooks have run, and it is still 101; `headers` are those of the reply. */
+  switchProtocols (headers: HeadersLike): void
+  /** It is another status, which is on its way. */
+  answerOtherwise (status: number): void
+}
 
 /** Whose handshake it is. */
 export interface HandshakeOwner {
@@ -47,7 +51,11 @@ export class Handshake {
   isRefused = false
   /** What the 101 response says; undefined until it has been decided. */
   protocol: string | undefined
-  headers: HeaderPairs = NONE
+  headers: HeaderPairs = []
+  /** What is told when the head of a response is written; null unless 101 is to come. */
+  acceptance: Acceptance | null = null
+  /** What a connection that stands for a refusal is closed with, where it is not the status of the response. */
+  closing: { code: number, reason: string } | null = null
   readonly #request: UpgradeRequest
   readonly #pending: Set<Handshake>
   #isOver = false
@@ -56,28 +64,31 @@ export class Handshake {
   #isDropping = false
   #linger?: NodeJS.Timeout
 
-  /** The handshake of an upgrade request; `undefined` for any other request. */
+  /** The handshake of an upgrade request; `undefined` for any other request, and when it is complete. */
   static of (request: UpgradeRequest): Handshake | undefined {
-    return request[kHandshake]
+    return request[kHandshake] ?? undefined
+  }
+
+  /** Whether `request` is an upgrade request, whatever has become of it. */
+  static isFor (request: UpgradeRequest): boolean {
+    return request[kHandshake] !== undefined
   }
 
   /** `pending`: where it is from when it is watched until it is over. */
-  constructor (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>) {
+  static begin (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>): void {
+    request[kHandshake] = new Handshake(request, stream, pending)
+  }
+
+  private constructor (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>) {
     this.#request = request
     this.#pending = pending
     this.stream = stream
-    request[kHandshake] = this
   }
 
   /** Resolves when the handshake is over: completed or refused, or the client has left. */
   get over (): Promise<void> {
     this.#over ??= new Deferred()
     return this.#over.promise
-  }
-
-  /** Whether the request asks for the WebSocket protocol, and not for another one. */
-  get isWebSocket (): boolean {
-    return this.#request.headers.upgrade?.toLowerCase() === 'websocket'
   }
 
   /** The subprotocols that the client offers, in its order of preference. */
@@ -115,7 +126,7 @@ export class Handshake {
       const offer = offered.length === 0 ? 'none' : offered.join(', ')
       throw new WebSocketHandshakeError(`accept: the client did not offer the subprotocol '${subprotocol}' (it offers ${offer})`)
     }
-    this.headers = headerPairs(headers)
+    this.headers = switchingHeaders(headers)
     this.protocol = subprotocol ?? supported.find((protocol) => offered.includes(protocol)) ?? ''
   }
 
@@ -134,13 +145,9 @@ export class Handshake {
     this.#watch?.giveBack()
   }
 
-  /**
-   * The handshake is complete: from here on nothing keeps it or `response`, which has not been used. Who listens to the
-   * end of a response is still told of the connection's.
-   */
-  complete (response: ServerResponse): void {
-    this.#request[kHandshake] = undefined
-    if (response.listenerCount('close') === 0) response.detachSocket(this.stream as Socket)
+  /** The handshake is complete: from here on the request does not keep it. */
+  complete (): void {
+    this.#request[kHandshake] = null
   }
 
   /** It is not to be completed: a client that leaves from now on has not left too early. */
@@ -181,33 +188,4 @@ export class Handshake {
     this.#pending.delete(this)
     this.#over?.resolve()
   }
-}
-
-/**
- * Header names and values as pairs, one for each line.
- * Throws `WebSocketHandshakeError` for what would break out of a header, and for what belongs to the handshake itself.
- */
-export function headerPairs (headers: HeadersLike | undefined): HeaderPairs {
-  if (headers === undefined) return NONE
-  const entries = Symbol.iterator in headers ? [...headers as Iterable<readonly [unknown, unknown]>] : Object.entries(headers)
-  return entries.flatMap(([name, value]) => {
-    const values = Array.isArray(value) ? value : [value]
-    return values.filter((v) => v !== undefined).map((v) => headerPair(text(name), text(v)))
-  })
-}
-
-// ASGI gives names and values as bytes.
-function text (value: unknown): string {
-  return value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value)
-}
-
-function headerPair (name: string, value: string): HeaderPairs[number] {
-  try {
-    validateHeaderName(name)
-    validateHeaderValue(name, value)
-  } catch (error) {
-    throw new WebSocketHandshakeError(`invalid header ${JSON.stringify(name)}: ${(error as Error).message}`, { cause: error })
-  }
-  if (RESERVED.test(name)) throw new WebSocketHandshakeError(`the header '${name}' belongs to the handshake and cannot be set`)
-  return [name, value]
 }

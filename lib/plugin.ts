@@ -1,22 +1,18 @@
 import fastifyPlugin from 'fastify-plugin'
-import fastifyWebsocket from '@fastify/websocket'
 import { addWebSocketRoute, allowSessionHandlers } from './define'
 import { WebSocketOptionError } from './errors'
 import { Handshake } from './handshake'
 import { dropIncompleteRequests } from './incomplete'
 import { injectWebSocket } from './inject'
 import { Link } from './link'
-import { checkPluginOptions, pluginSettings, type PluginSettings } from './options'
+import { checkPluginOptions, pluginSettings } from './options'
 import { atMost } from './promise'
-import { SessionWebSocket } from './raw'
-import { Route, type AnyRouteOptions } from './route'
+import { isWebSocketRoute, mount, Route, type AnyRouteOptions } from './route'
 import { Service } from './service'
 import { Sessions } from './sessions'
 import { shutDown } from './shutdown'
-import { checkUpgrade, hideUpgrade, kRoute, showUpgrade, watchUpgrades } from './upgrade'
-import type { IncomingMessage } from 'node:http'
+import { checkUpgrade, routeUpgrades } from './upgrade'
 import type { FastifyInstance } from 'fastify'
-import type { WebSocketServer } from 'ws'
 import type { Broker } from '../types/broker'
 
 async function plugin (app: FastifyInstance, options: Record<string, unknown>): Promise<void> {
@@ -28,11 +24,9 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
   const service = new Service(options, pluginSettings(options))
 
   dropIncompleteRequests(app)
-  app.addHook('onResponse', hideUpgrade)
-  await registerFastifyWebsocket(app, service)
-  app.addHook('onResponse', showUpgrade)
-  allowSessionHandlers(app)
-  app.addHook('onRequest', checkUpgrade)
+  await routeUpgrades(app, service)
+  addWebSocketRoutes(app, service)
+  endConnections(app, service)
 
   const sessions = new Sessions(service)
   const { broker } = service.settings
@@ -49,79 +43,30 @@ function connectBroker (app: FastifyInstance, { hub }: Service, sessions: Sessio
   app.addHook('onReady', () => link.start())
 }
 
-/**
- * @fastify/websocket upgrades, on Fastify's routing, when the handler that it makes for a route is called. One hook
- * before its own says what to make, one after it keeps what it made and puts this package's handler in its place.
- */
-async function registerFastifyWebsocket (app: FastifyInstance, service: Service): Promise<void> {
-  const routes = new WeakMap<object, Route>()
-  const httpHandlers = new WeakMap<object, AnyRouteOptions['handler']>()
-  let closed: Promise<void> | undefined
-
+/** What Fastify and its users see of WebSocket routes. */
+function addWebSocketRoutes (app: FastifyInstance, service: Service): void {
+  app.decorateRequest('ws', { getter () { return Handshake.isFor(this.raw) } })
   app.addHook('onRoute', function (options) {
     const route = options as unknown as AnyRouteOptions
-    if (!isWebSocketRoute(route)) {
-      httpHandlers.set(options, route.handler)
-      return
-    }
-    const made = new Route(service, this, route)
-    routes.set(options, made)
-    route.config = { ...route.config, [kRoute]: made } as typeof route.config
+    if (isWebSocketRoute(route)) mount(route, new Route(service, this, route))
   })
-  await app.register(fastifyWebsocket, {
-    options: webSocketServerOptions(service.settings),
-    preClose: async () => {
-      closed = shutDown(service, service.settings.shutdown, app.log)
-      // Fastify gives up on a preClose hook after `pluginTimeout`, unless that is 0.
-      const { pluginTimeout } = app.initialConfig
-      await (pluginTimeout ? atMost(0.9 * pluginTimeout, closed) : closed)
-    }
+  allowSessionHandlers(app)
+  app.addHook('onRequest', checkUpgrade)
+}
+
+/** `app.close()` ends the connections before the server. */
+function endConnections (app: FastifyInstance, service: Service): void {
+  let closed: Promise<void> | undefined
+  app.addHook('preClose', async () => {
+    closed = shutDown(service, service.settings.shutdown, app.log)
+    // Fastify gives up on a preClose hook after `pluginTimeout`, unless that is 0.
+    const { pluginTimeout } = app.initialConfig
+    await (pluginTimeout ? atMost(0.9 * pluginTimeout, closed) : closed)
   })
-  watchUpgrades(app, service)
   app.addHook('onClose', async () => {
     await closed
     await service.hub.link?.close()
   })
-  app.addHook('onRoute', (options) => {
-    const route = routes.get(options)
-    if (route !== undefined) route.mount(options as unknown as AnyRouteOptions)
-    else options.handler = httpHandlers.get(options) as never // `checkUpgrade` keeps WebSocket requests away from it
-  })
-
-  const server: WebSocketServer = app.getDecorator('websocketServer')
-  server.clients = service.sockets as WebSocketServer['clients']
-  service.server = server
-  server.on('headers', (lines, request) => {
-    for (const [name, value] of Handshake.of(request)!.headers) lines.push(`${name}: ${value}`)
-  })
-}
-
-/**
- * A message may come in so many fragments that each has so many bytes, and in so many whatever its size. A fragment keeps
- * in memory what was read with it, 64 KiB, however small it is itself.
- */
-const FRAGMENT = 1024
-const MIN_FRAGMENTS = 1024
-
-/** A frame may come in so many reads that each has so many bytes. */
-const CHUNK = 16
-
-function webSocketServerOptions ({ maxPayload, perMessageDeflate, closeTimeout }: PluginSettings): object {
-  return {
-    maxPayload,
-    maxFragments: Math.max(MIN_FRAGMENTS, Math.ceil(maxPayload / FRAGMENT)),
-    maxBufferedChunks: Math.max(MIN_FRAGMENTS, Math.ceil(maxPayload / CHUNK)),
-    perMessageDeflate,
-    closeTimeout,
-    maxPendingAutoPongs: 0, // `SessionWebSocket` sees to pings
-    WebSocket: SessionWebSocket,
-    // Undecided is the handshake of a route with `raw: true`, where the choice is that of `ws`.
-    handleProtocols: (offered: Set<string>, request: IncomingMessage) => Handshake.of(request)!.protocol ?? offered.values().next().value
-  }
-}
-
-function isWebSocketRoute ({ websocket, wsHandler }: AnyRouteOptions): boolean {
-  return (websocket !== undefined && websocket !== false) || wsHandler !== undefined
 }
 
 /** The plugin, for `app.register`. */

@@ -16,6 +16,11 @@ export function rejected (error: unknown): Promise<never> {
   return quiet(Promise.reject(error))
 }
 
+/** Resolves when `promise` has settled, either way. */
+export function settled (promise: Promise<unknown>): Promise<void> {
+  return promise.then(ignore, ignore)
+}
+
 /**
  * Waits until `promise` has settled, but no longer than `ms` milliseconds; tells whether it has. Rejects as `promise` does.
  */

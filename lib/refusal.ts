@@ -1,9 +1,12 @@
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import { cutReason } from './close'
 import { End } from './end'
 import { Handshake } from './handshake'
+import { repliedHeaders } from './headers'
+import { letGo } from './response'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { WebSocketServer } from 'ws'
+import type { HeadersLike } from '../types/message'
+import type { RawWebSocket } from '../types/raw'
 
 /**
  * How a handshake is refused: with its HTTP response, of which a script in a browser learns nothing, or by a connection
@@ -14,7 +17,7 @@ export type Refusal = 'http' | 'close' | 'auto'
 /** Where the status of a response is among the close codes that anybody may use (RFC 6455, section 7.4.2). */
 const FIRST_CODE = 4000
 
-const EMPTY = Buffer.alloc(0)
+const SWITCHING_PROTOCOLS = 101
 
 function ignore (): void {}
 
@@ -24,33 +27,46 @@ export function refusesByClosing (refusal: Refusal, request: FastifyRequest): bo
   return refusal === 'close' || request.headers.origin !== undefined
 }
 
-/** Completes the handshake of `request`, in place of a response, and closes the connection. */
-export function refuseByClosing (server: WebSocketServer, request: FastifyRequest, reply: FastifyReply, code: number, reason: string): void {
-  const handshake = Handshake.of(request.raw)!
-  reply.hijack()
-  handshake.refuse()
-  handshake.release()
-  let isUpgraded = false
-  server.handleUpgrade(request.raw, handshake.stream, EMPTY, (raw) => {
-    isUpgraded = true
-    raw.on('error', ignore) // its end follows
-    raw.on('close', (code, reason) => handshake.owner?.over(new End(code, reason.toString(), code !== 1006)))
-    raw.close(code, cutReason(reason))
-    raw.resume()
-  })
-  handshake.complete(reply.raw)
-  if (!isUpgraded) handshake.owner?.over()
+/** What refuses handshakes with a connection. */
+export interface Refuser {
+  /** Answers 101; returns null where the client is no longer there. */
+  upgrade (request: IncomingMessage): RawWebSocket | null
+  /** There is a connection that is no session's: it is waited for when the app closes. */
+  opened (raw: RawWebSocket): void
 }
 
 /** An onSend hook, the last one of a route: what it would have answered a handshake with is what the connection is closed with. */
-export function createRefusalHook (service: { readonly server: WebSocketServer }, refusal: Refusal) {
+export function createRefusalHook (refuser: Refuser, refusal: Refusal) {
   return function refuseInstead (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null, payload: unknown) => void): void {
     if (reply.sent) return // a second answer, whose hooks were slower than those of the first
-    if (!refusesByClosing(refusal, request)) return done(null, payload)
+    if (reply.statusCode === SWITCHING_PROTOCOLS || !refusesByClosing(refusal, request)) return done(null, payload)
     const status = statusOf(reply, payload)
-    refuseByClosing(service.server, request, reply, FIRST_CODE + status, messageOf(reply, payload) ?? STATUS_CODES[status] ?? '')
+    const { closing } = Handshake.of(request.raw)!
+    refuse(refuser, request, reply, closing ?? { code: FIRST_CODE + status, reason: messageOf(reply, payload) ?? STATUS_CODES[status] ?? '' })
     discard(payload)
   }
+}
+
+/** Completes the handshake of `request`, in place of a response, and closes the connection. The request ends with it. */
+function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply, { code, reason }: { code: number, reason: string }): void {
+  const handshake = Handshake.of(request.raw)!
+  reply.hijack()
+  handshake.headers = repliedHeaders(reply.getHeaders() as HeadersLike)
+  handshake.refuse()
+  handshake.release()
+  const raw = refuser.upgrade(request.raw)
+  handshake.complete()
+  const response = letGo(reply.raw, handshake.stream)
+  const over = (end?: End): void => {
+    handshake.owner?.over(end)
+    response?.emit('finish')
+  }
+  if (raw === null) return over()
+  refuser.opened(raw)
+  raw.on('error', ignore) // its end follows
+  raw.on('close', (code, reason) => over(new End(code, reason.toString(), code !== 1006)))
+  raw.close(code, cutReason(reason))
+  raw.resume()
 }
 
 /** A `Response` of the fetch API has its own. */

@@ -4,18 +4,24 @@ import { Handshake } from './handshake'
 import { ConnectionLimit } from './limit'
 import { createOriginCheck, type OriginCheck } from './origins'
 import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
-import { createRefusalHook, refuseByClosing, refusesByClosing } from './refusal'
+import { createRefusalHook, refusesByClosing, type Refuser } from './refusal'
+import { keepHookError } from './response'
 import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
 import { guardListeners } from './raw'
 import { accepting, ended, fail, serve, sessionHandlers, type Life } from './serve'
 import { guard, logSafely, readable } from './thrown'
 import { serverIsClosing } from './shutdown'
 import { Session, type SessionRoute } from './session'
+import { Upgrader } from './upgrader'
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { JsonParse } from './decode'
 import type { Hub } from './hub'
 import type { Service } from './service'
 import type { RawWebSocket } from '../types/raw'
+
+/** Where the WebSocket route stands in the `config` of a route of Fastify's. */
+const kRoute = Symbol('fastify-async-websocket.route')
 
 type Handler = (this: FastifyInstance, ...args: any[]) => unknown
 
@@ -28,8 +34,8 @@ export type AnyRouteOptions = Omit<RouteOptions, 'handler' | 'schema'> & {
   schemaErrorFormatter?: SchemaErrorFormatter
 }
 
-/** One WebSocket route: what @fastify/websocket has made of it, and what this package makes of that. */
-export class Route implements SessionRoute {
+/** One WebSocket route. */
+export class Route implements SessionRoute, Refuser {
   readonly options: RouteSettings
   readonly hub: Hub<Session>
   /** Whether the handler gets the plain `ws` socket. */
@@ -40,13 +46,14 @@ export class Route implements SessionRoute {
   readonly #instance: FastifyInstance
   readonly #life: Life
   readonly #http: Handler
+  readonly #upgrader: Upgrader
+  /** The handler of a route with `raw: true`: it completes the handshake. */
+  readonly #handOver: Handler
   readonly #parse: JsonParse
   readonly #format: SchemaErrorFormatter
-  #upgrade!: Handler
-  #adopted: RawWebSocket | null = null
   #codec: Codec | null = null
 
-  /** Takes the options of a route with `websocket` or `wsHandler`, and leaves in them what @fastify/websocket is to find. */
+  /** Takes the options of a route with `websocket` or `wsHandler`. Throws `WebSocketOptionError` for what cannot be. */
   constructor (service: Service, instance: FastifyInstance, route: AnyRouteOptions) {
     const { websocket, wsHandler, handler, schema } = route
     const place = `${String(route.method)} ${route.url}`
@@ -75,27 +82,16 @@ export class Route implements SessionRoute {
     this.#parse = jsonParse(instance)
     this.#format = route.schemaErrorFormatter
 
-    const adopt = this.#adopt.bind(this)
-    if (wsHandler === undefined) Object.assign(route, { websocket: true, handler: adopt })
-    else Object.assign(route, { websocket: undefined, wsHandler: adopt })
-    route.schema = placeMessageSchemas(schema ?? {})
-    if (this.options.refusal !== 'http') {
-      // The last of all, so that it is what would have been sent that it sees.
-      route.onSend = [route.onSend ?? [], createRefusalHook(service, this.options.refusal)].flat() as typeof route.onSend
-    }
+    this.#upgrader = new Upgrader({ ...service.settings })
+    this.#handOver = service.fastifyWebsocket.upgrading((raw, request) => this.#adopt(raw, request))
   }
 
-  /** Puts the handler of this route in the place of the one that @fastify/websocket has made, and keeps that: it upgrades. */
-  mount (route: AnyRouteOptions): void {
-    this.#upgrade = route.handler
-    route.handler = (request: FastifyRequest, reply: FastifyReply) => this.#dispatch(request, reply)
-  }
-
-  #dispatch (request: FastifyRequest, reply: FastifyReply): unknown {
+  /** The handler of Fastify's. */
+  dispatch (request: FastifyRequest, reply: FastifyReply): unknown {
     const handshake = Handshake.of(request.raw)
-    if (!request.ws || handshake === undefined) return this.#http.call(this.#instance, request, reply)
+    if (handshake === undefined) return this.#http.call(this.#instance, request, reply)
     if (this.#service.closing) throw serverIsClosing()
-    if (this.raw) return this.#handOver(handshake, request, reply)
+    if (this.raw) return this.#giveAway(handshake, request, reply)
     const session = new Session(this, handshake, request, reply)
     serve(this.#life, session)
     return session.answer // not the handler's, so that Fastify keeps nothing of the request for as long as the connection is open
@@ -111,10 +107,6 @@ export class Route implements SessionRoute {
     return refusesByClosing(this.options.refusal, request)
   }
 
-  refuseByClosing (request: FastifyRequest, reply: FastifyReply, code: number, reason: string): void {
-    refuseByClosing(this.#service.server, request, reply, code, reason)
-  }
-
   codec (request: FastifyRequest, reply: FastifyReply): Codec {
     this.#codec ??= new Codec({
       ...this.options,
@@ -125,24 +117,20 @@ export class Route implements SessionRoute {
     return this.#codec
   }
 
-  upgrade (request: FastifyRequest, reply: FastifyReply): RawWebSocket | null {
-    const { stream } = Handshake.of(request.raw)!
-    this.#adopted = null
-    try {
-      this.#upgrade.call(this.#instance, request, reply)
-    } catch (error) { // of a listener on `app.websocketServer`: nobody knows whether there is a connection
-      stream.destroy()
-      throw error
-    }
-    return this.#adopted
+  upgrade (request: IncomingMessage): RawWebSocket | null {
+    return this.#upgrader.upgrade(request)
+  }
+
+  opened (raw: RawWebSocket): void {
+    this.#service.opened(raw)
   }
 
   begun (): void {
     this.#service.begun()
   }
 
-  accepted (): void {
-    this.#service.accepted()
+  accepted (raw: RawWebSocket): void {
+    this.#service.accepted(raw)
   }
 
   ended (session: Session): void {
@@ -154,25 +142,18 @@ export class Route implements SessionRoute {
     fail(this.#life, session, error)
   }
 
-  #handOver (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
+  #giveAway (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
     handshake.release()
     try {
-      this.upgrade(request, reply)
-    } catch (error) {
+      this.#handOver.call(this.#instance, request, reply)
+    } catch (error) { // nobody knows whether there is a connection
       logSafely(request, 'error', 'a listener on app.websocketServer threw', error)
+      handshake.stream.destroy()
     }
   }
 
-  // @fastify/websocket calls this, before `upgrade` returns, as the handler of the route.
   #adopt (raw: RawWebSocket, request: FastifyRequest): void {
-    this.#adopted = raw
-    if (!this.raw) {
-      // That of @fastify/websocket keeps the reply, and that of `ws`, its first, takes more than it does: a session learns
-      // of errors and of the end by itself, and leaves the clients of the server then.
-      raw.removeListener('error', raw.listeners('error').at(-1) as never)
-      raw.removeListener('close', raw.listeners('close')[0] as never)
-      return
-    }
+    this.opened(raw)
     const fail = (thrown: unknown): void => { // what @fastify/websocket does with an error of the handler
       const error = readable(thrown)
       logSafely(request, 'error', error?.message, error)
@@ -182,6 +163,30 @@ export class Route implements SessionRoute {
     raw.resume()
     guard(() => this.#life.handlers.handle.call(this.#instance, raw as never, request), fail)
   }
+}
+
+/** Puts `route` behind options of Fastify's that stand for it. */
+export function mount (options: AnyRouteOptions, route: Route): void {
+  const { config, schema = {}, wsHandler, onError = [], onSend = [] } = options
+  Object.assign(options, {
+    config: { ...config, [kRoute]: route },
+    schema: { ...placeMessageSchemas(schema), ...(wsHandler === undefined && { hide: true }) },
+    handler: (request: FastifyRequest, reply: FastifyReply) => route.dispatch(request, reply),
+    onError: [onError, keepHookError].flat()
+  })
+  const { refusal } = route.options
+  // The last of all, so that it is what would have been sent that it sees.
+  if (refusal !== 'http') options.onSend = [onSend, createRefusalHook(route, refusal)].flat() as typeof options.onSend
+}
+
+/** The WebSocket route that `request` is for, if it is for one. */
+export function routeOf (request: FastifyRequest): Route | undefined {
+  return (request.routeOptions.config as { [kRoute]?: Route })[kRoute]
+}
+
+/** Whether a route is one for this package: `websocket`, or `wsHandler` beside a handler for plain requests. */
+export function isWebSocketRoute ({ websocket, wsHandler }: AnyRouteOptions): boolean {
+  return (websocket !== undefined && websocket !== false) || wsHandler !== undefined
 }
 
 /** Says which route it is whose options are wrong. */

@@ -1,6 +1,6 @@
 import { closeCodes, isSendable } from './close'
 import { WebSocketDisconnect, WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from './errors'
-import { atMost } from './promise'
+import { atMost, settled } from './promise'
 import { logSafely, readable } from './thrown'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { PluginSettings } from './options'
@@ -94,6 +94,7 @@ export function serve (life: Life, session: Session): void {
 }
 
 async function threw (life: Life, session: Session, error: unknown): Promise<void> {
+  if (session.accepting !== undefined) await settled(session.accepting)
   await fail(life, session, error)
   await end(life, session)
 }
@@ -102,6 +103,7 @@ async function threw (life: Life, session: Session, error: unknown): Promise<voi
 async function end (life: Life, session: Session): Promise<void> {
   if (session.socket?.end === null) await session.close()
   if (life.untold.has(session)) await disconnected(life, session)
+  session.endRequest()
   life.onEnd()
 }
 
@@ -120,9 +122,10 @@ export function ended (life: Life, session: Session): void {
   }, closeTimeout).unref())
 }
 
-function returned (life: Life, session: Session): Promise<void> {
+async function returned (life: Life, session: Session): Promise<void> {
+  if (session.accepting !== undefined) await settled(session.accepting)
   if (session.state === 'connecting') session.refuse(new WebSocketHandshakeError('the handler has returned without accept(), deny() or close()'))
-  return end(life, session)
+  await end(life, session)
 }
 
 /** Runs `onDisconnect`, once. */

@@ -2,22 +2,22 @@ import { Hub } from './hub'
 import { ConnectionLimit } from './limit'
 import { Deferred } from './promise'
 import { ownerOf } from './socket'
+import type { FastifyWebsocket } from './adapter'
 import type { Handshake } from './handshake'
 import type { PluginSettings } from './options'
 import type { Session } from './session'
-import type { WebSocketServer } from 'ws'
 import type { RawWebSocket } from '../types/raw'
 
 /** What the routes of one app have in common: its options, and what is going on. */
 export class Service {
   readonly options: Record<string, unknown>
   readonly settings: PluginSettings
-  /** Set when @fastify/websocket has made it. */
-  server!: WebSocketServer
+  /** Set when it is registered. */
+  fastifyWebsocket!: FastifyWebsocket
   readonly hub = new Hub<Session>()
   /** How many sessions have been accepted and have not ended. */
   open = 0
-  /** The sockets of all connections, of sessions and of routes with `raw: true`: the `clients` of the server. */
+  /** The sockets of all connections: of sessions, of routes with `raw: true`, and of those that stand for a refusal. */
   readonly sockets = new Set<RawWebSocket>()
   /** Handshakes that wait to be decided, and whose clients are still there. */
   readonly handshakes = new Set<Handshake>()
@@ -62,8 +62,15 @@ export class Service {
     this.#handlers++
   }
 
-  accepted (): void {
+  accepted (raw: RawWebSocket): void {
+    this.sockets.add(raw)
     this.open++
+  }
+
+  /** There is a connection that is no session's. */
+  opened (raw: RawWebSocket): void {
+    this.sockets.add(raw)
+    raw.on('close', () => this.sockets.delete(raw))
   }
 
   /** The connection of a session has ended, or its handshake has without one. */

@@ -12,6 +12,7 @@ import { guardListeners } from './raw'
 import { readsWholeMessages } from './receiver'
 import { logSafely } from './thrown'
 import { checkTopic } from './topics'
+import type { ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Codec } from './codec'
 import type { End } from './end'
@@ -31,7 +32,7 @@ export interface SessionRoute extends OpeningRoute {
   readonly hub: Hub<Session>
   codec (request: FastifyRequest, reply: FastifyReply): Codec
   begun (): void
-  accepted (): void
+  accepted (raw: RawWebSocket): void
   ended (session: Session): void
   /** Code of the user's that nobody awaits has thrown `error`. */
   failed (session: Session, error: unknown): void
@@ -45,12 +46,13 @@ export class Session extends Channel {
   readonly #route: SessionRoute
   #skipped = 0
   /** Null as soon as the handshake is complete. */
-  #opening: Opening | null
+  #opening: Opening<this> | null
   #topics: Few<string> | undefined
   /** Those of its subscriptions that the broker has not confirmed. */
   #unconfirmed: Set<Deferred<void>> | null = null
   #id: string | null = null
   #log: FastifyBaseLogger | null = null
+  #response: ServerResponse | null = null
   #url: URL | null = null
 
   constructor (route: SessionRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply) {
@@ -115,11 +117,32 @@ export class Session extends Channel {
 
   accept (options?: AcceptOptions): Promise<this> {
     try {
-      this.#accept(options)
-      return Promise.resolve(this)
+      return quiet(this.#openingFor('accept').accept(options))
     } catch (error) {
       return rejected(error)
     }
+  }
+
+  /** Settles when the handshake is complete, or is not to be, where `accept` is under way. */
+  get accepting (): Promise<unknown> | undefined {
+    return this.#opening?.accepting
+  }
+
+  /** The handshake is complete. `response` waits for the end of the session, if there is one. */
+  open (raw: RawWebSocket, response: ServerResponse | null): void {
+    const { stream } = this.#opening!.handshake
+    this.socket = new Socket(raw, stream, this.#route.options, this)
+    if (readsWholeMessages(raw)) shareMemory(stream)
+    this.#opening = null
+    this.#response = response
+    this.#route.accepted(raw)
+    raw.resume()
+  }
+
+  /** All of the session is over: so is its request, for Fastify, which runs onResponse hooks and logs. */
+  endRequest (): void {
+    this.#response?.emit('finish')
+    this.#response = null
   }
 
   deny (statusCode = 403, payload?: unknown, headers?: HeadersLike): Promise<void> {
@@ -198,7 +221,7 @@ export class Session extends Channel {
   }
 
   protected override unavailable (): Error {
-    return this.#opening!.error
+    return this.#opening!.unavailable
   }
 
   protected override report (error: unknown): void {
@@ -214,7 +237,9 @@ export class Session extends Channel {
 
   protected override closeWith (code: number, reason: string): Promise<void> {
     if (this.#opening === null) return super.closeWith(code, reason)
-    if (this.#opening.state === 'connecting') this.#opening.close(code, reason)
+    const { accepting, state } = this.#opening
+    if (accepting !== undefined && state === 'connecting') return quiet(accepting.then(() => this.close(code, reason), () => {}))
+    if (state === 'connecting') this.#opening.close(code, reason)
     return this.closed.then(() => {})
   }
 
@@ -225,23 +250,12 @@ export class Session extends Channel {
     super.finish(end)
   }
 
-  #accept (options: AcceptOptions | undefined): void {
-    const opening = this.#openingFor('accept')
-    const { stream } = opening.handshake
-    const raw = opening.accept(options)
-    this.socket = new Socket(raw, stream, this.#route.options, this)
-    if (readsWholeMessages(raw)) shareMemory(stream)
-    this.#opening = null
-    this.#route.accepted()
-    raw.resume()
-  }
-
   async #deny (statusCode: number, payload: unknown, headers: HeadersLike | undefined): Promise<void> {
     this.#openingFor('deny').deny(statusCode, payload, headers)
     await this.closed
   }
 
-  #openingFor (verb: string): Opening {
+  #openingFor (verb: string): Opening<this> {
     if (this.#opening === null) throw new WebSocketHandshakeError(`${verb}: the handshake is complete already`)
     return this.#opening
   }

@@ -72,12 +72,10 @@ class Target {
 
   #leftovers (): string {
     const { app } = this
-    const { clients } = app.websocketServer
     const now = resources()
     return [
       this.#running === 0 ? '' : `${this.#running} handlers run`,
       app.websockets.size === 1 ? '' : `${app.websockets.size - 1} sessions are open`,
-      clients.size === 1 ? '' : `${clients.size - 1} sockets are open`,
       String(now) === String(this.#resources) ? '' : `${String(now)} is active, before it was ${String(this.#resources)}`
     ].filter((text) => text !== '').join(', ')
   }

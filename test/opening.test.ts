@@ -10,6 +10,7 @@ import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, upgradeRequest } from './helpers/tcp'
 import { runningTimers } from './helpers/timers'
+import { until } from './helpers/until'
 import type { WebSocketSession } from '../types/session'
 
 t.test('a refused handshake goes from connecting to closing to closed', async (t) => {
@@ -230,7 +231,8 @@ for (const [verb, decide] of Object.entries({
       const app = await createApp(t)
       const decided = new Deferred<unknown>()
       const goOn = new Deferred<void>()
-      app.addHook('onSend', () => goOn.promise) // a response that has been sent has a timer of its own
+      // A response that has been sent has a timer of its own.
+      app.addHook('onSend', async (_request, reply) => { if (reply.statusCode !== 101) await goOn.promise })
       app.websocket('/', async (ws) => {
         const before = runningTimers()
         if (when === 'later') {
@@ -238,8 +240,7 @@ for (const [verb, decide] of Object.entries({
           t.equal(runningTimers(), before + 1)
         }
         const deciding = decide(ws)
-        await setImmediate()
-        t.equal(runningTimers(), before)
+        await until(() => runningTimers() === before)
         goOn.resolve()
         await deciding
         decided.resolve(undefined)

@@ -350,41 +350,45 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
   })
 }
 
-t.test('what a connection listener of the server listens to, it goes on hearing of', async (t) => {
+t.test('listeners of app.websocketServer see the sockets of raw routes only, and go on hearing of them', async (t) => {
   const app = await createApp(t)
   const heard: string[] = []
   app.websocketServer.on('connection', (socket) => {
-    for (const event of ['message', 'error', 'close'] as const) socket.on(event, () => heard.push(event))
+    for (const event of ['message', 'error', 'close'] as const) socket.prependListener(event, () => heard.push(event))
   })
-  app.websocket('/', async (ws) => {
+  app.websocket('/session', async (ws) => {
     await ws.accept()
     await ws.receive()
-    ws.raw!.emit('error', new Error('expected'))
   })
-  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
-  peer.socket.send('a')
-  await peer.closed
+  app.get('/raw', { websocket: { raw: true } }, (socket: RawWebSocket) => {
+    socket.on('message', () => {
+      socket.emit('error', new Error('expected'))
+      socket.close()
+    })
+  })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  for (const path of ['/session', '/raw']) {
+    const peer = await connectPeer(t, url + path)
+    peer.socket.send('a')
+    await peer.closed
+  }
   await app.close()
   t.same(heard, ['message', 'error', 'close'])
+  t.equal(app.websockets.size, 0)
 })
 
 for (const event of ['headers', 'connection']) {
-  for (const raw of [true, false]) {
-    t.test(`a listener to '${event}' of app.websocketServer that throws ends the connection, of a route with raw: ${raw}`, async (t) => {
-      const { lines, serverOptions } = collectLogs()
-      const app = await createApp(t, {}, serverOptions)
-      app.websocket('/', { websocket: { raw } } as any, async (ws: any) => {
-        t.notOk(raw, 'the handler of a raw route does not run')
-        await ws.accept()
-      })
-      app.websocketServer.on(event, () => { throw new Error('from the listener') })
-      const port = await listen(app)
-      await exchange(t, port, '/')
-      await nobodyIsConnected(t, app)
-      t.match(lines.filter(({ level }) => level >= WARN), [{ level: ERROR, err: { message: 'from the listener' } }])
-      t.equal(lines.filter(({ level }) => level >= WARN).length, 1)
-    })
-  }
+  t.test(`a listener to '${event}' of app.websocketServer that throws ends the connection, whose handler does not run`, async (t) => {
+    const { lines, serverOptions } = collectLogs()
+    const app = await createApp(t, {}, serverOptions)
+    app.get('/', { websocket: { raw: true } }, () => { t.fail('the handler runs') })
+    app.websocketServer.on(event, () => { throw new Error('from the listener') })
+    const port = await listen(app)
+    await exchange(t, port, '/')
+    await nobodyIsConnected(t, app)
+    t.match(lines.filter(({ level }) => level >= WARN), [{ level: ERROR, err: { message: 'from the listener' } }])
+    t.equal(lines.filter(({ level }) => level >= WARN).length, 1)
+  })
 }
 
 t.test('a listener on the socket of a raw route that throws or rejects is logged once, and terminates the connection', async (t) => {

@@ -96,20 +96,19 @@ t.test('on app.close() a handshake that is being refused already gets that answe
   await closed
 })
 
-t.test('the clients of the server are the sockets of all connections, for as long as these last', async (t) => {
+t.test('the clients of app.websocketServer are the sockets of raw routes, for as long as these last', async (t) => {
   const app = await createApp(t)
   const sockets: unknown[] = []
   app.websocket('/session', async (ws) => {
     await ws.accept()
-    sockets.push(ws.raw)
     await ws.closed
   })
   app.get('/raw', { websocket: { raw: true } }, (socket: unknown) => { sockets.push(socket) })
   const url = `ws://127.0.0.1:${await listen(app)}`
   const peers = [await connectPeer(t, `${url}/session`), await connectPeer(t, `${url}/raw`)]
-  const clients: Set<unknown> = app.getDecorator<any>('websocketServer').clients
-  t.equal(clients.size, 2)
-  for (const socket of sockets) t.ok(clients.has(socket))
+  const { clients } = app.websocketServer
+  t.same([...clients], sockets)
+  t.equal(sockets.length, 1)
   for (const { socket } of peers) socket.close()
   await until(() => clients.size === 0)
 })

@@ -252,7 +252,7 @@ const PLACES: Record<string, Place> = {
     kinds: SYNCHRONOUS,
     routes: (app, url, fail) => {
       app.websocketServer.on('connection', (_: any, request: any) => { if (request.url === url) fail() })
-      app.websocket(url, accepts)
+      app.get(url, { websocket: { raw: true } }, () => {})
     },
     ends: () => 'close 1006',
     lines: () => [ERROR]
@@ -261,7 +261,7 @@ const PLACES: Record<string, Place> = {
     kinds: SYNCHRONOUS,
     routes: (app, url, fail) => {
       app.websocketServer.on('headers', (_: any, request: any) => { if (request.url === url) fail() })
-      app.websocket(url, accepts)
+      app.get(url, { websocket: { raw: true } }, () => {})
     },
     ends: () => 'close 1006',
     lines: () => [ERROR]

@@ -1,0 +1,115 @@
+import { ServerResponse } from 'node:http'
+import { Duplex } from 'node:stream'
+import { Handshake, type Acceptance } from './handshake'
+import type { Socket } from 'node:net'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+/*
+ * The response to an upgrade request. It is an ordinary one, but for its end, which is that of the connection, and for
+ * 101, which `ws` writes: then what Fastify would write is taken for it.
+ */
+
+const SWITCHING_PROTOCOLS = 101
+
+/** Fastify is to hand null to onSend hooks: only what is a text, with a type, and serialized to null, goes to them at once. */
+const NO_PAYLOAD = ''
+const NO_TYPE = 'application/vnd.fastify-async-websocket.none'
+
+const { writeHead, end } = ServerResponse.prototype
+
+/** `response` will answer `handshake`, unless that is completed. */
+export function answerBy (response: ServerResponse, handshake: Handshake): void {
+  response.shouldKeepAlive = false // no further request can follow on this connection
+  response.on(isInjected(handshake.stream) ? 'prefinish' : 'finish', onResponded)
+  response.on('newListener', tellOfDrains)
+  response.writeHead = writeHeadUnlessSwitching
+  response.end = endUnlessSwitched
+}
+
+/**
+ * Has Fastify answer 101, as it answers anything: its onSend hooks run, with null as their payload. `acceptance` is told
+ * of what comes of that: at once where there are no hooks.
+ */
+export function answerSwitchingProtocols (reply: FastifyReply, acceptance: Acceptance): void {
+  Handshake.of(reply.request.raw)!.acceptance = acceptance
+  reply.code(SWITCHING_PROTOCOLS).type(NO_TYPE).serializer(serialize).send(NO_PAYLOAD)
+
+  // Of what else is sent, by an error handler, the schemas of the route are to be heeded as ever.
+  function serialize (payload: unknown): any {
+    if (payload === NO_PAYLOAD) return null
+    const own = reply.getSerializationFunction(String(reply.statusCode), 'application/json')
+    return own === undefined ? JSON.stringify(payload) : own(payload as Record<string, unknown>)
+  }
+}
+
+/** An onError hook of a route: keeps what its onSend hooks fail with, and the type of what is sent then its own. */
+export function keepHookError (request: FastifyRequest, reply: FastifyReply, error: Error, done: () => void): void {
+  const handshake = Handshake.of(request.raw)
+  if (handshake?.acceptance != null) {
+    handshake.acceptance.error = error
+    reply.removeHeader('content-type')
+  }
+  done()
+}
+
+/**
+ * The handshake that `response` would have answered is complete: nothing keeps it, unless somebody waits for it. Whoever
+ * listens to its 'close' is still told of the connection's. Returns it where somebody listens to its 'finish', as Fastify
+ * does to run onResponse hooks and to log; else null.
+ */
+export function letGo (response: ServerResponse, stream: Duplex): ServerResponse | null {
+  response.removeListener('finish', onResponded)
+  if (response.listenerCount('close') === 0) response.detachSocket(stream as Socket)
+  return response.listenerCount('finish') === 0 ? null : response
+}
+
+/**
+ * Whether `injectWS` of @fastify/websocket has made `stream`: such a one does not close by itself when both sides have
+ * ended, and Node does not learn when a response has been written to it.
+ */
+export function isInjected (stream: Duplex): boolean {
+  return !(stream instanceof Duplex)
+}
+
+// Functions that all responses share.
+
+function writeHeadUnlessSwitching (this: ServerResponse, status: number, ...rest: any[]): ServerResponse {
+  const handshake = Handshake.of(this.req)
+  const acceptance = handshake?.acceptance
+  if (acceptance == null) return writeHead.call(this, status, ...rest)
+  handshake!.acceptance = null
+  const headers = rest.at(-1)
+  if (status === SWITCHING_PROTOCOLS) {
+    this.end = endOnce
+    acceptance.switchProtocols({ ...this.getHeaders(), ...headers })
+    return this
+  }
+  if (headers?.['content-type'] === NO_TYPE) delete headers['content-type']
+  acceptance.answerOtherwise(status)
+  return writeHead.call(this, status, ...rest)
+}
+
+/** Fastify ends what it takes for a response of 101: nothing is to follow. */
+function endOnce (this: ServerResponse): ServerResponse {
+  this.end = endUnlessSwitched
+  return this
+}
+
+/** Nothing ends by the response of a handshake that is complete. */
+function endUnlessSwitched (this: ServerResponse, ...rest: any[]): ServerResponse {
+  return Handshake.of(this.req) === undefined ? this : end.apply(this, rest as never)
+}
+
+function onResponded (this: ServerResponse): void {
+  Handshake.of(this.req)?.end() // there is none any more where the request of a complete handshake ends
+}
+
+/**
+ * Node has taken its own listener off a connection that asks for an upgrade. Without one, a response that is longer than
+ * what the connection takes at once would never go on: whoever writes it waits for `drain`.
+ */
+function tellOfDrains (this: ServerResponse, event: string | symbol): void {
+  if (event !== 'drain') return
+  this.removeListener('newListener', tellOfDrains)
+  Handshake.of(this.req)?.stream.on('drain', () => this.emit('drain'))
+}

@@ -11,9 +11,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 const SWITCHING_PROTOCOLS = 101
 
-/** Fastify is to hand null to onSend hooks: only what is a text, with a type, and serialized to null, goes to them at once. */
-const NO_PAYLOAD = ''
+/** What a text that has a type and a serializer is for Fastify's `send`: it goes to the onSend hooks as that makes it. */
 const NO_TYPE = 'application/vnd.fastify-async-websocket.none'
+
+/** Where a reply keeps its serializer. No public way leads back to none. */
+let kSerializer: symbol | undefined
 
 const { writeHead, end } = ServerResponse.prototype
 
@@ -32,23 +34,32 @@ export function answerBy (response: ServerResponse, handshake: Handshake): void 
  */
 export function answerSwitchingProtocols (reply: FastifyReply, acceptance: Acceptance): void {
   Handshake.of(reply.request.raw)!.acceptance = acceptance
-  reply.code(SWITCHING_PROTOCOLS).type(NO_TYPE).serializer(serialize).send(NO_PAYLOAD)
-
-  // Of what else is sent, by an error handler, the schemas of the route are to be heeded as ever.
-  function serialize (payload: unknown): any {
-    if (payload === NO_PAYLOAD) return null
-    const own = reply.getSerializationFunction(String(reply.statusCode), 'application/json')
-    return own === undefined ? JSON.stringify(payload) : own(payload as Record<string, unknown>)
-  }
+  sendNull(reply.code(SWITCHING_PROTOCOLS))
 }
 
-/** An onError hook of a route: keeps what its onSend hooks fail with, and the type of what is sent then its own. */
-export function keepHookError (request: FastifyRequest, reply: FastifyReply, error: Error, done: () => void): void {
-  const handshake = Handshake.of(request.raw)
-  if (handshake?.acceptance != null) {
-    handshake.acceptance.error = error
-    reply.removeHeader('content-type')
+/** `send(null)` would make a JSON text of it. */
+function sendNull (reply: FastifyReply): void {
+  const type = reply.getHeader('content-type')
+  const serialize = (): any => {
+    (reply as any)[kSerializer!] = null
+    if (type === undefined) reply.removeHeader('content-type')
+    else reply.header('content-type', type)
+    return null
   }
+  reply.serializer(serialize)
+  kSerializer = keyOf(reply, serialize)
+  if (kSerializer === undefined) reply.send()
+  else reply.type(NO_TYPE).send('')
+}
+
+function keyOf (reply: any, serialize: Function): symbol | undefined {
+  return reply[kSerializer!] === serialize ? kSerializer : Object.getOwnPropertySymbols(reply).find((key) => reply[key] === serialize)
+}
+
+/** An onError hook of a route: keeps what its onSend hooks fail with. It does not run where an error handler of the user's does. */
+export function keepHookError ({ raw }: FastifyRequest, _reply: FastifyReply, error: Error, done: () => void): void {
+  const acceptance = Handshake.of(raw)?.acceptance
+  if (acceptance != null) acceptance.error = error
   done()
 }
 
@@ -84,7 +95,6 @@ function writeHeadUnlessSwitching (this: ServerResponse, status: number, ...rest
     acceptance.switchProtocols({ ...this.getHeaders(), ...headers })
     return this
   }
-  if (headers?.['content-type'] === NO_TYPE) delete headers['content-type']
   acceptance.answerOtherwise(status)
   return writeHead.call(this, status, ...rest)
 }

@@ -1,5 +1,6 @@
 'use strict'
 
+const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { PEERS } = require('./peers')
 
@@ -12,6 +13,7 @@ npm run bench -- cluster [--quick] [--only <text>]: topics over several processe
   --quick             everything once and briefly, to see that it runs
   --only <text>       the workloads whose name contains it
   --peers <a,b,…>     of ${Object.keys(PEERS).join(', ')}
+  --before <folder>   another checkout of this plugin, built, as one more peer: how this one compares with it
   --rounds <n>        measurements of each peer and workload (${FULL.rounds})
   --seconds <s>       the length of one (${FULL.seconds})
   --chart <file>      where the chart goes (docs/performance.svg, after a full run only)`
@@ -22,6 +24,7 @@ function readOptions () {
       quick: { type: 'boolean', default: false },
       only: { type: 'string', default: '' },
       peers: { type: 'string', default: Object.keys(PEERS).join() },
+      before: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       chart: { type: 'string' },
@@ -32,14 +35,15 @@ function readOptions () {
     console.log(USAGE)
     process.exit()
   }
+  if (values.before !== undefined) process.env.BENCH_BEFORE = path.resolve(values.before)
   const defaults = values.quick ? QUICK : FULL
-  const peers = values.peers.split(',')
+  const peers = values.peers.split(',').filter((peer) => peer !== 'before' || values.before !== undefined)
   const unknown = peers.find((peer) => !Object.hasOwn(PEERS, peer))
   if (unknown !== undefined) throw new Error(`unknown peer ${unknown}\n\n${USAGE}`)
   return {
     ...values,
     peers,
-    everybody: peers.length === Object.keys(PEERS).length,
+    everybody: Object.keys(PEERS).every((peer) => peer === 'before' || peers.includes(peer)),
     rounds: positive('rounds', values.rounds ?? defaults.rounds),
     seconds: positive('seconds', values.seconds ?? defaults.seconds),
     warmUp: defaults.warmUp

@@ -5,6 +5,9 @@ const { Child } = require('./child')
 const { PEERS } = require('./peers')
 const { environment } = require('./unmasking')
 
+/** Where a server finds this plugin: in the checkout of --before, or in this one. */
+const plugin = (peer) => peer === 'before' ? { BENCH_PLUGIN: process.env.BENCH_BEFORE } : {}
+
 /** The limit of ws, of @fastify/websocket through it, and of this plugin. */
 const maxPayload = 1024 * 1024
 
@@ -26,7 +29,7 @@ class Pair {
   constructor (peer, { driver, settings, server, fresh }) {
     this.peer = peer
     const { name, script } = PEERS[peer]
-    this.#server = new Child('server.js', [script, JSON.stringify({ maxPayload, ...server })], { core: 0, name: `the server of ${name}`, env: environment(server) })
+    this.#server = new Child('server.js', [script, JSON.stringify({ maxPayload, ...server })], { core: 0, name: `the server of ${name}`, env: { ...environment(server), ...plugin(peer) } })
     this.#load = new Child('load.js', [driver, JSON.stringify({ ...settings, tls: server.tls })], { core: 1, name: `the load on ${name}` })
     this.#measure = fresh ? this.#memory : this.#throughput
   }

@@ -3,8 +3,8 @@
 // What is measured. A workload has a driver of load/ with its settings, the settings of the server, the peers that
 // take part, and the metrics that are made of each measurement.
 
-const ALL = ['ours', 'handlers', 'ws', 'fastify', 'uws']
-const ONE_FORM = ['ours', 'ws', 'fastify', 'uws']
+const ALL = ['ours', 'handlers', 'before', 'ws', 'fastify', 'uws']
+const ONE_FORM = ['ours', 'before', 'ws', 'fastify', 'uws']
 
 const SIZES = [64, 1024, 16 * 1024]
 
@@ -60,7 +60,7 @@ function topics (count, connections) {
     driver: 'topics',
     settings: { payload: 'text', size: 64, inFlight: 16, connections, topics: count },
     server: { topics: count },
-    peers: ['ours'],
+    peers: ['ours', 'before'],
     metrics: rate('deliveries/s')
   }
 }

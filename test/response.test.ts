@@ -73,7 +73,7 @@ t.test('onSend hooks run before the 101, with null as their payload; what they m
   })
   const client = await connectTcp(t, await listen(app))
   const answer = await client.write(upgradeRequest('/')).until('hello')
-  t.match(answer, /^HTTP\/1\.1 101 Switching Protocols\r\n.*\r\n\r\n\x81\x05hello/s)
+  t.ok(answer.startsWith(`${SWITCHING}\r\n`) && answer.endsWith('\r\n\r\n\x81\x05hello'), answer)
   t.notMatch(answer, /content-|transfer-encoding|text/i)
   t.same(payloads[0], null)
   t.equal(payloads.length, 4)
@@ -100,7 +100,7 @@ t.test('while onSend hooks run, the session is connecting, and can be neither ac
   app.websocket('/', { onSend: () => goOn.promise }, async (ws) => {
     const accepted = ws.accept()
     t.equal(ws.state, 'connecting')
-    for (const again of [() => ws.accept(), () => ws.deny()]) {
+    for (const again of [async () => { await ws.accept() }, () => ws.deny()]) {
       await t.rejects(again(), { name: 'WebSocketHandshakeError', message: 'the handshake is being completed already' })
     }
     goOn.resolve()
@@ -263,7 +263,7 @@ t.test('a handler that returns or throws while onSend hooks run closes the conne
 
 t.test('what wraps writeHead of the response, as middleware does, sees the 101 and adds to it', async (t) => {
   const app = await createApp(t)
-  app.addHook('onRequest', async ({ raw }, { raw: response }) => {
+  app.addHook('onRequest', async (_request, { raw: response }) => {
     const { writeHead } = response
     response.writeHead = function (this: typeof response, status: number, ...rest: any[]) {
       this.setHeader('x-wrapped', String(status))
@@ -313,7 +313,7 @@ t.test('onResponse hooks run once, when the session is over, with 101 and all of
     responded.resolve(reply.elapsedTime)
   })
   app.websocket('/', {
-    onMessage: async (ws, data) => {
+    onMessage: async (_ws, data) => {
       order.push(data)
       await setTimeout(30)
     },

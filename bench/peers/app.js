@@ -2,7 +2,7 @@
 
 const fs = require('node:fs')
 const Fastify = require('fastify')
-const websocket = require('../..')
+const websocket = require(process.env.BENCH_PLUGIN ?? '../..')
 const { certFile, keyFile } = require('../tls')
 
 // The load counts bytes and knows no pings. A connection costs what it does with them, but none comes while it is measured.

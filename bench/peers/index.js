@@ -3,6 +3,7 @@
 /** Who is compared. `raw` is no peer: it checks the load generator. */
 const PEERS = {
   ours: { name: 'this plugin', script: 'ours' },
+  before: { name: 'this plugin before', script: 'ours' }, // in the checkout of --before
   handlers: { name: 'this plugin, onMessage', script: 'ours-handlers' },
   ws: { name: 'ws by hand', script: 'ws' },
   fastify: { name: '@fastify/websocket', script: 'fastify-websocket' },

@@ -5,8 +5,11 @@ const { judge, scaling } = require('../targets')
 const { loadCheck } = require('./load-check')
 const { unmasking } = require('./unmasking')
 
-const COLUMNS = ['ours', 'handlers', 'ws', 'fastify', 'uws']
-const COMPARED = ['ws', 'fastify', 'uws']
+const COLUMNS = ['ours', 'handlers', 'before', 'ws', 'fastify', 'uws']
+const COMPARED = ['before', 'ws', 'fastify', 'uws']
+
+/** Those of `peers` that take part in one of the rows. */
+const present = (peers, table) => peers.filter((peer) => table.some((row) => row.peers.includes(peer)))
 
 function markdown ({ options, about, results, table }) {
   const compared = table.filter(({ peers }) => !peers.includes('raw'))
@@ -31,17 +34,19 @@ function header ({ date, node, cpu, cores, kernel, pinned, versions, absent }, {
 }
 
 function figures (table) {
+  const columns = present(COLUMNS, table)
   return grid(
-    ['workload', 'unit', ...COLUMNS.map((peer) => PEERS[peer].name)],
-    table.map((row) => [title(row), row.unit, ...COLUMNS.map((peer) => figure(row.figure(peer)))]))
+    ['workload', 'unit', ...columns.map((peer) => PEERS[peer].name)],
+    table.map((row) => [title(row), row.unit, ...columns.map((peer) => figure(row.figure(peer)))]))
 }
 
 function ratios (table) {
+  const compared = present(COMPARED, table)
   return grid(
-    ['workload', ...COMPARED.map((peer) => `to ${PEERS[peer].name}`)],
+    ['workload', ...compared.map((peer) => `to ${PEERS[peer].name}`)],
     table.map((row) => [
       row.better === 'higher' ? title(row) : `${title(row)} (less is better)`,
-      ...COMPARED.map((peer) => spread(row.ratio('ours', peer)))
+      ...compared.map((peer) => spread(row.ratio('ours', peer)))
     ]))
 }
 

@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import { MAX_DELAY } from './inbox'
+import { MAX_DELAY } from './checks'
 
 /** The least time from one look to the next, in milliseconds: those that are due in between are looked at together. */
 const TICK = 10

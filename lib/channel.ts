@@ -1,45 +1,26 @@
-import { isDeepStrictEqual } from 'node:util'
 import { checkCloseCode, closeCodes, isNormal } from './close'
 import { WebSocketDecodeError, WebSocketExpectError, WebSocketOptionError } from './errors'
 import type { Decode, Message } from './decode'
-import { isBytes } from './encode'
+import { isEqual, typeOf } from './expectation'
 import { Deferred, quiet, rejected } from './promise'
+import { show } from './show'
 import { createGuardedController } from './signal'
+import {
+  argumentError, modeIn, patienceIn, receivesFirst, typeIn, type PairOptions, type Patience, type ReceiveJsonOptions, type ReceiveOptions
+} from './verb-options'
 import type { Codec } from './codec'
 import type { Encode } from './encode'
 import type { End } from './end'
-import type { Ending, Patience } from './inbox'
+import type { Ending } from './inbox'
 import type { Socket } from './socket'
 import type { State } from './state'
 import type { CloseInfo, IncomingEvent, JsonMode, OutgoingEvent, ValueType } from '../types/message'
 import type { RawWebSocket } from '../types/raw'
 
-export interface ReceiveOptions extends Patience { type?: ValueType }
-export interface ReceiveJsonOptions extends Patience { mode?: JsonMode }
-export interface PairOptions extends ReceiveOptions { receiveFirst?: boolean }
-
 const CLOSED = Promise.resolve()
 
 function decodeEvent (message: Message): IncomingEvent {
   return typeof message === 'string' ? { type: 'websocket.receive', text: message } : { type: 'websocket.receive', bytes: message }
-}
-
-/** The type in which `expect` receives, after what it expects. */
-function typeOf (message: unknown): ValueType {
-  switch (typeof message) {
-    case 'string': return 'text'
-    case 'boolean': return 'boolean'
-    case 'number': return 'number'
-    default: return isBytes(message) ? 'bytes' : 'json'
-  }
-}
-
-function isEqual (expected: unknown, received: unknown): boolean {
-  if (!Buffer.isBuffer(received)) return isDeepStrictEqual(expected, received)
-  const view = ArrayBuffer.isView(expected)
-    ? Buffer.from(expected.buffer, expected.byteOffset, expected.byteLength)
-    : Buffer.from(expected as ArrayBuffer)
-  return received.equals(view)
 }
 
 /**
@@ -115,12 +96,12 @@ export abstract class Channel implements Ending {
     this.#closed?.resolve(closeInfo(end))
   }
 
-  send (data: unknown, options?: { type?: ValueType }): Promise<void> {
-    if (options == null) return this.#send(this.codec.encode, data)
+  send (data: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
+    if (options === undefined) return this.#send(this.codec.encode, data)
     try {
-      return this.#send(this.codec.encoder(options.type), data)
+      return this.#send(this.codec.encoder(typeIn('send', options)), data)
     } catch (error) {
-      return rejected(error)
+      return rejected(argumentError('send', error))
     }
   }
 
@@ -134,44 +115,55 @@ export abstract class Channel implements Ending {
 
   sendJson (data: unknown, options?: { mode?: JsonMode }): Promise<void> {
     try {
-      return this.#send(this.codec.jsonEncoder(options?.mode), data)
+      return this.#send(this.codec.jsonEncoder(modeIn('sendJson', options)), data)
     } catch (error) {
-      return rejected(error)
+      return rejected(argumentError('sendJson', error))
     }
   }
 
   receive (options?: ValueType | ReceiveOptions): Promise<any> {
-    if (options == null) return this.#receive(this.codec.decode, this.patience)
+    if (options === undefined) return this.#receive(this.codec.decode, this.patience)
     try {
-      if (typeof options === 'string') return this.#receive(this.codec.decoder(options), this.patience)
-      return this.#receive(this.codec.decoder(options.type), this.#patience(options))
+      const decode = this.codec.decoder(typeIn('receive', options))
+      return this.#receive(decode, typeof options === 'string' ? this.patience : patienceIn('receive', options, this.patience))
     } catch (error) {
-      return rejected(error)
+      return rejected(argumentError('receive', error))
     }
   }
 
   receiveText (options?: Patience): Promise<string> {
-    return this.receive({ ...options, type: 'text' })
+    return this.#receiveAs('text', 'receiveText', options)
   }
 
   receiveBytes (options?: Patience): Promise<Buffer> {
-    return this.receive({ ...options, type: 'bytes' })
+    return this.#receiveAs('bytes', 'receiveBytes', options)
   }
 
   receiveJson (options?: ReceiveJsonOptions): Promise<any> {
     try {
-      return this.#receive(this.codec.jsonDecoder(options?.mode), this.#patience(options))
+      return this.#receive(this.codec.jsonDecoder(modeIn('receiveJson', options)), patienceIn('receiveJson', options, this.patience))
     } catch (error) {
-      return rejected(error)
+      return rejected(argumentError('receiveJson', error))
     }
   }
 
-  pair (message: unknown, options: PairOptions = {}): Promise<any> {
-    return quiet(this.#pair(message, options))
+  pair (message: unknown, options?: PairOptions): Promise<any> {
+    try {
+      // Before anything is sent.
+      const decode = this.codec.decoder(typeIn('pair', options))
+      const patience = patienceIn('pair', options, this.patience)
+      return quiet(this.#pair(message, decode, patience, receivesFirst('pair', options)))
+    } catch (error) {
+      return rejected(argumentError('pair', error))
+    }
   }
 
   expect (message: unknown, options?: Patience): Promise<void> {
-    return quiet(this.#expect(message, options))
+    try {
+      return quiet(this.#expect(message, patienceIn('expect', options, this.patience)))
+    } catch (error) {
+      return rejected(argumentError('expect', error))
+    }
   }
 
   [Symbol.asyncIterator] (): AsyncIterableIterator<any> {
@@ -205,10 +197,19 @@ export abstract class Channel implements Ending {
 
   /** Does what an ASGI event says. */
   sendEvent (event: OutgoingEvent): Promise<void> {
+    try {
+      return this.perform(event)
+    } catch (error) {
+      return rejected(argumentError('sendEvent', error))
+    }
+  }
+
+  /** Throws what reading `event` does. */
+  protected perform (event: OutgoingEvent): Promise<void> {
     switch (event?.type) {
       case 'websocket.send': return event.bytes != null ? this.sendBytes(event.bytes) : this.sendText(event.text as string)
       case 'websocket.close': return this.close(event.code, event.reason ?? '')
-      default: return rejected(new WebSocketOptionError(`cannot send an event of type '${String(event?.type)}' here`))
+      default: throw new WebSocketOptionError(`cannot send an event of type ${show(event?.type)} here`)
     }
   }
 
@@ -256,10 +257,16 @@ export abstract class Channel implements Ending {
     return this.socket === null ? rejected(this.unavailable!()) : this.socket.inbox.receive(decode, patience, ending)
   }
 
-  async #pair (message: unknown, options: PairOptions): Promise<unknown> {
-    const decode = this.codec.decoder(options.type)
-    const patience = this.#patience(options) // before anything is sent: it throws for options that cannot be
-    if (options.receiveFirst === true) {
+  #receiveAs (type: ValueType, verb: string, options: Patience | undefined): Promise<any> {
+    try {
+      return this.#receive(this.codec.decoder(type), patienceIn(verb, options, this.patience))
+    } catch (error) {
+      return rejected(argumentError(verb, error))
+    }
+  }
+
+  async #pair (message: unknown, decode: Decode, patience: Patience | undefined, receiveFirst: boolean): Promise<unknown> {
+    if (receiveFirst) {
       const received = await this.#receive(decode, patience)
       await this.send(message)
       return received
@@ -268,7 +275,7 @@ export abstract class Channel implements Ending {
     return await this.#receive(decode, patience)
   }
 
-  async #expect (expected: unknown, options: Patience | undefined): Promise<void> {
+  async #expect (expected: unknown, patience: Patience | undefined): Promise<void> {
     const decode = this.codec.decoder(typeOf(expected))
     let misfit
     const received = await this.#receive((message) => {
@@ -279,20 +286,10 @@ export abstract class Channel implements Ending {
         misfit = error
         return message
       }
-    }, this.#patience(options))
+    }, patience)
     if (misfit !== undefined || !isEqual(expected, received)) {
       throw new WebSocketExpectError('received another message than the expected one', expected, received, { cause: misfit })
     }
-  }
-
-  #patience (options: Patience | undefined): Patience | undefined {
-    if (options === undefined) return this.patience
-    const { timeout = this.patience?.timeout, signal } = options
-    if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0)) {
-      throw new WebSocketOptionError(`timeout is ${String(timeout)}: use a number of milliseconds from 0 up`)
-    }
-    if (signal !== undefined && typeof signal.aborted !== 'boolean') throw new WebSocketOptionError('signal is not an AbortSignal')
-    return timeout === undefined && signal === undefined ? undefined : { timeout, signal }
   }
 }
 

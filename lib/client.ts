@@ -1,31 +1,23 @@
-import { inspect } from 'node:util'
+import { STATUS_CODES } from 'node:http'
 import WebSocket from 'ws'
 import { Channel } from './channel'
-import { checkOneOf, Codec, VALUE_TYPES } from './codec'
+import { defined } from './checks'
+import { checkUrl, connectSettings, tlsOptions, type ClientSettings } from './client-options'
+import { Codec } from './codec'
 import { WebSocketOptionError, WebSocketUpgradeError } from './errors'
-import { defined } from './options'
+import { Deferred } from './promise'
+import { detailsOf } from './show'
+import { forgetSignal, listenTo, reasonOf } from './signal'
 import { Socket } from './socket'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../types/raw'
-import type { Patience } from './inbox'
 import type { State } from './state'
+import type { Patience } from './verb-options'
 import type { ConnectOptions } from '../types/client'
 
 /** Makes the stream that the client talks through, in place of a connection over the network. */
 export type CreateConnection = () => Duplex
-
-const DEFAULTS = {
-  maxPayload: 1024 * 1024,
-  receiveHighWaterMark: 64 * 1024,
-  sendHighWaterMark: 64 * 1024,
-  sendTimeout: 30_000,
-  closeTimeout: 5_000,
-  perMessageDeflate: false
-}
-
-/** Milliseconds that `connect` waits for the answer to its handshake, to the end of a refusal's body. */
-const HANDSHAKE_TIMEOUT = 10_000
 
 /** What a refusal's body may have, in bytes; the rest is not read. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -36,7 +28,7 @@ export class Client extends Channel {
   readonly headers: IncomingHttpHeaders
   readonly #patience: Patience | undefined
 
-  constructor (raw: RawWebSocket, response: IncomingMessage, options: ConnectOptions & typeof DEFAULTS) {
+  constructor (raw: RawWebSocket, response: IncomingMessage, options: ClientSettings) {
     super()
     this.headers = response.headers
     this.codec = new Codec({
@@ -56,7 +48,7 @@ export class Client extends Channel {
   }
 
   protected override report (error: unknown): void {
-    process.emitWarning(`a listener on the signal of a WebSocket client threw: ${inspect(error)}`)
+    process.emitWarning(`a listener on the signal of a WebSocket client threw: ${detailsOf(error)}`)
   }
 }
 
@@ -64,28 +56,44 @@ export class Client extends Channel {
  * Opens a connection to `url` (`ws:`, `wss:`, `http:` or `https:`).
  *
  * Resolves with the client when the handshake is complete; messages are kept from the first.
- * Rejects with `WebSocketUpgradeError` when the server refuses (with `statusCode`, `headers` and `body`) or cannot be
- * reached (with the `cause`), and with `WebSocketOptionError` for options that cannot be.
+ * Rejects with `WebSocketUpgradeError` when the server refuses (with `statusCode`, `responseHeaders` and `body`) or cannot
+ * be reached (with the `cause`), with the reason of `signal` when that is aborted first, and with `WebSocketOptionError`
+ * for options that cannot be.
  */
-export async function connect (url: string | URL, options: ConnectOptions = {}): Promise<Client> {
-  return await open(url, { ...options, handshakeTimeout: options.handshakeTimeout ?? HANDSHAKE_TIMEOUT })
+export async function connect (url: string | URL, options?: ConnectOptions): Promise<Client> {
+  return await open(checkUrl('connect', url), connectSettings(options))
 }
 
 /** `connect`, over a stream of the caller's where `createConnection` is given. */
-export async function open (url: string | URL, options: ConnectOptions, createConnection?: CreateConnection): Promise<Client> {
-  for (const name of ['valueType', 'receiveType', 'sendType'] as const) {
-    if (options[name] !== undefined) checkOneOf(`option ${name}`, options[name], VALUE_TYPES)
-  }
-  const settings = { ...DEFAULTS, ...defined(options) } as ConnectOptions & typeof DEFAULTS
-  const { subprotocols, maxPayload, closeTimeout, handshakeTimeout, perMessageDeflate } = settings
-  const headers = defined(settings.headers ?? {})
-  let raw: WebSocket
+export async function open (url: string, settings: ClientSettings, createConnection?: CreateConnection): Promise<Client> {
+  const { signal } = settings
+  if (signal === undefined) return await answerTo(createSocket(url, settings, createConnection), settings)
+  if (signal.aborted) throw reasonOf(signal)
+  const aborted = new Deferred<never>()
+  const onAbort = (): void => aborted.reject(reasonOf(signal))
+  listenTo(signal, onAbort)
   try {
-    // As a string, since `ws` makes something else of null than a client.
-    raw = new WebSocket(String(url), subprotocols, { headers, maxPayload, closeTimeout, perMessageDeflate, createConnection } as object)
+    const raw = createSocket(url, settings, createConnection)
+    aborted.promise.catch(() => raw.terminate())
+    return await Promise.race([answerTo(raw, settings), aborted.promise])
+  } finally {
+    forgetSignal(signal, onAbort)
+  }
+}
+
+function createSocket (url: string, settings: ClientSettings, createConnection?: CreateConnection): WebSocket {
+  const { agent, closeTimeout, maxPayload, perMessageDeflate, subprotocols } = settings
+  const headers = defined(settings.headers ?? {})
+  try {
+    return new WebSocket(url, subprotocols, { ...tlsOptions(settings), agent, closeTimeout, createConnection, headers, maxPayload, perMessageDeflate } as object)
   } catch (error) {
     throw new WebSocketOptionError(`connect: ${(error as Error).message}`, { cause: error })
   }
+}
+
+/** The client, when the handshake of `raw` is complete. */
+async function answerTo (raw: WebSocket, settings: ClientSettings): Promise<Client> {
+  const { handshakeTimeout } = settings
   let timer: NodeJS.Timeout | undefined
   const answer = new Promise<Client>((resolve, reject) => {
     let response: IncomingMessage
@@ -93,24 +101,25 @@ export async function open (url: string | URL, options: ConnectOptions, createCo
     raw.once('open', () => resolve(new Client(raw, response, settings)))
     raw.once('unexpected-response', (request, res) => resolve(refusal(request, res)))
     raw.on('error', (error) => reject(failure(error)))
+    if (handshakeTimeout === undefined) return
     // A limit to the whole of it: the `handshakeTimeout` of `ws` is one to silence.
-    if (Number.isFinite(handshakeTimeout)) {
-      timer = setTimeout(() => {
-        reject(failure(new Error(`no answer within ${handshakeTimeout} ms (handshakeTimeout)`)))
-        raw.terminate()
-      }, handshakeTimeout)
-    }
+    timer = setTimeout(() => {
+      reject(new WebSocketUpgradeError(`the handshake failed: no answer within ${handshakeTimeout} ms (handshakeTimeout)`))
+      raw.terminate() // of a refusal, what has come of its body is told
+    }, handshakeTimeout)
   })
   return await answer.finally(() => clearTimeout(timer))
 }
 
+/** What names addresses, as most messages do, is left to the cause: an error may be what strangers are answered with. */
 function failure (error: NodeJS.ErrnoException): WebSocketUpgradeError {
-  // Node gives no message where it has tried several addresses.
-  return new WebSocketUpgradeError(`the handshake failed: ${error.message || error.code}`, undefined, { cause: error })
+  const { code } = error
+  return new WebSocketUpgradeError(`the handshake failed${code === undefined ? '' : `: ${code}`}`, undefined, { cause: error })
 }
 
 async function refusal (request: ClientRequest, response: IncomingMessage): Promise<never> {
-  const { statusCode, statusMessage, headers } = response
+  const { headers } = response
+  const statusCode = response.statusCode!
   const chunks: Buffer[] = []
   let bytes = 0
   try {
@@ -123,5 +132,6 @@ async function refusal (request: ClientRequest, response: IncomingMessage): Prom
   }
   request.destroy()
   const body = Buffer.concat(chunks).toString()
-  throw new WebSocketUpgradeError(`the server refused the handshake: ${statusCode} ${statusMessage}`, { statusCode: statusCode!, headers, body })
+  const status = [statusCode, STATUS_CODES[statusCode] ?? []].flat().join(' ') // not in the words of the server, which may say anything
+  throw new WebSocketUpgradeError(`the server refused the handshake: ${status}`, { statusCode, headers, body })
 }

@@ -1,3 +1,5 @@
+import { show } from './show'
+
 /**
  * Close codes, by the names that the IANA registry and MDN give them.
  * Source: RFC 6455, section 7.4.1, and the IANA "WebSocket Close Code Number Registry".
@@ -40,7 +42,7 @@ export function isSendable (code: unknown): code is number {
 /** Throws a `RangeError` unless a close frame may carry `code`. */
 export function checkCloseCode (code: unknown): asserts code is number {
   if (!isSendable(code)) {
-    throw new RangeError(`close code ${String(code)} may not be sent: use a registered code from 1000 to 1014 ` +
+    throw new RangeError(`close code ${show(code)} may not be sent: use a registered code from 1000 to 1014 ` +
       'other than 1004, 1005 and 1006, or one of your own from 3000 to 4999')
   }
 }

@@ -1,6 +1,6 @@
+import { checkOneOf } from './checks'
 import { createDecoders, type Decode, type Decoders, type JsonParse } from './decode'
 import { createEncoders, type Encode, type Encoders, type JsonSerialize } from './encode'
-import { WebSocketOptionError } from './errors'
 import type { JsonMode, ValueType } from '../types/message'
 
 /** Checks a decoded value: returns it, or what the schema makes of it; throws `WebSocketValidationError`. */
@@ -16,13 +16,6 @@ export interface CodecOptions {
 
 export const VALUE_TYPES: readonly ValueType[] = ['text', 'bytes', 'json', 'integer', 'number', 'boolean', 'any']
 export const JSON_MODES: readonly JsonMode[] = ['text', 'bytes']
-
-/** Throws `WebSocketOptionError` unless `value` is one of `allowed`; `name` says of what. */
-export function checkOneOf (name: string, value: unknown, allowed: readonly string[]): void {
-  if (!allowed.includes(value as string)) {
-    throw new WebSocketOptionError(`${name} is ${typeof value === 'string' ? `'${value}'` : String(value)}: use one of ${allowed.map((v) => `'${v}'`).join(', ')}`)
-  }
-}
 
 function jsonName (mode: JsonMode | undefined): 'json' | 'jsonText' | 'jsonBytes' {
   if (mode === undefined) return 'json'

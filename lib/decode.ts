@@ -1,4 +1,4 @@
-import { isAscii, isUtf8 } from 'node:buffer'
+import { constants, isAscii, isUtf8 } from 'node:buffer'
 import { WebSocketDecodeError } from './errors'
 import type { JsonMode, ValueType } from '../types/message'
 
@@ -32,8 +32,9 @@ function decodeBytes (message: Message): Buffer {
 }
 
 function decodeText (message: Message): string {
-  if (typeof message !== 'string') throw new WebSocketDecodeError('expected a text message, received a binary one')
-  return message
+  if (typeof message === 'string') return message
+  const isLong = message.length > constants.MAX_STRING_LENGTH
+  throw new WebSocketDecodeError(isLong ? 'the message is too long for a string' : 'expected a text message, received a binary one')
 }
 
 function decodeInteger (message: Message): number {

@@ -1,48 +1,47 @@
+import { readOptions, type Options } from './checks'
 import { WebSocketOptionError } from './errors'
+import { sessionHandlersIn } from './options'
 import { answerUpgradeRequired, ownOptions } from './route'
+import { show } from './show'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
-type AnyOptions = Record<string, any>
-
-function isSessionHandlers (value: unknown): value is AnyOptions {
-  const { onConnect, onMessage, onDisconnect } = (value ?? {}) as AnyOptions
-  return (onConnect ?? onMessage ?? onDisconnect) !== undefined
-}
-
-/** The options of a route, from its parts: a handler, or session handlers in `websocket` or in its place. */
-function routeOptions (url: string, options: AnyOptions = {}, handler: unknown = options.handler): RouteOptions {
-  const sessionHandlers = isSessionHandlers(handler) ? handler : isSessionHandlers(options) ? options : {}
-  const { onConnect, onMessage, onDisconnect } = sessionHandlers
-  const { onConnect: _c, onMessage: _m, onDisconnect: _d, websocket, ...rest } = options
-  if (isSessionHandlers(sessionHandlers) && isSessionHandlers(websocket)) {
-    throw new WebSocketOptionError(`GET ${url}: session handlers are given twice`)
-  }
+/** The options of a route, from what `owner` was given. The handler may be session handlers, which stand beside the options. */
+function routeOptions (owner: string, options: Options, handler?: unknown): RouteOptions {
+  const url = options.url === undefined ? options.path : options.url
+  if (typeof url !== 'string') throw new WebSocketOptionError(`the URL of ${owner} is ${show(url)}: use a string`)
+  const sessionHandlers = sessionHandlersIn(handler)
+  if (sessionHandlers && sessionHandlersIn(options)) throw new WebSocketOptionError(`GET ${url}: session handlers are given twice`)
+  if (handler !== undefined && options.handler !== undefined) throw new WebSocketOptionError(`GET ${url}: the handler is given twice`)
+  const handle = handler ?? options.handler
   return {
     method: 'GET',
-    ...rest,
+    ...options,
+    ...sessionHandlers,
     url,
-    websocket: { ...ownOptions(websocket), ...(isSessionHandlers(sessionHandlers) && { onConnect, onMessage, onDisconnect }) },
-    handler: typeof handler === 'function' ? handler : answerUpgradeRequired
+    websocket: ownOptions(options.websocket),
+    handler: typeof handle === 'function' ? handle : answerUpgradeRequired
   } as unknown as RouteOptions
 }
 
 /** `app.websocket(url, [options], handler)`; the handler may be session handlers. */
-export function addWebSocketRoute (this: FastifyInstance, url: string, options: unknown, handler?: unknown): FastifyInstance {
-  return handler === undefined && typeof options === 'function'
-    ? this.route(routeOptions(url, {}, options))
-    : this.route(routeOptions(url, options as AnyOptions, handler))
+export function addWebSocketRoute (this: FastifyInstance, url: unknown, options: unknown, handler?: unknown): FastifyInstance {
+  const owner = 'app.websocket'
+  if (handler === undefined && typeof options === 'function') return this.route(routeOptions(owner, { url }, options))
+  return this.route(routeOptions(owner, { ...readOptions(owner, options), url, path: undefined }, handler))
 }
 
 /** Options for `app.route`, of a WebSocket route that is defined apart from an app. */
-export function defineWebSocket (definition: AnyOptions): RouteOptions {
-  return routeOptions(definition.url, definition)
+export function defineWebSocket (definition: unknown): RouteOptions {
+  return routeOptions('defineWebSocket', readOptions('defineWebSocket', definition))
 }
 
 /** Fastify refuses a route without a handler before any hook sees it; one with session handlers needs none. */
 export function allowSessionHandlers (app: FastifyInstance): void {
   const { get, route } = app as unknown as { get: Function, route: Function }
-  const complete = (options: any): any =>
-    isSessionHandlers(options?.websocket) && options.handler === undefined ? { ...options, handler: answerUpgradeRequired } : options
+  const complete = (options: any): any => {
+    if (!options?.websocket || options.handler !== undefined) return options
+    return sessionHandlersIn(options.websocket) ?? sessionHandlersIn(options) ? { ...options, handler: answerUpgradeRequired } : options
+  }
 
   Object.assign(app, {
     get (this: FastifyInstance, url: string, options: unknown, handler?: unknown) {

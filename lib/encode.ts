@@ -1,5 +1,6 @@
 import { isAnyArrayBuffer } from 'node:util/types'
 import { WebSocketEncodeError } from './errors'
+import { messageOf } from './show'
 import type { ValueType } from '../types/message'
 
 /**
@@ -17,7 +18,12 @@ export type JsonSerialize = (value: unknown) => string
 function describe (value: unknown): string {
   if (value === null) return 'null'
   if (typeof value === 'number') return String(value)
-  return typeof value === 'object' ? `an object (${value.constructor?.name ?? 'null prototype'})` : typeof value
+  if (typeof value !== 'object') return typeof value
+  try {
+    return `an object (${value.constructor?.name ?? 'null prototype'})`
+  } catch {
+    return 'an object that cannot be read'
+  }
 }
 
 function misfit (type: string, value: unknown): WebSocketEncodeError {
@@ -34,10 +40,21 @@ function encodeText (value: unknown): string {
 }
 
 function encodeBytes (value: unknown): Uint8Array {
-  if (value instanceof Uint8Array) return value
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
-  if (isAnyArrayBuffer(value)) return new Uint8Array(value)
-  throw misfit('bytes', value)
+  if (!isBytes(value)) throw misfit('bytes', value)
+  return bytesOf(value)
+}
+
+/** The bytes of a view or a buffer. Throws `WebSocketEncodeError` where its memory is no longer there: it was transferred. */
+export function bytesOf (value: unknown): Uint8Array {
+  try {
+    if (value instanceof Uint8Array) {
+      if (value.byteLength === 0) new Uint8Array(value.buffer) // eslint-disable-line no-new -- throws where it is detached
+      return value
+    }
+    return ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value as ArrayBuffer)
+  } catch (error) {
+    throw new WebSocketEncodeError('cannot send bytes whose memory has been transferred', { cause: error })
+  }
 }
 
 function encodeBoolean (value: unknown): string {
@@ -71,7 +88,7 @@ function createJsonEncoder (serialize: JsonSerialize): Encode {
     try {
       json = serialize(value)
     } catch (error) {
-      throw new WebSocketEncodeError(`cannot send ${describe(value)} as JSON: ${(error as Error)?.message}`, { cause: error })
+      throw new WebSocketEncodeError(`cannot send ${describe(value)} as JSON: ${messageOf(error)}`, { cause: error })
     }
     if (typeof json !== 'string') throw misfit('JSON', value)
     return json
@@ -84,7 +101,7 @@ function createAnyEncoder (encodeJson: Encode): Encode {
       case 'string': return value
       case 'boolean': return encodeBoolean(value)
       case 'number': return encodeNumber(value)
-      default: return isBytes(value) ? encodeBytes(value) : encodeJson(value)
+      default: return isBytes(value) ? bytesOf(value) : encodeJson(value)
     }
   }
 }

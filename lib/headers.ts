@@ -1,5 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import { WebSocketHandshakeError } from './errors'
+import { isUint8Array } from 'node:util/types'
+import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
+import { show } from './show'
 import type { HeadersLike } from '../types/message'
 
 export type HeaderPairs = [name: string, value: string][]
@@ -26,8 +28,9 @@ export function switchingHeaders (headers: HeadersLike | undefined): HeaderPairs
 }
 
 /** Those of the headers of a reply that may go out with a 101 response. Throws `WebSocketHandshakeError` for what would break out of a header. */
-export function repliedHeaders (headers: HeadersLike): HeaderPairs {
-  return pairsOf(headers).filter(([name]) => !isNotSwitching(name))
+export function repliedHeaders (headers: object): HeaderPairs {
+  const pairs = Object.entries(headers).flatMap(([name, value]) => [value].flat().map((v) => headerPair(name, String(v)))) // as Node does
+  return pairs.filter(([name]) => !isNotSwitching(name))
 }
 
 function isNotSwitching (name: string): boolean {
@@ -50,17 +53,36 @@ export function addedTo (others: HeaderPairs, pairs: HeaderPairs): HeaderPairs {
   return [...others.filter(([name]) => !names.has(name.toLowerCase())), ...pairs]
 }
 
-function pairsOf (headers: HeadersLike): HeaderPairs {
-  const entries = Symbol.iterator in headers ? [...headers as Iterable<readonly [unknown, unknown]>] : Object.entries(headers)
-  return entries.flatMap(([name, value]) => {
+function pairsOf (headers: unknown): HeaderPairs {
+  return entriesOf(headers).flatMap((entry) => {
+    if (!Array.isArray(entry)) throw new WebSocketOptionError(`headers have ${show(entry)}: use pairs of a name and a value`)
+    const [name, value] = entry
     const values = Array.isArray(value) ? value : [value]
-    return values.filter((v) => v !== undefined).map((v) => headerPair(text(name), text(v)))
+    return values.filter((v) => v !== undefined).map((v) => headerPair(nameOf(name), valueOf(name, v)))
   })
 }
 
+function entriesOf (headers: unknown): unknown[] {
+  if (typeof headers !== 'object' || headers === null) throw new WebSocketOptionError(`headers are ${show(headers)}: use an object, or pairs of names and values`)
+  return Symbol.iterator in headers ? [...headers as Iterable<unknown>] : Object.entries(headers)
+}
+
+function nameOf (name: unknown): string {
+  return textOf(name) ?? misfit('the name of a header', name, 'a string or bytes')
+}
+
+function valueOf (name: unknown, value: unknown): string {
+  return textOf(value) ?? (typeof value === 'number' ? String(value) : misfit(`the header ${show(name)}`, value, 'a string, a number or bytes'))
+}
+
 // ASGI gives names and values as bytes.
-function text (value: unknown): string {
-  return value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value)
+function textOf (value: unknown): string | undefined {
+  if (typeof value === 'string') return value
+  return isUint8Array(value) ? Buffer.from(value).toString('latin1') : undefined
+}
+
+function misfit (what: string, value: unknown, use: string): never {
+  throw new WebSocketOptionError(`${what} is ${show(value)}: use ${use}`)
 }
 
 function headerPair (name: string, value: string): HeaderPairs[number] {

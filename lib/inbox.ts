@@ -1,16 +1,12 @@
 import { Backlog } from './backlog'
+import { MAX_DELAY } from './checks'
 import { WebSocketTimeoutError } from './errors'
 import { Deferred, quiet, rejected } from './promise'
+import { forgetSignal, listenTo, reasonOf } from './signal'
 import type { Decode, Message } from './decode'
 import type { End } from './end'
 import type { Recipient } from './recipient'
-
-/** How long and how far a `receive` waits. */
-export interface Patience {
-  /** Milliseconds. */
-  timeout?: number
-  signal?: AbortSignal
-}
+import type { Patience } from './verb-options'
 
 /** What a `receive` makes of the end of the connection, if it is not to reject with it. */
 export interface Ending {
@@ -22,9 +18,6 @@ export interface Flow {
   pause (): void
   resume (): void
 }
-
-/** The longest delay that Node's timers keep; beyond it they fire at once. */
-export const MAX_DELAY = 2 ** 31 - 1
 
 /** A `receive` that waits for its message. */
 class Reader extends Deferred<unknown> {
@@ -59,32 +52,46 @@ class Reader extends Deferred<unknown> {
     }
   }
 
+  /** It is in the inbox. */
+  wait (): void {}
+
   protected settled (): void {}
 }
 
 /** One that waits for no longer than its `patience`, then leaves the inbox and rejects. */
 class PatientReader extends Reader {
   readonly #inbox: Inbox
-  readonly #signal: AbortSignal | undefined
+  readonly #patience: Patience
+  #isOver = false
   #timer?: NodeJS.Timeout
-  readonly #onAbort = (): void => this.#giveUp(this.#signal!.reason)
+  readonly #onAbort = (): void => this.#giveUp(reasonOf(this.#patience.signal!))
 
-  constructor (decode: Decode, ending: Ending | undefined, { timeout, signal }: Patience, inbox: Inbox) {
+  constructor (decode: Decode, ending: Ending | undefined, patience: Patience, inbox: Inbox) {
     super(decode, ending)
     this.#inbox = inbox
-    this.#signal = signal
+    this.#patience = patience
+  }
+
+  override wait (): void {
+    const { timeout, signal } = this.#patience
     if (timeout !== undefined && timeout <= MAX_DELAY) {
       this.#timer = setTimeout(() => this.#giveUp(new WebSocketTimeoutError(`no message within ${timeout} ms`)), timeout)
     }
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    try {
+      if (signal !== undefined) listenTo(signal, this.#onAbort)
+    } catch (error) {
+      this.#giveUp(error)
+    }
   }
 
   protected override settled (): void {
+    this.#isOver = true
     clearTimeout(this.#timer)
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#patience.signal !== undefined) forgetSignal(this.#patience.signal, this.#onAbort)
   }
 
   #giveUp (error: unknown): void {
+    if (this.#isOver) return // a signal that is not Node's may tell whom it was to forget
     this.#inbox.forget(this)
     this.settled()
     this.reject(error)
@@ -143,6 +150,7 @@ export class Inbox implements Recipient {
     if (this.#last === null) this.#first = reader
     else this.#last.next = reader
     this.#last = reader
+    reader.wait()
     return reader.promise
   }
 

@@ -1,11 +1,12 @@
 import { Duplex } from 'node:stream'
+import { defined } from './checks'
 import { open, type Client } from './client'
+import { checkUrl, injectSettings } from './client-options'
+import { WebSocketOptionError } from './errors'
+import { show } from './show'
 import type { FastifyInstance } from 'fastify'
 import type { Service } from './service'
 import type { ConnectOptions, InjectOptions } from '../types/client'
-
-/** Milliseconds after which a `receive` of a test gives up, so that a test fails rather than hangs. */
-const RECEIVE_TIMEOUT = 5_000
 
 type Written = (error?: Error | null) => void
 
@@ -110,14 +111,14 @@ function brokenPipe (): Error {
  * Opens a connection to `url`, a path of the app, without a port: through the HTTP server of the app, all of its hooks
  * and the whole protocol, over a stream within the process.
  */
-export async function injectWebSocket (app: FastifyInstance, service: Service, url: string, options: InjectOptions = {}): Promise<Client> {
-  await app.ready()
-  const { query, cookies, remoteAddress = '127.0.0.1', ...clientOptions } = options
+export async function injectWebSocket (app: FastifyInstance, service: Service, path: unknown, options?: InjectOptions): Promise<Client> {
+  const { query = {}, cookies = {}, remoteAddress = '127.0.0.1', ...settings } = injectSettings(options)
   const secure = 'setSecureContext' in app.server // an https server takes streams that have been decrypted already
-  const receiveTimeout = options.receiveTimeout ?? RECEIVE_TIMEOUT
-  const headers = withCookies(options.headers ?? {}, cookies ?? {})
+  const url = target(checkUrl('injectWebSocket', path), query, secure)
+  const headers = withCookies(settings.headers ?? {}, cookies)
+  await app.ready()
 
-  const client = await open(target(url, query ?? {}, secure), { ...clientOptions, receiveTimeout, headers }, () => {
+  const client = await open(url, { ...settings, headers }, () => {
     const [near, far] = connectStreams(remoteAddress, secure)
     app.server.emit(secure ? 'secureConnection' : 'connection', far)
     return near
@@ -128,19 +129,21 @@ export async function injectWebSocket (app: FastifyInstance, service: Service, u
 }
 
 /** The URL of `path`; parameters in `query` take the place of those of the same name, as with `app.inject`. */
-function target (path: string, query: NonNullable<InjectOptions['query']>, secure: boolean): URL {
+function target (path: string, query: NonNullable<InjectOptions['query']>, secure: boolean): string {
   const base = `${secure ? 'wss' : 'ws'}://localhost`
-  const url = new URL(path.startsWith('/') ? base + path : path, base)
-  const parameters = typeof query === 'string' ? new URLSearchParams(query) : Object.entries(query)
+  const whole = path.startsWith('/') ? base + path : path
+  if (!URL.canParse(whole, base)) throw new WebSocketOptionError(`the URL of injectWebSocket is ${show(path)}: use a path of the app`)
+  const url = new URL(whole, base)
+  const parameters = typeof query === 'string' ? new URLSearchParams(query) : Object.entries(defined(query))
   for (const [name] of parameters) url.searchParams.delete(name)
   for (const [name, values] of parameters) {
     for (const value of [values].flat()) url.searchParams.append(name, String(value))
   }
-  return url
+  return url.href
 }
 
-function withCookies (headers: NonNullable<ConnectOptions['headers']>, cookies: Record<string, string>): ConnectOptions['headers'] {
-  const pairs = Object.entries(cookies).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+function withCookies (headers: NonNullable<ConnectOptions['headers']>, cookies: NonNullable<InjectOptions['cookies']>): ConnectOptions['headers'] {
+  const pairs = Object.entries(defined(cookies)).map(([name, value]) => `${name}=${encodeURIComponent(value!)}`)
   const result = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
   if (pairs.length > 0) result.cookie = [result.cookie ?? [], pairs].flat().join('; ')
   return result

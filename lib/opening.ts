@@ -3,16 +3,13 @@ import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
 import { addedTo, refusalHeaders, repliedHeaders, type HeaderPairs } from './headers'
 import { Deferred } from './promise'
 import { answerSwitchingProtocols, letGo } from './response'
+import { show } from './show'
+import { acceptanceIn, type AcceptOptions } from './verb-options'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Acceptance, Handshake, HandshakeOwner } from './handshake'
 import type { RawWebSocket } from '../types/raw'
 import type { HeadersLike } from '../types/message'
-
-export interface AcceptOptions {
-  subprotocol?: string | null
-  headers?: HeadersLike
-}
 
 /** Whose handshake it is. */
 export interface OpeningOwner {
@@ -93,7 +90,8 @@ export class Opening<Owner extends OpeningOwner> implements HandshakeOwner, Acce
    */
   accept (options?: AcceptOptions): Promise<Owner> {
     this.#mustBeOpen()
-    this.handshake.decide(options?.subprotocol, this.#route.options.subprotocols, options?.headers)
+    const { subprotocol, headers } = acceptanceIn(options)
+    this.handshake.decide(subprotocol, this.#route.options.subprotocols, headers)
     this.#accepted = new Deferred()
     answerSwitchingProtocols(this.#reply, this)
     return this.#accepted.promise
@@ -134,7 +132,7 @@ export class Opening<Owner extends OpeningOwner> implements HandshakeOwner, Acce
    */
   deny (statusCode: number, payload: unknown, headers: HeadersLike | undefined): void {
     if (!Number.isInteger(statusCode) || statusCode < 200 || statusCode > 599) {
-      throw new WebSocketOptionError(`deny: the status is ${String(statusCode)}: use one from 200 to 599`)
+      throw new WebSocketOptionError(`deny: the status is ${show(statusCode)}: use one from 200 to 599`)
     }
     const pairs = refusalHeaders(headers)
     this.#mustBeOpen()

@@ -1,9 +1,12 @@
-import { inspect } from 'node:util'
-import { checkCloseCode, closeCodes } from './close'
-import { checkOneOf, VALUE_TYPES } from './codec'
+import {
+  bytes, checkAll, closeCode, defined, fail, flag, func, maxPayload, members, milliseconds, oneOf, optional, orFalse, perMessageDeflate,
+  readOptions, subprotocols, text, wholeNumber, type Check, type Checks, type Options
+} from './checks'
+import { closeCodes } from './close'
+import { VALUE_TYPES } from './codec'
 import { WebSocketOptionError } from './errors'
-import { MAX_DELAY } from './inbox'
 import { parseEntry } from './origins'
+import { messageOf, show } from './show'
 import type { Refusal } from './refusal'
 import type { HeartbeatOptions } from './heartbeat'
 import type { RateLimitOptions } from './rate-limit'
@@ -51,9 +54,6 @@ export interface ShutdownSettings extends Required<Omit<ShutdownOptions, 'notify
   notify?: (ws: any) => unknown
 }
 
-type Options = Record<string, unknown>
-type Check = (name: string, value: unknown) => void
-
 const DEFAULTS = {
   receiveType: 'text',
   sendType: 'any',
@@ -77,62 +77,24 @@ const DEFAULTS = {
   shutdown: { code: closeCodes.GOING_AWAY, reason: '', spread: 0, timeout: 10_000 }
 } satisfies RouteSettings & PluginSettings
 
-function fail (name: string, value: unknown, use: string): never {
-  throw new WebSocketOptionError(`option ${name} is ${inspect(value)}: use ${use}`)
-}
+const valueType = oneOf(VALUE_TYPES)
 
-const valueType: Check = (name, value) => checkOneOf(`option ${name}`, value, VALUE_TYPES)
-const flag: Check = (name, value) => { if (typeof value !== 'boolean') fail(name, value, 'true or false') }
-const wholeNumber = (unit: string): Check => (name, value) => {
-  if (!Number.isSafeInteger(value) || (value as number) < 1) fail(name, value, `a whole number of ${unit} from 1 up`)
-}
-const bytes = wholeNumber('bytes')
-const milliseconds: Check = (name, value) => {
-  if (typeof value !== 'number' || !(value > 0 && value <= MAX_DELAY)) fail(name, value, `a number of milliseconds above 0, at most ${MAX_DELAY}`)
-}
-const subprotocols: Check = (name, value) => {
-  if (!Array.isArray(value) || !value.every((protocol) => typeof protocol === 'string' && protocol !== '')) fail(name, value, 'a list of subprotocol names')
-}
 const origins: Check = (name, value) => {
   if (value === 'same-origin' || value === '*' || value instanceof RegExp || typeof value === 'function') return
   if (!Array.isArray(value)) fail(name, value, "'same-origin', '*', a list of origins, a RegExp or a function")
   const wrong = value.findIndex((entry) => typeof entry !== 'string' || parseEntry(entry) === undefined)
-  if (wrong !== -1) fail(name, value, `origins such as 'https://app.example.com' or 'https://*.example.com:8443' in it, not ${inspect(value[wrong])}`)
-}
-const func: Check = (name, value) => { if (typeof value !== 'function') fail(name, value, 'a function') }
-const deflate: Check = (name, value) => {
-  if (typeof value !== 'boolean' && (typeof value !== 'object' || value === null)) fail(name, value, 'true, false or the options of ws')
-}
-const refusal: Check = (name, value) => checkOneOf(`option ${name}`, value, ['http', 'close', 'auto'])
-const closeCode: Check = (name, value) => {
-  try {
-    checkCloseCode(value)
-  } catch (error) {
-    throw new WebSocketOptionError(`option ${name}: ${(error as Error).message}`, { cause: error })
-  }
-}
-const text: Check = (name, value) => { if (typeof value !== 'string') fail(name, value, 'a string') }
-const slowSubscriber: Check = (name, value) => checkOneOf(`option ${name}`, value, ['close', 'skip'])
-const orFalse = (check: Check): Check => (name, value) => { if (value !== false) check(name, value) }
-const optional = (check: Check): Check => (name, value) => { if (value !== undefined) check(name, value) }
-const members = (checks: Record<string, Check>, orElse = ''): Check => (name, value) => {
-  const use = `{ ${Object.keys(checks).join(', ')} }`
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) fail(name, value, use + orElse)
-  for (const [member, own] of Object.entries(value)) {
-    if (own !== undefined && !Object.hasOwn(checks, member)) throw new WebSocketOptionError(`unknown ${member} in option ${name}: use ${use}`)
-  }
-  for (const [member, check] of Object.entries(checks)) check(`${name}.${member}`, (value as Options)[member])
+  if (wrong !== -1) fail(name, value, `origins such as 'https://app.example.com' or 'https://*.example.com:8443' in it, not ${show(value[wrong])}`)
 }
 
 const BROKER = ['start', 'subscribe', 'unsubscribe', 'publish', 'close']
 const broker: Check = (name, value) => {
   const missing = BROKER.filter((member) => typeof (value as Options | null)?.[member] !== 'function')
   if (missing.length === 0) return
-  throw new WebSocketOptionError(`option ${name} is ${typeof value === 'object' && value !== null ? `without ${missing.join(', ')}` : inspect(value)}: ` +
+  throw new WebSocketOptionError(`option ${name} is ${typeof value === 'object' && value !== null ? `without ${missing.join(', ')}` : show(value)}: ` +
     'use redisBroker(client) from fastify-async-websocket/redis, natsBroker(connection) from fastify-async-websocket/nats, or an object with the functions of a Broker')
 }
 
-const ROUTE_CHECKS: Record<string, Check> = {
+const ROUTE_CHECKS: Checks = {
   valueType,
   receiveType: valueType,
   sendType: valueType,
@@ -144,20 +106,20 @@ const ROUTE_CHECKS: Record<string, Check> = {
   sendHighWaterMark: bytes,
   sendTimeout: milliseconds,
   handshakeTimeout: milliseconds,
-  refusal,
+  refusal: oneOf(['http', 'close', 'auto']),
   maxConnections: wholeNumber('connections'),
   heartbeat: orFalse(members({ interval: optional(milliseconds), timeout: optional(milliseconds) }, ' or false')),
   idleTimeout: orFalse(milliseconds),
   rateLimit: orFalse(members({ messages: wholeNumber('messages'), interval: milliseconds }, ' or false')),
-  slowSubscriber,
+  slowSubscriber: oneOf(['close', 'skip']),
   maxBufferedAmount: bytes
 }
 
-const PLUGIN_CHECKS: Record<string, Check> = {
+const PLUGIN_CHECKS: Checks = {
   ...ROUTE_CHECKS,
   closeTimeout: milliseconds,
-  maxPayload: bytes,
-  perMessageDeflate: deflate,
+  maxPayload,
+  perMessageDeflate,
   errorHandler: func,
   shutdown: members({
     code: optional(closeCode),
@@ -169,33 +131,47 @@ const PLUGIN_CHECKS: Record<string, Check> = {
   broker
 }
 
-const HANDLER_CHECKS: Record<string, Check> = { raw: flag, onConnect: func, onMessage: func, onDisconnect: func }
+const HANDLER_CHECKS: Checks = { onConnect: func, onMessage: func, onDisconnect: func }
 
-/** What a session has, and the plain socket of a route with `raw: true` has not. */
-const SESSION_LIMITS = ['heartbeat', 'idleTimeout', 'rateLimit']
+/** What applies to the plain socket of a route with `raw: true`, too; all else takes a session. */
+const RAW_OPTIONS = ['raw', 'origins', 'refusal', 'maxConnections', ...Object.keys(HANDLER_CHECKS)]
 
 /** What Fastify itself puts into the options of a plugin. */
 const REGISTER_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
 
-function check (options: Options, checks: Record<string, Check>, place: string): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined) continue
-    if (Object.hasOwn(checks, name)) checks[name](name, value)
-    else throw new WebSocketOptionError(`unknown option ${name} ${place}: the options are ${Object.keys(checks).join(', ')}`)
-  }
-}
-
 /** Throws `WebSocketOptionError` for an option of the plugin that is unknown or has a value that it cannot have. */
 export function checkPluginOptions (options: Options): void {
-  const own = Object.fromEntries(Object.entries(options).filter(([name]) => !REGISTER_OPTIONS.has(name)))
-  check(own, PLUGIN_CHECKS, 'of the plugin')
+  const own = Object.fromEntries(Object.entries(readOptions('the plugin', options)).filter(([name]) => !REGISTER_OPTIONS.has(name)))
+  checkAll(own, PLUGIN_CHECKS, 'of the plugin')
 }
 
 /** The same for the `websocket` option of a route. */
 export function checkRouteOptions (options: Options): void {
-  check(options, { ...ROUTE_CHECKS, ...HANDLER_CHECKS }, "in a route's `websocket`")
-  const limit = SESSION_LIMITS.find((name) => options[name])
-  if (options.raw === true && limit !== undefined) throw new WebSocketOptionError(`option ${limit} needs a session: with raw: true it has no effect`)
+  checkAll(options, { ...ROUTE_CHECKS, raw: flag, ...HANDLER_CHECKS }, "in a route's `websocket`")
+  const idle = Object.keys(options).find((name) => options[name] && !RAW_OPTIONS.includes(name))
+  if (options.raw === true && idle !== undefined) throw new WebSocketOptionError(`option ${idle} needs a session: with raw: true it has no effect`)
+}
+
+/** The session handlers among the properties of `value`; undefined where there are none. */
+export function sessionHandlersIn (value: unknown): Options | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  try {
+    const handlers = Object.keys(HANDLER_CHECKS).map((name) => [name, (value as Options)[name]]).filter(([, handler]) => handler !== undefined)
+    return handlers.length === 0 ? undefined : Object.fromEntries(handlers)
+  } catch (error) {
+    throw new WebSocketOptionError(`session handlers cannot be read: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/**
+ * Throws `WebSocketOptionError` for what stands beside the `websocket` of `route`, and belongs into it. No option of a
+ * route has a name that Fastify has for one of its own.
+ */
+export function checkBeside (route: object): void {
+  const misplaced = Object.entries(route).find(([name, value]) => value !== undefined && (name === 'raw' || Object.hasOwn(ROUTE_CHECKS, name)))
+  if (misplaced === undefined) return
+  const [name] = misplaced
+  throw new WebSocketOptionError(`option ${name} stands beside \`websocket\`, and belongs into it: use websocket: { ${name}: … }`)
 }
 
 export function pluginSettings (options: Options): PluginSettings {
@@ -220,9 +196,4 @@ type HeartbeatOption = Partial<HeartbeatOptions> | false
 /** What a route leaves out is as in the plugin, and what that leaves out is the default. */
 function heartbeat (plugin: HeartbeatOption = {}, route: HeartbeatOption = plugin): HeartbeatOptions | false {
   return route !== false && { ...DEFAULTS.heartbeat, ...defined(plugin || {}), ...defined(route) }
-}
-
-/** `options` without those that are undefined, which would stand over the defaults. */
-export function defined<T extends object> (options: T): Partial<T> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
 }

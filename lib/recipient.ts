@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import { textOf, type Message } from './decode'
 import type { EventEmitter } from 'node:events'
 import type { RawWebSocket } from '../types/raw'
@@ -27,7 +28,8 @@ export function isOnlyListener (emitter: EventEmitter, event: string, listener: 
   return emitter.listenerCount(event) === 1 && emitter.listenerCount(event, listener) === 1
 }
 
-// `ws` has checked the UTF-8 of text frames (RFC 6455, section 8.1).
+// `ws` has checked the UTF-8 of text frames (RFC 6455, section 8.1). A text that is too long for a string stays bytes: to
+// make one would throw here, where nobody catches it.
 function onMessage (this: Delivering, data: Buffer, isBinary: boolean): void {
-  this[kRecipient]!.push(isBinary ? data : textOf(data), data.length)
+  this[kRecipient]!.push(isBinary || data.length > constants.MAX_STRING_LENGTH ? data : textOf(data), data.length)
 }

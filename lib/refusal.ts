@@ -5,7 +5,6 @@ import { Handshake } from './handshake'
 import { repliedHeaders } from './headers'
 import { letGo } from './response'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { HeadersLike } from '../types/message'
 import type { RawWebSocket } from '../types/raw'
 
 /**
@@ -51,7 +50,7 @@ export function createRefusalHook (refuser: Refuser, refusal: Refusal) {
 function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply, { code, reason }: { code: number, reason: string }): void {
   const handshake = Handshake.of(request.raw)!
   reply.hijack()
-  handshake.headers = repliedHeaders(reply.getHeaders() as HeadersLike)
+  handshake.headers = repliedHeaders(reply.getHeaders())
   handshake.refuse()
   handshake.release()
   const raw = refuser.upgrade(request.raw)

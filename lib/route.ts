@@ -1,9 +1,10 @@
+import { isObject, readOptions } from './checks'
 import { Codec } from './codec'
 import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
 import { Handshake } from './handshake'
 import { ConnectionLimit } from './limit'
 import { createOriginCheck, type OriginCheck } from './origins'
-import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
+import { checkBeside, checkRouteOptions, routeSettings, sessionHandlersIn, type RouteSettings } from './options'
 import { createRefusalHook, refusesByClosing, type Refuser } from './refusal'
 import { keepHookError } from './response'
 import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
@@ -55,11 +56,12 @@ export class Route implements SessionRoute, Refuser {
 
   /** Takes the options of a route with `websocket` or `wsHandler`. Throws `WebSocketOptionError` for what cannot be. */
   constructor (service: Service, instance: FastifyInstance, route: AnyRouteOptions) {
-    const { websocket, wsHandler, handler, schema } = route
+    const { wsHandler, handler, schema } = route
     const place = `${String(route.method)} ${route.url}`
-    const options = attempt(place, () => ownOptions(websocket === false ? undefined : websocket)) // `false` beside a `wsHandler`
-    attempt(place, () => checkRoute(instance, route, options))
+    const options = attempt(place, () => settingsOf(route))
+    attempt(place, () => checkRoute(service.urls, route, options))
     attempt(place, () => checkRouteOptions(options))
+    service.urls.add(withoutSlash(route.url))
 
     this.#service = service
     this.#instance = instance
@@ -201,22 +203,36 @@ function attempt<T> (place: string, check: () => T): T {
 /** What the `websocket` option of a route sets: nothing, where it is only `true`. */
 export function ownOptions (websocket: unknown = true): Record<string, unknown> {
   if (websocket === true) return {}
-  if (typeof websocket !== 'object' || websocket === null || Array.isArray(websocket)) {
-    throw new WebSocketOptionError('option websocket: use true or an object')
-  }
-  return websocket as Record<string, unknown>
+  if (!isObject(websocket)) throw new WebSocketOptionError('option websocket: use true or an object')
+  return readOptions('websocket', websocket)
 }
 
-function checkRoute (instance: FastifyInstance, { method, url, constraints, schema, handler, wsHandler }: AnyRouteOptions, options: Record<string, unknown>): void {
+/** What `route` sets: in its `websocket`, which may be `false` beside a `wsHandler`, and beside it session handlers. */
+function settingsOf (route: AnyRouteOptions): Record<string, unknown> {
+  checkBeside(route)
+  const own = ownOptions(route.websocket === false ? undefined : route.websocket)
+  const sessionHandlers = sessionHandlersIn(route)
+  if (sessionHandlers && sessionHandlersIn(own)) throw new WebSocketOptionError('session handlers are given twice')
+  return { ...own, ...sessionHandlers }
+}
+
+/** Fastify tells of the route '/' below a prefix once, and adds the HEAD routes of both its forms. */
+function withoutSlash (url: string): string {
+  return url.endsWith('/') ? url.slice(0, -1) : url
+}
+
+/** `urls` are those of WebSocket routes. */
+function checkRoute (urls: ReadonlySet<string>, { method, url, schema, handler, wsHandler }: AnyRouteOptions, options: Record<string, unknown>): void {
   const methods = [method].flat()
   const sessionHandlers = options.onConnect ?? options.onMessage ?? options.onDisconnect
   const hasHandler = wsHandler !== undefined || handler !== answerUpgradeRequired
-  // Fastify adds a HEAD route to each GET route by itself.
-  const isGet = methods.includes('GET') || instance.hasRoute({ method: 'GET', url, constraints })
+  // Fastify adds a HEAD route to each GET route by itself. It does not find all of its own routes: not '*', nor '/:a?'.
+  const isGet = methods.includes('GET') || urls.has(withoutSlash(url))
   if (!isGet || !methods.every((m) => m === 'GET' || m === 'HEAD')) {
     throw new WebSocketOptionError(`a WebSocket route has the method GET, not ${methods.join()}`)
   }
   if (schema?.body !== undefined) throw new WebSocketOptionError('a handshake has no body: use schema.receive for messages instead of schema.body')
+  if (options.raw === true && (schema?.receive ?? schema?.send) !== undefined) throw new WebSocketOptionError('schema.receive and schema.send need a session: with raw: true they have no effect')
   if (wsHandler !== undefined && typeof wsHandler !== 'function') throw new WebSocketOptionError('wsHandler is not a function')
   if (sessionHandlers !== undefined && options.onMessage === undefined) throw new WebSocketOptionError('session handlers need onMessage')
   if (sessionHandlers !== undefined && (hasHandler || options.raw === true)) throw new WebSocketOptionError('session handlers take the place of the handler: give one or the other')
@@ -247,8 +263,12 @@ function jsonParse (instance: FastifyInstance): JsonParse {
  * session handlers instead.
  */
 export function answerUpgradeRequired (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
-  if (request.raw.httpVersionMajor === 1) { // HTTP/2 has neither header (RFC 9113, section 8.2.2), and Node throws for them
-    reply.header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'close, upgrade')
-  }
+  offerUpgrade(request, reply)
   throw new WebSocketHandshakeError(`${request.url} is a WebSocket route`, { statusCode: 426 })
+}
+
+/** What a response with status 426 has (RFC 9110, section 15.5.22). */
+export function offerUpgrade (request: FastifyRequest, reply: FastifyReply): void {
+  if (request.raw.httpVersionMajor === 2) return // has neither header (RFC 9113, section 8.2.2), and Node throws for them
+  reply.header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'close, upgrade')
 }

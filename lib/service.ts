@@ -15,6 +15,8 @@ export class Service {
   /** Set when it is registered. */
   fastifyWebsocket!: FastifyWebsocket
   readonly hub = new Hub<Session>()
+  /** Of its WebSocket routes, without slashes at their end. */
+  readonly urls = new Set<string>()
   /** How many sessions have been accepted and have not ended. */
   open = 0
   /** The sockets of all connections: of sessions, of routes with `raw: true`, and of those that stand for a refusal. */

@@ -5,13 +5,14 @@ import { closeCodes } from './close'
 import { WebSocketHandshakeError } from './errors'
 import { excluding, includes, including, setOf, type Few } from './few'
 import { shareMemory } from './memory'
-import { Opening, type AcceptOptions, type OpeningRoute } from './opening'
+import { Opening, type OpeningRoute } from './opening'
 import { Deferred, quiet, rejected } from './promise'
 import { Socket } from './socket'
 import { guardListeners } from './raw'
 import { readsWholeMessages } from './receiver'
 import { logSafely } from './thrown'
 import { checkTopic } from './topics'
+import { argumentError, typeIn, type AcceptOptions } from './verb-options'
 import type { ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Codec } from './codec'
@@ -54,6 +55,11 @@ export class Session extends Channel {
   #log: FastifyBaseLogger | null = null
   #response: ServerResponse | null = null
   #url: URL | null = null
+
+  /** Whether `value` is a session: asked without looking at it, which might throw. */
+  static is (value: unknown): value is Session {
+    return typeof value === 'object' && value !== null && #route in value
+  }
 
   constructor (route: SessionRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply) {
     super()
@@ -119,7 +125,7 @@ export class Session extends Channel {
     try {
       return quiet(this.#openingFor('accept').accept(options))
     } catch (error) {
-      return rejected(error)
+      return rejected(argumentError('accept', error))
     }
   }
 
@@ -167,11 +173,11 @@ export class Session extends Channel {
     return super.receiveEvent()
   }
 
-  override sendEvent (event: OutgoingEvent): Promise<void> {
+  protected override perform (event: OutgoingEvent): Promise<void> {
     switch (event?.type) {
       case 'websocket.accept': return quiet(this.accept({ subprotocol: event.subprotocol, headers: event.headers }).then(() => {}))
       case 'websocket.http.response': return this.deny(event.status, event.body, event.headers)
-      default: return super.sendEvent(event)
+      default: return super.perform(event)
     }
   }
 
@@ -181,7 +187,7 @@ export class Session extends Channel {
   }
 
   subscribe (topic: string): Promise<void> {
-    return this.#attempt(() => {
+    return this.#attempt('subscribe', () => {
       checkTopic(topic)
       if (this.socket === null) throw this.unavailable()
       if (this.socket.end !== null) throw this.socket.end.error
@@ -190,7 +196,7 @@ export class Session extends Channel {
   }
 
   unsubscribe (topic: string): Promise<void> {
-    return this.#attempt(() => {
+    return this.#attempt('unsubscribe', () => {
       checkTopic(topic)
       if (this.socket === null) throw this.unavailable()
       this.#leave(topic)
@@ -198,11 +204,12 @@ export class Session extends Channel {
     })
   }
 
-  publish (topic: string, message: unknown, options?: { type?: ValueType }): Promise<void> {
-    return this.#attempt(() => {
+  publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
+    return this.#attempt('publish', () => {
       checkTopic(topic)
+      const encode = this.codec.encoder(typeIn('publish', options))
       if (this.socket === null) throw this.unavailable()
-      return this.#route.hub.publish(topic, this.codec.encoder(options?.type)(message), this)
+      return this.#route.hub.publish(topic, encode(message), this)
     })
   }
 
@@ -251,7 +258,11 @@ export class Session extends Channel {
   }
 
   async #deny (statusCode: number, payload: unknown, headers: HeadersLike | undefined): Promise<void> {
-    this.#openingFor('deny').deny(statusCode, payload, headers)
+    try {
+      this.#openingFor('deny').deny(statusCode, payload, headers)
+    } catch (error) {
+      throw argumentError('deny', error)
+    }
     await this.closed
   }
 
@@ -309,11 +320,11 @@ export class Session extends Channel {
     for (const topic of topics) this.#route.hub.unsubscribe(topic, this)
   }
 
-  #attempt (operation: () => Promise<void>): Promise<void> {
+  #attempt (verb: string, operation: () => Promise<void>): Promise<void> {
     try {
       return operation()
     } catch (error) {
-      return rejected(error)
+      return rejected(argumentError(verb, error))
     }
   }
 }

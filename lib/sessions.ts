@@ -3,8 +3,9 @@ import { Codec } from './codec'
 import { rejected } from './promise'
 import { guard, logSafely, type Logging } from './thrown'
 import { checkTopic } from './topics'
+import { argumentError, typeIn } from './verb-options'
 import type { Service } from './service'
-import type { Session } from './session'
+import { Session } from './session'
 import type { ValueType } from '../types/message'
 
 const codec = new Codec({ sendType: 'any' })
@@ -31,8 +32,8 @@ export class Sessions extends EventEmitter {
     return this.#service.hub.link?.state ?? 'up'
   }
 
-  has (session: Session): boolean {
-    return this.#service.has(session)
+  has (session: unknown): boolean {
+    return Session.is(session) && this.#service.has(session)
   }
 
   /** The sessions that have subscribed to `topic`. */
@@ -51,12 +52,12 @@ export class Sessions extends EventEmitter {
    * Sends `message` to all subscribers of `topic`: strings, bytes, or anything else as JSON, unless a `type` is given.
    * Rejects with `WebSocketBrokerError` where it has reached those in this process only.
    */
-  publish (topic: string, message: unknown, options?: { type?: ValueType }): Promise<void> {
+  publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
     try {
       checkTopic(topic)
-      return this.#service.hub.publish(topic, codec.encoder(options?.type)(message))
+      return this.#service.hub.publish(topic, codec.encoder(typeIn('publish', options))(message))
     } catch (error) {
-      return rejected(error)
+      return rejected(argumentError('publish', error))
     }
   }
 }

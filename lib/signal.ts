@@ -1,3 +1,5 @@
+import { WebSocketOptionError } from './errors'
+import { messageOf, show } from './show'
 import { guard } from './thrown'
 
 type Listener = ((event: Event) => unknown) | { handleEvent (event: Event): unknown }
@@ -42,4 +44,38 @@ function isListener (listener: unknown): listener is Listener {
 
 function call (listener: Listener, signal: AbortSignal, event: Event): unknown {
   return typeof listener === 'function' ? listener.call(signal, event) : listener.handleEvent(event)
+}
+
+/** Throws `WebSocketOptionError` unless `value` is an AbortSignal: Node's, that of another realm, or that of a library. */
+export function checkSignal (name: string, value: unknown): asserts value is AbortSignal {
+  const { aborted, addEventListener, removeEventListener } = (typeof value === 'object' && value !== null ? value : {}) as AbortSignal
+  if (typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function') return
+  throw new WebSocketOptionError(`${name} is ${show(value)}: use an AbortSignal`)
+}
+
+/** Why `signal` is aborted. What it throws when it is asked is why. */
+export function reasonOf (signal: AbortSignal): unknown {
+  try {
+    return signal.reason
+  } catch (error) {
+    return error
+  }
+}
+
+/** Has `listener` told, once, when `signal` is aborted. Throws `WebSocketOptionError` where a signal that is not Node's refuses. */
+export function listenTo (signal: AbortSignal, listener: () => void): void {
+  try {
+    signal.addEventListener('abort', listener, { once: true })
+  } catch (error) {
+    throw new WebSocketOptionError(`signal cannot be listened to: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** From now on `listener` is not told of `signal`. Never throws. */
+export function forgetSignal (signal: AbortSignal, listener: () => void): void {
+  try {
+    signal.removeEventListener('abort', listener)
+  } catch {
+    // It is not Node's, and tells nobody that it has failed.
+  }
 }

@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import { detailsOf, show } from './show'
 import type { FastifyBaseLogger } from 'fastify'
 
 /*
@@ -30,7 +30,7 @@ export function logSafely (logging: Logging, level: 'debug' | 'info' | 'warn' | 
     logging.log[level]({ err: thrown }, message)
   } catch {
     try {
-      logging.log[level]({ err: inspect(thrown) }, message)
+      logging.log[level]({ err: detailsOf(thrown) }, message)
     } catch {}
   }
 }
@@ -41,6 +41,6 @@ export function readable (thrown: any): any {
     PROPERTIES.forEach((name) => thrown?.[name])
     return thrown
   } catch {
-    return new Error(`what was thrown cannot be read: ${inspect(thrown)}`)
+    return new Error(`what was thrown cannot be read: ${show(thrown)}`)
   }
 }

@@ -34,6 +34,23 @@ t.test('before the handshake is complete there is nothing to send to or receive 
   t.equal(await client.receive(), 'now')
 })
 
+t.test('every verb refuses what are no options, before anything is sent or taken', async (t) => {
+  for (const open of Object.values(channels)) {
+    const { channel, peer } = await open(t)
+    peer.socket.send('1')
+    const wrong: any[] = [null, 5, true, [], () => {}]
+    const verbs = wrong.flatMap((options) => [
+      channel.send('text', options), channel.sendJson({}, options), channel.receive(options), channel.receiveText(options), channel.receiveBytes(options), channel.receiveJson(options),
+      channel.pair('text', options), channel.expect('1', options)
+    ])
+    for (const verb of verbs) await t.rejects(verb, { name: 'WebSocketOptionError', message: /^the options of [a-zA-Z]+ are .*: use an object/ })
+    await t.rejects(channel.sendEvent({ get type () { throw new Error('from the getter') } } as any), { name: 'WebSocketOptionError', message: 'the options of sendEvent cannot be read: from the getter' })
+    t.equal(await channel.receive(), '1')
+    await channel.send('next')
+    t.equal(await peer.next(), 'next')
+  }
+})
+
 t.test('expect gives on what the schema of the route says of the message', async (t) => {
   const app = await createApp(t)
   const session = new Promise<WebSocketChannel>((resolve) => {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { show } from '../lib/show'
 import { checkCloseCode, closeCodes, cutReason, isNormal, isSendable } from '../lib/close'
 
 t.test('every registered code has its upper-case name', async (t) => {
@@ -45,8 +46,8 @@ t.test('what is no whole number may not be sent', async (t) => {
 })
 
 t.test('checking a code that may not be sent throws a RangeError that names it', async (t) => {
-  for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65536, -1, 1000.5, NaN, '1000', null, undefined, Symbol('code')]) {
-    t.throws(() => checkCloseCode(code), { name: 'RangeError', message: `close code ${String(code)} may not be sent` }, String(code))
+  for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65536, -1, 1000.5, NaN, '1000', null, undefined, Symbol('code'), Object.create(null)]) {
+    t.throws(() => checkCloseCode(code), { name: 'RangeError', message: `close code ${show(code)} may not be sent` }, show(code))
   }
 })
 

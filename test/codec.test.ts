@@ -1,20 +1,10 @@
 import t from 'tap'
-import { checkOneOf, Codec, JSON_MODES, VALUE_TYPES } from '../lib/codec'
+import { Codec, VALUE_TYPES } from '../lib/codec'
 import type { Decode } from '../lib/decode'
 import type { ValueType } from '../types/message'
 
 const text = (decode: Decode, message: string): unknown => decode(message)
 const binary = (decode: Decode, message: string): unknown => decode(Buffer.from(message))
-
-t.test('one of what is allowed passes', async (t) => {
-  for (const type of VALUE_TYPES) t.doesNotThrow(() => checkOneOf('type', type, VALUE_TYPES))
-})
-
-t.test('anything else is a WebSocketOptionError that says what, and what to use', async (t) => {
-  t.throws(() => checkOneOf('mode', 'txt', JSON_MODES), { name: 'WebSocketOptionError', message: "mode is 'txt': use one of 'text', 'bytes'" })
-  const values = [undefined, null, 1, Symbol('text'), ['text'], { toString: () => 'text' }, Object('text')]
-  for (const value of values) t.throws(() => checkOneOf('mode', value, JSON_MODES), { code: 'FST_WS_OPTION' })
-})
 
 t.test('by default, text is received and any value is sent', async (t) => {
   const codec = new Codec({})

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import t from 'tap'
 import { createDecoders, textOf, type Decoders } from '../lib/decode'
 
@@ -25,6 +26,13 @@ t.test('text: a text frame is its string', async (t) => {
 
 t.test('text: a binary frame is refused', async (t) => {
   t.throws(() => decodeBinary('text', 'hello'), { ...DECODE_ERROR, message: 'expected a text message, received a binary one' })
+})
+
+t.test('text: what is longer than a string can be is refused', async (t) => {
+  const long = Buffer.alloc(constants.MAX_STRING_LENGTH + 1)
+  for (const type of ['text', 'integer', 'number', 'boolean'] as const) t.throws(() => decoders[type](long), { ...DECODE_ERROR, message: 'the message is too long for a string' })
+  t.throws(() => decoders.json(long), { ...DECODE_ERROR, message: /^the message is not valid JSON: / })
+  t.equal(decoders.bytes(long), long)
 })
 
 t.test('bytes: binary and text frames are their bytes, in a Buffer', async (t) => {

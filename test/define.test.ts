@@ -1,5 +1,6 @@
 import t from 'tap'
 import { defineWebSocket } from '../lib/index'
+import { show } from '../lib/show'
 import { createApp, listen } from './helpers/app'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
@@ -161,6 +162,56 @@ t.test('routes are encapsulated, with the prefix of their context', async (t) =>
   t.equal((await refusal(port, '/child/guarded')).status, 401)
 })
 
+t.test('session handlers may stand beside the option websocket as well as in it, in every form of a route', async (t) => {
+  const app = await createApp(t) as any
+  const handlers = { onMessage: (ws: any, data: string) => ws.send(data) }
+  app.get('/get', { websocket: true, ...handlers })
+  app.get('/settings', { websocket: { receiveType: 'text' }, ...handlers })
+  app.route({ method: 'GET', url: '/route', websocket: true, ...handlers })
+  app.websocket('/shorthand', { schema: {}, ...handlers })
+  t.throws(() => app.get('/x', { websocket: true, ...handlers }, echo), { name: 'WebSocketOptionError', message: /^GET \/x: session handlers take the place of the handler/ })
+  t.throws(() => app.websocket('/x', { ...handlers }, handlers), { name: 'WebSocketOptionError', message: 'GET /x: session handlers are given twice' })
+  t.throws(() => app.get('/x', { websocket: true }), { code: 'FST_ERR_ROUTE_MISSING_HANDLER' })
+  t.throws(() => app.get('/x', { websocket: { ...handlers }, ...handlers }), { name: 'WebSocketOptionError', message: 'GET /x: session handlers are given twice' })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  for (const path of ['/get', '/settings', '/route', '/shorthand']) {
+    const peer = await connectPeer(t, url + path)
+    peer.socket.send('echo')
+    t.equal(await peer.next(), 'echo', path)
+  }
+})
+
+t.test('URLs of which Fastify has forms of its own', async (t) => {
+  const app = await createApp(t)
+  const sendUrl = async (ws: any): Promise<void> => {
+    await ws.accept()
+    await ws.send(ws.request.routeOptions.url)
+  }
+  app.websocket('/a/:b?', sendUrl)
+  app.register(async (child) => {
+    child.websocket('/', sendUrl)
+    child.websocket('/deep/', sendUrl)
+  }, { prefix: '/prefix' })
+  app.websocket('*', sendUrl)
+  const port = await listen(app)
+  for (const [path, url] of [['/a', '/a/:b?'], ['/a/b', '/a/:b?'], ['/prefix', '/prefix'], ['/prefix/', '/prefix'], ['/prefix/deep/', '/prefix/deep/'], ['/anything/else', '*']]) {
+    t.equal(await (await connectPeer(t, `ws://127.0.0.1:${port}${path}`)).next(), url, path)
+    t.equal((await app.inject({ method: 'HEAD', url: path })).statusCode, 426)
+  }
+})
+
+t.test('an option that stands beside websocket instead of in it fails at registration, and says where it belongs', async (t) => {
+  const app = await createApp(t) as any
+  const misplaced = { name: 'WebSocketOptionError', message: 'GET /x: option valueType stands beside `websocket`, and belongs into it: use websocket: { valueType: … }' }
+  t.throws(() => app.websocket('/x', { valueType: 'json' }, echo), misplaced)
+  t.throws(() => app.get('/x', { websocket: true, valueType: 'json' }, echo), misplaced)
+  t.throws(() => app.route({ method: 'GET', url: '/x', valueType: 'json', handler: async () => 'http', wsHandler: echo }), misplaced)
+  t.throws(() => app.route(defineWebSocket({ url: '/x', valueType: 'json', handler: echo } as any)), misplaced)
+  t.throws(() => app.websocket('/x', { raw: true }, echo), { message: /option raw stands beside/ })
+  app.websocket('/x', { bodyLimit: 5, handlerTimeout: 1_000, logLevel: 'info', config: { valueType: 'json' }, errorHandler () {}, mine: 'json' }, echo)
+  app.get('/http', { valueType: 'json' }, async () => 'a route of HTTP may have what it likes')
+})
+
 t.test('a mistake fails at registration with a clear error', async (t) => {
   const app = await createApp(t) as any
   const missing = { name: 'WebSocketOptionError', message: 'GET /x: the handler is missing: give a function, or onMessage' }
@@ -169,6 +220,13 @@ t.test('a mistake fails at registration with a clear error', async (t) => {
   t.throws(() => app.websocket('/x', {}, null), missing)
   t.throws(() => app.websocket('/x', {}, 'handler'), missing)
   t.throws(() => app.route(defineWebSocket({ url: '/x' } as any)), missing)
+  for (const options of [5, 'options', null, [], true]) {
+    t.throws(() => app.websocket('/x', options, echo), { name: 'WebSocketOptionError', message: `the options of app.websocket are an object, not ${show(options)}` })
+  }
+  for (const url of [5, null, undefined, {}, Symbol('url')]) t.throws(() => app.websocket(url, echo), { name: 'WebSocketOptionError', message: `the URL of app.websocket is ${show(url)}: use a string` })
+  t.throws(() => app.websocket('/x', { handler: echo }, echo), { name: 'WebSocketOptionError', message: 'GET /x: the handler is given twice' })
+  t.throws(() => defineWebSocket(5 as any), { name: 'WebSocketOptionError', message: 'the options of defineWebSocket are an object, not 5' })
+  t.throws(() => defineWebSocket({ handler: echo } as any), { name: 'WebSocketOptionError', message: 'the URL of defineWebSocket is undefined: use a string' })
   const both = { name: 'WebSocketOptionError', message: /^GET \/x: session handlers take the place of the handler/ }
   t.throws(() => app.websocket('/x', { websocket: { onMessage () {} } }, echo), both)
   t.throws(() => app.websocket('/x', { onMessage () {} }, echo), both)

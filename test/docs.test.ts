@@ -9,7 +9,7 @@ import ts from 'typescript'
 import { closeCodes, isSendable } from '../lib/close'
 import * as errors from '../lib/errors'
 import { checkPluginOptions, checkRouteOptions, pluginSettings } from '../lib/options'
-import { blocks, brokenLinks, codeIn, DocsProgram, isProgram, pages, readPage, readTable, root, type Block } from './helpers/docs'
+import { blocks, brokenLinks, codeIn, codesIn, DocsProgram, isProgram, pages, readPage, readTable, root, type Block } from './helpers/docs'
 
 const where = ({ page, line }: Block): string => `${page}:${line}`
 
@@ -52,7 +52,7 @@ t.test('TypeScript', async (t) => {
 
   t.test('the reference names every option of a client', async (t) => {
     const rows = readTable('docs/api.md', '## Client', 'option')
-    const of = (name: string): string[] => named(rows.filter((row) => row.of === 'both' || codeIn(row.of) === name), 'option')
+    const of = (name: string): string[] => rows.filter((row) => row.of === 'both' || codeIn(row.of) === name).flatMap(({ option }) => codesIn(option)).sort()
     t.same(of('connect'), program.membersOf('connect').sort())
     t.same(of('injectWebSocket'), program.membersOf('inject').sort())
   })

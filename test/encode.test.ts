@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm'
 import { createEncoders } from '../lib/encode'
 import { WebSocketEncodeError } from '../lib/errors'
 import { createApp } from './helpers/app'
+import { detached, revoked, throwing, unreadable } from './helpers/hostile'
 
 const encoders = createEncoders(JSON.stringify)
 
@@ -183,8 +184,24 @@ t.test('json: what cannot be serialized is refused, with the cause', async (t) =
   }
 })
 
+t.test('what cannot be read is refused as any other value', async (t) => {
+  for (const value of [revoked(), throwing(), unreadable('constructor', 'toJSON'), Object.assign(Object.create(null), { constructor: { name: Symbol('s') }, a: 1n })]) {
+    for (const type of ['text', 'bytes', 'integer', 'number', 'boolean', 'json', 'any'] as const) t.throws(() => encoders[type](value), { ...ENCODE_ERROR, message: /^cannot send an object/ }, type)
+  }
+})
+
+t.test('bytes whose memory has been transferred are refused, empty ones are not', async (t) => {
+  for (const value of [new Uint8Array(8), Buffer.alloc(8), new Uint8Array(0), new Float64Array(1), new DataView(new ArrayBuffer(8)), new ArrayBuffer(8)]) {
+    for (const type of ['bytes', 'any'] as const) {
+      t.doesNotThrow(() => encoders[type](value))
+      t.throws(() => encoders[type](detached(structuredClone(value))), { ...ENCODE_ERROR, message: 'cannot send bytes whose memory has been transferred', cause: TypeError }, type)
+    }
+  }
+  t.strictSame(encoders.bytes(new Uint8Array(0)), new Uint8Array(0))
+})
+
 t.test('json: a toJSON that throws makes it refused, whatever it throws', async (t) => {
-  for (const thrown of [new Error('no'), null, 'text', { message: 'no' }]) {
+  for (const thrown of [new Error('no'), null, 'text', { message: 'no' }, revoked()]) {
     const value = { toJSON () { throw thrown } }
     t.throws(() => encoders.json(value), { ...ENCODE_ERROR, cause: thrown })
   }

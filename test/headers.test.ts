@@ -45,6 +45,23 @@ t.test('a name or value that would break out of a header is an error with its ca
   }
 })
 
+t.test('what are no headers is an option error that says what to use', async (t) => {
+  const option = { name: 'WebSocketOptionError' }
+  for (const headers of [null, 5, 'a: b', true, () => {}] as any[]) {
+    t.throws(() => switchingHeaders(headers), { ...option, message: /^headers are .*: use an object, or pairs of names and values$/ })
+    t.throws(() => refusalHeaders(headers), option)
+  }
+  for (const headers of [['a', 'b'], new Set([1]), [null]] as any[]) t.throws(() => switchingHeaders(headers), { ...option, message: /^headers have .*: use pairs of a name and a value$/ })
+  for (const value of [null, true, {}, 5n, Symbol('s'), () => {}, ['a', null]] as any[]) {
+    t.throws(() => switchingHeaders({ a: value }), { ...option, message: /^the header 'a' is .*: use a string, a number or bytes$/ })
+  }
+  for (const name of [undefined, null, 5, {}, ['a']] as any[]) t.throws(() => switchingHeaders([[name, 'b']]), { ...option, message: /^the name of a header is .*: use a string or bytes$/ })
+})
+
+t.test('the headers of a reply may be whatever Node takes', async (t) => {
+  t.same(repliedHeaders({ a: true, b: [1, '2'], c: null }), [['a', 'true'], ['b', '1'], ['b', '2'], ['c', 'null']])
+})
+
 t.test('of the headers of a reply, those that may not go out with a 101 are left out', async (t) => {
   const names = [...OF_THE_HANDSHAKE, ...OF_A_BODY, ...OF_POLICY, 'x-own', 'date']
   t.same(repliedHeaders(Object.fromEntries(names.map((name) => [name, 'x']))), [...OF_POLICY, 'x-own', 'date'].map((name) => [name, 'x']))

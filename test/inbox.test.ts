@@ -480,3 +480,39 @@ t.test('only the end is given as something else: not a timeout, nor a message', 
   push(inbox, 'a')
   t.equal(await inbox.receive(asText, undefined, { atEnd: () => 'end' }), 'a')
 })
+
+/** What looks like a signal, and calls whom it likes, when it likes. */
+function oddSignal (): { signal: AbortSignal, abort: () => void } {
+  const listeners: (() => void)[] = []
+  const signal = { aborted: false, reason: 'odd', addEventListener: (_type: string, listener: () => void) => listeners.push(listener), removeEventListener () { throw new Error('from the signal') } }
+  return { signal: signal as never, abort: () => { for (const listener of listeners) listener() } }
+}
+
+t.test('a signal that tells whom it was to forget takes nothing from others', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const { signal, abort } = oddSignal()
+  const first = inbox.receive(asText, { signal })
+  push(inbox, '1')
+  t.equal(await first, '1')
+  const others = [inbox.receive(asText), inbox.receive(asText, { signal }), inbox.receive(asText)]
+  abort()
+  abort()
+  push(inbox, '2', '3')
+  t.strictSame(await Promise.allSettled(others), [{ status: 'fulfilled', value: '2' }, { status: 'rejected', reason: 'odd' }, { status: 'fulfilled', value: '3' }])
+})
+
+t.test('a signal that tells at once that it is aborted, or that fails, takes nothing from others, and leaves no timer', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  const timers = runningTimers()
+  const addEventListener = { immediate (_type: string, listener: () => void) { listener() }, failing () { throw new Error('from the signal') } }
+  const other = inbox.receive(asText)
+  for (const [name, add] of Object.entries(addEventListener)) {
+    const signal = { aborted: false, reason: 'odd', addEventListener: add, removeEventListener () {} } as never
+    const receiving = inbox.receive(asText, { timeout: 60_000, signal })
+    if (name === 'immediate') t.equal(await receiving.catch((error) => error), 'odd')
+    else await t.rejects(receiving, { name: 'WebSocketOptionError', message: 'signal cannot be listened to: from the signal' })
+  }
+  t.equal(runningTimers(), timers)
+  push(inbox, '1')
+  t.equal(await other, '1')
+})

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkPluginOptions, checkRouteOptions, pluginSettings, routeSettings } from '../lib/options'
+import { checkBeside, checkPluginOptions, checkRouteOptions, pluginSettings, routeSettings, sessionHandlersIn } from '../lib/options'
 import { MemoryBroker, MemoryServer } from './helpers/memory'
 
 const NO_SCHEMAS = { receive: false, send: false }
@@ -9,10 +9,11 @@ const OPTION_ERROR = { name: 'WebSocketOptionError', code: 'FST_WS_OPTION' }
 const KINDS = {
   type: { good: ['text', 'bytes', 'json', 'integer', 'number', 'boolean', 'any'], bad: ['string', 'TEXT', '', 'jsonText', null, 1, true, ['text'], {}] },
   flag: { good: [true, false], bad: [null, 0, 1, 'true', {}, []] },
+  payload: { good: [1, 1024 * 1024, 2 ** 31 - 1], bad: [0, -1, 1.5, NaN, Infinity, 2 ** 31, 2 ** 32 + 1, '1024', null] },
   bytes: { good: [1, 64 * 1024, Number.MAX_SAFE_INTEGER], bad: [0, -1, 1.5, NaN, Infinity, 2 ** 53, '1024', 1024n, null, true, {}, []] },
   milliseconds: { good: [1, 0.5, 30_000, 2 ** 31 - 1], bad: [0, -1, NaN, Infinity, 2 ** 31, '1000', 1000n, null, true, {}, []] },
   func: { good: [() => {}, async () => {}], bad: [null, true, 'handler', {}, []] },
-  subprotocols: { good: [[], ['chat'], ['chat.v2', 'chat.v1']], bad: [null, 'chat', [''], ['chat', 1], [null], {}, new Set(['chat']), true] },
+  subprotocols: { good: [[], ['chat'], ['chat.v2', 'chat.v1']], bad: [null, 'chat', [''], ['chat', 1], [null], ['chat room'], ['a,b'], ['grüße'], ['a', 'b', 'a'], {}, new Set(['chat']), true] },
   origins: {
     good: ['same-origin', '*', [], ['https://example.com', 'https://*.example.com:8443'], /example/, () => true, async () => true],
     bad: [null, true, '', 'https://example.com', 'any', {}, new Set(['https://example.com']), [''], ['*'], [null], [undefined], ['https://example.com', 1], ['https://example.com/path']]
@@ -28,7 +29,7 @@ const KINDS = {
     good: [new MemoryBroker(new MemoryServer()), { start () {}, subscribe () {}, unsubscribe () {}, publish () {}, close () {} }],
     bad: [null, true, 'redis://localhost', () => {}, {}, [], { start: true, subscribe () {}, unsubscribe () {}, publish () {}, close () {} }, { subscribe () {}, unsubscribe () {}, publish () {} }]
   },
-  deflate: { good: [true, false, {}, { threshold: 1024 }], bad: [null, 1, 'true', () => {}] }
+  deflate: { good: [true, false, {}, { threshold: 1024 }], bad: [null, 1, 'true', () => {}, []] }
 }
 
 const ROUTE_OPTIONS: Record<string, keyof typeof KINDS> = {
@@ -52,7 +53,7 @@ const ROUTE_OPTIONS: Record<string, keyof typeof KINDS> = {
   maxBufferedAmount: 'bytes'
 }
 
-const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', maxPayload: 'bytes', perMessageDeflate: 'deflate', errorHandler: 'func', shutdown: 'shutdown', broker: 'broker' }
+const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', maxPayload: 'payload', perMessageDeflate: 'deflate', errorHandler: 'func', shutdown: 'shutdown', broker: 'broker' }
 
 const ROUTE_ONLY: Record<string, keyof typeof KINDS> = { raw: 'flag', onConnect: 'func', onMessage: 'func', onDisconnect: 'func' }
 
@@ -107,13 +108,65 @@ t.test('the members of an option are checked too: those that there are, those th
   }
 })
 
-t.test('a limit that needs a session is refused on a route with raw: true', async (t) => {
-  const limits = { heartbeat: {}, idleTimeout: 1, rateLimit: { messages: 1, interval: 1 } }
-  for (const [name, value] of Object.entries(limits)) {
-    t.throws(() => checkRouteOptions({ raw: true, [name]: value }), { ...OPTION_ERROR, message: `option ${name} needs a session` })
-    t.doesNotThrow(() => checkRouteOptions({ raw: true, [name]: false }))
+t.test('an option that needs a session is refused on a route with raw: true', async (t) => {
+  const others = ['origins', 'refusal', 'maxConnections']
+  for (const [name, kind] of Object.entries(ROUTE_OPTIONS)) {
+    const value = KINDS[kind].good.find(Boolean)
+    const check = (): void => checkRouteOptions({ raw: true, [name]: value })
+    if (others.includes(name)) t.doesNotThrow(check, name)
+    else t.throws(check, { ...OPTION_ERROR, message: `option ${name} needs a session` })
     t.doesNotThrow(() => checkRouteOptions({ raw: false, [name]: value }))
   }
+  for (const name of ['autoAccept', 'heartbeat', 'idleTimeout', 'rateLimit']) t.doesNotThrow(() => checkRouteOptions({ raw: true, [name]: false }), name)
+})
+
+t.test('the options of permessage-deflate are those of ws, and each is checked', async (t) => {
+  const good: Record<string, unknown[]> = {
+    serverNoContextTakeover: [true, false],
+    clientNoContextTakeover: [true, false],
+    serverMaxWindowBits: [8, 15, false],
+    clientMaxWindowBits: [8, 15, true, false],
+    zlibDeflateOptions: [{}, { level: 1, memLevel: 4 }],
+    zlibInflateOptions: [{}, { chunkSize: 10 * 1024 }],
+    threshold: [0, 1024],
+    concurrencyLimit: [1, 10]
+  }
+  const bad: Record<string, unknown[]> = {
+    serverNoContextTakeover: [1, null],
+    clientNoContextTakeover: ['yes', null],
+    serverMaxWindowBits: [7, 16, 8.5, true, '15', null],
+    clientMaxWindowBits: [7, 16, '15', null],
+    zlibDeflateOptions: [null, 1, { level: 99 }, { chunkSize: 'big' }],
+    zlibInflateOptions: [null, 'fast', { windowBits: 99 }],
+    threshold: [-1, '1kb', null],
+    concurrencyLimit: [0, NaN, null],
+    maxPayload: [1],
+    isServer: [true]
+  }
+  for (const [name, values] of Object.entries(good)) {
+    for (const value of values) t.doesNotThrow(() => checkPluginOptions({ perMessageDeflate: { [name]: value } }), `${name}: ${String(value)}`)
+  }
+  for (const [name, values] of Object.entries(bad)) {
+    for (const value of values) t.throws(() => checkPluginOptions({ perMessageDeflate: { [name]: value } }), { ...OPTION_ERROR, message: name }, `${name}: ${String(value)}`)
+  }
+})
+
+t.test('an option of a route that stands beside its websocket is refused, and told where it belongs', async (t) => {
+  for (const name of [...Object.keys(ROUTE_OPTIONS), 'raw']) {
+    t.throws(() => checkBeside({ url: '/', [name]: true }), { ...OPTION_ERROR, message: `option ${name} stands beside \`websocket\`, and belongs into it: use websocket: { ${name}: … }` })
+    t.doesNotThrow(() => checkBeside({ [name]: undefined }))
+  }
+  t.doesNotThrow(() => checkBeside({ onConnect () {}, onMessage () {}, onDisconnect () {}, errorHandler () {}, bodyLimit: 1, handlerTimeout: 1, version: '1', config: {}, mine: true }))
+})
+
+t.test('session handlers are found wherever they are, those that there are', async (t) => {
+  const onMessage = (): void => {}
+  for (const value of [undefined, null, 5, 'text', () => {}, {}, { onMessage: undefined }, []]) t.equal(sessionHandlersIn(value), undefined)
+  t.strictSame(sessionHandlersIn({ url: '/', onMessage }), { onMessage })
+  class Chat { onMessage (): void {} }
+  const chat = new Chat()
+  t.strictSame(sessionHandlersIn(chat), { onMessage: chat.onMessage })
+  t.throws(() => sessionHandlersIn(new Proxy({}, { get () { throw new Error('from the trap') } })), { ...OPTION_ERROR, message: /^session handlers cannot be read: from the trap$/ })
 })
 
 t.test('of a heartbeat, what the route leaves out is as in the plugin, and what that leaves out is the default', async (t) => {
@@ -142,8 +195,8 @@ t.test('the options of the plugin and those of a route are told apart', async (t
 })
 
 t.test('a value of text is quoted in the error', async (t) => {
-  t.throws(() => checkPluginOptions({ maxPayload: '1mb' }), { message: "option maxPayload is '1mb': use a whole number of bytes from 1 up" })
-  t.throws(() => checkPluginOptions({ maxPayload: 0 }), { message: 'option maxPayload is 0: use a whole number of bytes from 1 up' })
+  t.throws(() => checkPluginOptions({ maxPayload: '1mb' }), { message: "option maxPayload is '1mb': use a whole number of bytes from 1 to 2147483647" })
+  t.throws(() => checkPluginOptions({ sendHighWaterMark: 0 }), { message: 'option sendHighWaterMark is 0: use a whole number of bytes from 1 up' })
 })
 
 t.test('what Fastify itself passes to a plugin is not refused', async (t) => {

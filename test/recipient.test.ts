@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import { EventEmitter } from 'node:events'
 import t from 'tap'
 import { deliver, isOnlyListener, onlyRecipient } from '../lib/recipient'
@@ -18,6 +19,14 @@ t.test('a recipient is given texts as strings and bytes as they are, with the le
   raw.emit('message', Buffer.from('bytes'), true)
   raw.emit('message', Buffer.alloc(0), false)
   t.strictSame(given, [['grüße', 7], [Buffer.from('bytes'), 5], ['', 0]])
+})
+
+t.test('a text that is longer than a string can be is given as the bytes that it came in', async (t) => {
+  const { raw, given } = createSocket()
+  const text = Buffer.alloc(constants.MAX_STRING_LENGTH + 1)
+  raw.emit('message', text, false)
+  t.equal(given[0][0], text)
+  t.equal(given[0][1], text.length)
 })
 
 t.test('it is the only one as long as nobody else listens', async (t) => {

@@ -2,7 +2,9 @@ import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { WebSocketDisconnect, WebSocketHandshakeError, WebSocketOptionError, WebSocketTopicError } from '../lib/errors'
 import { Deferred } from '../lib/promise'
+import { Session } from '../lib/session'
 import { createApp, listen, serve } from './helpers/app'
+import { revoked, throwing } from './helpers/hostile'
 import { collectLogs, ERROR, INFO } from './helpers/logs'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
@@ -44,12 +46,31 @@ t.test('url is a URL whatever the client says', async (t) => {
     'wss://example.org/a': ['/a', { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'example.org' }],
     'ws://example.com//elsewhere.com/a': ['//elsewhere.com/a', {}],
     'ws://example.com/absolute': ['http://example.com/absolute', {}],
-    'ws://localhost/nohost': ['/nohost', { host: null }],
     'ws://localhost/badhost': ['/badhost', { host: 'a b[' }]
   } as const
   for (const [url, [target, headers]] of Object.entries(targets)) {
     t.match(await exchange(t, port, target, { headers }), `\r\n\r\n${url}`, target)
   }
+})
+
+t.test('a session is told from all else without being looked at', async (t) => {
+  const { url } = await serve(t, async (ws) => {
+    t.equal(Session.is(ws), true)
+    for (const value of [undefined, null, 5, 'session', {}, Object.create(Session.prototype), revoked(), throwing(), new Proxy(ws, {})]) t.equal(Session.is(value), false)
+    await ws.accept()
+  })
+  t.equal((await (await connectPeer(t, url)).closed).code, 1000)
+})
+
+t.test('accept and deny refuse what are no options', async (t) => {
+  const { url } = await serve(t, async (ws) => {
+    for (const options of [null, 'chat', 5, [], () => {}] as any[]) await t.rejects(ws.accept(options), { name: 'WebSocketOptionError', message: /^the options of accept are .*: use an object/ })
+    await t.rejects(ws.accept({ subprotocol: 5 as any }), { name: 'WebSocketOptionError', message: 'subprotocol is 5: use one that the client offers' })
+    await t.rejects(ws.accept({ get headers (): any { throw new Error('from the getter') } }), { name: 'WebSocketOptionError', message: 'the options of accept cannot be read: from the getter' })
+    await t.rejects(ws.deny(403, '', { [Symbol.iterator] () { throw new Error('from the iterator') } } as any), { name: 'WebSocketOptionError', message: 'the options of deny cannot be read: from the iterator' })
+    await ws.accept()
+  })
+  t.equal((await (await connectPeer(t, url)).closed).code, 1000)
 })
 
 t.test('id is unique, and bound to the log beside the id of the request', async (t) => {

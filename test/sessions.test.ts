@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { createApp } from './helpers/app'
 import { collectLogs } from './helpers/logs'
+import { revoked, throwing } from './helpers/hostile'
 import { MemoryBroker, MemoryServer } from './helpers/memory'
 import { unhandledRejections } from './helpers/unhandled'
 import { until } from './helpers/until'
@@ -57,6 +58,7 @@ t.test('it no longer has a session that has ended', async (t) => {
   await client.close()
   await session.closed
   t.notOk(app.websockets.has(session))
+  for (const value of [undefined, null, 5, {}, { socket: session }, revoked(), throwing()]) t.equal(app.websockets.has(value), false)
   t.strictSame([...app.websockets], [])
 })
 

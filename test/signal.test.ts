@@ -4,7 +4,9 @@ import { createServer, type AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { createGuardedController } from '../lib/signal'
+import { runInNewContext } from 'node:vm'
+import { checkSignal, createGuardedController, forgetSignal, listenTo, reasonOf } from '../lib/signal'
+import { revoked, throwing, unreadable } from './helpers/hostile'
 import { unhandledRejections } from './helpers/unhandled'
 
 const reason = new Error('the connection is gone')
@@ -282,4 +284,40 @@ t.test('two controllers have nothing in common', async (t) => {
   t.strictSame(a.reports, [failure])
   t.strictSame(b.reports, [])
   t.equal(b.signal.aborted, false)
+})
+
+t.test('a signal is one of Node\'s, of another realm, or of a library', async (t) => {
+  const ofLibrary = { aborted: false, addEventListener () {}, removeEventListener () {} }
+  const ofRealm = runInNewContext('new (class AbortSignal { aborted = true; addEventListener () {} removeEventListener () {} })()')
+  for (const signal of [new AbortController().signal, AbortSignal.abort(), AbortSignal.timeout(1), ofLibrary, ofRealm]) t.doesNotThrow(() => checkSignal('signal', signal))
+})
+
+t.test('anything else is no signal, and is shown', async (t) => {
+  const values = [
+    undefined, null, true, 5, 'signal', Symbol('s'), () => {}, {}, [], new AbortController(), new EventTarget(), { aborted: false }, { aborted: 0, addEventListener () {}, removeEventListener () {} },
+    { aborted: false, addEventListener () {} }, { aborted: false, addEventListener: true, removeEventListener () {} }
+  ]
+  for (const value of values) t.throws(() => checkSignal('option signal', value), { name: 'WebSocketOptionError', message: /^option signal is .*: use an AbortSignal$/ })
+})
+
+t.test('a signal tells its listener once, until that is forgotten', async (t) => {
+  const { controller, signal } = guarded()
+  let calls = 0
+  const listener = (): void => { calls++ }
+  const forgotten = (): void => { t.fail('it is told') }
+  listenTo(signal, listener)
+  listenTo(signal, forgotten)
+  forgetSignal(signal, forgotten)
+  controller.abort(reason)
+  signal.dispatchEvent(new Event('abort'))
+  t.equal(calls, 1)
+  t.equal(reasonOf(signal), reason)
+})
+
+t.test('a signal that fails is told of where it is listened to, and nowhere else', async (t) => {
+  for (const signal of [revoked(), throwing(), unreadable('addEventListener', 'removeEventListener', 'reason')]) {
+    t.throws(() => listenTo(signal, () => {}), { name: 'WebSocketOptionError', message: /^signal cannot be listened to: ./, cause: Error })
+    t.doesNotThrow(() => forgetSignal(signal, () => {}))
+    t.type(reasonOf(signal), Error)
+  }
 })

@@ -62,6 +62,12 @@ t.test('of what the logger cannot log, the line says what it is', async (t) => {
   t.match(lines, [['error', 'a message', /^Error: thrown\n {4}at /], ['error', 'a message', '<Revoked Proxy>']])
 })
 
+t.test('of what cannot even be shown, the line says so', async (t) => {
+  const { logging: logs, lines } = logging((err) => typeof err !== 'string')
+  logSafely(logs, 'error', 'a message', { [Symbol.for('nodejs.util.inspect.custom')] () { throw new Error('from inspect') } })
+  t.strictSame(lines, [['error', 'a message', 'a value of type object that cannot be shown']])
+})
+
 t.test('a logger that always fails is no error', async () => {
   const { logging: logs } = logging(() => true)
   logSafely(logs, 'error', 'a message', failure)
@@ -78,7 +84,8 @@ t.test('what can be read is left as it is', async (t) => {
 t.test('what cannot be read becomes an error that says so', async (t) => {
   const trap = new Proxy({}, { get () { throw new Error('from the trap') } })
   const getter = (name: string): unknown => Object.defineProperty({}, name, { get () { throw new Error('from the getter') } })
-  for (const thrown of [trap, revoked(), getter('name'), getter('message'), getter('cause'), getter('closeCode')]) {
+  const uninspectable = Object.assign(getter('message') as object, { [Symbol.for('nodejs.util.inspect.custom')] () { throw new Error('from inspect') } })
+  for (const thrown of [trap, revoked(), uninspectable, getter('name'), getter('message'), getter('cause'), getter('closeCode')]) {
     t.match(readable(thrown), { name: 'Error', message: /^what was thrown cannot be read: / })
   }
 })

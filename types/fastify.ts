@@ -92,7 +92,7 @@ declare module 'fastify' {
 
     /**
      * Opens a connection to `url`, a path of the app, without a port. Goes through `app.ready()`; `app.close()` ends it.
-     * Rejects with `WebSocketUpgradeError` (`statusCode`, `headers`, `body`) when the handshake is refused.
+     * Rejects with `WebSocketUpgradeError` (`statusCode`, `responseHeaders`, `body`) when the handshake is refused.
      */
     injectWebSocket: InjectWebSocket
 

@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { inspect } from 'node:util'
 import { agenda, Entry } from '../agenda'
+import { checkAll, readOptions } from '../checks'
 import { WebSocketOptionError } from '../errors'
 import { Deferred, quiet, rejected } from '../promise'
+import { detailsOf, show } from '../show'
 import type { Broker, BrokerListener } from '../../types/broker'
 
 /** What the broker uses of a connection to NATS, so that its types are not needed to compile. */
@@ -49,6 +50,8 @@ interface Subscription {
   readonly client: { unsubscribe (): void }
 }
 
+const PREFIX = 'fastify-async-websocket.'
+
 /** How many subjects are kept at the most: to make one takes a third of the time in which a message is published. */
 const MAX_SUBJECTS = 1_000
 
@@ -72,10 +75,13 @@ const MAX_SILENCE = 3
  * When the connection is lost, or nothing comes for 3 s, the broker is down, and has the connection reconnect.
  * A message of more bytes than the server takes (its `max_payload`, 1 MiB by default) is not published: `publish` rejects.
  *
- * `start` rejects with a `WebSocketOptionError` if `connection` is no such connection, or closed, or if `prefix` cannot begin a subject.
+ * Throws a `WebSocketOptionError` for options that there are not. `start` rejects with one if `connection` is no such connection, or
+ * closed, or if `prefix` cannot begin a subject.
  */
-export function natsBroker (connection: NatsConnection, options: NatsBrokerOptions = {}): Broker {
-  return new NatsBroker(connection, options.prefix ?? 'fastify-async-websocket.')
+export function natsBroker (connection: NatsConnection, options?: NatsBrokerOptions): Broker {
+  const own = readOptions('natsBroker', options)
+  checkAll(own, { prefix: () => {} }, 'of natsBroker') // `start` checks it
+  return new NatsBroker(connection, own.prefix as string ?? PREFIX)
 }
 
 class NatsBroker implements Broker {
@@ -199,7 +205,7 @@ class NatsBroker implements Broker {
     try {
       this.#listener.onMessage(topic, message)
     } catch (error) {
-      process.emitWarning(inspect(error)) // if the client got it, it would read no more
+      process.emitWarning(detailsOf(error)) // if the client got it, it would read no more
     }
   }
 
@@ -348,14 +354,22 @@ function triesForEver ({ options }: Internals): boolean {
 }
 
 function checkConnection (connection: any): void {
-  if (typeof connection !== 'object' || connection === null || !METHODS.every((name) => typeof connection[name] === 'function')) {
+  if (!isConnection(connection)) {
     throw new WebSocketOptionError('natsBroker takes a connection of @nats-io/transport-node, await connect(…), and has got something else')
   }
   if (connection.isClosed()) throw new WebSocketOptionError('natsBroker takes an open connection, and has got one that is closed')
 }
 
+function isConnection (value: any): boolean {
+  try {
+    return typeof value === 'object' && value !== null && METHODS.every((name) => typeof value[name] === 'function')
+  } catch {
+    return false // a proxy that throws
+  }
+}
+
 function checkPrefix (prefix: unknown): void {
   if (typeof prefix !== 'string' || prefix.length > MAX_PREFIX || !/^[^\s.*>]+(\.[^\s.*>]+)*\.?$/.test(prefix)) {
-    throw new WebSocketOptionError(`the prefix of natsBroker is ${inspect(prefix)}: use the beginning of a subject, such as 'chat.', of at most ${MAX_PREFIX} characters`)
+    throw new WebSocketOptionError(`the prefix of natsBroker is ${show(prefix)}: use the beginning of a subject, such as 'chat.', of at most ${MAX_PREFIX} characters`)
   }
 }

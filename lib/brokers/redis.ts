@@ -1,6 +1,7 @@
-import { inspect } from 'node:util'
+import { checkAll, readOptions, text } from '../checks'
 import { WebSocketBrokerError, WebSocketOptionError } from '../errors'
 import { rejected } from '../promise'
+import { detailsOf } from '../show'
 import { ioredis } from './ioredis'
 import { nodeRedis } from './node-redis'
 import { Links, type LinksListener } from './redis-links'
@@ -34,10 +35,12 @@ const RETRY = [250, 750]
  *
  * When any of them fails, or nothing comes from one for 3 s, the broker is down, and tries to come back every half a second or so.
  *
- * Throws a `TypeError` if `prefix` is not a string. `start` rejects with a `WebSocketOptionError` if `client` is no such client.
+ * Throws a `WebSocketOptionError` for options that cannot be. `start` rejects with one if `client` is no such client.
  */
-export function redisBroker (client: RedisClient, { prefix = PREFIX }: RedisBrokerOptions = {}): Broker {
-  return new RedisBroker(client, prefix)
+export function redisBroker (client: RedisClient, options?: RedisBrokerOptions): Broker {
+  const own = readOptions('redisBroker', options)
+  checkAll(own, { prefix: text }, 'of redisBroker')
+  return new RedisBroker(client, own.prefix as string ?? PREFIX)
 }
 
 class RedisBroker implements Broker, LinksListener {
@@ -64,11 +67,7 @@ class RedisBroker implements Broker, LinksListener {
   }
 
   async start (listener: BrokerListener): Promise<void> {
-    const library = ioredis(this.#client) ?? nodeRedis(this.#client)
-    if (library === undefined) {
-      throw new WebSocketOptionError('redisBroker takes a client of ioredis (Redis or Cluster) or of node-redis (createClient or createCluster)')
-    }
-    this.#library = library
+    this.#library = libraryOf(this.#client)
     this.#listener = listener
     await new Promise<void>((resolve) => {
       this.#started = resolve
@@ -107,7 +106,7 @@ class RedisBroker implements Broker, LinksListener {
     try {
       this.#listener.onMessage(channel.toString('utf8', this.#prefixLength), message)
     } catch (error) {
-      process.emitWarning(inspect(error)) // the library would end the connection, or the process
+      process.emitWarning(detailsOf(error)) // the library would end the connection, or the process
     }
   }
 
@@ -127,6 +126,19 @@ class RedisBroker implements Broker, LinksListener {
     this.#links = new Links(this)
     this.#links.open(this.#library, `${this.#prefix}\0`) // no topic has control characters
   }
+}
+
+/** Throws `WebSocketOptionError` for what is no client. */
+function libraryOf (client: unknown): Library {
+  const use = 'redisBroker takes a client of ioredis (Redis or Cluster) or of node-redis (createClient or createCluster)'
+  let library
+  try {
+    library = ioredis(client) ?? nodeRedis(client)
+  } catch (error) {
+    throw new WebSocketOptionError(use, { cause: error })
+  }
+  if (library === undefined) throw new WebSocketOptionError(use)
+  return library
 }
 
 /** The same bytes, as the libraries take them. */

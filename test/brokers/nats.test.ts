@@ -185,7 +185,8 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
       const broker = natsBroker(connection, { prefix })
       await t.rejects(broker.start(new Recorder()), { constructor: WebSocketOptionError, message: /^the prefix of natsBroker is .*: use the beginning of a subject/ }, String(prefix))
     }
-    for (const wrong of [undefined, null, 'nats://127.0.0.1', {}, () => {}, Promise.resolve(connection), { ...connection }] as any[]) {
+    t.throws(() => natsBroker(connection, { prefx: 'a' } as any), { constructor: WebSocketOptionError, message: 'unknown option prefx of natsBroker: the options are prefix' })
+    for (const wrong of [undefined, null, 'nats://127.0.0.1', {}, { get publish () { throw new Error('from the getter') } }, () => {}, Promise.resolve(connection), { ...connection }] as any[]) {
       const broker = natsBroker(wrong)
       await t.rejects(broker.start(new Recorder()), { constructor: WebSocketOptionError, message: /^natsBroker takes a connection of @nats-io\/transport-node, await connect/ })
     }

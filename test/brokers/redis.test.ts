@@ -19,8 +19,14 @@ t.test('what is no client of Redis is refused when the app starts, and it is sai
   })
 })
 
+t.test('so is what cannot even be looked at', async (t) => {
+  const client = { get duplicate () { throw new Error('from the getter') } }
+  await t.rejects(redisBroker(client as any).start(new Recorder()), { name: 'WebSocketOptionError', message: /^redisBroker takes a client/, cause: { message: 'from the getter' } })
+})
+
 t.test('a prefix that is not a string is refused at once', async (t) => {
-  t.throws(() => redisBroker(new Redis({ lazyConnect: true }), { prefix: 5 as any }), TypeError)
+  t.throws(() => redisBroker(new Redis({ lazyConnect: true }), { prefix: 5 as any }), { name: 'WebSocketOptionError', message: 'option prefix is 5: use a string' })
+  t.throws(() => redisBroker({} as any, { prefx: 'a' } as any), { name: 'WebSocketOptionError', message: 'unknown option prefx of redisBroker: the options are prefix' })
 })
 
 t.test('before it is started, everything rejects and says why', async (t) => {

@@ -56,7 +56,12 @@ function cells (line: string): string[] {
 
 /** What stands between a cell's first backticks. */
 export function codeIn (cell: string): string {
-  return /`([^`]+)`/.exec(cell)?.[1] ?? ''
+  return codesIn(cell)[0] ?? ''
+}
+
+/** What stands between the backticks of a cell. */
+export function codesIn (cell: string): string[] {
+  return [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1])
 }
 
 /** The anchors of a page's headings, as GitHub makes them. */

@@ -114,17 +114,21 @@ export interface UpgradeResponse {
   body: string
 }
 
-/** Client side: the server answered the handshake with another response than 101, or with none. */
+/**
+ * Client side: the server answered the handshake with another response than 101, or with none. It has no `headers`, which
+ * Fastify would copy into an answer, and names no address, which would be in the answer: the `cause` does.
+ */
 export class WebSocketUpgradeError extends define('FST_WS_UPGRADE', NO_STATUS, WebSocketError) {
   /** The headers of the response, their names in lower case. */
-  readonly headers: Record<string, string | string[] | undefined>
+  declare readonly responseHeaders: Record<string, string | string[] | undefined>
   /** The body of the response, as text. */
-  readonly body: string
+  declare readonly body: string
 
   constructor (message: string, response?: UpgradeResponse, options?: ErrorOptions) {
     super(message, { ...options, statusCode: response?.statusCode })
-    this.headers = response?.headers ?? {}
-    this.body = response?.body ?? ''
+    // Logs need neither the cookies of others, nor megabytes.
+    hide(this, 'responseHeaders', response?.headers ?? {})
+    hide(this, 'body', response?.body ?? '')
   }
 }
 

@@ -12,6 +12,7 @@ import { Service } from './service'
 import { Sessions } from './sessions'
 import { shutDown } from './shutdown'
 import { checkUpgrade, routeUpgrades } from './upgrade'
+import { answerBadGateway } from './upstream'
 import type { FastifyInstance } from 'fastify'
 import type { Broker } from '../types/broker'
 
@@ -26,6 +27,7 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
   dropIncompleteRequests(app)
   await routeUpgrades(app, service)
   addWebSocketRoutes(app, service)
+  app.addHook('onError', answerBadGateway)
   endConnections(app, service)
 
   const sessions = new Sessions(service)
@@ -33,7 +35,7 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
   if (broker !== undefined) connectBroker(app, service, sessions, broker)
   app.decorate('websockets', sessions as never)
   app.decorate('websocket', addWebSocketRoute as never)
-  app.decorate('injectWebSocket', ((url: string, options?: object) => injectWebSocket(app, service, url, options)) as never)
+  app.decorate('injectWebSocket', ((url: unknown, options?: object) => injectWebSocket(app, service, url, options)) as never)
 }
 
 /** The app has its broker from when it is ready until its connections have ended. */

@@ -178,15 +178,20 @@ t.test('an upgrade error has the response of the server', async (t) => {
   const headers = { 'www-authenticate': 'Basic', 'set-cookie': ['a=1', 'b=2'] }
   const error = new WebSocketUpgradeError('it', { statusCode: 401, headers, body: '{"a":1}' })
   t.equal(error.statusCode, 401)
-  t.equal(error.headers, headers)
+  t.equal(error.responseHeaders, headers)
   t.equal(error.body, '{"a":1}')
+  t.same(Object.keys(error).sort(), ['code', 'message', 'statusCode'], 'what logs print of it has neither the cookies of others, nor megabytes')
+})
+
+t.test('an upgrade error has no headers, which Fastify would copy into an answer', async (t) => {
+  t.notOk('headers' in new WebSocketUpgradeError('it', { statusCode: 401, headers: { 'set-cookie': ['a=1'] }, body: '' }))
 })
 
 t.test('an upgrade error without a response has neither status nor headers nor body', async (t) => {
   const cause = new Error('ECONNREFUSED')
   const error = new WebSocketUpgradeError('it', undefined, { cause })
   t.equal(error.statusCode, undefined)
-  t.strictSame(error.headers, {})
+  t.strictSame(error.responseHeaders, {})
   t.equal(error.body, '')
   t.equal(error.cause, cause)
 })

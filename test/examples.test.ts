@@ -56,8 +56,8 @@ const talks: Record<string, Talk> = {
   'refuse.js': {
     urls: ['ws:/full', 'ws:/rooms/7', 'ws:/hours', 'ws:/named'],
     async talk (t, { open }) {
-      const { headers } = await refused(t, open('/full'), 503, { error: 'The room is full' })
-      t.equal(headers['retry-after'], '30')
+      const { responseHeaders } = await refused(t, open('/full'), 503, { error: 'The room is full' })
+      t.equal(responseHeaders['retry-after'], '30')
       await refused(t, open('/rooms/7'), 404, { message: 'There is no room 7' })
       await refused(t, open('/hours'), 403, { error: 'Closed on Sundays' })
       await refused(t, open('/named'), 400, { code: 'FST_ERR_VALIDATION' })
@@ -68,8 +68,8 @@ const talks: Record<string, Talk> = {
   'guard.js': {
     urls: ['ws:/inbox'],
     async talk (t, { open, get }) {
-      const { headers } = await refused(t, open('/inbox'), 401, { error: 'Who are you?' })
-      t.equal(headers['www-authenticate'], 'Bearer')
+      const { responseHeaders } = await refused(t, open('/inbox'), 401, { error: 'Who are you?' })
+      t.equal(responseHeaders['www-authenticate'], 'Bearer')
       await refused(t, open('/inbox', { headers: { authorization: 'Bearer wrong' } }), 401, {})
 
       const client = await open('/inbox', { headers: { authorization: 'Bearer s3cret' } })

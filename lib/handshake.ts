@@ -1,14 +1,13 @@
+import { IncomingMessage } from 'node:http'
+import { TOKEN } from './checks'
 import { WebSocketHandshakeError } from './errors'
 import { switchingHeaders, type HeaderPairs } from './headers'
 import { Deferred } from './promise'
+import { show } from './show'
 import { Watch } from './watch'
-import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { End } from './end'
 import type { HeadersLike } from '../types/message'
-
-/** RFC 9110, section 5.6.2. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
 
 /** RFC 6455, section 4.1: the key is 16 bytes in base64. */
 const KEY = /^[+/0-9A-Za-z]{22}==$/
@@ -103,8 +102,12 @@ export class Handshake {
     if (String(headers['sec-websocket-version']) !== '13') {
       throw new WebSocketHandshakeError('Sec-WebSocket-Version is not 13', { statusCode: 426 })
     }
-    if (method !== 'GET' || httpVersion === '1.0') {
+    if (method !== 'GET' || httpVersion !== '1.1') {
       throw new WebSocketHandshakeError('a WebSocket handshake is a GET request of HTTP/1.1', { statusCode: 400 })
+    }
+    // Node leaves it to who upgrades. The requests of `injectWS` of @fastify/websocket, which are none of Node's, need none.
+    if (headers.host === undefined && this.#request instanceof IncomingMessage) {
+      throw new WebSocketHandshakeError('Host is missing', { statusCode: 400 })
     }
     if (!KEY.test(headers['sec-websocket-key'] ?? '')) {
       throw new WebSocketHandshakeError('Sec-WebSocket-Key is missing or invalid', { statusCode: 400 })
@@ -124,7 +127,7 @@ export class Handshake {
     const { offered } = this
     if (subprotocol != null && !offered.includes(subprotocol)) {
       const offer = offered.length === 0 ? 'none' : offered.join(', ')
-      throw new WebSocketHandshakeError(`accept: the client did not offer the subprotocol '${subprotocol}' (it offers ${offer})`)
+      throw new WebSocketHandshakeError(`accept: the client did not offer the subprotocol ${show(subprotocol)} (it offers ${offer})`)
     }
     this.headers = switchingHeaders(headers)
     this.protocol = subprotocol ?? supported.find((protocol) => offered.includes(protocol)) ?? ''

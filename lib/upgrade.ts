@@ -3,7 +3,8 @@ import { registerFastifyWebsocket } from './adapter'
 import { WebSocketHandshakeError, type WebSocketError } from './errors'
 import { Handshake } from './handshake'
 import { answerBy, isInjected } from './response'
-import { routeOf, type Route } from './route'
+import { offerUpgrade, routeOf, type Route } from './route'
+import { show } from './show'
 import { logSafely } from './thrown'
 import { serverOptions } from './upgrader'
 import type { IncomingMessage } from 'node:http'
@@ -56,7 +57,7 @@ export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done
     route.admit(handshake)
   } catch (error) {
     const { statusCode } = error as WebSocketError
-    if (statusCode === 426) reply.header('sec-websocket-version', '13')
+    if (statusCode === 426) offerUpgrade(request, reply.header('sec-websocket-version', '13'))
     if (statusCode === 503) reply.header('retry-after', RETRY_AFTER)
     return done(error as Error)
   }
@@ -65,8 +66,12 @@ export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done
   return checkOrigin(route, origin, request) // not with `done`, which takes a thrown `undefined` for no error
 }
 
-/** Throws `WebSocketHandshakeError` with status 403 unless the page that `request` comes from may connect. */
+/**
+ * Throws `WebSocketHandshakeError` with status 403 unless the page that `request` comes from may connect. Why it may not is
+ * for the log, whatever Fastify logs of requests; strangers need not know what can be set.
+ */
 async function checkOrigin (route: Route, origin: string, request: FastifyRequest): Promise<void> {
   if (await route.allowsOrigin(origin, request)) return
-  throw new WebSocketHandshakeError(`the origin '${origin}' may not connect to ${request.routeOptions.url}: to allow it, set the option origins of the route or of the plugin`, { statusCode: 403 })
+  logSafely(request, 'info', `the origin ${show(origin)} may not connect to ${request.routeOptions.url}: to allow it, set the option origins of the route or of the plugin`)
+  throw new WebSocketHandshakeError('Forbidden', { statusCode: 403 })
 }

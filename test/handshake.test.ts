@@ -211,6 +211,9 @@ t.test('a request that is no sound handshake is answered before the handler runs
     'a key that is no base64': [400, { headers: { 'sec-websocket-key': '!!!!!!!!!!!!!!!!!!!!!!==' } }],
     'a key twice': [400, { headers: { 'sec-websocket-key': [key, key] } }],
     'HTTP/1.0': [400, { version: '1.0' }],
+    'HTTP/0.9': [400, { version: '0.9' }],
+    'HTTP/2.0': [400, { version: '2.0' }],
+    'no Host': [400, { headers: { host: null } }],
     'a subprotocol without a name': [400, { headers: { 'sec-websocket-protocol': 'a,,b' } }],
     'a subprotocol twice': [400, { headers: { 'sec-websocket-protocol': ['a', 'b, a'] } }],
     'a subprotocol that is no token': [400, { headers: { 'sec-websocket-protocol': 'a b' } }]
@@ -218,7 +221,9 @@ t.test('a request that is no sound handshake is answered before the handler runs
   for (const [name, [status, options]] of Object.entries(refused)) {
     t.match(await exchange(t, port, '/', options as never), `HTTP/1.1 ${status} `, name)
   }
-  t.match(await exchange(t, port, '/', { headers: { 'sec-websocket-version': '8' } }), /^sec-websocket-version: 13\r$/mi)
+  const badVersion = await exchange(t, port, '/', { headers: { 'sec-websocket-version': '8' } })
+  // RFC 6455, section 4.4; RFC 9110, section 15.5.22.
+  for (const line of [/^sec-websocket-version: 13\r$/mi, /^upgrade: websocket\r$/mi, /^connection: close, upgrade\r$/mi]) t.match(badVersion, line)
   t.match(await exchange(t, port, '/', { method: 'HEAD' }), 'HTTP/1.1 400 ')
 })
 

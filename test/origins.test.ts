@@ -35,7 +35,6 @@ function toLines (cases: [origin: string | null, host: string | null][]): string
 
 const SAME: [origin: string | null, host: string | null][] = [
   [null, 'example.com'],
-  [null, null],
   ['https://example.com', 'example.com'],
   ['http://example.com', 'example.com'],
   ['https://app.example.com', 'app.example.com'],
@@ -156,7 +155,6 @@ const CROSS: [origin: string | null, host: string | null][] = [
   ['data:text/html', 'example.com'],
   ['blob:https://example.com/1', 'example.com'],
   // hosts that are none
-  ['https://example.com', null],
   ['https://example.com', ''],
   ['https://example.com', 'user@example.com'],
   ['https://example.com', 'example.com/'],
@@ -170,7 +168,7 @@ const CROSS: [origin: string | null, host: string | null][] = [
 
 t.test('same-origin, the default, lets those pages connect that have the host and port of the request, and no others', async (t) => {
   for (const origins of [undefined, 'same-origin'] as const) {
-    const port = await createRoute(t, origins, { http: { requireHostHeader: false } })
+    const port = await createRoute(t, origins)
     const status = async ([origin, host]: typeof SAME[0]): Promise<number> => await answer(t, port, '/', { origin, host })
     const accepted = []
     for (const pair of [...SAME, ...CROSS]) if (await status(pair) === 101) accepted.push(pair)
@@ -461,19 +459,33 @@ t.test('a malformed handshake is answered as such, whatever its origin', async (
   t.equal(await answer(t, port, '/', { origin: 'https://evil.com', 'sec-websocket-key': 'none' }), 400)
 })
 
-t.test('a refusal is 403 with the origin in its body, and one line in the log that says what to set', async (t) => {
+for (const disableRequestLogging of [false, true]) {
+  t.test(`a refusal is 403 that tells nothing of the options, and one line in the log that says what to set, with disableRequestLogging: ${disableRequestLogging}`, async (t) => {
+    const { lines, serverOptions } = collectLogs()
+    const app = await createApp(t, {}, { ...serverOptions, disableRequestLogging })
+    app.websocket('/chat/:room', { websocket: { origins: ['https://secret.example'] } }, () => {})
+    const response = await exchange(t, await listen(app), '/chat/1', { headers: { origin: 'https://evil.com' } })
+    const [head, body] = response.split('\r\n\r\n')
+    t.match(head, 'HTTP/1.1 403 ')
+    t.same(JSON.parse(body), { statusCode: 403, code: 'FST_WS_HANDSHAKE', error: 'Forbidden', message: 'Forbidden' })
+    t.notMatch(response, /secret|origin/i)
+    const told = lines.filter((line) => JSON.stringify(line).includes('evil.com'))
+    t.match(told, [{ level: INFO, reqId: /./, msg: /'https:\/\/evil\.com' may not connect to \/chat\/:room: to allow it, set the option origins / }])
+    t.equal(told.length, 1)
+    t.notOk(lines.some(({ level }) => level >= WARN))
+  })
+}
+
+t.test('a refusal is logged whatever answers it, and what a client sends as its origin is one line', async (t) => {
   const { lines, serverOptions } = collectLogs()
-  const app = await createApp(t, {}, serverOptions)
-  app.websocket('/chat/:room', { websocket: { origins: ['https://secret.example'] } }, () => {})
-  const response = await exchange(t, await listen(app), '/chat/1', { headers: { origin: 'https://evil.com' } })
-  const [head, body] = response.split('\r\n\r\n')
-  t.match(head, 'HTTP/1.1 403 ')
-  t.match(JSON.parse(body), { statusCode: 403, code: 'FST_WS_HANDSHAKE', message: /^the origin 'https:\/\/evil\.com' may not connect/ })
-  t.notMatch(response, 'secret')
-  const told = lines.filter(({ msg = '' }) => msg.includes('evil.com'))
-  t.match(told, [{ level: INFO, msg: /'https:\/\/evil\.com' may not connect to \/chat\/:room: to allow it, set the option origins / }])
-  t.equal(told.length, 1)
-  t.notOk(lines.some(({ level }) => level >= WARN))
+  const app = await createApp(t, { refusal: 'close' }, { ...serverOptions, disableRequestLogging: true })
+  app.setErrorHandler((_error, _request, reply) => { reply.code(403).send('no') })
+  app.websocket('/', () => {})
+  const port = await listen(app)
+  await answer(t, port, '/', { origin: `https://\x80evil\t${'a'.repeat(5_000)}.com` })
+  const told = lines.filter(({ msg = '' }) => msg.includes('evil'))
+  t.match(told, [{ level: INFO, msg: /^the origin 'https:\/\/.{0,3}x80evil\\ta+'\.{3} \d+ more characters may not connect to \/: / }])
+  t.ok(told[0].msg!.length < 500)
 })
 
 t.test('setErrorHandler answers a refusal as any other error', async (t) => {

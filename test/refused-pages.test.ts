@@ -24,11 +24,11 @@ function addRoutes (app: FastifyInstance): void {
   app.websocket('/throw', () => { throw new Error('thrown') })
 }
 
-/** What a page is told of them, as far as a close has room for it. */
+/** What a page is told of them. */
 const TOLD = {
   hook: [4401, 'who are you?'],
   validation: [4400, "querystring must have required property 'name'"],
-  origin: [4403, "the origin 'http://HOST' may not connect to /origin: to allow it, set the option origins of the route or of the plugin"],
+  origin: [4403, 'Forbidden'],
   full: [4503, 'too many connections'],
   deny: [4423, 'the room is locked'],
   close: [4001, 'no room'],
@@ -65,7 +65,7 @@ t.test('in a browser', { skip }, async (t) => {
       t.equal(await end(page, `ws://${host}/full`, { stays: true }), 'open')
       for (const [name, [code, reason]] of Object.entries(TOLD)) {
         const told = await end(page, `ws://${host}/${name}`, { subprotocols })
-        t.same(told, [code, String(reason).replace('HOST', host).slice(0, 123)], name)
+        t.same(told, [code, reason], name)
       }
     })
   }

@@ -70,7 +70,7 @@ t.test('a malformed handshake is refused before the hooks of the route and its h
   app.websocket('/', { preHandler: async () => { t.fail('the hook runs') } }, () => { t.fail('the handler runs') })
   const port = await listen(app)
   const badVersion = await refusal(port, '/', { 'sec-websocket-version': '12' })
-  t.match(badVersion, { status: 426, headers: { 'sec-websocket-version': '13', connection: 'close' }, body: /FST_WS_HANDSHAKE/ })
+  t.match(badVersion, { status: 426, headers: { 'sec-websocket-version': '13', upgrade: 'websocket', connection: 'close, upgrade' }, body: /FST_WS_HANDSHAKE/ })
   const badKey = await refusal(port, '/', { 'sec-websocket-key': 'none' })
   t.match(badKey, { status: 400, headers: { 'sec-websocket-version': undefined, connection: 'close' }, body: /Sec-WebSocket-Key/ })
   await nobodyIsConnected(t, app)

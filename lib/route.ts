@@ -5,7 +5,7 @@ import { ConnectionLimit } from './limit'
 import { createOriginCheck, type OriginCheck } from './origins'
 import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
 import { createRefusalHook, refuseByClosing, refusesByClosing } from './refusal'
-import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
+import { MessageSchemas, type SchemaErrorFormatter } from './schema'
 import { guardListeners } from './raw'
 import { accepting, ended, fail, serve, sessionHandlers, type Life } from './serve'
 import { guard, logSafely, readable } from './thrown'
@@ -41,7 +41,7 @@ export class Route implements SessionRoute {
   readonly #life: Life
   readonly #http: Handler
   readonly #parse: JsonParse
-  readonly #format: SchemaErrorFormatter
+  readonly #schemas: MessageSchemas
   #upgrade!: Handler
   #adopted: RawWebSocket | null = null
   #codec: Codec | null = null
@@ -73,12 +73,14 @@ export class Route implements SessionRoute {
     }
     this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
     this.#parse = jsonParse(instance)
-    this.#format = route.schemaErrorFormatter
+    this.#schemas = new MessageSchemas(route)
+    // Not for the HEAD route that Fastify adds: it has no messages.
+    if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(instance))
 
     const adopt = this.#adopt.bind(this)
-    if (wsHandler === undefined) Object.assign(route, { websocket: true, handler: adopt })
+    // @fastify/websocket hides such a route from documents, in its schema, which is left to the user as it is.
+    if (wsHandler === undefined) Object.assign(route, { websocket: true, handler: adopt, schema: { ...schema } })
     else Object.assign(route, { websocket: undefined, wsHandler: adopt })
-    route.schema = placeMessageSchemas(schema ?? {})
     if (this.options.refusal !== 'http') {
       // The last of all, so that it is what would have been sent that it sees.
       route.onSend = [route.onSend ?? [], createRefusalHook(service, this.options.refusal)].flat() as typeof route.onSend
@@ -119,8 +121,8 @@ export class Route implements SessionRoute {
     this.#codec ??= new Codec({
       ...this.options,
       parse: this.#parse,
-      validate: compiledValidate(request, this.#format),
-      serialize: compiledSerialize(reply)
+      validate: this.#schemas.validate(request),
+      serialize: this.#schemas.serialize(reply)
     })
     return this.#codec
   }

@@ -146,7 +146,7 @@ t.test('a $ref leads to a schema of the context of the route, which has no HTTP 
   const app = await createApp(t)
   await app.register(async (app) => {
     app.addSchema({ $id: 'user', ...USER })
-    app.websocket('/child', { schema: { receive: { $ref: 'user#' }, send: { $ref: 'user#' } } as object }, async (ws) => {
+    app.websocket('/child', { schema: { receive: { $ref: 'user#' }, send: { $ref: 'user#' } } as object }, async (ws: WebSocketSession<any>) => {
       await ws.accept()
       for await (const user of ws) await ws.send({ ...user, secret: true })
     })

@@ -125,4 +125,4 @@ function isWebSocketRoute ({ websocket, wsHandler }: AnyRouteOptions): boolean {
 }
 
 /** The plugin, for `app.register`. */
-export const websocket = fastifyPlugin(plugin, { fastify: '5.x', name: 'fastify-async-websocket' })
+export const websocket = fastifyPlugin(plugin, { fastify: '>=5.3.0 <6', name: 'fastify-async-websocket' })

@@ -30,6 +30,7 @@ try {
 
   cpSync(join(root, '.ci', 'package'), folder, { recursive: true })
   for (const program of ['use.mjs', 'use.cjs']) console.log(run(process.execPath, [program]))
+  run(process.execPath, [join('node_modules', 'fastify-async-websocket', 'example', 'testing.js')])
 
   // Without @fastify/websocket's types, and so without those of ws; then with them.
   const compilers = Object.entries({ 'typescript-5': '~5.9.0', 'typescript-6': '6', 'typescript-7': '7' })

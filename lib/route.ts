@@ -6,7 +6,7 @@ import { createOriginCheck, type OriginCheck } from './origins'
 import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
 import { createRefusalHook, refusesByClosing, type Refuser } from './refusal'
 import { keepHookError } from './response'
-import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
+import { MessageSchemas, type SchemaErrorFormatter } from './schema'
 import { guardListeners } from './raw'
 import { accepting, ended, fail, serve, sessionHandlers, type Life } from './serve'
 import { guard, logSafely, readable } from './thrown'
@@ -50,7 +50,7 @@ export class Route implements SessionRoute, Refuser {
   /** The handler of a route with `raw: true`: it completes the handshake. */
   readonly #handOver: Handler
   readonly #parse: JsonParse
-  readonly #format: SchemaErrorFormatter
+  readonly #schemas: MessageSchemas
   #codec: Codec | null = null
 
   /** Takes the options of a route with `websocket` or `wsHandler`. Throws `WebSocketOptionError` for what cannot be. */
@@ -80,7 +80,9 @@ export class Route implements SessionRoute, Refuser {
     }
     this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
     this.#parse = jsonParse(instance)
-    this.#format = route.schemaErrorFormatter
+    this.#schemas = new MessageSchemas(route)
+    // Not for the HEAD route that Fastify adds: it has no messages.
+    if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(instance))
 
     this.#upgrader = new Upgrader({ ...service.settings })
     this.#handOver = service.fastifyWebsocket.upgrading((raw, request) => this.#adopt(raw, request))
@@ -111,8 +113,8 @@ export class Route implements SessionRoute, Refuser {
     this.#codec ??= new Codec({
       ...this.options,
       parse: this.#parse,
-      validate: compiledValidate(request, this.#format),
-      serialize: compiledSerialize(reply)
+      validate: this.#schemas.validate(request),
+      serialize: this.#schemas.serialize(reply)
     })
     return this.#codec
   }
@@ -167,10 +169,10 @@ export class Route implements SessionRoute, Refuser {
 
 /** Puts `route` behind options of Fastify's that stand for it. */
 export function mount (options: AnyRouteOptions, route: Route): void {
-  const { config, schema = {}, wsHandler, onError = [], onSend = [] } = options
+  const { config, schema, wsHandler, onError = [], onSend = [] } = options
   Object.assign(options, {
     config: { ...config, [kRoute]: route },
-    schema: { ...placeMessageSchemas(schema), ...(wsHandler === undefined && { hide: true }) },
+    schema: wsHandler === undefined ? { ...schema, hide: true } : schema, // documents of HTTP APIs have no place for it
     handler: (request: FastifyRequest, reply: FastifyReply) => route.dispatch(request, reply),
     onError: [onError, keepHookError].flat()
   })

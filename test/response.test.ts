@@ -73,7 +73,7 @@ t.test('onSend hooks run before the 101, with null as their payload; what they m
   })
   const client = await connectTcp(t, await listen(app))
   const answer = await client.write(upgradeRequest('/')).until('hello')
-  t.ok(answer.startsWith(`${SWITCHING}\r\n`) && answer.endsWith('\r\n\r\n\x81\x05hello'), answer)
+  t.ok(answer.startsWith(`${SWITCHING}\r\n`) && answer.includes('\r\n\r\n\x81\x05hello'), answer)
   t.notMatch(answer, /content-|transfer-encoding|text/i)
   t.same(payloads[0], null)
   t.equal(payloads.length, 4)

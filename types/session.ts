@@ -179,7 +179,7 @@ export interface WebSocketSessions extends EventEmitter, Iterable<WebSocketSessi
    * Sends `message` to all subscribers of `topic`: strings, bytes, or anything else as JSON, unless a `type` is given.
    * Resolves and rejects as that of a session does.
    */
-  publish (topic: string, message: unknown, options?: { type?: ValueType }): Promise<void>
+  publish<Message = unknown> (topic: string, message: Message, options?: { type?: ValueType }): Promise<void>
   /** The broker is up again after it was down, and all topics are subscribed to. What a listener throws is logged. */
   on (event: 'resync', listener: (event: ResyncEvent) => unknown): this
   on (event: string | symbol, listener: (...args: any[]) => void): this

@@ -15,14 +15,16 @@ const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcess
 provider.register()
 t.teardown(() => provider.shutdown())
 
-type Place = 'first' | 'last'
+const PLACES = ['first', 'last', 'by itself'] as const
+type Place = typeof PLACES[number]
 
 async function createTracedApp (t: Test, place: Place, options: WebSocketPluginOptions = {}): Promise<FastifyInstance> {
   exporter.reset()
+  const otel = new FastifyOtelInstrumentation({ registerOnInitialization: place === 'by itself' })
+  otel.setTracerProvider(provider)
+  t.teardown(() => otel.disable())
   const app = Fastify()
   t.teardown(() => app.close())
-  const otel = new FastifyOtelInstrumentation()
-  otel.setTracerProvider(provider)
   if (place === 'first') await app.register(otel.plugin())
   await app.register(websocket, options)
   if (place === 'last') await app.register(otel.plugin())
@@ -35,7 +37,7 @@ function requests (): unknown[] {
     [attributes['http.response.status_code'], attributes['http.route'], status.code === SpanStatusCode.ERROR])
 }
 
-for (const place of ['first', 'last'] as const) {
+for (const place of PLACES) {
   eachWay(`registered ${place}, an app with handlers and session handlers starts, and the span of a request ends at accept, with 101`, async (t, start) => {
     const app = await createTracedApp(t, place)
     app.websocket('/handler', async (ws) => {

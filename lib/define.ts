@@ -1,5 +1,5 @@
 import { WebSocketOptionError } from './errors'
-import { answerUpgradeRequired, ownOptions } from './route'
+import { answerUpgradeRequired, kNoHandler, ownOptions } from './route'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
 type AnyOptions = Record<string, any>
@@ -22,7 +22,7 @@ function routeOptions (url: string, options: AnyOptions = {}, handler: unknown =
     ...rest,
     url,
     websocket: { ...ownOptions(websocket), ...(isSessionHandlers(sessionHandlers) && { onConnect, onMessage, onDisconnect }) },
-    handler: typeof handler === 'function' ? handler : answerUpgradeRequired
+    handler: typeof handler === 'function' ? handler : undefined
   } as unknown as RouteOptions
 }
 
@@ -41,8 +41,9 @@ export function defineWebSocket (definition: AnyOptions): RouteOptions {
 /** Fastify refuses a route without a handler before any hook sees it; one with session handlers needs none. */
 export function allowSessionHandlers (app: FastifyInstance): void {
   const { get, route } = app as unknown as { get: Function, route: Function }
+  // The first hook may wrap the handler already: that there is none is said by the options.
   const complete = (options: any): any =>
-    isSessionHandlers(options?.websocket) && options.handler === undefined ? { ...options, handler: answerUpgradeRequired } : options
+    options?.websocket && options.handler === undefined ? { ...options, handler: answerUpgradeRequired, [kNoHandler]: true } : options
 
   Object.assign(app, {
     get (this: FastifyInstance, url: string, options: unknown, handler?: unknown) {

@@ -23,6 +23,9 @@ import type { RawWebSocket } from '../types/raw'
 /** Where the WebSocket route stands in the `config` of a route of Fastify's. */
 const kRoute = Symbol('fastify-async-websocket.route')
 
+/** Stands in the options of a route that was given no handler, and has `answerUpgradeRequired` since Fastify asks for one. */
+export const kNoHandler = Symbol('fastify-async-websocket.noHandler')
+
 type Handler = (this: FastifyInstance, ...args: any[]) => unknown
 
 /** The options of a route as the hooks of Fastify see them, before their types are narrowed. */
@@ -32,6 +35,7 @@ export type AnyRouteOptions = Omit<RouteOptions, 'handler' | 'schema'> & {
   wsHandler?: Handler
   websocket?: boolean | Record<string, unknown>
   schemaErrorFormatter?: SchemaErrorFormatter
+  [kNoHandler]?: true
 }
 
 /** One WebSocket route. */
@@ -209,10 +213,10 @@ export function ownOptions (websocket: unknown = true): Record<string, unknown> 
   return websocket as Record<string, unknown>
 }
 
-function checkRoute (instance: FastifyInstance, { method, url, constraints, schema, handler, wsHandler }: AnyRouteOptions, options: Record<string, unknown>): void {
+function checkRoute (instance: FastifyInstance, { method, url, constraints, schema, wsHandler, [kNoHandler]: noHandler }: AnyRouteOptions, options: Record<string, unknown>): void {
   const methods = [method].flat()
   const sessionHandlers = options.onConnect ?? options.onMessage ?? options.onDisconnect
-  const hasHandler = wsHandler !== undefined || handler !== answerUpgradeRequired
+  const hasHandler = wsHandler !== undefined || noHandler === undefined
   // Fastify adds a HEAD route to each GET route by itself.
   const isGet = methods.includes('GET') || instance.hasRoute({ method: 'GET', url, constraints })
   if (!isGet || !methods.every((m) => m === 'GET' || m === 'HEAD')) {

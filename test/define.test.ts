@@ -1,9 +1,9 @@
+import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import { defineWebSocket } from '../lib/index'
+import websocket, { defineWebSocket } from '../lib/index'
 import { createApp, listen } from './helpers/app'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
-import type { FastifyInstance } from 'fastify'
 
 type Test = Parameters<typeof createApp>[0]
 
@@ -181,4 +181,26 @@ t.test('a mistake fails at registration with a clear error', async (t) => {
     t.throws(() => app.websocket('/x', { websocket }, echo), { name: 'WebSocketOptionError', message: /option websocket: use true or an object/ })
   }
   app.websocket('/x', { websocket: true }, echo)
+})
+
+t.test('what a route is given is told by its options, where a hook of others has wrapped the handler before', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.addHook('onRoute', (route) => {
+    const { handler } = route
+    route.handler = function (this: FastifyInstance, ...rest: unknown[]) { return Reflect.apply(handler, this, rest) }
+  })
+  await app.register(websocket)
+  const onMessage = async (ws: any, data: any): Promise<void> => { await ws.send(data + 1) }
+  app.websocket('/handlers', { onMessage })
+  app.get('/get', { websocket: { onMessage } })
+  app.route(defineWebSocket({ url: '/defined', websocket: { onMessage } }))
+  app.websocket('/handler', echo)
+  t.throws(() => app.websocket('/x', {} as any), { message: 'GET /x: the handler is missing: give a function, or onMessage' })
+  t.throws(() => app.websocket('/x', { onMessage } as any, echo), { message: /^GET \/x: session handlers take the place of the handler/ })
+  t.throws(() => app.route({ ...defineWebSocket({ url: '/x', websocket: { onMessage } }), handler: echo } as any), { message: /^GET \/x: session handlers take the place of the handler/ })
+  const port = await listen(app)
+  for (const path of ['/handlers', '/get', '/defined']) t.equal(await ask(t, port, path, '1'), '11', path)
+  t.equal(await ask(t, port, '/handler', '1'), '1')
+  t.equal((await app.inject('/handlers')).statusCode, 426)
 })

@@ -40,6 +40,12 @@ export function isProgram ({ language, code }: Block): boolean {
   return language === 'js' || (language === 'ts' && /^import Fastify\b/m.test(code))
 }
 
+/** The code of `language` below `heading`, up to the next heading of the same level. */
+export function codeBelow (page: string, heading: string, language: string): string[] {
+  const section = readPage(page).split(/^(?=## )/m).find((text) => text.startsWith(`${heading}\n`))!
+  return [...section.matchAll(/^```(\S*)\n([^]*?)^```$/gm)].filter((match) => match[1] === language).map((match) => match[2])
+}
+
 /** The rows of the first table below `heading` whose first column is called `column`. */
 export function readTable (page: string, heading: string, column: string): Row[] {
   const section = readPage(page).split(/^(?=#)/m).find((text) => text.startsWith(`${heading}\n`))

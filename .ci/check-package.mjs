@@ -30,12 +30,19 @@ try {
 
   cpSync(join(root, '.ci', 'package'), folder, { recursive: true })
   for (const program of ['use.mjs', 'use.cjs']) console.log(run(process.execPath, [program]))
+  run(process.execPath, [join('node_modules', 'fastify-async-websocket', 'example', 'testing.js')])
 
   // Without @fastify/websocket's types, and so without those of ws; then with them.
-  run('npm', ['install', `typescript@${versions.typescript}`, `@types/node@${versions['@types/node']}`])
-  for (const project of ['node16', 'bundler']) console.log(run(join(folder, 'node_modules', '.bin', 'tsc'), ['-p', `tsconfig.${project}.json`]))
+  const compilers = Object.entries({ 'typescript-5': '~5.9.0', 'typescript-6': '6', 'typescript-7': '7' })
+  run('npm', ['install', ...compilers.map(([name, version]) => `${name}@npm:typescript@${version}`), `@types/node@${versions['@types/node']}`])
+  const compile = (...projects) => {
+    for (const [name] of compilers) {
+      for (const project of projects) console.log(run(process.execPath, [join('node_modules', name, 'bin', 'tsc'), '-p', `tsconfig.${project}.json`]))
+    }
+  }
+  compile('node16', 'bundler')
   run('npm', ['install', `@types/ws@${versions['@types/ws']}`])
-  console.log(run(join(folder, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.beside.json']))
+  compile('beside')
   console.log(`the package works as installed (${statSync(tarball).size} bytes)`)
 } finally {
   rmSync(folder, { recursive: true })

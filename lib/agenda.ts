@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { MAX_DELAY } from './checks'
+import { nextTurn, now, startTimer, stopTimer } from './clock'
 
 /** The least time from one look to the next, in milliseconds: those that are due in between are looked at together. */
 const TICK = 10
@@ -27,12 +28,12 @@ export class Agenda {
   readonly #scope = new AsyncResource('fastify-async-websocket.agenda')
   // Timers come before what has arrived is read, immediates after it. Where something has kept the process busy, what
   // has arrived meanwhile is known when entries are looked at.
-  readonly #onTimer = (): void => { setImmediate(this.#onImmediate) }
+  readonly #onTimer = (): void => { nextTurn(this.#onImmediate) }
   readonly #onImmediate = (): void => this.#look()
 
   /** Milliseconds, whole so that they take no memory of their own. */
   get now (): number {
-    return Math.floor(performance.now())
+    return Math.floor(now())
   }
 
   get size (): number {
@@ -56,7 +57,7 @@ export class Agenda {
       this.#rise(last, place)
       this.#sink(last, last.place)
     }
-    if (this.#heap.length === 0) clearTimeout(this.#timer)
+    if (this.#heap.length === 0) stopTimer(this.#timer)
   }
 
   #look (): void {
@@ -71,9 +72,9 @@ export class Agenda {
   }
 
   #arm ({ due }: Entry): void {
-    clearTimeout(this.#timer)
+    stopTimer(this.#timer)
     const delay = Math.min(Math.max(due + 1 - this.now, TICK), MAX_DELAY)
-    this.#timer = this.#scope.runInAsyncScope(setTimeout, null, this.#onTimer, delay)
+    this.#timer = this.#scope.runInAsyncScope(startTimer, null, this.#onTimer, delay)
     this.#timer.unref()
   }
 

@@ -114,6 +114,7 @@ async function answerTo (raw: WebSocket, settings: ClientSettings): Promise<Clie
 /** What names addresses, as most messages do, is left to the cause: an error may be what strangers are answered with. */
 function failure (error: NodeJS.ErrnoException): WebSocketUpgradeError {
   const { code } = error
+  if (error instanceof WebSocketUpgradeError) return error // of `injectWebSocket`
   return new WebSocketUpgradeError(`the handshake failed${code === undefined ? '' : `: ${code}`}`, undefined, { cause: error })
 }
 

@@ -1,7 +1,7 @@
 import { readOptions, type Options } from './checks'
 import { WebSocketOptionError } from './errors'
 import { sessionHandlersIn } from './options'
-import { answerUpgradeRequired, ownOptions } from './route'
+import { answerUpgradeRequired, kNoHandler, ownOptions } from './route'
 import { show } from './show'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
@@ -19,7 +19,7 @@ function routeOptions (owner: string, options: Options, handler?: unknown): Rout
     ...sessionHandlers,
     url,
     websocket: ownOptions(options.websocket),
-    handler: typeof handle === 'function' ? handle : answerUpgradeRequired
+    handler: typeof handle === 'function' ? handle : undefined
   } as unknown as RouteOptions
 }
 
@@ -38,10 +38,9 @@ export function defineWebSocket (definition: unknown): RouteOptions {
 /** Fastify refuses a route without a handler before any hook sees it; one with session handlers needs none. */
 export function allowSessionHandlers (app: FastifyInstance): void {
   const { get, route } = app as unknown as { get: Function, route: Function }
-  const complete = (options: any): any => {
-    if (!options?.websocket || options.handler !== undefined) return options
-    return sessionHandlersIn(options.websocket) ?? sessionHandlersIn(options) ? { ...options, handler: answerUpgradeRequired } : options
-  }
+  // The first hook may wrap the handler already: that there is none is said by the options.
+  const complete = (options: any): any =>
+    options?.websocket && options.handler === undefined ? { ...options, handler: answerUpgradeRequired, [kNoHandler]: true } : options
 
   Object.assign(app, {
     get (this: FastifyInstance, url: string, options: unknown, handler?: unknown) {

@@ -183,6 +183,7 @@ export class Handshake {
     this.#watch?.end()
     clearTimeout(this.#linger)
     this.gone = !this.isRefused
+    if (this.#linger === undefined) this.#request.destroy() // no response has been sent: as Node does, whoever listens to the request is told
     this.owner?.over()
   }
 

@@ -23,16 +23,21 @@ export const {
 
 export type Broker = websocket.Broker
 export type BrokerListener = websocket.BrokerListener
+export type Bytes = websocket.Bytes
 export type CloseInfo = websocket.CloseInfo
 export type HeadersLike = websocket.HeadersLike
 export type IncomingEvent = websocket.IncomingEvent
+export type JsonMode = websocket.JsonMode
 export type OutgoingEvent = websocket.OutgoingEvent
 export type ValueType = websocket.ValueType
+export type RawSendOptions = websocket.RawSendOptions
 export type RawWebSocket = websocket.RawWebSocket
 export type AcceptOptions = websocket.AcceptOptions
 export type PairOptions = websocket.PairOptions
+export type ReceiveJsonOptions = websocket.ReceiveJsonOptions
 export type ReceiveOptions = websocket.ReceiveOptions
 export type ResyncEvent = websocket.ResyncEvent
+export type WaitOptions = websocket.WaitOptions
 export type WebSocketState = websocket.WebSocketState
 export type WebSocketSessions = websocket.WebSocketSessions
 export type WebSocketChannel<Receive = string, Send = any> = websocket.WebSocketChannel<Receive, Send>
@@ -40,11 +45,19 @@ export type WebSocketSession<Receive = string, Send = any> = websocket.WebSocket
 export type WebSocketClient<Receive = string, Send = any> = websocket.WebSocketClient<Receive, Send>
 export type ConnectOptions = websocket.ConnectOptions
 export type InjectOptions = websocket.InjectOptions
+export type AllowedOrigins = websocket.AllowedOrigins
+export type HeartbeatOptions = websocket.HeartbeatOptions
+export type RateLimitOptions = websocket.RateLimitOptions
+export type ShutdownOptions = websocket.ShutdownOptions
 export type WebSocketPluginOptions = websocket.WebSocketPluginOptions
 export type WebSocketSettings = websocket.WebSocketSettings
 export type WebSocketSchema = websocket.WebSocketSchema
 export type WebSocketRouteGeneric = websocket.WebSocketRouteGeneric
 export type WebSocketRouteDefinition = websocket.WebSocketRouteDefinition
+export type WebSocketRouteOptions<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = websocket.WebSocketRouteOptions<Generic>
+export type WebSocketHandler<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = websocket.WebSocketHandler<Generic>
+export type WebSocketSessionHandlers<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = websocket.WebSocketSessionHandlers<Generic>
+export type RawWebSocketHandler<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = websocket.RawWebSocketHandler<Generic>
 export type WebSocketError = websocket.WebSocketError
 export type WebSocketHandshakeError = websocket.WebSocketHandshakeError
 export type WebSocketDisconnect = websocket.WebSocketDisconnect

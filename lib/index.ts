@@ -38,16 +38,21 @@ const websocket: Plugin & Exports & typeof errors = Object.assign(plugin as neve
 declare namespace websocket {
   export type Broker = brokers.Broker
   export type BrokerListener = brokers.BrokerListener
+  export type Bytes = message.Bytes
   export type CloseInfo = message.CloseInfo
   export type HeadersLike = message.HeadersLike
   export type IncomingEvent = message.IncomingEvent
+  export type JsonMode = message.JsonMode
   export type OutgoingEvent = message.OutgoingEvent
   export type ValueType = message.ValueType
+  export type RawSendOptions = raw.RawSendOptions
   export type RawWebSocket = raw.RawWebSocket
   export type AcceptOptions = session.AcceptOptions
   export type PairOptions = session.PairOptions
+  export type ReceiveJsonOptions = session.ReceiveJsonOptions
   export type ReceiveOptions = session.ReceiveOptions
   export type ResyncEvent = session.ResyncEvent
+  export type WaitOptions = session.Patience
   export type WebSocketState = session.WebSocketState
   export type WebSocketSessions = session.WebSocketSessions
   export type WebSocketChannel<Receive = string, Send = any> = session.WebSocketChannel<Receive, Send>
@@ -55,11 +60,19 @@ declare namespace websocket {
   export type WebSocketClient<Receive = string, Send = any> = session.WebSocketClient<Receive, Send>
   export type ConnectOptions = client.ConnectOptions
   export type InjectOptions = client.InjectOptions
+  export type AllowedOrigins = options.AllowedOrigins
+  export type HeartbeatOptions = options.HeartbeatOptions
+  export type RateLimitOptions = options.RateLimitOptions
+  export type ShutdownOptions = options.ShutdownOptions
   export type WebSocketPluginOptions = options.WebSocketPluginOptions
   export type WebSocketSettings = options.WebSocketSettings
   export type WebSocketSchema = options.WebSocketSchema
   export type WebSocketRouteGeneric = options.WebSocketRouteGeneric
   export type WebSocketRouteDefinition = routes.WebSocketRouteDefinition
+  export type WebSocketRouteOptions<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = options.WebSocketRouteOptions<Generic>
+  export type WebSocketHandler<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = options.WebSocketHandler<options.TypesOf<Generic>>
+  export type WebSocketSessionHandlers<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = options.WebSocketSessionHandlers<options.TypesOf<Generic>>
+  export type RawWebSocketHandler<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = options.RawWebSocketHandler<options.TypesOf<Generic>>
   export type WebSocketError = errors.WebSocketError
   export type WebSocketHandshakeError = errors.WebSocketHandshakeError
   export type WebSocketDisconnect = errors.WebSocketDisconnect

@@ -2,8 +2,10 @@ import { Duplex } from 'node:stream'
 import { defined } from './checks'
 import { open, type Client } from './client'
 import { checkUrl, injectSettings } from './client-options'
-import { WebSocketOptionError } from './errors'
+import { nextTurn } from './clock'
+import { WebSocketOptionError, WebSocketUpgradeError } from './errors'
 import { show } from './show'
+import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Service } from './service'
 import type { ConnectOptions, InjectOptions } from '../types/client'
@@ -20,6 +22,9 @@ class InjectedStream extends Duplex {
   readonly remoteAddress: string
   readonly remotePort = 0
   readonly encrypted: boolean
+  /** What Node's HTTP/2 server reads of a socket that may be one of HTTP/1.1. */
+  readonly alpnProtocol = 'http/1.1'
+  server: object | null = null
   /** As of a socket. */
   bytesRead = 0
   /** Bytes that have been written and have not arrived. */
@@ -44,12 +49,12 @@ class InjectedStream extends Duplex {
     const chunk = Buffer.concat(writes.map(({ chunk }) => chunk))
     this.#waiting = callback
     this.#underWay += chunk.length
-    setImmediate(() => this.#deliver(chunk))
+    nextTurn(() => this.#deliver(chunk))
     this.#goOnIfRoomy()
   }
 
   override _final (callback: Written): void {
-    setImmediate(() => {
+    nextTurn(() => {
       this.#deliverEnd()
       callback()
     })
@@ -57,7 +62,7 @@ class InjectedStream extends Duplex {
 
   // As with a socket, the other end reads what was written before, then finds the end; what it writes fails.
   override _destroy (error: Error | null, callback: Written): void {
-    setImmediate(() => this.#deliverEnd())
+    nextTurn(() => this.#deliverEnd())
     callback(error)
   }
 
@@ -95,12 +100,23 @@ class InjectedStream extends Duplex {
 }
 
 /** Both ends of a connection: that of a client, who is seen to come from `remoteAddress`, and that of the server. */
-export function connectStreams (remoteAddress: string, encrypted: boolean): [near: Duplex, far: Duplex] {
+export function connectStreams (remoteAddress: string, encrypted: boolean): [near: InjectedStream, far: InjectedStream] {
   const near = new InjectedStream('127.0.0.1', encrypted)
   const far = new InjectedStream(remoteAddress, encrypted)
   near.peer = far
   far.peer = near
   return [near, far]
+}
+
+/** Gives `server` the stream of a connection, whose other end fails where that server takes nothing but HTTP/2. */
+function enter (server: Server, stream: InjectedStream): void {
+  const refuse = (): void => {
+    nextTurn(() => stream.peer.destroy(new WebSocketUpgradeError('the server takes HTTP/2 only: with the option https: { allowHTTP1: true } of Fastify it takes HTTP/1.1 as well')))
+  }
+  stream.server = server
+  server.once('unknownProtocol', refuse)
+  server.emit(stream.encrypted ? 'secureConnection' : 'connection', stream)
+  server.removeListener('unknownProtocol', refuse)
 }
 
 function brokenPipe (): Error {
@@ -120,7 +136,7 @@ export async function injectWebSocket (app: FastifyInstance, service: Service, p
 
   const client = await open(url, { ...settings, headers }, () => {
     const [near, far] = connectStreams(remoteAddress, secure)
-    app.server.emit(secure ? 'secureConnection' : 'connection', far)
+    enter(app.server, far)
     return near
   })
   service.injected.add(client)

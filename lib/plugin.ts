@@ -72,4 +72,4 @@ function endConnections (app: FastifyInstance, service: Service): void {
 }
 
 /** The plugin, for `app.register`. */
-export const websocket = fastifyPlugin(plugin, { fastify: '5.x', name: 'fastify-async-websocket' })
+export const websocket = fastifyPlugin(plugin, { fastify: '>=5.3.0 <6', name: 'fastify-async-websocket' })

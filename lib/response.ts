@@ -56,7 +56,7 @@ function keyOf (reply: any, serialize: Function): symbol | undefined {
   return reply[kSerializer!] === serialize ? kSerializer : Object.getOwnPropertySymbols(reply).find((key) => reply[key] === serialize)
 }
 
-/** An onError hook of a route: keeps what its onSend hooks fail with. It does not run where an error handler of the user's does. */
+/** An onError hook of a route: keeps what its onSend hooks fail with, before any error handler answers with it. */
 export function keepHookError ({ raw }: FastifyRequest, _reply: FastifyReply, error: Error, done: () => void): void {
   const acceptance = Handshake.of(raw)?.acceptance
   if (acceptance != null) acceptance.error = error

@@ -7,7 +7,7 @@ import { createOriginCheck, type OriginCheck } from './origins'
 import { checkBeside, checkRouteOptions, routeSettings, sessionHandlersIn, type RouteSettings } from './options'
 import { createRefusalHook, refusesByClosing, type Refuser } from './refusal'
 import { keepHookError } from './response'
-import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
+import { MessageSchemas, type SchemaErrorFormatter } from './schema'
 import { guardListeners } from './raw'
 import { accepting, ended, fail, serve, sessionHandlers, type Life } from './serve'
 import { guard, logSafely, readable } from './thrown'
@@ -24,6 +24,9 @@ import type { RawWebSocket } from '../types/raw'
 /** Where the WebSocket route stands in the `config` of a route of Fastify's. */
 const kRoute = Symbol('fastify-async-websocket.route')
 
+/** Stands in the options of a route that was given no handler, and has `answerUpgradeRequired` since Fastify asks for one. */
+export const kNoHandler = Symbol('fastify-async-websocket.noHandler')
+
 type Handler = (this: FastifyInstance, ...args: any[]) => unknown
 
 /** The options of a route as the hooks of Fastify see them, before their types are narrowed. */
@@ -33,6 +36,7 @@ export type AnyRouteOptions = Omit<RouteOptions, 'handler' | 'schema'> & {
   wsHandler?: Handler
   websocket?: boolean | Record<string, unknown>
   schemaErrorFormatter?: SchemaErrorFormatter
+  [kNoHandler]?: true
 }
 
 /** One WebSocket route. */
@@ -51,7 +55,7 @@ export class Route implements SessionRoute, Refuser {
   /** The handler of a route with `raw: true`: it completes the handshake. */
   readonly #handOver: Handler
   readonly #parse: JsonParse
-  readonly #format: SchemaErrorFormatter
+  readonly #schemas: MessageSchemas
   #codec: Codec | null = null
 
   /** Takes the options of a route with `websocket` or `wsHandler`. Throws `WebSocketOptionError` for what cannot be. */
@@ -82,7 +86,9 @@ export class Route implements SessionRoute, Refuser {
     }
     this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
     this.#parse = jsonParse(instance)
-    this.#format = route.schemaErrorFormatter
+    this.#schemas = new MessageSchemas(route)
+    // Not for the HEAD route that Fastify adds: it has no messages.
+    if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(instance))
 
     this.#upgrader = new Upgrader({ ...service.settings })
     this.#handOver = service.fastifyWebsocket.upgrading((raw, request) => this.#adopt(raw, request))
@@ -113,8 +119,8 @@ export class Route implements SessionRoute, Refuser {
     this.#codec ??= new Codec({
       ...this.options,
       parse: this.#parse,
-      validate: compiledValidate(request, this.#format),
-      serialize: compiledSerialize(reply)
+      validate: this.#schemas.validate(request),
+      serialize: this.#schemas.serialize(reply)
     })
     return this.#codec
   }
@@ -169,10 +175,10 @@ export class Route implements SessionRoute, Refuser {
 
 /** Puts `route` behind options of Fastify's that stand for it. */
 export function mount (options: AnyRouteOptions, route: Route): void {
-  const { config, schema = {}, wsHandler, onError = [], onSend = [] } = options
+  const { config, schema, wsHandler, onError = [], onSend = [] } = options
   Object.assign(options, {
     config: { ...config, [kRoute]: route },
-    schema: { ...placeMessageSchemas(schema), ...(wsHandler === undefined && { hide: true }) },
+    schema: wsHandler === undefined ? { ...schema, hide: true } : schema, // documents of HTTP APIs have no place for it
     handler: (request: FastifyRequest, reply: FastifyReply) => route.dispatch(request, reply),
     onError: [onError, keepHookError].flat()
   })
@@ -222,10 +228,10 @@ function withoutSlash (url: string): string {
 }
 
 /** `urls` are those of WebSocket routes. */
-function checkRoute (urls: ReadonlySet<string>, { method, url, schema, handler, wsHandler }: AnyRouteOptions, options: Record<string, unknown>): void {
+function checkRoute (urls: ReadonlySet<string>, { method, url, schema, wsHandler, [kNoHandler]: noHandler }: AnyRouteOptions, options: Record<string, unknown>): void {
   const methods = [method].flat()
   const sessionHandlers = options.onConnect ?? options.onMessage ?? options.onDisconnect
-  const hasHandler = wsHandler !== undefined || handler !== answerUpgradeRequired
+  const hasHandler = wsHandler !== undefined || noHandler === undefined
   // Fastify adds a HEAD route to each GET route by itself. It does not find all of its own routes: not '*', nor '/:a?'.
   const isGet = methods.includes('GET') || urls.has(withoutSlash(url))
   if (!isGet || !methods.every((m) => m === 'GET' || m === 'HEAD')) {

@@ -1,53 +1,111 @@
+import createError from '@fastify/error'
 import { WebSocketValidationError } from './errors'
-import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Validate } from './codec'
 import type { JsonSerialize } from './encode'
 
-/**
- * `schema.receive` and `schema.send` are compiled by Fastify itself, when it compiles the schemas of the route: with
- * the route's compilers and shared schemas, and with Fastify's error for a schema that is broken. They stand where
- * Fastify looks, under a media type that no request or reply has: a message received as a body, and a message sent as
- * a response with the status after which messages flow.
- */
+/** What a compiler is told that it compiles: no request or reply has this media type. */
 const MESSAGE = 'application/vnd.fastify-async-websocket.message'
 const SWITCHING_PROTOCOLS = '101'
 
-export type SchemaErrorFormatter = RouteOptions['schemaErrorFormatter']
-
-export interface MessageSchemas {
-  receive?: unknown
-  send?: unknown
+/** Those of Fastify for a schema that does not compile. */
+const BuildErrors = {
+  receive: createError<string, unknown[]>('FST_ERR_SCH_VALIDATION_BUILD', 'Failed building the validation schema for %s: %s, due to error schema.receive: %s'),
+  send: createError<string, unknown[]>('FST_ERR_SCH_SERIALIZATION_BUILD', 'Failed building the serialization schema for %s: %s, due to error schema.send: %s')
 }
 
-type RouteSchema = Record<string, unknown> & MessageSchemas
+export type SchemaErrorFormatter = RouteOptions['schemaErrorFormatter']
+
+/** The part of a route's options that its message schemas depend on. */
+export interface SchemaRoute {
+  method: unknown
+  url: string
+  schema?: any
+  validatorCompiler?: unknown
+  serializerCompiler?: unknown
+  schemaErrorFormatter?: SchemaErrorFormatter
+}
 
 /** The result of a validator: Ajv's boolean, or what the compilers of other libraries return. */
 type Result = boolean | { error?: unknown, value?: unknown } | PromiseLike<unknown> | undefined
 type Validator = ((data: unknown, parent?: { parentData: object, parentDataProperty: string }) => Result) & { errors?: unknown[] | null, schemaEnv?: object }
+type Compile = (definition: object) => any
 
-/** The route's schema with the message schemas where Fastify compiles them. */
-export function placeMessageSchemas (schema: RouteSchema): RouteSchema {
-  const { receive, send } = schema
-  const placed = { ...schema }
-  if (receive !== undefined) placed.body = { content: { [MESSAGE]: { schema: plain(receive) } } }
-  if (send !== undefined) {
-    placed.response = { ...schema.response as object, [SWITCHING_PROTOCOLS]: { content: { [MESSAGE]: { schema: plain(send) } } } }
+/**
+ * The message schemas of a route. They are compiled when the app gets ready, as Fastify compiles a body and a response: by the
+ * compilers of the route or of its context, with the schemas that this shares. They are no body and no response in the options
+ * of the route, where whoever documents the route would find them.
+ */
+export class MessageSchemas {
+  readonly #route: SchemaRoute
+  #validator?: Validator
+  #serialize?: JsonSerialize
+
+  constructor (route: SchemaRoute) {
+    this.#route = route
   }
-  return placed
+
+  /** Throws Fastify's error for a schema that does not compile. */
+  compile (instance: FastifyInstance): void {
+    const { schema = {}, validatorCompiler, serializerCompiler } = this.#route
+    if (schema.receive !== undefined) {
+      const compile = validatorCompiler ?? contextCompiler(instance, 'setupValidator', 'validatorCompiler')
+      this.#validator = this.#build(compile, 'receive', { httpPart: 'body' })
+    }
+    if (schema.send !== undefined) {
+      const compile = serializerCompiler ?? contextCompiler(instance, 'setupSerializer', 'serializerCompiler')
+      this.#serialize = this.#build(compile, 'send', { httpStatus: SWITCHING_PROTOCOLS })
+    }
+  }
+
+  #build (compile: unknown, side: 'receive' | 'send', part: object): any {
+    const { schema, method, url } = this.#route
+    try {
+      return (compile as Compile | undefined)?.({ schema: plain(schema[side]), method, url, ...part, contentType: MESSAGE })
+    } catch (error) {
+      throw new BuildErrors[side](method, url, (error as Error).message, { cause: error })
+    }
+  }
+
+  /** The check of what is received; where the compilers of the context are not within reach, compiled by way of `request`. */
+  validate (request: FastifyRequest): Validate | undefined {
+    const { schema, schemaErrorFormatter } = this.#route
+    if (schema?.receive === undefined) return undefined
+    this.#validator ??= request.compileValidationSchema(plain(schema.receive), 'body') as unknown as Validator
+    return createValidate(this.#validator, schemaErrorFormatter)
+  }
+
+  /** Makes JSON of what is sent; where the compilers of the context are not within reach, compiled by way of `reply`. */
+  serialize (reply: FastifyReply): JsonSerialize | undefined {
+    const { schema } = this.#route
+    if (schema?.send === undefined) return undefined
+    this.#serialize ??= reply.compileSerializationSchema(plain(schema.send), SWITCHING_PROTOCOLS, MESSAGE) as JsonSerialize
+    return this.#serialize
+  }
+}
+
+/**
+ * A compiler of the context, made first if no HTTP route has needed it. Private to Fastify: `undefined` where it has
+ * another form.
+ */
+function contextCompiler (instance: FastifyInstance, setup: string, compiler: string): Compile | undefined {
+  const controller = privateOf(instance, 'fastify.schemaController') as Record<string, any> | undefined
+  const options = privateOf(instance, 'fastify.options')
+  if (typeof controller?.[setup] !== 'function' || options === undefined) return undefined
+  controller[setup](options)
+  return controller[compiler]
+}
+
+/** What an instance, or else the one around it, has under a symbol of this name. */
+function privateOf (instance: object | null, name: string): unknown {
+  if (instance === null) return undefined
+  const symbol = Object.getOwnPropertySymbols(instance).find(({ description }) => description === name)
+  return symbol === undefined ? privateOf(Object.getPrototypeOf(instance), name) : Reflect.get(instance, symbol)
 }
 
 // As Fastify does for a body: fluent-json-schema builds its schema on demand.
-function plain (schema: any): unknown {
+function plain (schema: any): any {
   return schema?.isFluentSchema === true ? schema.valueOf() : schema
-}
-
-export function compiledValidate (request: FastifyRequest, format: SchemaErrorFormatter): Validate | undefined {
-  const validators = request.getValidationFunction('body') as unknown as Record<string, Validator> | undefined
-  return validators === undefined ? undefined : createValidate(validators[MESSAGE], format)
-}
-
-export function compiledSerialize (reply: FastifyReply): JsonSerialize | undefined {
-  return reply.getSerializationFunction(SWITCHING_PROTOCOLS, MESSAGE) as JsonSerialize | undefined
 }
 
 function createValidate (validator: Validator, format: SchemaErrorFormatter): Validate {

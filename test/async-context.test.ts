@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout } from 'node:timers/promises'
-import fastifyRequestContext from '@fastify/request-context'
 import t from 'tap'
 import { createApp, listen } from './helpers/app'
 import { connectPeer, type Peer } from './helpers/peer'
@@ -124,27 +123,4 @@ t.test('the errorHandler, closed and what is published keep the contexts of thos
   await throwing.closed
   await until(() => 'closed' in seen)
   t.same(seen, { errorHandler: '/throws', closed: '/subscribes' })
-})
-
-t.test('@fastify/request-context works in handlers and session handlers', async (t) => {
-  const app = await createApp(t)
-  await app.register(fastifyRequestContext)
-  const context = (request: any): any => request.requestContext
-  app.addHook('preHandler', async (request) => { context(request).set('user', (request.query as any).user) })
-  app.websocket('/handler', async (ws, request) => {
-    await ws.accept()
-    for await (const message of ws) await ws.send(`${message} ${(app as any).requestContext.get('user')} ${context(request).get('user')}`)
-  })
-  app.websocket('/handlers', {
-    async onMessage (ws, message, request) {
-      await ws.send(`${message} ${(app as any).requestContext.get('user')} ${context(request).get('user')}`)
-    }
-  })
-  const url = `ws://127.0.0.1:${await listen(app)}`
-  for (const path of ['handler', 'handlers']) {
-    const [ada, bob] = [await connectPeer(t, `${url}/${path}?user=ada`), await connectPeer(t, `${url}/${path}?user=bob`)]
-    t.equal(await exchange(ada, 'hi'), 'hi ada ada')
-    t.equal(await exchange(bob, 'hi'), 'hi bob bob')
-    t.equal(await exchange(ada, 'again'), 'again ada ada')
-  }
 })

@@ -203,6 +203,12 @@ t.test('an error without a message is told by its code', async (t) => {
   t.equal(cause, error)
 })
 
+t.test('an error of this package that ends the stream is left as it is', async (t) => {
+  const error = new WebSocketUpgradeError('not here')
+  const stream = new Duplex({ read () {}, write () { this.destroy(error) } })
+  t.equal(await failure(t, open('ws://localhost/', connectSettings({}), () => stream)), error)
+})
+
 t.test('answers that are none', async (t) => {
   const answers: Record<string, (request: string) => string> = {
     'no HTTP': () => 'garbage\r\n\r\n',

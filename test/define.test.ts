@@ -1,10 +1,10 @@
+import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import { defineWebSocket } from '../lib/index'
+import websocket, { defineWebSocket } from '../lib/index'
 import { show } from '../lib/show'
 import { createApp, listen } from './helpers/app'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
-import type { FastifyInstance } from 'fastify'
 
 type Test = Parameters<typeof createApp>[0]
 
@@ -171,7 +171,7 @@ t.test('session handlers may stand beside the option websocket as well as in it,
   app.websocket('/shorthand', { schema: {}, ...handlers })
   t.throws(() => app.get('/x', { websocket: true, ...handlers }, echo), { name: 'WebSocketOptionError', message: /^GET \/x: session handlers take the place of the handler/ })
   t.throws(() => app.websocket('/x', { ...handlers }, handlers), { name: 'WebSocketOptionError', message: 'GET /x: session handlers are given twice' })
-  t.throws(() => app.get('/x', { websocket: true }), { code: 'FST_ERR_ROUTE_MISSING_HANDLER' })
+  t.throws(() => app.get('/x', { websocket: true }), { name: 'WebSocketOptionError', message: 'GET /x: the handler is missing: give a function, or onMessage' })
   t.throws(() => app.get('/x', { websocket: { ...handlers }, ...handlers }), { name: 'WebSocketOptionError', message: 'GET /x: session handlers are given twice' })
   const url = `ws://127.0.0.1:${await listen(app)}`
   for (const path of ['/get', '/settings', '/route', '/shorthand']) {
@@ -239,4 +239,26 @@ t.test('a mistake fails at registration with a clear error', async (t) => {
     t.throws(() => app.websocket('/x', { websocket }, echo), { name: 'WebSocketOptionError', message: /option websocket: use true or an object/ })
   }
   app.websocket('/x', { websocket: true }, echo)
+})
+
+t.test('what a route is given is told by its options, where a hook of others has wrapped the handler before', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.addHook('onRoute', (route) => {
+    const { handler } = route
+    route.handler = function (this: FastifyInstance, ...rest: unknown[]) { return Reflect.apply(handler, this, rest) }
+  })
+  await app.register(websocket)
+  const onMessage = async (ws: any, data: any): Promise<void> => { await ws.send(data + 1) }
+  app.websocket('/handlers', { onMessage })
+  app.get('/get', { websocket: { onMessage } })
+  app.route(defineWebSocket({ url: '/defined', websocket: { onMessage } }))
+  app.websocket('/handler', echo)
+  t.throws(() => app.websocket('/x', {} as any), { message: 'GET /x: the handler is missing: give a function, or onMessage' })
+  t.throws(() => app.websocket('/x', { onMessage } as any, echo), { message: /^GET \/x: session handlers take the place of the handler/ })
+  t.throws(() => app.route({ ...defineWebSocket({ url: '/x', websocket: { onMessage } }), handler: echo } as any), { message: /^GET \/x: session handlers take the place of the handler/ })
+  const port = await listen(app)
+  for (const path of ['/handlers', '/get', '/defined']) t.equal(await ask(t, port, path, '1'), '11', path)
+  t.equal(await ask(t, port, '/handler', '1'), '1')
+  t.equal((await app.inject('/handlers')).statusCode, 426)
 })

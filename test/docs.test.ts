@@ -14,7 +14,7 @@ import { blocks, brokenLinks, codeIn, codesIn, DocsProgram, isProgram, pages, re
 const where = ({ page, line }: Block): string => `${page}:${line}`
 
 t.test('every block of code is of a language that is checked, or of none', async (t) => {
-  for (const block of blocks) t.ok(['ts', 'js', 'console', 'text', 'nginx', 'haproxy'].includes(block.language), `${where(block)}: ${block.language}`)
+  for (const block of blocks) t.ok(['ts', 'js', 'html', 'console', 'text', 'nginx', 'haproxy'].includes(block.language), `${where(block)}: ${block.language}`)
 })
 
 t.test('every link within the repository leads somewhere', async (t) => {

@@ -10,7 +10,7 @@ import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
 import { runningTimers } from './helpers/timers'
 import { until } from './helpers/until'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { HeadersLike } from '../types/message'
 import type { WebSocketSession } from '../types/session'
 
@@ -161,6 +161,49 @@ t.test('a client that leaves while a hook is at work is gone when the handler be
   t.ok(ws.signal.aborted)
   t.same(await ws.closed, { code: 1006, reason: '', wasClean: false })
   await t.rejects(ws.accept(), { code: 'FST_WS_HANDSHAKE', message: 'the client left during the handshake' })
+})
+
+t.test('a client that leaves during the handshake is told of by request.raw, request.signal and onRequestAbort hooks, as on an HTTP route', async (t) => {
+  for (const kind of ['WebSocket', 'HTTP']) {
+    const app = await createApp(t)
+    const started = new Deferred<void>()
+    const told: string[] = []
+    app.addHook('onRequestAbort', async (request) => { told.push(`onRequestAbort ${String(request.raw.aborted)}`) })
+    const guarded = {
+      async preHandler (request: any) {
+        request.raw.on('close', () => told.push('close'))
+        request.signal.addEventListener('abort', () => told.push('abort'))
+        started.resolve()
+        await once(request.raw, 'close')
+      }
+    }
+    if (kind === 'HTTP') app.get('/', guarded, async () => '')
+    else app.websocket('/', guarded, async (ws) => { await ws.accept() })
+    const client = await connectTcp(t, await listen(app))
+    client.write(kind === 'HTTP' ? 'GET / HTTP/1.1\r\nHost: example.com\r\n\r\n' : upgradeRequest('/'))
+    await started.promise
+    client.socket.destroy()
+    await nobodyIsConnected(t, app)
+    await until(() => told.length === 3)
+    t.same(told.sort(), ['abort', 'close', 'onRequestAbort true'], kind)
+  }
+})
+
+t.test('a client that leaves after a refusal or a session has not left its handshake; the request is one for a WebSocket still', async (t) => {
+  const app = await createApp(t)
+  const requests: FastifyRequest[] = []
+  app.addHook('onRequestAbort', async (request) => { t.fail(request.url) })
+  app.addHook('onRequest', async (request) => { requests.push(request) })
+  app.websocket('/refused', async (ws) => { await ws.deny() })
+  app.websocket('/accepted', async (ws) => { await (await ws.accept()).closed })
+  const port = await listen(app)
+  await exchange(t, port, '/refused')
+  const peer = await connectPeer(t, `ws://127.0.0.1:${port}/accepted`)
+  peer.socket.close()
+  await peer.closed
+  await nobodyIsConnected(t, app)
+  await app.close()
+  t.same(requests.map(({ raw, ws }) => [raw.aborted, ws]), [[false, true], [false, true]])
 })
 
 t.test('a connection that was dropped before its handshake began is over at once', async (t) => {

@@ -6,7 +6,7 @@ const root = join(__dirname, '..')
 
 // From the bottom up: a file imports only from those before it, and everything may import from types.
 const ORDER = [
-  'show', 'close', 'errors', 'upstream', 'checks', 'end', 'promise', 'queue', 'thrown', 'signal', 'verb-options', 'state', 'turn',
+  'show', 'clock', 'close', 'errors', 'upstream', 'checks', 'end', 'promise', 'queue', 'thrown', 'signal', 'verb-options', 'state', 'turn',
   'decode', 'encode', 'codec', 'frame', 'envelope', 'complaint', 'publication', 'broadcast', 'unmask', 'recipient', 'memory', 'receiver', 'raw', 'writer', 'backlog', 'inbox', 'agenda', 'heartbeat', 'idleness', 'rate-limit', 'congestion', 'outbox', 'socket', 'expectation', 'channel',
   'headers', 'watch', 'handshake', 'response', 'opening', 'refusal', 'upgrader', 'adapter', 'limit', 'few', 'topics', 'link', 'hub', 'origins', 'options', 'session', 'schema', 'serve', 'service', 'shutdown',
   'route', 'define', 'incomplete', 'upgrade', 'sessions', 'client-options', 'client', 'inject', 'plugin', 'index',

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import websocket from '../lib/index'
 import * as errors from '../lib/errors'
+import { readTable } from './helpers/docs'
 
 const read = (name: string): string => readFileSync(join(__dirname, '..', 'lib', name), 'utf8')
 const typesIn = (source: string): string[] => [...source.matchAll(/export type (\w+)/g)].map((match) => match[1]).sort()
@@ -27,4 +28,10 @@ t.test('ES modules have the same names', async (t) => {
 
 t.test('every error class is a type as well', async (t) => {
   for (const name of Object.keys(errors)) t.ok(typesIn(read('index.ts')).includes(name), name)
+})
+
+t.test('docs/typescript.md names every type', async (t) => {
+  const table = readTable('docs/typescript.md', '## Names', 'of')
+  const named = table.flatMap(({ types }) => [...types.matchAll(/`(\w+)`/g)].map((match) => match[1])).filter((name) => /^[A-Z]/.test(name))
+  t.same([...named, ...Object.keys(errors)].sort(), typesIn(read('index.ts')))
 })

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createSecureServer } from 'node:http2'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import fastifyCookie from '@fastify/cookie'
@@ -457,6 +458,38 @@ t.test('an https app', async (t) => {
   await client.send(CHUNK)
   t.match(await client.closed, { code: 1000 })
   await t.rejects(app.injectWebSocket('/refused'), { ...UPGRADE, statusCode: 401 })
+})
+
+t.test('an app whose server speaks HTTP/2 and, to those who ask for it, HTTP/1.1', async (t) => {
+  for (const options of [
+    { http2: true, https: { key, cert, allowHTTP1: true } },
+    { serverFactory: (handler: never) => createSecureServer({ key, cert, allowHTTP1: true }, handler) }
+  ]) {
+    const app = await createApp(t, {}, options as object)
+    app.websocket('/', async (ws, request) => {
+      await ws.accept()
+      await ws.sendJson([request.protocol, ws.url.href])
+      for await (const message of ws) await ws.send(message)
+    })
+    const client = await app.injectWebSocket('/', { remoteAddress: '203.0.113.7' })
+    t.same(await client.receiveJson(), ['https', 'wss://localhost/'])
+    t.equal(await client.pair(CHUNK.repeat(10)), CHUNK.repeat(10))
+    await client.close()
+    await t.rejects(app.injectWebSocket('/unknown'), { ...UPGRADE, statusCode: 404 })
+  }
+})
+
+t.test('an app whose server speaks HTTP/2 only: an error says what lets it take HTTP/1.1, too', async (t) => {
+  for (const options of [
+    { http2: true },
+    { http2: true, https: { key, cert } },
+    { serverFactory: (handler: never) => createSecureServer({ key, cert }, handler) }
+  ]) {
+    const app = await createApp(t, {}, options as object)
+    app.websocket('/', async (ws) => { await ws.accept() })
+    await t.rejects(app.injectWebSocket('/'), { ...UPGRADE, statusCode: undefined, message: /takes HTTP\/2 only: .*allowHTTP1: true/ })
+    t.equal(app.server.listenerCount('unknownProtocol'), 0)
+  }
 })
 
 t.test('injectWS of @fastify/websocket works on session routes', async (t) => {

@@ -259,6 +259,19 @@ t.test('topics that may have missed messages are told with resync', async (t) =>
   t.strictSame(resyncs, [{ topics: [] }])
 })
 
+t.test('a Fastify older than 5.3, or newer than 5, is refused with an error that names both', async (t) => {
+  for (const [version, isRefused] of [['4.29.1', true], ['5.2.2', true], ['5.3.0', false], ['6.0.0', true]] as const) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    Object.defineProperty(app, 'version', { value: version })
+    const registered = (async () => { await app.register(websocket) })()
+    if (isRefused) await t.rejects(registered, { code: 'FST_ERR_PLUGIN_VERSION_MISMATCH', message: `fastify-async-websocket - expected '>=5.3.0 <6' fastify version, '${version}' is installed` })
+    else await t.resolves(registered)
+  }
+  const { peerDependencies } = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8'))
+  t.equal(peerDependencies.fastify, '>=5.3.0 <6')
+})
+
 t.test('an app that was never started closes', async (t) => {
   const app = await createApp(t)
   app.websocket('/', echo as any)

@@ -150,7 +150,9 @@ t.test('a route with a mistake in it fails at registration, and says where and w
     'handler and session handlers': [(app) => app.get('/x', { websocket: { onMessage () {} } } as any, handler), /give one or the other/],
     'wsHandler and session handlers': [(app) => app.route({ method: 'GET', url: '/x', handler: http, wsHandler: handler, websocket: { onMessage () {} } } as any), /give one or the other/],
     'raw session handlers': [(app) => app.get('/x', { websocket: { raw: true, onMessage () {} } } as any), /give one or the other/],
-    'no handler': [(app) => app.websocket('/x', {} as any, undefined as any), /^GET \/x: the handler is missing: give a function, or onMessage$/]
+    'no handler': [(app) => app.websocket('/x', {} as any, undefined as any), /^GET \/x: the handler is missing: give a function, or onMessage$/],
+    'no handler of app.get': [(app) => app.get('/x', { websocket: true } as any), /^GET \/x: the handler is missing: give a function, or onMessage$/],
+    'no handler of app.route': [(app) => app.route({ method: 'GET', url: '/x', websocket: {} } as any), /^GET \/x: the handler is missing: give a function, or onMessage$/]
   }
   for (const [name, [register, message]] of Object.entries(mistakes)) {
     const app = await createApp(t)
@@ -158,7 +160,6 @@ t.test('a route with a mistake in it fails at registration, and says where and w
   }
   const app = await createApp(t)
   t.throws(() => app.get('/x', { websocket: { valueType: 'xml' } } as any, handler), { cause: WebSocketOptionError })
-  t.throws(() => app.get('/x', { websocket: true } as any), { code: 'FST_ERR_ROUTE_MISSING_HANDLER' })
   t.throws(() => app.get('/x', { websocket: true, schema: { body: {} } } as any, handler), { code: 'FST_ERR_ROUTE_BODY_VALIDATION_SCHEMA_NOT_SUPPORTED' })
 })
 

@@ -142,6 +142,53 @@ t.test('one schema can serve several routes, both ways', async (t) => {
   t.strictSame(await submit(ends, { name: 'ada' }), { name: 'ada' })
 })
 
+t.test('a $ref leads to a schema of the context of the route, which has no HTTP route', async (t) => {
+  const app = await createApp(t)
+  await app.register(async (app) => {
+    app.addSchema({ $id: 'user', ...USER })
+    app.websocket('/child', { schema: { receive: { $ref: 'user#' }, send: { $ref: 'user#' } } as object }, async (ws: WebSocketSession<any>) => {
+      await ws.accept()
+      for await (const user of ws) await ws.send({ ...user, secret: true })
+    })
+  })
+  const client = await app.injectWebSocket('/child', { sendType: 'json' })
+  t.equal(await client.pair({ name: 'ada', age: '36' }), '{"name":"ada","age":36}')
+})
+
+t.test('each schema is compiled once, when the app gets ready', async (t) => {
+  const app = await createApp(t)
+  const compiled: unknown[] = []
+  app.setValidatorCompiler(({ schema }) => {
+    compiled.push(schema)
+    return () => true
+  })
+  app.setSerializerCompiler(({ schema }) => {
+    compiled.push(schema)
+    return JSON.stringify
+  })
+  const receive = { title: 'in' }
+  const send = { title: 'out' }
+  app.websocket('/', { schema: { receive, send } as object }, async (ws) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(message)
+  })
+  await app.ready()
+  t.strictSame(compiled, [receive, send])
+  for (let n = 0; n < 2; n++) t.equal(await (await app.injectWebSocket('/', { sendType: 'json' })).pair(n), String(n))
+  t.equal(compiled.length, 2)
+})
+
+t.test('with a Fastify whose compilers are not within reach, schemas are compiled at the first connection', async (t) => {
+  for (const name of ['fastify.schemaController', 'fastify.options']) {
+    const { getOwnPropertySymbols } = Object
+    t.intercept(Object, 'getOwnPropertySymbols', { value: (o: object) => getOwnPropertySymbols(o).filter(({ description }) => description !== name) })
+    const { session, client } = await open(t, { receive: USER, send: USER })
+    t.strictSame(await submit({ session, client }, { name: 'ada', age: '36' }), { name: 'ada', age: 36 })
+    await t.rejects(submit({ session, client }, {}), VALIDATION_ERROR)
+    t.equal(await issue({ session, client }, { name: 'ada', secret: true }), '{"name":"ada"}')
+  }
+})
+
 t.test('the schema of a route is not changed', async (t) => {
   const schema = Object.freeze({ receive: Object.freeze({ type: 'string' }), send: Object.freeze({ type: 'string' }) })
   const ends = await open(t, schema)
@@ -210,7 +257,7 @@ for (const [name, schema] of Object.entries({
   t.test(`${name} fails when the app gets ready, with an error of Fastify that names what is wrong`, async (t) => {
     const app = await createApp(t)
     app.websocket('/broken', { schema: schema as object }, async () => {})
-    await t.rejects(async () => await app.ready(), { code: /^FST_ERR_SCH_/, message: /\/broken|vnd\.fastify-async-websocket\.message/ })
+    await t.rejects(async () => await app.ready(), { code: /^FST_ERR_SCH_/, message: /GET: \/broken, due to error schema\.(receive|send): ./, cause: Error })
   })
 }
 

@@ -251,7 +251,7 @@ const PLACES: Record<string, Place> = {
   "a listener to 'connection' of app.websocketServer": {
     kinds: SYNCHRONOUS,
     routes: (app, url, fail) => {
-      app.websocketServer.on('connection', (_: any, request: any) => { if (request.url === url) fail() })
+      app.websocketServer.setMaxListeners(0).on('connection', (_: any, request: any) => { if (request.url === url) fail() })
       app.get(url, { websocket: { raw: true } }, () => {})
     },
     ends: () => 'close 1006',
@@ -260,7 +260,7 @@ const PLACES: Record<string, Place> = {
   "a listener to 'headers' of app.websocketServer": {
     kinds: SYNCHRONOUS,
     routes: (app, url, fail) => {
-      app.websocketServer.on('headers', (_: any, request: any) => { if (request.url === url) fail() })
+      app.websocketServer.setMaxListeners(0).on('headers', (_: any, request: any) => { if (request.url === url) fail() })
       app.get(url, { websocket: { raw: true } }, () => {})
     },
     ends: () => 'close 1006',

@@ -17,6 +17,8 @@ import type { WebSocketSessions } from './session'
 
 /** `websocket: true`, or settings, with a handler. */
 type Settings<V extends ValueType, R extends ValueType, S extends ValueType> = { websocket: true | (WebSocketSettings<V, R, S> & { raw?: false }) }
+/** The same where it may be left out; `false`, which the type of @fastify/websocket's has, is as if it were, beside a `wsHandler`. */
+type OptionalSettings<V extends ValueType, R extends ValueType, S extends ValueType> = { websocket?: boolean | Settings<V, R, S>['websocket'] }
 type Raw = { websocket: WebSocketSettings & { raw: true } }
 
 /** `app.websocket`. */
@@ -44,7 +46,7 @@ export interface WebSocketMethod<
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
     V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
     url: string,
-    options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>> & Partial<Settings<V, R, S>>,
+    options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>> & OptionalSettings<V, R, S>,
     handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>, V, R, S>
   ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
@@ -63,7 +65,7 @@ export type WebSocketRouteDefinition = RouteOptions<any, any, any, any, any, any
 export interface DefineWebSocket {
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
     V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault>(
-    definition: { url: string } & WebSocketShorthandOptions<Define<Provider, Generic, Config, Schema>> & Partial<Settings<V, R, S>> & {
+    definition: { url: string } & WebSocketShorthandOptions<Define<Provider, Generic, Config, Schema>> & OptionalSettings<V, R, S> & {
       handler: WebSocketHandler<Define<Provider, Generic, Config, Schema>, V, R, S>
     }
   ): WebSocketRouteDefinition
@@ -78,11 +80,27 @@ export interface DefineWebSocket {
 type Define<Provider extends FastifyTypeProvider, Generic extends RouteGenericInterface, Config, Schema extends WebSocketSchema> =
   Types<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, Provider, Generic, Config, Schema>
 
+/**
+ * The `wsHandler` of a route whose options are of the type `RouteOptions`, unless the types of @fastify/websocket, which
+ * declare it as well, are in the program. What it is called with is known where the route stands in a call of `app.route`.
+ */
+type AnyWsHandler = 'injectWS' extends keyof FastifyInstance ? {} : { wsHandler?: (this: any, ws: any, request: any) => any }
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** Whether this is a WebSocket request. */
     ws: boolean
   }
+
+  interface FastifySchema {
+    /** Every message from the client is validated against it. */
+    receive?: unknown
+    /** Every JSON message to the client is serialized through it. */
+    send?: unknown
+  }
+
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars
+  interface RouteOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger> extends AnyWsHandler {}
 
   interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
     websocket: WebSocketMethod<RawServer, RawRequest, RawReply, Logger, TypeProvider>
@@ -98,8 +116,8 @@ declare module 'fastify' {
 
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
-      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Partial<Settings<V, R, S>> & {
-        method: 'GET',
+      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & OptionalSettings<V, R, S> & {
+        method: RouteOptions['method'],
         url: string,
         handler: HttpHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>,
         wsHandler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
@@ -107,19 +125,19 @@ declare module 'fastify' {
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema>(
       options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Raw & {
-        method: 'GET', url: string, handler: RawWebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>
+        method: RouteOptions['method'], url: string, handler: RawWebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>
       }
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Settings<V, R, S> & {
-        method: 'GET', url: string, handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
+        method: RouteOptions['method'], url: string, handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
       }
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & {
-        method: 'GET',
+        method: RouteOptions['method'],
         url: string,
         websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
       }
@@ -130,7 +148,7 @@ declare module 'fastify' {
     <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       url: string,
-      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Partial<Settings<V, R, S>> & {
+      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & OptionalSettings<V, R, S> & {
         wsHandler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
       },
       handler: HttpHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>

@@ -105,7 +105,6 @@ export interface WebSocketPluginOptions extends WebSocketSettings {
 
 /** A route's schema: Fastify's, and what every message is validated against and serialized through. */
 export interface WebSocketSchema extends FastifySchema {
-  body?: never
   receive?: unknown
   send?: unknown
 }
@@ -115,8 +114,6 @@ export interface WebSocketRouteGeneric extends RouteGenericInterface {
   Receive?: unknown
   Send?: unknown
 }
-
-type KeysOf<T> = T extends any ? keyof T : never
 
 /** JSON is `any` until something says more. */
 type Known<T> = unknown extends T ? any : T
@@ -195,10 +192,13 @@ export interface WebSocketSessionHandlers<T extends RouteTypes, Value extends Va
   onDisconnect?: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, info: CloseInfo, request: RequestOf<T>) => unknown
 }
 
+/** A handshake has no body. A schema that is only known to be Fastify's may have one, which registration refuses. */
+type Bodyless<Schema> = Schema extends { body: {} } ? { body?: never } : unknown
+
 /** The options of any Fastify route, but for what is different on a WebSocket route. */
 export type WebSocketShorthandOptions<T extends RouteTypes> =
   Omit<RouteShorthandOptions<T['RawServer'], T['RawRequest'], T['RawReply'], T['Generic'], T['Config'], T['Schema'], T['Provider'], T['Logger']>,
-    'websocket' | 'schema' | 'handler' | 'wsHandler'> & { schema?: T['Schema'] }
+    'websocket' | 'schema' | 'handler' | 'wsHandler'> & { schema?: T['Schema'] & Bodyless<T['Schema']> }
 
 export type HttpHandler<T extends RouteTypes> =
   RouteHandlerMethod<T['RawServer'], T['RawRequest'], T['RawReply'], T['Generic'], T['Config'], T['Schema'], T['Provider'], T['Logger']>
@@ -224,4 +224,10 @@ export interface Types<
   Schema: Schema
 }
 
-export type { KeysOf }
+/** The types of a route that is known by its generics alone. */
+export type TypesOf<Generic extends WebSocketRouteGeneric> =
+  Types<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, FastifyTypeProviderDefault, Generic>
+
+/** What `app.websocket` takes between the URL and the handler. */
+export type WebSocketRouteOptions<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> =
+  WebSocketShorthandOptions<TypesOf<Generic>> & { schema?: WebSocketSchema, websocket?: true | WebSocketSettings }

@@ -126,9 +126,10 @@ export interface WebSocketSession<Receive = string, Send = any, ReceiveJson = an
   readonly skipped: number
 
   /**
-   * Completes the handshake; resolves with the session itself when messages can flow. Rejects with
-   * `WebSocketHandshakeError` after a first `accept` or a refusal, when the client has left, for a subprotocol that it
-   * did not offer, and for headers that cannot be sent.
+   * Completes the handshake: `onSend` hooks run, then 101 is answered with their headers and those of `options`. Resolves
+   * with the session itself when messages can flow. Rejects with `WebSocketHandshakeError` after a first `accept` or a
+   * refusal, when the client has left, for a subprotocol that it did not offer, for headers that cannot be sent, and where
+   * hooks have made it another response (`cause`: what one has failed with).
    */
   accept (options?: AcceptOptions): Promise<this>
 
@@ -179,7 +180,7 @@ export interface WebSocketSessions extends EventEmitter, Iterable<WebSocketSessi
    * Sends `message` to all subscribers of `topic`: strings, bytes, or anything else as JSON, unless a `type` is given.
    * Resolves and rejects as that of a session does.
    */
-  publish (topic: string, message: unknown, options?: { type?: ValueType }): Promise<void>
+  publish<Message = unknown> (topic: string, message: Message, options?: { type?: ValueType }): Promise<void>
   /** The broker is up again after it was down, and all topics are subscribed to. What a listener throws is logged. */
   on (event: 'resync', listener: (event: ResyncEvent) => unknown): this
   on (event: string | symbol, listener: (...args: any[]) => void): this

@@ -40,6 +40,12 @@ export function isProgram ({ language, code }: Block): boolean {
   return language === 'js' || (language === 'ts' && /^import Fastify\b/m.test(code))
 }
 
+/** The code of `language` below `heading`, up to the next heading of the same level. */
+export function codeBelow (page: string, heading: string, language: string): string[] {
+  const section = readPage(page).split(/^(?=## )/m).find((text) => text.startsWith(`${heading}\n`))!
+  return [...section.matchAll(/^```(\S*)\n([^]*?)^```$/gm)].filter((match) => match[1] === language).map((match) => match[2])
+}
+
 /** The rows of the first table below `heading` whose first column is called `column`. */
 export function readTable (page: string, heading: string, column: string): Row[] {
   const section = readPage(page).split(/^(?=#)/m).find((text) => text.startsWith(`${heading}\n`))
@@ -70,16 +76,21 @@ export function anchorsOf (page: string): string[] {
     title.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
 }
 
+/** The relative links of a page: the file that each leads to, from the root, and the anchor in it. */
+export function linksOf (page: string): { link: string, target: string, anchor?: string }[] {
+  const text = readPage(page).replace(/^```[^]*?^```$/gm, '')
+  const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map((match) => match[1]).filter((link) => !/^[a-z]+:/.test(link))
+  return links.map((link) => {
+    const [path, anchor] = link.split('#')
+    return { link, target: path === '' ? page : relative(root, join(root, dirname(page), path)), anchor }
+  })
+}
+
 /** The relative links of a page that lead nowhere. */
 export function brokenLinks (page: string): string[] {
-  const text = readPage(page).replace(/^```[^]*?^```$/gm, '')
-  const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map((match) => match[1])
-  return links.filter((link) => {
-    if (/^[a-z]+:/.test(link)) return false
-    const [path, anchor] = link.split('#')
-    const target = path === '' ? page : relative(root, join(root, dirname(page), path))
-    return !existsSync(join(root, target)) || (anchor !== undefined && !anchorsOf(target).includes(anchor))
-  })
+  return linksOf(page)
+    .filter(({ target, anchor }) => !existsSync(join(root, target)) || (anchor !== undefined && !anchorsOf(target).includes(anchor)))
+    .map(({ link }) => link)
 }
 
 /** What the blocks of the pages take for granted: each may declare the same names for itself. */

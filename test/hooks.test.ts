@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { Deferred } from '../lib/promise'
+import { createApp, listen } from './helpers/app'
+import { codeIn, readTable, root } from './helpers/docs'
+import { connectPeer } from './helpers/peer'
+import { refusal } from './helpers/refusal'
+import { connectTcp, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
+import { until } from './helpers/until'
+import type { FastifyInstance } from 'fastify'
+
+/* What docs/hooks.md says of hooks and plugins, held against what happens. */
+
+interface Run {
+  app: FastifyInstance
+  port: number
+  /** The hooks that have run, in order. */
+  order: string[]
+}
+
+const table = readTable('docs/hooks.md', '## Which hooks run', 'hook')
+const hooks = table.map(({ hook }) => codeIn(hook))
+
+/** An app with a hook of each kind. */
+async function createHookedApp (t: Test, addRoute: (app: FastifyInstance) => void): Promise<Run> {
+  const app = await createApp(t)
+  const order: string[] = []
+  for (const name of hooks) app.addHook(name as 'onRequest', async (_request) => { order.push(name) })
+  addRoute(app)
+  return { app, port: await listen(app), order }
+}
+
+/** The hooks that the column of the table says of that they run. */
+function documented (column: string): string[] {
+  return table.filter((row) => row[column] !== '–').map(({ hook }) => codeIn(hook))
+}
+
+t.test('the table of hooks is right about a handshake that is accepted', async (t) => {
+  const { port, order } = await createHookedApp(t, (app) => {
+    app.websocket('/', async (ws) => {
+      await ws.accept()
+      await ws.closed
+    })
+  })
+  const peer = await connectPeer(t, `ws://127.0.0.1:${port}`)
+  const beforeTheEnd = documented('accepted').filter((name) => name !== 'onResponse')
+  t.same(order, beforeTheEnd)
+  peer.socket.close()
+  await until(() => order.length > beforeTheEnd.length)
+  t.same(order, documented('accepted'))
+})
+
+t.test('… about one that is refused', async (t) => {
+  const { port, order } = await createHookedApp(t, (app) => {
+    app.websocket('/deny', (ws) => ws.deny(403, { why: 'no' }))
+    app.websocket('/close', (ws) => ws.close())
+  })
+  const column = documented('refused with `deny` or `close`')
+  for (const path of ['/deny', '/close']) {
+    await refusal(port, path)
+    await until(() => order.includes('onResponse'))
+    t.same(order.splice(0), column.filter((name) => path === '/deny' || name !== 'preSerialization'), path)
+  }
+})
+
+t.test('… about one that an error ends', async (t) => {
+  const { port, order } = await createHookedApp(t, (app) => { app.websocket('/', () => { throw new Error('thrown') }) })
+  await refusal(port, '/')
+  await until(() => order.includes('onResponse'))
+  t.same(order.sort(), documented('ended by an error').sort())
+})
+
+t.test('… about a client that leaves first', async (t) => {
+  const started = new Deferred<void>()
+  const { app, port, order } = await createHookedApp(t, (app) => {
+    app.websocket('/', async (ws) => {
+      started.resolve()
+      await ws.closed
+      await ws.accept()
+    })
+  })
+  const client = await connectTcp(t, port)
+  client.write(upgradeRequest('/'))
+  await started.promise
+  client.socket.destroy()
+  await nobodyIsConnected(t, app)
+  await app.close()
+  t.same(order, documented('the client leaves first'))
+})
+
+t.test('… about a route with raw: true', async (t) => {
+  const { app, port, order } = await createHookedApp(t, (app) => {
+    app.get('/', { websocket: { raw: true } }, (socket) => { socket.close() })
+  })
+  await (await connectPeer(t, `ws://127.0.0.1:${port}`)).closed
+  await app.close()
+  t.same(order, documented('`raw: true`'))
+})
+
+t.test('onTimeout hooks run where connectionTimeout passes before the answer; the handshake goes on', async (t) => {
+  const app = await createApp(t, {}, { connectionTimeout: 10 })
+  const timedOut = new Deferred<void>()
+  app.addHook('onTimeout', async () => { timedOut.resolve() })
+  app.websocket('/', async (ws) => {
+    await timedOut.promise
+    await ws.accept()
+    await ws.send('accepted')
+  })
+  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
+  t.equal(await peer.next(), 'accepted')
+})
+
+t.test('the table of plugins has each that is tested, with its version', async (t) => {
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const installed = Object.fromEntries(Object.entries<string>(devDependencies)
+    .filter(([name]) => name.startsWith('@fastify/') && !['@fastify/static', '@fastify/type-provider-typebox'].includes(name))
+    .map(([name, range]) => [name, range.replace('^', '')]))
+  const documented = Object.fromEntries(readTable('docs/hooks.md', '## Plugins', 'plugin').map(({ plugin, version }) => [plugin, version]))
+  t.same(documented, installed)
+})

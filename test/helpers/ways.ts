@@ -38,7 +38,7 @@ export async function refused (opening: Promise<WebSocketClient>): Promise<Refus
     await opening
   } catch (error: any) {
     if (error.statusCode === undefined) throw error
-    return { status: error.statusCode, headers: error.headers, body: String(error.body) }
+    return { status: error.statusCode, headers: error.responseHeaders, body: String(error.body) }
   }
   throw new Error('the handshake was accepted')
 }

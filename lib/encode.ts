@@ -45,13 +45,11 @@ function encodeBytes (value: unknown): Uint8Array {
 }
 
 /** The bytes of a view or a buffer. Throws `WebSocketEncodeError` where its memory is no longer there: it was transferred. */
-export function bytesOf (value: unknown): Uint8Array {
+export function bytesOf (value: ArrayBufferView | ArrayBufferLike): Uint8Array {
+  if (value instanceof Uint8Array && value.length > 0) return value // what has been transferred has no length
   try {
-    if (value instanceof Uint8Array) {
-      if (value.byteLength === 0) new Uint8Array(value.buffer) // eslint-disable-line no-new -- throws where it is detached
-      return value
-    }
-    return ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value as ArrayBuffer)
+    const bytes = ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value)
+    return value instanceof Uint8Array ? value : bytes
   } catch (error) {
     throw new WebSocketEncodeError('cannot send bytes whose memory has been transferred', { cause: error })
   }

@@ -15,7 +15,7 @@ export function typeOf (message: unknown): ValueType {
 /** What a getter or a proxy in `expected` throws is no message. */
 export function isEqual (expected: unknown, received: unknown): boolean {
   try {
-    return Buffer.isBuffer(received) ? received.equals(bytesOf(expected)) : isDeepStrictEqual(expected, received)
+    return Buffer.isBuffer(received) ? isBytes(expected) && received.equals(bytesOf(expected)) : isDeepStrictEqual(expected, received)
   } catch {
     return false
   }

@@ -13,8 +13,11 @@ import { blocks, brokenLinks, codeIn, DocsProgram, isProgram, pages, readPage, r
 
 const where = ({ page, line }: Block): string => `${page}:${line}`
 
+/** Programs, what is shown, and configurations, which `proxies.test.ts` runs. */
+const LANGUAGES = ['ts', 'js', 'console', 'text', 'nginx', 'haproxy', 'apache', 'caddyfile', 'lighttpd', 'vcl', 'nghttpx']
+
 t.test('every block of code is of a language that is checked, or of none', async (t) => {
-  for (const block of blocks) t.ok(['ts', 'js', 'console', 'text', 'nginx', 'haproxy'].includes(block.language), `${where(block)}: ${block.language}`)
+  for (const block of blocks) t.ok(LANGUAGES.includes(block.language), `${where(block)}: ${block.language}`)
 })
 
 t.test('every link within the repository leads somewhere', async (t) => {

@@ -13,8 +13,11 @@ import { blocks, brokenLinks, codeIn, codesIn, DocsProgram, isProgram, pages, re
 
 const where = ({ page, line }: Block): string => `${page}:${line}`
 
+/** Programs, what is shown, and configurations, which `proxies.test.ts` runs. */
+const LANGUAGES = ['ts', 'js', 'html', 'console', 'text', 'nginx', 'haproxy', 'apache', 'caddyfile', 'lighttpd', 'vcl', 'nghttpx']
+
 t.test('every block of code is of a language that is checked, or of none', async (t) => {
-  for (const block of blocks) t.ok(['ts', 'js', 'html', 'console', 'text', 'nginx', 'haproxy'].includes(block.language), `${where(block)}: ${block.language}`)
+  for (const block of blocks) t.ok(LANGUAGES.includes(block.language), `${where(block)}: ${block.language}`)
 })
 
 t.test('every link within the repository leads somewhere', async (t) => {
@@ -102,9 +105,11 @@ t.test('the table of close codes is that of the code', async (t) => {
   t.strictSame(documented, Object.entries(closeCodes).map(([name, code]) => [name, code, isSendable(code)]))
 })
 
-t.test('the broker that is shown is that of the examples', async (t) => {
-  const documented = blocks.find(({ page, language }) => page === 'docs/brokers.md' && language === 'js')!
-  t.equal(documented.code, readFileSync(join(root, 'example', 'memory-broker.js'), 'utf8'))
+t.test('the examples that are shown are those that can be run', async (t) => {
+  for (const [page, ...files] of [['docs/brokers.md', 'memory-broker.js'], ['docs/protocols.md', 'calls.js', 'bridge.js']]) {
+    const programs = blocks.filter((block) => block.page === page && block.language === 'js').map(({ code }) => code)
+    for (const file of files) t.ok(programs.includes(readFileSync(join(root, 'example', file), 'utf8')), `${page}: ${file}`)
+  }
 })
 
 t.test('the diagram of states is that of the code', async (t) => {
@@ -112,6 +117,8 @@ t.test('the diagram of states is that of the code', async (t) => {
   const documented = blocks.find(({ page, language }) => page === 'docs/life.md' && language === 'text')!
   t.same(diagram(documented.code), diagram(readFileSync(join(root, 'lib', 'state.ts'), 'utf8')))
 })
+
+t.jobs = 2 // programs run beside each other
 
 // Programs run with the package as it is built. Those that listen on port 3000 get a port of their own, and those that
 // connect to it are run against each of them.
@@ -123,21 +130,21 @@ function run (block: Block, address = ''): { child: ReturnType<typeof spawn>, en
   const type = /require\(|module\.exports/.test(block.code) ? 'commonjs' : 'module'
   const js = block.language === 'js' ? block.code : ts.transpileModule(block.code, { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true } }).outputText
   const child = spawn(process.execPath, [`--input-type=${type}`, '-'], { cwd: root, env: { PATH: process.env.PATH } })
-  child.stdin.end(js.replace('port: 3000', "port: 0, host: '127.0.0.1'").replace('localhost:3000', address))
+  child.stdin.end(js.replace('port: 3000', "port: 0, host: '127.0.0.1'").replace('localhost:3000', address).replace(/'\.\/(calls|bridge)\.js'/, "'./example/$1.js'"))
   const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])
     .then(([[code], stdout, stderr]) => ({ code, stdout, stderr }))
   return { child, ended }
 }
 
 for (const block of programs.filter((block) => !isServer(block) && !isClient(block))) {
-  t.test(`the program at ${where(block)} runs`, async (t) => {
+  t.test(`the program at ${where(block)} runs`, { buffered: true }, async (t) => {
     const { code, stdout, stderr } = await run(block).ended
     t.equal(code, 0, `${stdout}\n${stderr}`)
   })
 }
 
 for (const block of programs.filter(isServer)) {
-  t.test(`the server at ${where(block)} listens, and the client of its page works with it`, async (t) => {
+  t.test(`the server at ${where(block)} listens, and the client of its page works with it`, { buffered: true }, async (t) => {
     const { child, ended: server } = run(block)
     t.teardown(() => { child.kill() })
     const line = await Promise.race([once(child.stdout!, 'data'), server.then(({ stderr }) => { throw new Error(stderr) })])

@@ -172,6 +172,8 @@ const talks: Record<string, Talk> = {
 const others = [
   'README.md', // below
   'memory-broker.js', // in brokers.test.ts
+  'bridge.js', // in protocols.test.ts
+  'calls.js', // in protocols.test.ts
   'start.js', // with every process
   'connect.mjs', // below
   'live-support.html', // with live-support.js

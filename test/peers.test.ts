@@ -1,12 +1,11 @@
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
 import { createApp, listen } from './helpers/app'
 import { findChromium, launchChromium } from './helpers/chromium'
+import { findFirefox, Firefox } from './helpers/firefox'
 import { Peer } from './helpers/peer'
-import { findCommand, runPeer } from './helpers/peers'
+import { callInPage, findCommand, runPeer } from './helpers/peers'
 import { until } from './helpers/until'
 import type { CloseInfo } from '../types/message'
 
@@ -44,6 +43,7 @@ interface Client {
 const python = findCommand(['python3', '/usr/bin/python3'], ['-c', 'import websockets'])
 const perl = findCommand(['perl', '/usr/bin/perl'], ['-MMojo::UserAgent', '-e', '1'])
 const chromium = findChromium()
+const firefox = findFirefox()
 /** Node 20 has its WebSocket behind a flag. */
 const experimental = 'WebSocket' in globalThis ? [] : ['--experimental-websocket']
 
@@ -52,7 +52,7 @@ const CLIENTS: Client[] = [
   {
     name: 'the WebSocket of Node',
     pings: false,
-    converse: (_t, url) => runPeer([process.execPath, ...experimental], 'browser.js', url, LINES)
+    converse: (_t, url) => runPeer([process.execPath, ...experimental], 'browser.js', url, JSON.stringify(LINES))
   },
   {
     name: 'Chromium',
@@ -61,16 +61,22 @@ const CLIENTS: Client[] = [
     converse: converseWithChromium
   },
   {
+    name: 'Firefox',
+    pings: false,
+    missing: firefox === undefined ? 'there is no Firefox' : undefined,
+    converse: converseWithFirefox
+  },
+  {
     name: 'websockets, in Python',
     pings: true,
     missing: python === undefined ? 'there is no python3 with the module websockets (Debian: python3-websockets)' : undefined,
-    converse: (_t, url) => runPeer([python!], 'python-websockets.py', url, LINES)
+    converse: (_t, url) => runPeer([python!], 'python-websockets.py', url, JSON.stringify(LINES))
   },
   {
     name: 'Mojolicious, in Perl',
     pings: true,
     missing: perl === undefined ? 'there is no perl with the module Mojolicious (Debian: libmojolicious-perl)' : undefined,
-    converse: (_t, url) => runPeer([perl!], 'mojolicious.pl', url, LINES)
+    converse: (_t, url) => runPeer([perl!], 'mojolicious.pl', url, JSON.stringify(LINES))
   }
 ]
 
@@ -103,13 +109,13 @@ async function converseWithChromium (t: Test, url: string): Promise<Tale> {
   t.teardown(() => browser.close())
   const page = await browser.newPage()
   await page.goto(url.replace('ws:', 'http:'))
-  const module = JSON.stringify(readFileSync(join(__dirname, 'peers', 'browser.js'), 'utf8'))
-  return await page.evaluate(`{
-    const require = {}
-    const module = {}
-    new Function('require', 'module', ${module})(require, module)
-    module.exports(${JSON.stringify(url)}, ${JSON.stringify(LINES)})
-  }`)
+  return await page.evaluate(callInPage('browser.js', url, LINES))
+}
+
+async function converseWithFirefox (t: Test, url: string): Promise<Tale> {
+  const browser = await Firefox.launch(t, firefox!)
+  await browser.goto(url.replace('ws:', 'http:'))
+  return await browser.evaluate(callInPage('browser.js', url, LINES))
 }
 
 interface Ended extends CloseInfo {

@@ -1,34 +1,60 @@
 import { once } from 'node:events'
-import { request } from 'node:https'
+import { request as requestHttp } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
+import { request as requestHttps } from 'node:https'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import WebSocket, { type ClientOptions } from 'ws'
-import { createApp, listen } from './helpers/app'
+import { listen } from './helpers/app'
 import { examples } from './helpers/example'
 import { Peer } from './helpers/peer'
-import { findProgram } from './helpers/program'
-import { Proxy, type ProxyOptions } from './helpers/proxies'
+import { findProxy, KINDS, Proxy } from './helpers/proxies'
 import type { FastifyInstance } from 'fastify'
 
-type Start = (options: ProxyOptions) => Promise<Proxy>
+// Mostly they wait for timeouts.
+t.jobs = Object.keys(KINDS).length
 
-const PROXIES = { nginx: Proxy.nginx, haproxy: Proxy.haproxy }
-
-for (const [name, begin] of Object.entries(PROXIES)) {
-  const executable = findProgram(name)
-  t.test(`behind ${name}`, { skip: executable === undefined && `there is no ${name} on this machine` }, async (t) => {
-    await behind(t, (options) => begin(t, executable!, options))
+for (const [name, kind] of Object.entries(KINDS)) {
+  const missing = findProxy(kind) === undefined && `there is no ${kind.program} on this machine`
+  t.test(`behind ${name}`, { skip: missing, buffered: true }, async (t) => {
+    const app = await build(t)
+    await behind(t, await Proxy.start(t, kind, { app: await listen(app), idle: 1 }), app)
   })
 }
 
-async function behind (t: Test, start: Start): Promise<void> {
+/** The chat, and routes of this test beside it. */
+async function build (t: Test): Promise<FastifyInstance> {
+  const app: FastifyInstance = await require(join(examples, 'chat/server.js')).build({ trustProxy: '127.0.0.1' })
+  t.teardown(() => app.close())
+  app.websocket('/who', async (ws) => {
+    await ws.accept()
+    await ws.sendJson({ ip: ws.request.ip, url: ws.url.href })
+  })
+  app.websocket('/refused', async (ws) => { await ws.deny(402, 'pay') })
+  app.websocket('/closed', async (ws) => {
+    await ws.accept()
+    await ws.close(4001, 'so long')
+  })
+  for (const [url, heartbeat] of [['/beating', { interval: 250, timeout: 5_000 }], ['/silent', false]] as const) {
+    app.websocket(url, { websocket: { heartbeat } }, async (ws) => {
+      await ws.accept()
+      for await (const message of ws) await ws.send(message)
+    })
+  }
+  return app
+}
+
+async function behind (t: Test, proxy: Proxy, app: FastifyInstance): Promise<void> {
+  const { tls, http2, cutsIdle, reload } = proxy.kind
+  const host = `localhost:${proxy.port}`
+  const scheme = tls ? 'https' : 'http'
+  const ws = `${tls ? 'wss' : 'ws'}://${host}`
+
   t.test('the chat is the chat', async (t) => {
-    const app = await chat(t)
-    const { port } = await start({ app: await listen(app) })
-    const page = await fetchPage(port)
-    t.match(page, '<html')
-    const ada = await open(t, `wss://localhost:${port}/chat/lobby?name=ada`, { origin: `https://localhost:${port}` })
+    t.match(await fetchPage(`${scheme}://${host}/`), '<html')
+    const ada = await open(t, `${ws}/chat/lobby?name=ada`, { origin: `${scheme}://${host}` })
     t.match(JSON.parse(String(await ada.next())), { type: 'welcome', people: ['ada'] })
     ada.socket.send(JSON.stringify({ type: 'message', text: 'hello' }))
     t.match(JSON.parse(String(await ada.next())), { type: 'message', name: 'ada', text: 'hello' })
@@ -37,87 +63,79 @@ async function behind (t: Test, start: Start): Promise<void> {
   })
 
   t.test('the app knows the client: its address, the host and the scheme', async (t) => {
-    const app = await createApp(t, {}, { trustProxy: '127.0.0.1' })
-    app.websocket('/', async (ws) => {
-      await ws.accept()
-      await ws.sendJson({ ip: ws.request.ip, url: ws.url.href })
-    })
-    const { port } = await start({ app: await listen(app) })
-    const peer = await open(t, `wss://localhost:${port}/`)
-    t.same(JSON.parse(String(await peer.next())), { ip: '127.0.0.1', url: `wss://localhost:${port}/` })
+    // Not the address of the proxy, which the app trusts, and whatever the client says itself.
+    const peer = await open(t, `${ws}/who`, { family: 4, localAddress: '127.0.0.2', headers: { 'x-forwarded-for': '192.0.2.1' } })
+    t.same(JSON.parse(String(await peer.next())), { ip: '127.0.0.2', url: `${ws}/who` })
   })
 
   t.test('only the pages of its own origin may connect', async (t) => {
-    const app = await chat(t)
-    const { port } = await start({ app: await listen(app) })
-    for (const origin of ['https://localhost', 'https://evil.example', `http://localhost:${port}`, `https://localhost:${port}.evil.example`]) {
-      t.match(await refused(`wss://localhost:${port}/chat/lobby?name=ada`, { origin }), { statusCode: 403 }, origin)
+    const strangers = [`${scheme}://localhost`, `${scheme}://evil.example`, `${scheme}://${host}.evil.example`]
+    for (const origin of tls ? [...strangers, `http://${host}`] : strangers) {
+      t.match(await refused(`${ws}/chat/lobby?name=ada`, { origin }), { statusCode: 403 }, origin)
     }
   })
 
   t.test('a refusal, the close code and the reason come through', async (t) => {
-    const app = await createApp(t)
-    app.websocket('/refused', async (ws) => { await ws.deny(402, 'pay') })
-    app.websocket('/closed', async (ws) => {
-      await ws.accept()
-      await ws.close(4001, 'so long')
-    })
-    const { port } = await start({ app: await listen(app) })
-    t.match(await refused(`wss://localhost:${port}/refused`), { statusCode: 402, body: 'pay' })
-    const peer = await open(t, `wss://localhost:${port}/closed`)
+    t.match(await refused(`${ws}/refused`), { statusCode: 402, body: 'pay' })
+    const peer = await open(t, `${ws}/closed`)
     t.match(await peer.closed, { code: 4001, reason: 'so long' })
   })
 
+  if (http2) {
+    t.test('over HTTP/2 a WebSocket route says that it is one', async (t) => {
+      const session = connectHttp2(`https://${host}`, { rejectUnauthorized: false })
+      t.teardown(() => session.destroy())
+      const [headers] = await once(session.request({ ':path': '/who' }), 'response')
+      t.equal(headers[':status'], 426)
+    })
+  } else if (tls) {
+    t.test('it offers no HTTP/2', async (t) => {
+      const socket = connectTls({ host: 'localhost', port: proxy.port, ALPNProtocols: ['h2', 'http/1.1'], rejectUnauthorized: false })
+      t.teardown(() => socket.destroy())
+      await once(socket, 'secureConnect')
+      t.not(socket.alpnProtocol, 'h2')
+    })
+  }
+
   t.test('the heartbeat keeps an idle connection open for longer than the proxy would', async (t) => {
-    const app = await createApp(t, { heartbeat: { interval: 250, timeout: 5_000 } })
-    app.websocket('/', async (ws) => {
-      await ws.accept()
-      await ws.send(await ws.receive())
-    })
-    const { port } = await start({ app: await listen(app), idle: 1 })
-    const peer = await open(t, `wss://localhost:${port}/`)
+    const beating = await open(t, `${ws}/beating`)
+    const silent = await open(t, `${ws}/silent`)
+    const cut = cutsIdle && silent.closed
     const begin = Date.now()
-    while (Date.now() - begin < 2_500) await once(peer.socket, 'ping')
-    peer.socket.send('still here')
-    t.equal(await peer.next(), 'still here')
+    while (Date.now() - begin < 2_500) await once(beating.socket, 'ping')
+    beating.socket.send('still here')
+    t.equal(await beating.next(), 'still here')
+    if (cut) t.equal((await cut).code, 1006, 'without one it is cut')
   })
 
-  t.test('without a heartbeat the proxy cuts an idle connection', async (t) => {
-    const app = await createApp(t, { heartbeat: false })
-    app.websocket('/', async (ws) => {
-      await ws.accept()
-      await ws.receive()
+  if (reload?.leavesOpen === true) {
+    t.test('a reload of the proxy leaves connections open, and the old process ends with the last of them', async (t) => {
+      const before = await open(t, `${ws}/beating`)
+      await proxy.reload()
+      before.socket.send('hello')
+      t.equal(await before.next(), 'hello')
+      before.socket.close()
+      await before.closed
+      await proxy.oldOnesEnded()
+      const after = await open(t, `${ws}/beating`)
+      after.socket.send('hello again')
+      t.equal(await after.next(), 'hello again')
     })
-    const { port } = await start({ app: await listen(app), idle: 1 })
-    const peer = await open(t, `wss://localhost:${port}/`)
-    t.equal((await peer.closed).code, 1006)
-  })
+  }
 
-  t.test('a reload of the proxy leaves connections open, and the old process ends with the last of them', async (t) => {
-    const app = await createApp(t)
-    app.websocket('/', async (ws) => {
-      await ws.accept()
-      for await (const message of ws) await ws.send(message)
+  if (reload?.leavesOpen === false) {
+    t.test('a reload of the proxy closes connections with 1001', async (t) => {
+      const before = await open(t, `${ws}/beating`)
+      await proxy.reload()
+      t.equal((await before.closed).code, 1001)
     })
-    const proxy = await start({ app: await listen(app) })
-    const url = `wss://localhost:${proxy.port}/`
-    const before = await open(t, url)
-    await proxy.reload()
-    before.socket.send('hello')
-    t.equal(await before.next(), 'hello')
-    before.socket.close()
-    await before.closed
-    await proxy.oldOnesEnded()
-    const after = await open(t, url)
-    after.socket.send('hello again')
-    t.equal(await after.next(), 'hello again')
-  })
-}
+  }
 
-async function chat (t: Test): Promise<FastifyInstance> {
-  const app = await require(join(examples, 'chat/server.js')).build({ trustProxy: '127.0.0.1' })
-  t.teardown(() => app.close())
-  return app
+  t.test('the end of the app is told', async (t) => {
+    const peer = await open(t, `${ws}/beating`)
+    await app.close()
+    t.equal((await peer.closed).code, 1001)
+  })
 }
 
 async function open (t: Test, url: string, options: ClientOptions = {}): Promise<Peer> {
@@ -138,7 +156,8 @@ async function refused (url: string, options: ClientOptions = {}): Promise<{ sta
   return { statusCode: response.statusCode, body }
 }
 
-async function fetchPage (port: number): Promise<string> {
-  const [response] = await once(request({ port, host: 'localhost', path: '/', rejectUnauthorized: false }).end(), 'response')
+async function fetchPage (url: string): Promise<string> {
+  const request = url.startsWith('https') ? requestHttps(url, { rejectUnauthorized: false }) : requestHttp(url)
+  const [response] = await once(request.end(), 'response')
   return await text(response)
 }

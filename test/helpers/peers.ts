@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -12,9 +13,20 @@ export function findCommand (commands: string[], args: string[]): string | undef
   return commands.find((command) => spawnSync(command, args, { stdio: 'ignore' }).status === 0)
 }
 
-/** What a program of test/peers, that is to talk with `url` and say `lines`, prints as JSON. */
-export async function runPeer (command: string[], file: string, url: string, lines: object): Promise<any> {
+/** An expression for a page: the promise of the function that a module of test/peers exports. */
+export function callInPage (file: string, ...args: unknown[]): string {
+  const module = JSON.stringify(readFileSync(join(__dirname, '..', 'peers', file), 'utf8'))
+  return `(() => {
+    const require = {}
+    const module = {}
+    new Function('require', 'module', ${module})(require, module)
+    return module.exports(...${JSON.stringify(args)})
+  })()`
+}
+
+/** What a program of test/peers prints as JSON. */
+export async function runPeer (command: string[], file: string, ...args: string[]): Promise<any> {
   const [interpreter, ...options] = command
-  const { stdout } = await run(interpreter, [...options, join(__dirname, '..', 'peers', file), url, JSON.stringify(lines)], { timeout: LIMIT })
+  const { stdout } = await run(interpreter, [...options, join(__dirname, '..', 'peers', file), ...args], { timeout: LIMIT })
   return JSON.parse(stdout)
 }

@@ -1,39 +1,55 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { root } from './example'
 import { freePort } from './ports'
+import { findProgram } from './program'
 import type { Test } from 'tap'
 
-/** What a test puts in the place of what the documented configuration says. */
-export interface ProxyOptions {
-  /** The port of the app. */
+/** What a proxy is set up with: a folder of its own, and what the tests put in the place of what the docs say. */
+interface Setting {
+  folder: string
+  /** The ports of the proxy and of the app. */
+  port: number
   app: number
   /** Seconds, in place of the documented idle timeouts. */
-  idle?: number
+  idle: number
 }
 
-/** A proxy on this machine, as `docs/deployment.md` sets it up. It ends with the test. */
-export class Proxy {
-  readonly port: number
-  readonly #master: ChildProcess
-  readonly #reload: () => Promise<void>
+/** A kind of proxy, and how it is started with the configuration that `docs/deployment.md` has for it. */
+interface Kind {
+  program: string
+  /** The language of its block in the docs. */
+  language: string
+  /** Whether it ends TLS. */
+  tls: boolean
+  /** Whether it serves pages over HTTP/2. */
+  http2: boolean
+  /** Whether it cuts connections on which nothing happens. */
+  cutsIdle: boolean
+  /** Whether a reload leaves connections open, and how it is done, by a signal or otherwise; undefined where that is not run. */
+  reload?: { leavesOpen: boolean, by: NodeJS.Signals | ((setting: Setting, master: ChildProcess) => Promise<unknown>) }
+  /** What has to stand around the documented configuration. */
+  around? (configuration: string, setting: Setting): string
+  /** The arguments that it is started with; `file` is its configuration. */
+  args (file: string, setting: Setting): string[]
+}
 
-  private constructor (port: number, master: ChildProcess, reload: () => Promise<void>) {
-    this.port = port
-    this.#master = master
-    this.#reload = reload
-  }
+const MODULES = ['mpm_event', 'authz_core', 'ssl', 'proxy', 'proxy_http', 'headers', 'http2']
 
-  static async nginx (t: Test, executable: string, options: ProxyOptions): Promise<Proxy> {
-    const folder = createFolder(t)
-    const port = await freePort()
-    const file = join(folder, 'nginx.conf')
-    writeFileSync(file, [
+export const KINDS: Record<string, Kind> = {
+  nginx: {
+    program: 'nginx',
+    language: 'nginx',
+    tls: true,
+    http2: true,
+    cutsIdle: true,
+    reload: { leavesOpen: true, by: 'SIGHUP' },
+    around: (configuration, { folder }) => [
       'daemon off;',
       `pid ${folder}/pid;`,
       'user root;', // its workers are to reach the folder; it says nothing where nobody is root
@@ -41,42 +57,145 @@ export class Proxy {
       'http {',
       'access_log off;',
       ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`),
-      documented('nginx', port, options).replace('/etc/ssl/chat.pem', fixture('cert.pem')).replace('/etc/ssl/chat.key', fixture('key.pem')),
+      configuration,
       '}'
-    ].join('\n'))
-    const master = start(t, executable, ['-p', folder, '-e', 'stderr', '-c', file])
-    const probe = await listening({ port }, master)
-    probe.destroy()
-    return new Proxy(port, master, async () => { master.kill('SIGHUP') })
+    ].join('\n'),
+    args: (file, { folder }) => ['-p', folder, '-e', 'stderr', '-c', file]
+  },
+  HAProxy: {
+    program: 'haproxy',
+    language: 'haproxy',
+    tls: true,
+    http2: false,
+    cutsIdle: true,
+    reload: {
+      leavesOpen: true,
+      async by ({ folder }, master) {
+        const control = await listening({ path: `${folder}/control` }, master) // which begins later, and pauses as it starts
+        control.end('reload\n').resume()
+      }
+    },
+    args: (file, { folder }) => ['-W', '-db', '-S', `${folder}/control`, '-f', file]
+  },
+  Apache: {
+    program: 'apache2',
+    language: 'apache',
+    tls: true,
+    http2: true,
+    cutsIdle: true,
+    reload: { leavesOpen: true, by: 'SIGUSR1' },
+    around: (configuration, { folder, port }) => [
+      ...MODULES.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`),
+      `ServerRoot ${folder}`,
+      `PidFile ${folder}/pid`,
+      `ErrorLog ${folder}/log`,
+      'ServerName localhost',
+      'User #65534',
+      'Group #65534',
+      `Listen ${port}`,
+      configuration
+    ].join('\n'),
+    args: (file) => ['-f', file, '-D', 'FOREGROUND']
+  },
+  Caddy: {
+    program: 'caddy',
+    language: 'caddyfile',
+    tls: true,
+    http2: true,
+    cutsIdle: false,
+    reload: {
+      leavesOpen: false,
+      by: async ({ folder }) => await once(spawn('caddy', ['reload', '--force', '--config', `${folder}/configuration`, '--adapter', 'caddyfile'], { stdio: 'ignore' }), 'close')
+    },
+    around: (configuration, { folder }) => [
+      '{',
+      `admin unix/${folder}/control`,
+      'auto_https disable_redirects',
+      `storage file_system ${folder}/storage`,
+      '}',
+      configuration
+    ].join('\n'),
+    args: (file) => ['run', '--config', file, '--adapter', 'caddyfile']
+  },
+  lighttpd: {
+    program: 'lighttpd',
+    language: 'lighttpd',
+    tls: true,
+    http2: false,
+    cutsIdle: true,
+    around: (configuration, { folder }) => `server.document-root = "${folder}"\n${configuration}`,
+    args: (file) => ['-D', '-f', file]
+  },
+  Varnish: {
+    program: 'varnishd',
+    language: 'vcl',
+    tls: false,
+    http2: false,
+    cutsIdle: true,
+    args: (file, { folder, port, idle }) => [
+      '-F', '-n', folder,
+      ...documentedArgs('varnishd').map((arg) => arg.replace(':80', `:${port}`).replace('/etc/varnish/chat.vcl', file).replace('60', String(idle)))
+    ]
+  },
+  nghttpx: {
+    program: 'nghttpx',
+    language: 'nghttpx',
+    tls: true,
+    http2: true,
+    cutsIdle: true,
+    reload: { leavesOpen: true, by: 'SIGHUP' },
+    around: (configuration) => `no-ocsp=yes\n${configuration}`,
+    args: (file) => [`--conf=${file}`]
+  }
+}
+
+/** Where the program of a kind is; undefined where it is missing. */
+export function findProxy ({ program }: Kind): string | undefined {
+  return findProgram(program)
+}
+
+/** A proxy on this machine, as `docs/deployment.md` sets it up. It ends with the test. */
+export class Proxy {
+  readonly kind: Kind
+  readonly #setting: Setting
+  readonly #master: ChildProcess
+  #before: string[] = []
+
+  private constructor (kind: Kind, setting: Setting, master: ChildProcess) {
+    this.kind = kind
+    this.#setting = setting
+    this.#master = master
   }
 
-  static async haproxy (t: Test, executable: string, options: ProxyOptions): Promise<Proxy> {
-    const folder = createFolder(t)
-    const port = await freePort()
-    const pem = join(folder, 'chat.pem')
-    writeFileSync(pem, readFileSync(fixture('cert.pem'), 'utf8') + readFileSync(fixture('key.pem'), 'utf8'))
-    const file = join(folder, 'haproxy.cfg')
-    writeFileSync(file, documented('haproxy', port, options).replace('/etc/ssl/chat.pem', pem))
-    const control = join(folder, 'master.sock')
-    const master = start(t, executable, ['-W', '-db', '-S', control, '-f', file])
-    const probe = await listening({ port }, master)
+  /** In front of the port `app`, with idle timeouts of `idle` seconds. */
+  static async start (t: Test, kind: Kind, options: { app: number, idle: number }): Promise<Proxy> {
+    const setting = { ...options, folder: createFolder(t), port: await freePort() }
+    const { around = (configuration) => configuration, args, program, language } = kind
+    const file = join(setting.folder, 'configuration')
+    writeFileSync(file, around(documented(language, setting), setting))
+    const master = start(t, findProgram(program)!, args(file, setting), setting.folder)
+    const probe = await listening(setting, master)
     probe.destroy()
-    return new Proxy(port, master, async () => {
-      const socket = await listening({ path: control }, master) // which begins later, and pauses as it starts
-      socket.end('reload\n').resume()
-    })
+    return new Proxy(kind, setting, master)
   }
 
-  /** Reads the configuration again; resolves when there is a new process beside the old one. */
+  get port (): number {
+    return this.#setting.port
+  }
+
+  /** Reads the configuration again; resolves when there is a new process beside the old one, where connections are left to that. */
   async reload (): Promise<void> {
-    const before = this.#workers()
-    await this.#reload()
-    while (this.#workers().every((worker) => before.includes(worker))) await setTimeout(5)
+    const { by, leavesOpen } = this.kind.reload!
+    this.#before = this.#workers()
+    if (typeof by === 'string') this.#master.kill(by)
+    else await by(this.#setting, this.#master)
+    if (!leavesOpen) return
+    while (this.#workers().every((worker) => this.#before.includes(worker))) await setTimeout(5)
   }
 
-  /** Resolves when the process from before a reload has ended. */
+  /** Resolves when no process from before the reload is left. */
   async oldOnesEnded (): Promise<void> {
-    while (this.#workers().length > 1) await setTimeout(5)
+    while (this.#workers().some((worker) => this.#before.includes(worker))) await setTimeout(5)
   }
 
   #workers (): string[] {
@@ -94,29 +213,38 @@ function isRunning (pid: string): boolean {
   }
 }
 
-function fixture (name: string): string {
-  return join(root, 'test', 'fixtures', name)
-}
-
 function createFolder (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'proxy-'))
+  chmodSync(folder, 0o755) // some read it as another user
+  const pem = (name: string): string => readFileSync(join(root, 'test', 'fixtures', `${name}.pem`), 'utf8')
+  writeFileSync(join(folder, 'chat.pem'), pem('cert') + pem('key'))
+  writeFileSync(join(folder, 'chat.key'), pem('key'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
+const docs = readFileSync(join(root, 'docs', 'deployment.md'), 'utf8')
+
 /** The configuration in the docs, with what is this test's own. */
-function documented (language: string, port: number, { app, idle = 60 }: ProxyOptions): string {
-  const docs = readFileSync(join(root, 'docs', 'deployment.md'), 'utf8')
+function documented (language: string, { folder, port, app, idle }: Setting): string {
   const [, block] = docs.match(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 's'))!
-  return block.replace('listen 443', `listen ${port}`).replace(':443', `:${port}`).replace('127.0.0.1:3000', `127.0.0.1:${app}`).replaceAll('60s', `${idle}s`)
+  return block.replaceAll('/etc/ssl/', `${folder}/`).replace(/\b443\b/g, String(port)).replace(/\b3000\b/, String(app)).replace(/\b60(s?)\b/g, `${idle}$1`)
 }
 
-function start (t: Test, executable: string, args: string[]): ChildProcess {
-  const child = spawn(executable, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+/** What the docs start a program with. */
+function documentedArgs (program: string): string[] {
+  const [, line] = docs.match(new RegExp(`^\\$ ${program} (.*)$`, 'm'))!
+  return line.split(' ')
+}
+
+function start (t: Test, executable: string, args: string[], home: string): ChildProcess {
+  const child = spawn(executable, args, { env: { ...process.env, HOME: home }, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', (chunk) => { said += chunk })
-  const ended = once(child, 'exit').then(([code, signal]) => { if (signal !== 'SIGKILL' && code) throw new Error(`${executable} has ended: ${said}`) })
+  let isOver = false
+  const ended = once(child, 'exit').then(([code]) => { if (!isOver && code) throw new Error(`${executable} has ended: ${said}`) })
   t.teardown(async () => {
+    isOver = true
     child.kill('SIGTERM')
     await ended
   })

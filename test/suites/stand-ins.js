@@ -1,0 +1,22 @@
+'use strict'
+
+// Preloaded into the test files of others: where they require what they test, they get what stands for it here, and
+// where they require Fastify or `ws`, those that the plugin uses.
+
+const { Module } = require('node:module')
+const { dirname, join } = require('node:path')
+
+const project = join(__dirname, '..', '..')
+const ws = dirname(require.resolve('ws/package.json'))
+const standIn = require.resolve(process.env.STAND_IN)
+
+const { _resolveFilename } = Module
+
+Module._resolveFilename = function (request, parent, ...rest) {
+  if (parent?.filename === process.argv[1]) {
+    if (request === '..' || request === '../') return standIn
+    if (request.startsWith('../lib/')) return join(ws, `${request.slice(3)}.js`)
+    if (!request.startsWith('.')) return _resolveFilename.call(this, request, parent, false, { paths: [project] })
+  }
+  return _resolveFilename.call(this, request, parent, ...rest)
+}

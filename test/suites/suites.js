@@ -1,0 +1,147 @@
+'use strict'
+
+// The suites, how they are run, and which of their cases are otherwise here, each with its reason.
+
+const { readdirSync } = require('node:fs')
+const { join } = require('node:path')
+const { runFiles, runVitest } = require('./runners')
+
+/** What is installed in the folder, beside the repositories. */
+const INSTALL = ['vitest@2', 'graphql@16', 'jsdom@26']
+
+const within = (group, names) => names.map((name) => `${group} > ${name}`)
+
+const fastifyWebsocket = {
+  name: '@fastify/websocket',
+  repository: 'fastify/fastify-websocket',
+  folder: 'fastify-websocket',
+  run (folder) {
+    const files = readdirSync(join(folder, 'test')).filter((name) => name.endsWith('.test.js'))
+    return runFiles(folder, files.map((name) => join('test', name)), 'fastify-websocket.js')
+  },
+  differences: [
+    {
+      because: 'errorHandler is for sessions: what is thrown on a raw route is logged, and the socket terminated',
+      cases: [
+        'Should run custom errorHandler on wildcard route handler error',
+        'Should run custom errorHandler on error inside websocket handler',
+        'Should run custom errorHandler on error inside async websocket handler',
+        'Should run custom errorHandler when the raw socket emits an error'
+      ]
+    },
+    {
+      because: 'not options here: hooks decide who connects, the server is Fastify\'s, and `shutdown` says what app.close() does',
+      cases: [
+        'Should be able to pass custom options to ws',
+        'Should warn if path option is provided to ws',
+        'Should be able to pass a custom server option to ws',
+        'Should be able to pass clientTracking option in false to ws',
+        'Should be able to pass preClose option to override default'
+      ]
+    },
+    {
+      because: 'the error has another message',
+      cases: [
+        'Should fail if custom errorHandler is not a function',
+        'Should fail if custom preClose is not a function',
+        'Should throw on wrong HTTP method',
+        'Should throw on invalid wsHandler'
+      ]
+    },
+    {
+      because: 'a handshake for no WebSocket route is answered with 404, where there a connection is opened and closed',
+      cases: [
+        'Should close on unregistered path (with no wildcard route websocket handler defined)',
+        'Should close the connection if a non-websocket route with path exists'
+      ]
+    },
+    {
+      because: 'a plain GET of a WebSocket route is answered with 426',
+      cases: ['Should return 404 on http request']
+    }
+  ]
+}
+
+const ws = {
+  name: 'ws, its server\'s sockets being ws.raw',
+  repository: 'websockets/ws',
+  folder: 'ws',
+  run (folder) {
+    const files = ['websocket', 'websocket-server', 'create-websocket-stream']
+    return runFiles(folder, files.map((name) => join('test', `${name}.test.js`)), 'ws.js')
+  },
+  differences: [
+    {
+      because: 'accept refuses a subprotocol that the client has not offered, and a Sec-WebSocket-Protocol header',
+      cases: within('WebSocket > Connection establishing', [
+        'fails if server sends a subprotocol when none was requested',
+        'fails if server sends an invalid subprotocol (1/2)'
+      ])
+    },
+    {
+      because: 'an empty message is an empty Buffer, but not the very one that `ws` has for it',
+      cases: ['WebSocket > #send > works when the `data` argument is falsy']
+    },
+    {
+      because: 'not options here',
+      cases: within('WebSocketServer > #ctor > options', [
+        'accepts the receiver limit options',
+        'honors the `WebSocket` option',
+        'honors the `autoPong` option'
+      ])
+    },
+    {
+      because: 'refused with another status: 404 for no route, 426 for a version other than 13, also where something else is wrong (RFC 6455, section 4.4)',
+      cases: [
+        'WebSocketServer > #handleUpgrade > closes the connection when path doesn\'t match',
+        'WebSocketServer > #handleUpgrade > closes the connection when protocol version is Hixie-76',
+        ...within('WebSocketServer > Connection establishing', [
+          'fails if the HTTP method is not GET',
+          'fails if the Upgrade header field value cannot be read',
+          'fails if the Upgrade header field value is not "websocket"',
+          'fails if the Sec-WebSocket-Key header is invalid (1/2)',
+          'fails if the Sec-WebSocket-Key header is invalid (2/2)',
+          'fails if the Sec-WebSocket-Version header is invalid (1/2)',
+          'fails if the Sec-WebSocket-Version header is invalid (2/2)',
+          '`verifyClient` > can reject client synchronously',
+          '`verifyClient` > can reject client asynchronously',
+          '`verifyClient` > can reject client asynchronously w/ status code',
+          '`verifyClient` > can reject client asynchronously w/ custom headers'
+        ])
+      ]
+    },
+    {
+      because: 'refused with the same status and another body, which is Fastify\'s',
+      cases: ['WebSocketServer > Connection establishing > fails is the Sec-WebSocket-Protocol header is invalid']
+    },
+    {
+      because: 'of the server of `ws` alone, which is not asked here',
+      cases: [
+        'WebSocketServer > #completeUpgrade > throws an error if called twice with the same socket',
+        ...within('WebSocketServer > Connection establishing', [
+          'emits the \'wsClientError\' event',
+          'emits the \'headers\' event',
+          'fails if the WebSocket server is closing or closed'
+        ])
+      ]
+    }
+  ]
+}
+
+const graphqlWs = {
+  name: 'graphql-ws, on @fastify/websocket and on ws',
+  repository: 'enisdenjo/graphql-ws',
+  folder: 'graphql-ws',
+  run: (folder) => runVitest(folder, /^(uWebSockets\.js|crossws) > /), // its adapters for other servers
+  differences: [
+    {
+      because: 'an error that is emitted on a raw socket terminates it; with @fastify/websocket since 11.3, these fail too',
+      cases: within('@fastify/websocket', [
+        'should report socket emitted errors to clients by closing the connection',
+        'should limit the socket emitted error message size'
+      ])
+    }
+  ]
+}
+
+module.exports = { INSTALL, SUITES: [fastifyWebsocket, ws, graphqlWs] }

@@ -1,7 +1,8 @@
+import { abort } from './answered'
 import { WebSocketHandshakeError } from './errors'
 import { switchingHeaders, type HeaderPairs } from './headers'
 import { Deferred } from './promise'
-import { Watch } from './watch'
+import { isRead, Watch } from './watch'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { End } from './end'
@@ -18,7 +19,7 @@ const LINGER = 1_000
 
 const kHandshake = Symbol('fastify-async-websocket.handshake')
 
-/** Null where the handshake is complete. */
+/** Null where the handshake is complete, or not this package's any more. */
 interface UpgradeRequest extends IncomingMessage { [kHandshake]?: Handshake | null }
 
 /** What becomes of a handshake for which Fastify is to answer 101. */
@@ -74,9 +75,10 @@ export class Handshake {
     return request[kHandshake] !== undefined
   }
 
-  /** `pending`: where it is from when it is watched until it is over. */
-  static begin (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>): void {
-    request[kHandshake] = new Handshake(request, stream, pending)
+  /** That of `request`, which is made unless there is one. `pending`: where it is from when it is watched until it is over. */
+  static begin (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>): Handshake {
+    request[kHandshake] ??= new Handshake(request, stream, pending)
+    return request[kHandshake]
   }
 
   private constructor (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>) {
@@ -134,9 +136,18 @@ export class Handshake {
   watch (): void {
     if (this.#isOver) return
     if (this.stream.destroyed) return this.#leave()
+    if (isRead(this.stream)) return this.forgo()
     this.#pending.add(this)
-    this.#watch = new Watch(this.stream, () => this.#leave())
+    this.#watch = new Watch(this.stream, { onLeave: () => this.#leave(), onTaken: () => this.forgo() })
     if (this.#isDropping) this.#watch.drop()
+  }
+
+  /** Somebody else has taken the connection over: for this package the handshake is over, and nothing more is written. */
+  forgo (): void {
+    this.refuse()
+    this.#settle()
+    this.complete()
+    this.owner?.over()
   }
 
   /** It is over for the client, whose stream is left as if nobody had read it. */
@@ -145,7 +156,7 @@ export class Handshake {
     this.#watch?.giveBack()
   }
 
-  /** The handshake is complete: from here on the request does not keep it. */
+  /** Nothing follows on the response: from here on the request does not keep the handshake. */
   complete (): void {
     this.#request[kHandshake] = null
   }
@@ -169,6 +180,7 @@ export class Handshake {
   end (): void {
     this.refuse()
     this.drop()
+    this.#request.resume?.() // as Node does, so that the request closes, too; one of `injectWS` does not
     this.stream.end()
     this.#linger = setTimeout(() => this.stream.destroy(), LINGER)
     this.#over?.resolve()
@@ -177,9 +189,9 @@ export class Handshake {
 
   #leave (): void {
     this.#settle()
-    this.#watch?.end()
     clearTimeout(this.#linger)
     this.gone = !this.isRefused
+    abort(this.#request)
     this.owner?.over()
   }
 

@@ -41,6 +41,9 @@ export interface PluginSettings {
   /** Of all routes together. */
   maxConnections?: number
   errorHandler?: WebSocketPluginOptions['errorHandler']
+  /** Of routes, and while an upgrade request waits for the answers to earlier requests. */
+  handshakeTimeout: number
+  rawRoutes: NonNullable<WebSocketPluginOptions['rawRoutes']>
   shutdown: ShutdownSettings
   /** To other processes. */
   broker?: Broker
@@ -74,6 +77,7 @@ const DEFAULTS = {
   closeTimeout: 5_000,
   maxPayload: 1024 * 1024,
   perMessageDeflate: false,
+  rawRoutes: [],
   shutdown: { code: closeCodes.GOING_AWAY, reason: '', spread: 0, timeout: 10_000 }
 } satisfies RouteSettings & PluginSettings
 
@@ -110,6 +114,10 @@ const closeCode: Check = (name, value) => {
   } catch (error) {
     throw new WebSocketOptionError(`option ${name}: ${(error as Error).message}`, { cause: error })
   }
+}
+const routes: Check = (name, value) => {
+  if (typeof value === 'function' || (Array.isArray(value) && value.every((url) => typeof url === 'string'))) return
+  fail(name, value, 'a list of URLs of routes, or a function that tells of a route')
 }
 const text: Check = (name, value) => { if (typeof value !== 'string') fail(name, value, 'a string') }
 const slowSubscriber: Check = (name, value) => checkOneOf(`option ${name}`, value, ['close', 'skip'])
@@ -159,6 +167,7 @@ const PLUGIN_CHECKS: Record<string, Check> = {
   maxPayload: bytes,
   perMessageDeflate: deflate,
   errorHandler: func,
+  rawRoutes: routes,
   shutdown: members({
     code: optional(closeCode),
     reason: optional(text),

@@ -3,12 +3,12 @@ import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
 import { Handshake } from './handshake'
 import { ConnectionLimit } from './limit'
 import { createOriginCheck, type OriginCheck } from './origins'
-import { checkRouteOptions, routeSettings, type RouteSettings } from './options'
+import { checkRouteOptions, routeSettings, type PluginSettings, type RouteSettings } from './options'
 import { createRefusalHook, refusesByClosing, type Refuser } from './refusal'
 import { keepHookError } from './response'
 import { compiledSerialize, compiledValidate, placeMessageSchemas, type SchemaErrorFormatter } from './schema'
 import { guardListeners } from './raw'
-import { accepting, ended, fail, serve, sessionHandlers, type Life } from './serve'
+import { accepting, disconnectAll, ended, fail, serve, sessionHandlers, type Life } from './serve'
 import { guard, logSafely, readable } from './thrown'
 import { serverIsClosing } from './shutdown'
 import { Session, type SessionRoute } from './session'
@@ -57,7 +57,10 @@ export class Route implements SessionRoute, Refuser {
   constructor (service: Service, instance: FastifyInstance, route: AnyRouteOptions) {
     const { websocket, wsHandler, handler, schema } = route
     const place = `${String(route.method)} ${route.url}`
-    const options = attempt(place, () => ownOptions(websocket === false ? undefined : websocket)) // `false` beside a `wsHandler`
+    const options: Record<string, unknown> = attempt(place, () => {
+      const own = ownOptions(websocket === false ? undefined : websocket) // `false` beside a `wsHandler`
+      return { ...own, raw: own.raw ?? isRaw(service.settings.rawRoutes, route) }
+    })
     attempt(place, () => checkRoute(instance, route, options))
     attempt(place, () => checkRouteOptions(options))
 
@@ -84,12 +87,17 @@ export class Route implements SessionRoute, Refuser {
 
     this.#upgrader = new Upgrader({ ...service.settings })
     this.#handOver = service.fastifyWebsocket.upgrading((raw, request) => this.#adopt(raw, request))
+    service.routes.push(this)
   }
 
   /** The handler of Fastify's. */
   dispatch (request: FastifyRequest, reply: FastifyReply): unknown {
     const handshake = Handshake.of(request.raw)
-    if (handshake === undefined) return this.#http.call(this.#instance, request, reply)
+    if (handshake === undefined) {
+      if (!Handshake.isFor(request.raw)) return this.#http.call(this.#instance, request, reply)
+      reply.hijack() // a hook has taken the connection over
+      return
+    }
     if (this.#service.closing) throw serverIsClosing()
     if (this.raw) return this.#giveAway(handshake, request, reply)
     const session = new Session(this, handshake, request, reply)
@@ -142,6 +150,10 @@ export class Route implements SessionRoute, Refuser {
     fail(this.#life, session, error)
   }
 
+  disconnectAll (): Promise<void> {
+    return disconnectAll(this.#life)
+  }
+
   #giveAway (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
     handshake.release()
     try {
@@ -184,9 +196,19 @@ export function routeOf (request: FastifyRequest): Route | undefined {
   return (request.routeOptions.config as { [kRoute]?: Route })[kRoute]
 }
 
+/** Whether options of Fastify's stand for a WebSocket route of this package. */
+export function isMounted ({ config }: AnyRouteOptions): boolean {
+  return (config as { [kRoute]?: Route } | undefined)?.[kRoute] !== undefined
+}
+
 /** Whether a route is one for this package: `websocket`, or `wsHandler` beside a handler for plain requests. */
 export function isWebSocketRoute ({ websocket, wsHandler }: AnyRouteOptions): boolean {
   return (websocket !== undefined && websocket !== false) || wsHandler !== undefined
+}
+
+/** Whether the plugin's option `rawRoutes` names `route`. */
+function isRaw (rawRoutes: PluginSettings['rawRoutes'], route: AnyRouteOptions): boolean {
+  return typeof rawRoutes === 'function' ? Boolean(rawRoutes(route as never)) : rawRoutes.includes(route.url)
 }
 
 /** Says which route it is whose options are wrong. */

@@ -1,10 +1,11 @@
 import { IncomingMessage } from 'node:http'
+import { abort } from './answered'
 import { TOKEN } from './checks'
 import { WebSocketHandshakeError } from './errors'
 import { switchingHeaders, type HeaderPairs } from './headers'
 import { Deferred } from './promise'
 import { show } from './show'
-import { Watch } from './watch'
+import { isRead, Watch } from './watch'
 import type { Duplex } from 'node:stream'
 import type { End } from './end'
 import type { HeadersLike } from '../types/message'
@@ -17,7 +18,7 @@ const LINGER = 1_000
 
 const kHandshake = Symbol('fastify-async-websocket.handshake')
 
-/** Null where the handshake is complete. */
+/** Null where the handshake is complete, or not this package's any more. */
 interface UpgradeRequest extends IncomingMessage { [kHandshake]?: Handshake | null }
 
 /** What becomes of a handshake for which Fastify is to answer 101. */
@@ -73,9 +74,10 @@ export class Handshake {
     return request[kHandshake] !== undefined
   }
 
-  /** `pending`: where it is from when it is watched until it is over. */
-  static begin (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>): void {
-    request[kHandshake] = new Handshake(request, stream, pending)
+  /** That of `request`, which is made unless there is one. `pending`: where it is from when it is watched until it is over. */
+  static begin (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>): Handshake {
+    request[kHandshake] ??= new Handshake(request, stream, pending)
+    return request[kHandshake]
   }
 
   private constructor (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>) {
@@ -137,9 +139,18 @@ export class Handshake {
   watch (): void {
     if (this.#isOver) return
     if (this.stream.destroyed) return this.#leave()
+    if (isRead(this.stream)) return this.forgo()
     this.#pending.add(this)
-    this.#watch = new Watch(this.stream, () => this.#leave())
+    this.#watch = new Watch(this.stream, { onLeave: () => this.#leave(), onTaken: () => this.forgo() })
     if (this.#isDropping) this.#watch.drop()
+  }
+
+  /** Somebody else has taken the connection over: for this package the handshake is over, and nothing more is written. */
+  forgo (): void {
+    this.refuse()
+    this.#settle()
+    this.complete()
+    this.owner?.over()
   }
 
   /** It is over for the client, whose stream is left as if nobody had read it. */
@@ -148,7 +159,7 @@ export class Handshake {
     this.#watch?.giveBack()
   }
 
-  /** The handshake is complete: from here on the request does not keep it. */
+  /** Nothing follows on the response: from here on the request does not keep the handshake. */
   complete (): void {
     this.#request[kHandshake] = null
   }
@@ -172,6 +183,7 @@ export class Handshake {
   end (): void {
     this.refuse()
     this.drop()
+    this.#request.resume?.() // as Node does, so that the request closes, too; one of `injectWS` does not
     this.stream.end()
     this.#linger = setTimeout(() => this.stream.destroy(), LINGER)
     this.#over?.resolve()
@@ -180,10 +192,9 @@ export class Handshake {
 
   #leave (): void {
     this.#settle()
-    this.#watch?.end()
     clearTimeout(this.#linger)
     this.gone = !this.isRefused
-    if (this.#linger === undefined) this.#request.destroy() // no response has been sent: as Node does, whoever listens to the request is told
+    if (this.#linger === undefined) abort(this.#request) // no response has been sent
     this.owner?.over()
   }
 

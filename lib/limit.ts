@@ -10,6 +10,16 @@ export class ConnectionLimit {
     this.#max = max
   }
 
+  /** Counts a connection until the function is called that this returns. */
+  hold (): () => void {
+    let isCounted = true
+    this.#count++
+    return () => {
+      if (isCounted) this.#count--
+      isCounted = false
+    }
+  }
+
   /**
    * Counts the connection of `handshake`, until it has ended or the handshake has been refused.
    * Where there is no limit, it counts nothing. Throws `WebSocketHandshakeError` with status 503 where there are as many as there may be.
@@ -18,12 +28,7 @@ export class ConnectionLimit {
     if (this.#max === Infinity) return
     if (this.#count >= this.#max) throw new WebSocketHandshakeError('too many connections', { statusCode: 503 })
     if (handshake.stream.destroyed) return // the client has left already, while earlier hooks were at work
-    this.#count++
-    let isCounted = true
-    const leave = (): void => {
-      if (isCounted) this.#count--
-      isCounted = false
-    }
+    const leave = this.hold()
     handshake.stream.once('close', leave)
     handshake.over.then(() => { if (handshake.isRefused) leave() })
   }

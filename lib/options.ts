@@ -44,6 +44,9 @@ export interface PluginSettings {
   /** Of all routes together. */
   maxConnections?: number
   errorHandler?: WebSocketPluginOptions['errorHandler']
+  /** Of routes, and while an upgrade request waits for the answers to earlier requests. */
+  handshakeTimeout: number
+  rawRoutes: NonNullable<WebSocketPluginOptions['rawRoutes']>
   shutdown: ShutdownSettings
   /** To other processes. */
   broker?: Broker
@@ -74,6 +77,7 @@ const DEFAULTS = {
   closeTimeout: 5_000,
   maxPayload: 1024 * 1024,
   perMessageDeflate: false,
+  rawRoutes: [],
   shutdown: { code: closeCodes.GOING_AWAY, reason: '', spread: 0, timeout: 10_000 }
 } satisfies RouteSettings & PluginSettings
 
@@ -84,6 +88,10 @@ const origins: Check = (name, value) => {
   if (!Array.isArray(value)) fail(name, value, "'same-origin', '*', a list of origins, a RegExp or a function")
   const wrong = value.findIndex((entry) => typeof entry !== 'string' || parseEntry(entry) === undefined)
   if (wrong !== -1) fail(name, value, `origins such as 'https://app.example.com' or 'https://*.example.com:8443' in it, not ${show(value[wrong])}`)
+}
+const routes: Check = (name, value) => {
+  if (typeof value === 'function' || (Array.isArray(value) && value.every((url) => typeof url === 'string'))) return
+  fail(name, value, 'a list of URLs of routes, or a function that tells of a route')
 }
 
 const BROKER = ['start', 'subscribe', 'unsubscribe', 'publish', 'close']
@@ -121,6 +129,7 @@ const PLUGIN_CHECKS: Checks = {
   maxPayload,
   perMessageDeflate,
   errorHandler: func,
+  rawRoutes: routes,
   shutdown: members({
     code: optional(closeCode),
     reason: optional(text),

@@ -1,30 +1,33 @@
 import fastifyPlugin from 'fastify-plugin'
+import { Connections } from './connections'
+import { checkDeclared, see } from './declared'
 import { addWebSocketRoute, allowSessionHandlers } from './define'
-import { WebSocketOptionError } from './errors'
+import { furtherServers, rootOf } from './fastify-internals'
 import { Handshake } from './handshake'
-import { dropIncompleteRequests } from './incomplete'
 import { injectWebSocket } from './inject'
 import { Link } from './link'
+import { Lookup } from './lookup'
 import { checkPluginOptions, pluginSettings } from './options'
+import { upgradeOnly } from './other-protocols'
 import { atMost } from './promise'
+import { checkRegistration, NAME, reserve } from './registration'
 import { isWebSocketRoute, mount, Route, type AnyRouteOptions } from './route'
 import { Service } from './service'
 import { Sessions } from './sessions'
 import { shutDown } from './shutdown'
-import { checkUpgrade, routeUpgrades } from './upgrade'
+import { checkUpgrade, isUpgrade, routeUpgrades } from './upgrade'
 import { answerBadGateway } from './upstream'
 import type { FastifyInstance } from 'fastify'
 import type { Broker } from '../types/broker'
 
 async function plugin (app: FastifyInstance, options: Record<string, unknown>): Promise<void> {
-  if (app.hasDecorator('websocketServer')) {
-    throw new WebSocketOptionError('@fastify/websocket is registered already: fastify-async-websocket brings it along, ' +
-      'so register only this plugin (routes written for @fastify/websocket take `websocket: { raw: true }`)')
-  }
+  checkRegistration(app)
   checkPluginOptions(options)
-  const service = new Service(options, pluginSettings(options))
+  checkDeclared(app)
+  const service = new Service(options, pluginSettings(options), new Lookup(app))
 
-  dropIncompleteRequests(app)
+  reserve(app)
+  attach(app, service)
   await routeUpgrades(app, service)
   addWebSocketRoutes(app, service)
   app.addHook('onError', answerBadGateway)
@@ -47,13 +50,31 @@ function connectBroker (app: FastifyInstance, { hub }: Service, sessions: Sessio
 
 /** What Fastify and its users see of WebSocket routes. */
 function addWebSocketRoutes (app: FastifyInstance, service: Service): void {
-  app.decorateRequest('ws', { getter () { return Handshake.isFor(this.raw) } })
   app.addHook('onRoute', function (options) {
     const route = options as unknown as AnyRouteOptions
-    if (isWebSocketRoute(route)) mount(route, new Route(service, this, route))
+    if (!isWebSocketRoute(route)) return
+    see(route)
+    mount(route, new Route(service, this, route))
+    service.lookup.add(route)
   })
   allowSessionHandlers(app)
-  app.addHook('onRequest', checkUpgrade)
+  // Of all contexts, those that there are already among them: a WebSocket request may be for any route.
+  const root = rootOf(app)
+  root.decorateRequest('ws', { getter () { return Handshake.isFor(this.raw) } })
+  root.addHook('onRequest', checkUpgrade)
+}
+
+/** What is set on the servers of `app`, and taken back when it has closed. */
+function attach (app: FastifyInstance, { settings: { shutdown } }: Service): void {
+  const detach: (() => void)[] = []
+  const attachTo = (server: FastifyInstance['server']): void => {
+    const connections = new Connections(server, shutdown.timeout)
+    detach.push(() => connections.stop())
+    detach.push(upgradeOnly(server, isUpgrade.bind(null, app.server)))
+  }
+  attachTo(app.server)
+  app.addHook('onListen', async () => { furtherServers(app).forEach(attachTo) })
+  app.addHook('onClose', async () => { detach.forEach((undo) => undo()) })
 }
 
 /** `app.close()` ends the connections before the server. */
@@ -72,4 +93,4 @@ function endConnections (app: FastifyInstance, service: Service): void {
 }
 
 /** The plugin, for `app.register`. */
-export const websocket = fastifyPlugin(plugin, { fastify: '>=5.3.0 <6', name: 'fastify-async-websocket' })
+export const websocket = fastifyPlugin(plugin, { fastify: '>=5.3.0 <6', name: NAME })

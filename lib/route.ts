@@ -4,12 +4,12 @@ import { WebSocketHandshakeError, WebSocketOptionError } from './errors'
 import { Handshake } from './handshake'
 import { ConnectionLimit } from './limit'
 import { createOriginCheck, type OriginCheck } from './origins'
-import { checkBeside, checkRouteOptions, routeSettings, sessionHandlersIn, type RouteSettings } from './options'
+import { checkBeside, checkRouteOptions, routeSettings, sessionHandlersIn, type PluginSettings, type RouteSettings } from './options'
 import { createRefusalHook, refusesByClosing, type Refuser } from './refusal'
 import { keepHookError } from './response'
 import { MessageSchemas, type SchemaErrorFormatter } from './schema'
 import { guardListeners } from './raw'
-import { accepting, ended, fail, serve, sessionHandlers, type Life } from './serve'
+import { accepting, disconnectAll, ended, fail, serve, sessionHandlers, type Life } from './serve'
 import { guard, logSafely, readable } from './thrown'
 import { serverIsClosing } from './shutdown'
 import { Session, type SessionRoute } from './session'
@@ -62,7 +62,7 @@ export class Route implements SessionRoute, Refuser {
   constructor (service: Service, instance: FastifyInstance, route: AnyRouteOptions) {
     const { wsHandler, handler, schema } = route
     const place = `${String(route.method)} ${route.url}`
-    const options = attempt(place, () => settingsOf(route))
+    const options = attempt(place, () => settingsOf(route, service.settings.rawRoutes))
     attempt(place, () => checkRoute(service.urls, route, options))
     attempt(place, () => checkRouteOptions(options))
     service.urls.add(withoutSlash(route.url))
@@ -92,12 +92,17 @@ export class Route implements SessionRoute, Refuser {
 
     this.#upgrader = new Upgrader({ ...service.settings })
     this.#handOver = service.fastifyWebsocket.upgrading((raw, request) => this.#adopt(raw, request))
+    service.routes.push(this)
   }
 
   /** The handler of Fastify's. */
   dispatch (request: FastifyRequest, reply: FastifyReply): unknown {
     const handshake = Handshake.of(request.raw)
-    if (handshake === undefined) return this.#http.call(this.#instance, request, reply)
+    if (handshake === undefined) {
+      if (!Handshake.isFor(request.raw)) return this.#http.call(this.#instance, request, reply)
+      reply.hijack() // a hook has taken the connection over
+      return
+    }
     if (this.#service.closing) throw serverIsClosing()
     if (this.raw) return this.#giveAway(handshake, request, reply)
     const session = new Session(this, handshake, request, reply)
@@ -150,6 +155,10 @@ export class Route implements SessionRoute, Refuser {
     fail(this.#life, session, error)
   }
 
+  disconnectAll (): Promise<void> {
+    return disconnectAll(this.#life)
+  }
+
   #giveAway (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
     handshake.release()
     try {
@@ -197,6 +206,11 @@ export function isWebSocketRoute ({ websocket, wsHandler }: AnyRouteOptions): bo
   return (websocket !== undefined && websocket !== false) || wsHandler !== undefined
 }
 
+/** Whether the plugin's option `rawRoutes` names `route`. */
+function isRaw (rawRoutes: PluginSettings['rawRoutes'], route: AnyRouteOptions): boolean {
+  return typeof rawRoutes === 'function' ? Boolean(rawRoutes(route as never)) : rawRoutes.includes(route.url)
+}
+
 /** Says which route it is whose options are wrong. */
 function attempt<T> (place: string, check: () => T): T {
   try {
@@ -214,12 +228,12 @@ export function ownOptions (websocket: unknown = true): Record<string, unknown> 
 }
 
 /** What `route` sets: in its `websocket`, which may be `false` beside a `wsHandler`, and beside it session handlers. */
-function settingsOf (route: AnyRouteOptions): Record<string, unknown> {
+function settingsOf (route: AnyRouteOptions, rawRoutes: PluginSettings['rawRoutes']): Record<string, unknown> {
   checkBeside(route)
   const own = ownOptions(route.websocket === false ? undefined : route.websocket)
   const sessionHandlers = sessionHandlersIn(route)
   if (sessionHandlers && sessionHandlersIn(own)) throw new WebSocketOptionError('session handlers are given twice')
-  return { ...own, ...sessionHandlers }
+  return { ...own, raw: own.raw ?? isRaw(rawRoutes, route), ...sessionHandlers }
 }
 
 /** Fastify tells of the route '/' below a prefix once, and adds the HEAD routes of both its forms. */

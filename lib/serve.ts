@@ -139,6 +139,11 @@ async function disconnected ({ instance, handlers, untold }: Life, session: Sess
   }
 }
 
+/** Runs each `onDisconnect` that has not run yet, whatever the handlers do. Never rejects. */
+export async function disconnectAll (life: Life): Promise<void> {
+  await Promise.all(Array.from(life.untold.keys(), (session) => disconnected(life, session)))
+}
+
 /** `thrown` has left the handler. Never rejects. */
 export async function fail (life: Life, session: Session, thrown: unknown): Promise<void> {
   const error = readable(thrown)

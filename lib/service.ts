@@ -1,9 +1,11 @@
 import { Hub } from './hub'
 import { ConnectionLimit } from './limit'
+import { Leftovers } from './others'
 import { Deferred } from './promise'
 import { ownerOf } from './socket'
 import type { FastifyWebsocket } from './adapter'
 import type { Handshake } from './handshake'
+import type { Lookup } from './lookup'
 import type { PluginSettings } from './options'
 import type { Session } from './session'
 import type { RawWebSocket } from '../types/raw'
@@ -12,17 +14,26 @@ import type { RawWebSocket } from '../types/raw'
 export class Service {
   readonly options: Record<string, unknown>
   readonly settings: PluginSettings
+  /** Which requests are for its routes. */
+  readonly lookup: Lookup
   /** Set when it is registered. */
   fastifyWebsocket!: FastifyWebsocket
   readonly hub = new Hub<Session>()
   /** Of its WebSocket routes, without slashes at their end. */
   readonly urls = new Set<string>()
+  readonly routes: {
+    /** Runs each `onDisconnect` that has not run yet, whatever the handlers do. */
+    disconnectAll (): Promise<void>
+  }[] = []
+
   /** How many sessions have been accepted and have not ended. */
   open = 0
   /** The sockets of all connections: of sessions, of routes with `raw: true`, and of those that stand for a refusal. */
   readonly sockets = new Set<RawWebSocket>()
   /** Handshakes that wait to be decided, and whose clients are still there. */
   readonly handshakes = new Set<Handshake>()
+  /** What has been left to others who listen to the upgrades of the server. */
+  readonly leftovers = new Leftovers()
   /** Clients that `injectWebSocket` has made. */
   readonly injected = new Set<{ terminate (): void }>()
   /** Whether `app.close()` is at work. */
@@ -32,9 +43,10 @@ export class Service {
   #handlers = 0
   #idle: Deferred<void> | null = null
 
-  constructor (options: Record<string, unknown>, settings: PluginSettings) {
+  constructor (options: Record<string, unknown>, settings: PluginSettings, lookup: Lookup) {
     this.options = options
     this.settings = settings
+    this.lookup = lookup
     this.limit = new ConnectionLimit(settings.maxConnections)
   }
 

@@ -28,6 +28,7 @@ export function serverIsClosing (): WebSocketHandshakeError {
 export async function shutDown (service: Service, settings: ShutdownSettings, log: FastifyBaseLogger): Promise<void> {
   const late = new AbortController()
   service.closing = true
+  closeServer(service)
   for (const { owner } of service.handshakes) owner?.turnAway(serverIsClosing())
   const isInTime = await atMost(settings.timeout, closeAll(service, settings, late.signal))
   late.abort()
@@ -36,8 +37,18 @@ export async function shutDown (service: Service, settings: ShutdownSettings, lo
   for (const { stream } of service.handshakes) stream.destroy()
   for (const client of service.injected) client.terminate()
   await atMost(LAST_MOMENT, allEnded(service))
+  await atMost(LAST_MOMENT, Promise.all(service.routes.map((route) => route.disconnectAll())))
   service.forget()
+  service.leftovers.end()
   if (!isInTime) log.warn(left, `app.close() has dropped what had not ended within ${settings.timeout} ms (shutdown.timeout)`)
+}
+
+/** Closes `app.websocketServer` as @fastify/websocket does, with what others than its routes have upgraded by it: that is not waited for. */
+function closeServer ({ fastifyWebsocket: { server }, sockets }: Service): void {
+  for (const client of server.clients) {
+    if (!sockets.has(client as RawWebSocket)) client.close()
+  }
+  server.close()
 }
 
 async function closeAll (service: Service, settings: ShutdownSettings, late: AbortSignal): Promise<void> {

@@ -1,20 +1,27 @@
 import { finished } from 'node:stream'
 import { registerFastifyWebsocket } from './adapter'
+import { release } from './connections'
 import { WebSocketHandshakeError, type WebSocketError } from './errors'
+import { rootOf } from './fastify-internals'
 import { Handshake } from './handshake'
+import { asksForWebSocket, handBack } from './other-protocols'
+import { afterOthers } from './others'
+import { afterEarlier } from './pipelined'
 import { answerBy, isInjected } from './response'
 import { offerUpgrade, routeOf, type Route } from './route'
 import { show } from './show'
 import { logSafely } from './thrown'
 import { serverOptions } from './upgrader'
-import type { IncomingMessage } from 'node:http'
+import type { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Service } from './service'
 
 /** Has the upgrade requests of the server of `app` routed, by way of @fastify/websocket, each watched until it is answered. */
 export async function routeUpgrades (app: FastifyInstance, service: Service): Promise<void> {
-  const { server } = app
+  const root = rootOf(app)
+  const { routing } = root
   service.fastifyWebsocket = await registerFastifyWebsocket(app, {
     server: serverOptions(service.settings),
     onUpgrade (request, stream) {
@@ -27,18 +34,45 @@ export async function routeUpgrades (app: FastifyInstance, service: Service): Pr
     routing (request, response) {
       answerBy(response, Handshake.of(request)!)
       try {
-        app.routing(request, response)
+        routing(request, response)
       } catch (error) { // of what runs before there is an error handler: `rewriteUrl`, `genReqId`
         logSafely(app, 'error', 'a WebSocket request could not be routed', error)
         response.writeHead(500).end()
       }
     }
   })
+  // @fastify/http-proxy routes all upgrade requests of its prefixes: no request is to be served twice.
+  root.routing = (request: IncomingMessage, response: ServerResponse) => { if (!Handshake.isFor(request)) routing(request, response) }
+  listen(app, service)
+}
+
+/** Whether `request` is to be upgraded: by this package, or by others who listen to the upgrades of `server`, whatever they make of it. */
+export function isUpgrade (server: EventEmitter, request: IncomingMessage): boolean {
+  return asksForWebSocket(request) || server.listenerCount('upgrade') > 1
+}
+
+/** Takes the upgrade requests that are for this package, or for nobody else. */
+function listen (app: FastifyInstance, service: Service): void {
+  const { server } = app
+  const { leftovers, limit, lookup, settings: { handshakeTimeout } } = service
   const onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
-    if (head.length > 0) stream.unshift(head)
-    service.fastifyWebsocket.dispatch(request, stream)
+    release(request.socket)
+    if (!isUpgrade(server, request)) {
+      afterEarlier(request, stream, limit, handshakeTimeout, () => handBack(server, request, stream, head))
+    } else if (server.listenerCount('upgrade') === 1) {
+      take(request, stream, head)
+    } else if (asksForWebSocket(request) && lookup.has(request)) {
+      const handshake = Handshake.begin(request, stream, service.handshakes)
+      afterOthers(request, stream, (isServed) => { isServed ? handshake.forgo() : take(request, stream, head) })
+    } else {
+      leftovers.add(request, stream, handshakeTimeout)
+    }
   }
-  server.on('upgrade', onUpgrade)
+  const take = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    if (head.length > 0) stream.unshift(head)
+    afterEarlier(request, stream, limit, handshakeTimeout, () => service.fastifyWebsocket.dispatch(request, stream))
+  }
+  server.prependListener('upgrade', onUpgrade)
   app.addHook('onClose', async () => { server.removeListener('upgrade', onUpgrade) })
 }
 

@@ -10,6 +10,7 @@ import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
 import { runningTimers } from './helpers/timers'
 import { until } from './helpers/until'
+import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { HeadersLike } from '../types/message'
 import type { WebSocketSession } from '../types/session'
@@ -540,3 +541,36 @@ async function stalled (socket: any): Promise<void> {
 function closeFrame (): Buffer {
   return Buffer.from([0x88, 0x80, 0, 0, 0, 0])
 }
+
+t.test('a handshake whose connection somebody else reads is over, and nothing more is written of it', async (t) => {
+  const app = await createApp(t)
+  const taken = new Map<string, Socket>()
+  const take = ({ url, raw }: FastifyRequest): void => { taken.set(url, raw.socket.on('data', () => {})) }
+  const over = new Deferred<unknown[]>()
+  app.websocket('/hook', {
+    async preHandler (request) {
+      take(request)
+      await setImmediate()
+    }
+  }, () => { t.fail('the handler runs') })
+  app.websocket('/handler', async (ws, request) => {
+    take(request)
+    over.resolve([await ws.closed, await ws.accept().catch((error: Error) => error.message), await ws.deny().catch((error: Error) => error.message)])
+  })
+  app.websocket('/waits', async (_ws, request) => {
+    await setImmediate()
+    take(request)
+    t.ok(request.ws, 'it was a handshake, and is for its hooks')
+  })
+  const port = await listen(app)
+  for (const path of ['/hook', '/handler', '/waits']) {
+    const client = await connectTcp(t, port)
+    client.write(upgradeRequest(path))
+    await until(() => taken.has(path))
+    if (path === '/handler') t.match(await over.promise, [{ code: 1006 }, 'the handshake was refused', 'the handshake was refused'])
+    await setImmediate()
+    await setImmediate()
+    taken.get(path)!.end('theirs')
+    t.equal(await client.ended, 'theirs', path)
+  }
+})

@@ -29,7 +29,8 @@ const KINDS = {
     good: [new MemoryBroker(new MemoryServer()), { start () {}, subscribe () {}, unsubscribe () {}, publish () {}, close () {} }],
     bad: [null, true, 'redis://localhost', () => {}, {}, [], { start: true, subscribe () {}, unsubscribe () {}, publish () {}, close () {} }, { subscribe () {}, unsubscribe () {}, publish () {} }]
   },
-  deflate: { good: [true, false, {}, { threshold: 1024 }], bad: [null, 1, 'true', () => {}, []] }
+  deflate: { good: [true, false, {}, { threshold: 1024 }], bad: [null, 1, 'true', () => {}, []] },
+  routes: { good: [[], ['/graphql'], ['/a', '/b/:c'], () => true], bad: [null, true, '/graphql', {}, [1], ['/a', null], new Set(['/a']), /a/] }
 }
 
 const ROUTE_OPTIONS: Record<string, keyof typeof KINDS> = {
@@ -53,7 +54,7 @@ const ROUTE_OPTIONS: Record<string, keyof typeof KINDS> = {
   maxBufferedAmount: 'bytes'
 }
 
-const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', maxPayload: 'payload', perMessageDeflate: 'deflate', errorHandler: 'func', shutdown: 'shutdown', broker: 'broker' }
+const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', maxPayload: 'payload', perMessageDeflate: 'deflate', errorHandler: 'func', rawRoutes: 'routes', shutdown: 'shutdown', broker: 'broker' }
 
 const ROUTE_ONLY: Record<string, keyof typeof KINDS> = { raw: 'flag', onConnect: 'func', onMessage: 'func', onDisconnect: 'func' }
 

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import fastifyWebsocket from '@fastify/websocket'
 import Fastify from 'fastify'
 import t from 'tap'
 import { websocket } from '../lib/plugin'
@@ -26,16 +25,8 @@ t.test('the plugin decorates the app, whatever the context it was registered in 
   t.type(app.injectWebSocket, 'function')
   t.equal(app.websockets.size, 0)
   app.register(async (child) => { t.equal(child.websockets, app.websockets) })
-  await app.ready()
-})
-
-t.test('it is registered once, and in place of @fastify/websocket', async (t) => {
-  for (const plugins of [[fastifyWebsocket, websocket], [websocket, websocket]]) {
-    const app = Fastify()
-    t.teardown(() => app.close())
-    for (const plugin of plugins) app.register(plugin as any)
-    await t.rejects(async () => { await app.ready() }, { code: 'FST_WS_OPTION', message: /^@fastify\/websocket is registered already: fastify-async-websocket brings it along/ })
-  }
+  app.get('/', async ({ ws }) => `ws: ${ws}`)
+  t.equal((await app.inject('/')).body, 'ws: false')
 })
 
 t.test('an option that is unknown or has a value that it cannot have fails at registration', async (t) => {

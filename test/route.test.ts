@@ -15,6 +15,7 @@ import { collectLogs, ERROR, WARN } from './helpers/logs'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
+import type { Socket } from 'node:net'
 import type { RawWebSocket } from '../types/raw'
 import type { WebSocketSession } from '../types/session'
 
@@ -354,6 +355,53 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
     t.strictSame(ours, theirs)
   })
 }
+
+t.test('a handshake whose connection a hook has taken over, without a word to Fastify, is not answered', async (t) => {
+  const { lines, serverOptions } = collectLogs('info')
+  const app = await createApp(t, {}, serverOptions)
+  const taken = new Deferred<Socket>()
+  app.websocket('/', {
+    async preHandler ({ raw }) { taken.resolve(raw.socket.on('data', () => {})) }
+  }, () => { t.fail('the handler runs') })
+  const client = await connectTcp(t, await listen(app))
+  client.write(upgradeRequest('/'))
+  const socket = await taken.promise
+  await new Promise((resolve) => setImmediate(resolve))
+  socket.end('theirs')
+  t.equal(await client.ended, 'theirs')
+  t.same(lines.filter(({ err }) => err !== undefined), [])
+})
+
+t.test('rawRoutes names routes whose handlers get the plain socket, whatever form they have', async (t) => {
+  for (const rawRoutes of [['/lib/option', '/lib/both'], ({ url }: { url: string }) => url.startsWith('/lib/')]) {
+    const app = await createApp(t, { rawRoutes })
+    const raw = (socket: RawWebSocket): void => { socket.send('raw') }
+    const session = async (ws: WebSocketSession): Promise<void> => {
+      await ws.accept()
+      await ws.send('session')
+    }
+    app.register(async (library) => {
+      library.get('/option', { websocket: true }, raw as never)
+      library.route({ method: 'GET', url: '/both', handler: async () => 'http', wsHandler: raw } as any)
+    }, { prefix: '/lib' })
+    app.websocket('/option', session)
+    if (typeof rawRoutes === 'function') app.get('/lib/own', { websocket: { raw: false } }, session as never)
+    else app.get('/own', { websocket: true }, session as never)
+    const port = await listen(app)
+    const first = async (path: string): Promise<unknown> => await (await connectPeer(t, `ws://127.0.0.1:${port}${path}`)).next()
+    for (const path of ['/lib/option', '/lib/both']) t.equal(await first(path), 'raw')
+    for (const path of ['/option', typeof rawRoutes === 'function' ? '/lib/own' : '/own']) t.equal(await first(path), 'session')
+    t.equal((await app.inject('/lib/both')).body, 'http')
+  }
+})
+
+t.test('a route that rawRoutes names is checked as one with raw: true', async (t) => {
+  const app = await createApp(t, { rawRoutes: ['/raw'] })
+  t.throws(() => app.websocket('/raw', { onMessage () {} }), { code: 'FST_WS_OPTION', message: /^GET \/raw: session handlers take the place of the handler/ })
+  t.throws(() => app.websocket('/raw', { websocket: { idleTimeout: 1 } }, handler), { code: 'FST_WS_OPTION', message: /^GET \/raw: option idleTimeout needs a session/ })
+  const failing = await createApp(t, { rawRoutes () { throw new Error('from rawRoutes') } })
+  t.throws(() => failing.websocket('/', handler), { code: 'FST_WS_OPTION', message: 'GET /: from rawRoutes' })
+})
 
 t.test('listeners of app.websocketServer see the sockets of raw routes only, and go on hearing of them', async (t) => {
   const app = await createApp(t)

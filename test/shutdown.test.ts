@@ -6,7 +6,7 @@ import { createApp, listen } from './helpers/app'
 import { collectLogs, ERROR, WARN } from './helpers/logs'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
-import { connectTcp, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
+import { connectTcp, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
 import { unhandledRejections } from './helpers/unhandled'
 import { until } from './helpers/until'
 import type { WebSocketSession } from '../types/session'
@@ -407,6 +407,75 @@ t.test('onDisconnect runs once for each, however its connection was at app.close
   await app.close()
   t.same(Object.fromEntries(ends), { idle: [1001], busy: [1001], silent: [1006], closing: [1006], sending: [1006] })
 })
+
+t.test('where the timeout is shorter than closeTimeout, onDisconnect has run when app.close() resolves, whatever the handler does', async (t) => {
+  const app = await createApp(t, { closeTimeout: 5_000, shutdown: { timeout: 50 } })
+  const never = new Promise(() => {})
+  const ran: string[] = []
+  const disconnect = (name: string) => async () => {
+    await setTimeout(20)
+    ran.push(name)
+  }
+  app.websocket('/handles', { onMessage: () => never, onDisconnect: disconnect('handles') })
+  app.websocket('/connects', { onConnect: async (ws) => { await (await ws.accept()).receive() }, onMessage () {}, onDisconnect: disconnect('connects') })
+  app.websocket('/idle', { onMessage () {}, onDisconnect: disconnect('idle') })
+  app.websocket('/never', { onMessage () {}, onDisconnect: () => never })
+  const port = await listen(app)
+  for (const path of ['/handles', '/connects', '/idle', '/never']) {
+    const client = await connectTcp(t, port) // which does not answer a close
+    await client.write(upgradeRequest(path)).until('101')
+    if (path === '/handles') client.write(frame('a'))
+  }
+  await until(() => app.websockets.size === 4)
+  t.ok(await duration(() => app.close()) < 1000)
+  t.same(ran.sort(), ['connects', 'handles', 'idle'])
+})
+
+t.test('app.websocketServer closes as with @fastify/websocket: what no route of the plugin has is closed, and not waited for', async (t) => {
+  const app = await createApp(t)
+  const ended = new Deferred<void>()
+  app.addHook('onRequest', async ({ url, raw }, reply) => {
+    if (url !== '/theirs') return
+    reply.hijack()
+    app.websocketServer.handleUpgrade(raw, raw.socket, Buffer.alloc(0), (socket) => socket.on('close', () => ended.resolve()))
+  })
+  app.websocket('/raw', { websocket: { raw: true } }, () => {})
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  const [theirs, raw] = [await connectPeer(t, `${url}/theirs`), await connectPeer(t, `${url}/raw`)]
+  t.equal(app.websocketServer.clients.size, 2)
+  let isClosed = false
+  app.websocketServer.on('close', () => { isClosed = true })
+  theirs.socket.pause()
+  const closed = app.close()
+  t.equal((await raw.closed).code, 1001)
+  t.notOk(isClosed)
+  theirs.socket.resume()
+  t.equal((await theirs.closed).code, 1005)
+  await ended.promise
+  await closed
+  t.ok(isClosed)
+})
+
+for (const when of ['before', 'while', 'after']) {
+  t.test(`the callback of app.websocketServer.close() is called ${when} app.close()`, async (t) => {
+    const app = await createApp(t)
+    app.websocket('/raw', { websocket: { raw: true } }, () => {})
+    const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}/raw`)
+    const close = (): Promise<unknown> => new Promise((resolve) => app.websocketServer.close(resolve))
+    if (when === 'before') {
+      const closed = close()
+      await app.close()
+      await closed
+    } else if (when === 'while') {
+      await Promise.all([app.close(), close()])
+    } else {
+      await app.close()
+      await close()
+    }
+    await peer.closed
+    t.equal(app.websocketServer.clients.size, 0)
+  })
+}
 
 t.test('handshakes that come while app.close() is at work are refused as their route says, if Fastify lets them through', async (t) => {
   const app = await createApp(t, {}, { return503OnClosing: false })

@@ -1,5 +1,8 @@
+import { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import t from 'tap'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import t, { type Test } from 'tap'
+import websocket from '../lib/index'
 import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
 import { collectLogs, ERROR } from './helpers/logs'
@@ -7,6 +10,7 @@ import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
 import { until } from './helpers/until'
+import type { Socket } from 'node:net'
 
 t.test('a WebSocket request for an unknown route is 404, from the not-found handler', async (t) => {
   const app = await createApp(t)
@@ -34,6 +38,33 @@ t.test('a WebSocket request for an HTTP-only route is 404, and nothing of that r
   await nobodyIsConnected(t, app)
 })
 
+t.test('so is one for an HTTP route outside of the context of the plugin, wherever and whenever that was added', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const runs = (what: string) => async () => { t.fail(`${what} runs`) }
+  const addTo = (context: FastifyInstance, path: string): void => {
+    context.get(path, { preHandler: runs(`a hook of ${path}`) }, runs(path))
+    context.setNotFoundHandler((_request, reply) => { reply.code(404).send(`not found by ${path}`) })
+  }
+  app.register(async (child) => { addTo(child, '/child/before') }, { prefix: '/a' })
+  let checks = 0
+  app.register(async (child) => {
+    await child.register(websocket, { origins: () => ++checks > 0 })
+    child.websocket('/ws', async (ws) => { await ws.accept() })
+    child.get('/beside', runs('/beside'))
+  })
+  app.register(async (child) => { addTo(child, '/child/after') }, { prefix: '/b' })
+  addTo(app, '/root')
+  const port = await listen(app)
+  for (const path of ['/root', '/a/child/before', '/b/child/after']) {
+    t.match(await refusal(port, path), { status: 404, body: `not found by ${path.replace(/^\/.\//, '/')}` })
+  }
+  t.equal((await refusal(port, '/beside')).status, 404)
+  await (await connectPeer(t, `ws://127.0.0.1:${port}/ws`, { origin: 'http://x' })).closed
+  t.equal(checks, 1, 'the hook that checks runs once')
+  await nobodyIsConnected(t, app)
+})
+
 t.test('a WebSocket request of another method is 404, also with a body', async (t) => {
   const app = await createApp(t)
   app.websocket('/', () => { t.fail('the handler runs') })
@@ -45,7 +76,7 @@ t.test('a WebSocket request of another method is 404, also with a body', async (
   await nobodyIsConnected(t, app)
 })
 
-t.test('a request for another protocol is answered as a plain one, and its connection ended', async (t) => {
+t.test('a request for another protocol is answered as a plain one', async (t) => {
   const app = await createApp(t)
   app.addHook('onResponse', async (request) => { t.equal(request.ws, false) })
   app.get('/http', async (request) => ({ ws: request.ws }))
@@ -53,11 +84,10 @@ t.test('a request for another protocol is answered as a plain one, and its conne
   app.route({ method: 'GET', url: '/both', handler: async () => 'http', wsHandler: () => { t.fail('the handler runs') } })
   const port = await listen(app)
   for (const upgrade of ['h2c', 'h2c, websocket', 'websocket2']) {
-    const headers = { upgrade }
+    const headers = { upgrade, connection: 'upgrade, close' }
     const answer = await exchange(t, port, '/http', { headers })
     t.match(answer, 'HTTP/1.1 200 ')
     t.match(answer, '{"ws":false}')
-    t.match(answer, /^connection: close\r$/mi)
     t.match(await exchange(t, port, '/ws', { headers }), 'HTTP/1.1 426 ')
     t.match(await exchange(t, port, '/both', { headers }), 'http')
     t.match(await exchange(t, port, '/unknown', { headers }), 'HTTP/1.1 404 ')
@@ -154,6 +184,28 @@ t.test('request.ws is true in all hooks of WebSocket requests, onSend and onResp
   await responded.promise
   t.same([...seen.keys()], ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'onError', 'onSend', 'onResponse'])
   t.ok([...seen.values()].every((ws) => ws))
+})
+
+t.test('request.ws is true in hooks that were there before the plugin, and in other contexts', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const seen: Record<string, boolean[]> = {}
+  const see = (name: string) => async (request: FastifyRequest) => { (seen[name] ??= []).push(request.ws) }
+  app.addHook('onRequest', see('onRequest')).addHook('preHandler', see('preHandler')).addHook('onResponse', see('onResponse'))
+  app.register(async (child) => {
+    child.addHook('onRequest', see('child'))
+    child.get('/http', async () => 'http')
+  })
+  app.register(async (child) => {
+    await child.register(websocket)
+    child.websocket('/ws', async (ws) => { await ws.deny() })
+  })
+  const port = await listen(app)
+  await refusal(port, '/ws')
+  await refusal(port, '/http')
+  await app.inject('/http')
+  await until(() => seen.onResponse?.length === 3)
+  t.same(seen, { onRequest: [true, true, false], child: [true, false], preHandler: [true, true, false], onResponse: [true, true, false] })
 })
 
 t.test('request.ws is false in the hooks of plain requests', async (t) => {
@@ -318,4 +370,78 @@ t.test('who still ends the response of a handshake that is complete ends neither
   const client = await connectTcp(t, await listen(app))
   const answer = await client.write(upgradeRequest('/')).until('still here')
   t.match(answer, '\r\n\r\n\x81\x0astill here')
+})
+
+/** What the hooks of a request learn of its client, which leaves while they are at work. */
+async function toldOf (t: Test, request: string, leave: 'end' | 'destroy' | 'resetAndDestroy', hook: 'onRequest' | 'preHandler'): Promise<string[]> {
+  const app = await createApp(t)
+  const told: string[] = []
+  const arrived = new Deferred<void>()
+  const goOn = new Deferred<void>()
+  const closed = new Deferred<void>()
+  app.addHook('onRequestAbort', async (_request) => { told.push('onRequestAbort') })
+  app.addHook(hook, async ({ raw, signal }) => {
+    raw.on('aborted', () => told.push('aborted')).on('error', ({ message }) => told.push(`error: ${message}`)).on('close', () => {
+      told.push('close')
+      closed.resolve()
+    })
+    signal?.addEventListener('abort', () => told.push('abort')) // not every Fastify has it
+    arrived.resolve()
+    await goOn.promise
+  })
+  app.route({ method: 'GET', url: '/', handler: async () => 'http', wsHandler: async (ws) => { await ws.accept() } })
+  const client = await connectTcp(t, await listen(app))
+  client.write(request)
+  await arrived.promise
+  client.socket[leave]()
+  await closed.promise
+  goOn.resolve()
+  await nobodyIsConnected(t, app)
+  return told
+}
+
+t.test('hooks learn of a client that leaves as on an HTTP route', async (t) => {
+  for (const hook of ['onRequest', 'preHandler'] as const) {
+    for (const leave of ['destroy', 'resetAndDestroy'] as const) {
+      const told = await toldOf(t, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', leave, hook)
+      t.ok(told.includes('aborted') && told.includes('onRequestAbort'))
+      t.same(await toldOf(t, upgradeRequest('/'), leave, hook), told, `${leave} in ${hook}`)
+    }
+    t.ok((await toldOf(t, upgradeRequest('/'), 'end', hook)).includes('aborted'), 'also where it ends its side only')
+  }
+})
+
+t.test('where others listen, too, each handshake is served once: theirs by them, that of a route by the plugin', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/ws', async (ws) => { await ws.accept() })
+  app.get('/theirs', (_request, reply) => reply.code(402).header('connection', 'close').send())
+  const response = new Deferred<ServerResponse>()
+  app.server.on('upgrade', (request, stream) => { // as that of @fastify/http-proxy
+    const made = new ServerResponse(request)
+    made.assignSocket(stream as Socket)
+    app.routing(request, made)
+    if (request.url === '/ws') response.resolve(made)
+    else made.on('finish', () => stream.destroy())
+  })
+  const port = await listen(app)
+  t.equal((await refusal(port, '/theirs')).status, 402)
+  t.equal((await (await connectPeer(t, `ws://127.0.0.1:${port}/ws`)).closed).code, 1000)
+  t.notOk((await response.promise).headersSent, 'nobody has answered')
+  const taken = exchange(t, port, '/ws')
+  app.server.once('upgrade', (_request, stream) => { stream.end('HTTP/1.1 402 Theirs\r\n\r\n') })
+  t.equal(await taken, 'HTTP/1.1 402 Theirs\r\n\r\n')
+})
+
+t.test('the request of a handshake that was refused closes when it has been answered, without having been aborted', async (t) => {
+  const app = await createApp(t)
+  const told: string[] = []
+  app.addHook('onRequest', async ({ raw, signal }) => {
+    raw.on('aborted', () => told.push('aborted')).on('close', () => told.push('close'))
+    signal?.addEventListener('abort', () => told.push('abort'))
+  })
+  app.websocket('/', async (ws) => { await ws.deny() })
+  t.equal((await refusal(await listen(app), '/')).status, 403)
+  await until(() => told.includes('close'))
+  await nobodyIsConnected(t, app)
+  t.notOk(told.includes('aborted'))
 })

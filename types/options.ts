@@ -1,6 +1,6 @@
 import type {
   ContextConfigDefault, FastifyBaseLogger, FastifyInstance, FastifyRequest, FastifySchema, FastifyTypeProvider, FastifyTypeProviderDefault,
-  RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface, RouteHandlerMethod, RouteShorthandOptions
+  RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface, RouteHandlerMethod, RouteOptions, RouteShorthandOptions
 } from 'fastify'
 import type { Broker } from './broker'
 import type { CloseInfo, Received, Sendable, ValueType } from './message'
@@ -95,6 +95,11 @@ export interface WebSocketPluginOptions extends WebSocketSettings {
   perMessageDeflate?: boolean | object
   /** Milliseconds after which a closing handshake is forced to its end. Default: 5 s. */
   closeTimeout?: number
+  /**
+   * Routes whose handlers get the plain socket, as with `raw: true`: those that libraries for @fastify/websocket add by
+   * themselves. A list of URLs, with their prefixes, or a function that tells of the options of a WebSocket route. Default: none.
+   */
+  rawRoutes?: readonly string[] | ((route: RouteOptions) => boolean)
   /** How `app.close()` ends the connections. */
   shutdown?: ShutdownOptions
   /** Connects the topics of this process to those of others. Default: none, there is one process. */

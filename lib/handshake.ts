@@ -84,6 +84,7 @@ export class Handshake {
     this.#request = request
     this.#pending = pending
     this.stream = stream
+    stream.on('error', destroy) // Node has taken its own listener off
   }
 
   /** Resolves when the handshake is over: completed or refused, or the client has left. */
@@ -155,6 +156,7 @@ export class Handshake {
 
   /** It is over for the client, whose stream is left as if nobody had read it. */
   release (): void {
+    this.stream.removeListener('error', destroy)
     this.#settle()
     this.#watch?.giveBack()
   }
@@ -203,4 +205,8 @@ export class Handshake {
     this.#pending.delete(this)
     this.#over?.resolve()
   }
+}
+
+function destroy (this: Duplex): void {
+  this.destroy()
 }

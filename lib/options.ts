@@ -30,6 +30,8 @@ export interface RouteSettings {
   heartbeat: HeartbeatOptions | false
   idleTimeout: number | false
   rateLimit: RateLimitOptions | false
+  maxPayload: number
+  perMessageDeflate: boolean | object
   slowSubscriber: 'close' | 'skip'
   maxBufferedAmount: number
   /** Of this route: that of the plugin counts besides it. */
@@ -39,6 +41,7 @@ export interface RouteSettings {
 /** What applies to all routes alike. */
 export interface PluginSettings {
   closeTimeout: number
+  /** Of a route that does not set its own. */
   maxPayload: number
   perMessageDeflate: boolean | object
   /** Of all routes together. */
@@ -120,14 +123,14 @@ const ROUTE_CHECKS: Checks = {
   idleTimeout: orFalse(milliseconds),
   rateLimit: orFalse(members({ messages: wholeNumber('messages'), interval: milliseconds }, ' or false')),
   slowSubscriber: oneOf(['close', 'skip']),
-  maxBufferedAmount: bytes
+  maxBufferedAmount: bytes,
+  maxPayload,
+  perMessageDeflate
 }
 
 const PLUGIN_CHECKS: Checks = {
   ...ROUTE_CHECKS,
   closeTimeout: milliseconds,
-  maxPayload,
-  perMessageDeflate,
   errorHandler: func,
   rawRoutes: routes,
   shutdown: members({
@@ -143,7 +146,7 @@ const PLUGIN_CHECKS: Checks = {
 const HANDLER_CHECKS: Checks = { onConnect: func, onMessage: func, onDisconnect: func }
 
 /** What applies to the plain socket of a route with `raw: true`, too; all else takes a session. */
-const RAW_OPTIONS = ['raw', 'origins', 'refusal', 'maxConnections', ...Object.keys(HANDLER_CHECKS)]
+const RAW_OPTIONS = ['raw', 'origins', 'refusal', 'maxConnections', 'maxPayload', 'perMessageDeflate', ...Object.keys(HANDLER_CHECKS)]
 
 /** What Fastify itself puts into the options of a plugin. */
 const REGISTER_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])

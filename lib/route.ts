@@ -13,7 +13,7 @@ import { accepting, disconnectAll, ended, fail, serve, sessionHandlers, type Lif
 import { guard, logSafely, readable } from './thrown'
 import { serverIsClosing } from './shutdown'
 import { Session, type SessionRoute } from './session'
-import { Upgrader } from './upgrader'
+import { Upgrader, upgradeRaw } from './upgrader'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { JsonParse } from './decode'
@@ -52,8 +52,6 @@ export class Route implements SessionRoute, Refuser {
   readonly #life: Life
   readonly #http: Handler
   readonly #upgrader: Upgrader
-  /** The handler of a route with `raw: true`: it completes the handshake. */
-  readonly #handOver: Handler
   readonly #parse: JsonParse
   readonly #schemas: MessageSchemas
   #codec: Codec | null = null
@@ -90,8 +88,7 @@ export class Route implements SessionRoute, Refuser {
     // Not for the HEAD route that Fastify adds: it has no messages.
     if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(instance))
 
-    this.#upgrader = new Upgrader({ ...service.settings })
-    this.#handOver = service.fastifyWebsocket.upgrading((raw, request) => this.#adopt(raw, request))
+    this.#upgrader = new Upgrader({ ...this.options, closeTimeout: service.settings.closeTimeout })
     service.routes.push(this)
   }
 
@@ -160,9 +157,10 @@ export class Route implements SessionRoute, Refuser {
   }
 
   #giveAway (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
+    reply.hijack()
     handshake.release()
     try {
-      this.#handOver.call(this.#instance, request, reply)
+      upgradeRaw(this.#service.websocketServer, request.raw, handshake.stream, this.options, (raw) => this.#adopt(raw, request))
     } catch (error) { // nobody knows whether there is a connection
       logSafely(request, 'error', 'a listener on app.websocketServer threw', error)
       handshake.stream.destroy()
@@ -176,6 +174,7 @@ export class Route implements SessionRoute, Refuser {
       logSafely(request, 'error', error?.message, error)
       raw.terminate()
     }
+    raw.on('error', fail)
     guardListeners(raw, fail)
     raw.resume()
     guard(() => this.#life.handlers.handle.call(this.#instance, raw as never, request), fail)

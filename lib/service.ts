@@ -3,11 +3,11 @@ import { ConnectionLimit } from './limit'
 import { Leftovers } from './others'
 import { Deferred } from './promise'
 import { ownerOf } from './socket'
-import type { FastifyWebsocket } from './adapter'
 import type { Handshake } from './handshake'
 import type { Lookup } from './lookup'
 import type { PluginSettings } from './options'
 import type { Session } from './session'
+import type { WebSocketServer } from 'ws'
 import type { RawWebSocket } from '../types/raw'
 
 /** What the routes of one app have in common: its options, and what is going on. */
@@ -17,7 +17,7 @@ export class Service {
   /** Which requests are for its routes. */
   readonly lookup: Lookup
   /** Set when it is registered. */
-  fastifyWebsocket!: FastifyWebsocket
+  websocketServer!: WebSocketServer
   readonly hub = new Hub<Session>()
   /** Of its WebSocket routes, without slashes at their end. */
   readonly urls = new Set<string>()

@@ -44,7 +44,7 @@ export async function shutDown (service: Service, settings: ShutdownSettings, lo
 }
 
 /** Closes `app.websocketServer` as @fastify/websocket does, with what others than its routes have upgraded by it: that is not waited for. */
-function closeServer ({ fastifyWebsocket: { server }, sockets }: Service): void {
+function closeServer ({ websocketServer: server, sockets }: Service): void {
   for (const client of server.clients) {
     if (!sockets.has(client as RawWebSocket)) client.close()
   }

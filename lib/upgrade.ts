@@ -1,4 +1,5 @@
-import { finished } from 'node:stream'
+import { ServerResponse, type IncomingMessage } from 'node:http'
+import { finished, type Duplex } from 'node:stream'
 import { registerFastifyWebsocket } from './adapter'
 import { release } from './connections'
 import { WebSocketHandshakeError, type WebSocketError } from './errors'
@@ -13,37 +14,34 @@ import { show } from './show'
 import { logSafely } from './thrown'
 import { serverOptions } from './upgrader'
 import type { EventEmitter } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Service } from './service'
 
-/** Has the upgrade requests of the server of `app` routed, by way of @fastify/websocket, each watched until it is answered. */
+type Dispatch = (request: IncomingMessage, stream: Duplex) => void
+
+/** Has the upgrade requests of the server of `app` routed, each watched until it is answered. */
 export async function routeUpgrades (app: FastifyInstance, service: Service): Promise<void> {
   const root = rootOf(app)
   const { routing } = root
-  service.fastifyWebsocket = await registerFastifyWebsocket(app, {
-    server: serverOptions(service.settings),
-    onUpgrade (request, stream) {
-      Handshake.begin(request, stream, service.handshakes)
-      if (isInjected(stream)) finished(stream, () => stream.destroy())
-    },
-    onDispatched (request) {
-      Handshake.of(request)?.watch() // mostly there is none any more: a handler that accepts at once has done so
-    },
-    routing (request, response) {
-      answerBy(response, Handshake.of(request)!)
-      try {
-        routing(request, response)
-      } catch (error) { // of what runs before there is an error handler: `rewriteUrl`, `genReqId`
-        logSafely(app, 'error', 'a WebSocket request could not be routed', error)
-        response.writeHead(500).end()
-      }
+  const dispatch: Dispatch = (request, stream) => {
+    const handshake = Handshake.begin(request, stream, service.handshakes)
+    if (isInjected(stream)) finished(stream, () => stream.destroy())
+    const response = new ServerResponse(request)
+    answerBy(response, handshake)
+    response.assignSocket(stream as Socket)
+    try {
+      routing(request, response)
+    } catch (error) { // of what runs before there is an error handler: `rewriteUrl`, `genReqId`
+      logSafely(app, 'error', 'a WebSocket request could not be routed', error)
+      response.writeHead(500).end()
     }
-  })
+    handshake.watch() // mostly there is nothing to watch any more: a handler that accepts at once has done so
+  }
+  service.websocketServer = await registerFastifyWebsocket(app, serverOptions(service.settings), dispatch)
   // @fastify/http-proxy routes all upgrade requests of its prefixes: no request is to be served twice.
   root.routing = (request: IncomingMessage, response: ServerResponse) => { if (!Handshake.isFor(request)) routing(request, response) }
-  listen(app, service)
+  listen(app, service, dispatch)
 }
 
 /** Whether `request` is to be upgraded: by this package, or by others who listen to the upgrades of `server`, whatever they make of it. */
@@ -52,7 +50,7 @@ export function isUpgrade (server: EventEmitter, request: IncomingMessage): bool
 }
 
 /** Takes the upgrade requests that are for this package, or for nobody else. */
-function listen (app: FastifyInstance, service: Service): void {
+function listen (app: FastifyInstance, service: Service, dispatch: Dispatch): void {
   const { server } = app
   const { leftovers, limit, lookup, settings: { handshakeTimeout } } = service
   const onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
@@ -70,7 +68,7 @@ function listen (app: FastifyInstance, service: Service): void {
   }
   const take = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
     if (head.length > 0) stream.unshift(head)
-    afterEarlier(request, stream, limit, handshakeTimeout, () => service.fastifyWebsocket.dispatch(request, stream))
+    afterEarlier(request, stream, limit, handshakeTimeout, () => dispatch(request, stream))
   }
   server.prependListener('upgrade', onUpgrade)
   app.addHook('onClose', async () => { server.removeListener('upgrade', onUpgrade) })

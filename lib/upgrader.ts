@@ -2,6 +2,7 @@ import { WebSocketServer } from 'ws'
 import { Handshake } from './handshake'
 import { SessionWebSocket } from './raw'
 import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../types/raw'
 
 /** What applies to the connections of a route, in bytes and milliseconds. */
@@ -58,5 +59,23 @@ export class Upgrader {
     let upgraded: RawWebSocket | null = null
     this.#server.handleUpgrade(request, Handshake.of(request)!.stream, EMPTY, (raw) => { upgraded = raw })
     return upgraded
+  }
+}
+
+/**
+ * Completes the handshake of a route with `raw: true` by way of `app.websocketServer`, as @fastify/websocket does. What
+ * the route sets in `options` is there for as long as the call lasts: other routes have other values.
+ */
+export function upgradeRaw (server: WebSocketServer, request: IncomingMessage, stream: Duplex, options: Pick<UpgraderOptions, 'maxPayload' | 'perMessageDeflate'>, then: (raw: RawWebSocket) => void): void {
+  const { maxPayload, perMessageDeflate } = server.options
+  const ofRoute = { maxPayload: options.maxPayload, perMessageDeflate: options.perMessageDeflate as boolean }
+  Object.assign(server.options, ofRoute)
+  try {
+    server.handleUpgrade(request, stream, EMPTY, (raw) => {
+      server.emit('connection', raw, request)
+      then(raw)
+    })
+  } finally {
+    Object.assign(server.options, { maxPayload, perMessageDeflate })
   }
 }

@@ -51,10 +51,12 @@ const ROUTE_OPTIONS: Record<string, keyof typeof KINDS> = {
   idleTimeout: 'idleTimeout',
   rateLimit: 'rateLimit',
   slowSubscriber: 'slowSubscriber',
-  maxBufferedAmount: 'bytes'
+  maxBufferedAmount: 'bytes',
+  maxPayload: 'payload',
+  perMessageDeflate: 'deflate'
 }
 
-const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', maxPayload: 'payload', perMessageDeflate: 'deflate', errorHandler: 'func', rawRoutes: 'routes', shutdown: 'shutdown', broker: 'broker' }
+const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', errorHandler: 'func', rawRoutes: 'routes', shutdown: 'shutdown', broker: 'broker' }
 
 const ROUTE_ONLY: Record<string, keyof typeof KINDS> = { raw: 'flag', onConnect: 'func', onMessage: 'func', onDisconnect: 'func' }
 
@@ -110,7 +112,7 @@ t.test('the members of an option are checked too: those that there are, those th
 })
 
 t.test('an option that needs a session is refused on a route with raw: true', async (t) => {
-  const others = ['origins', 'refusal', 'maxConnections']
+  const others = ['origins', 'refusal', 'maxConnections', 'maxPayload', 'perMessageDeflate']
   for (const [name, kind] of Object.entries(ROUTE_OPTIONS)) {
     const value = KINDS[kind].good.find(Boolean)
     const check = (): void => checkRouteOptions({ raw: true, [name]: value })

@@ -139,7 +139,7 @@ t.test('a route with a mistake in it fails at registration, and says where and w
     'websocket: an array': [(app) => app.get('/x', { websocket: [] } as any, handler), /use true or an object/],
     'an unknown option': [(app) => app.get('/x', { websocket: { vlaueType: 'json' } } as any, handler), /^GET \/x: unknown option vlaueType in a route's `websocket`/],
     'an unknown value': [(app) => app.get('/x', { websocket: { valueType: 'xml' } } as any, handler), /^GET \/x: option valueType is 'xml': use one of 'text'/],
-    'an option of the plugin': [(app) => app.get('/x', { websocket: { maxPayload: 5 } } as any, handler), /unknown option maxPayload/],
+    'an option of the plugin': [(app) => app.get('/x', { websocket: { closeTimeout: 5 } } as any, handler), /unknown option closeTimeout/],
     'raw that is no flag': [(app) => app.get('/x', { websocket: { raw: 1 } } as any, handler), /option raw is 1: use true or false/],
     'a wsHandler that is none': [(app) => app.route({ method: 'GET', url: '/x', handler: http, wsHandler: 5 } as any), /^GET \/x: wsHandler is not a function$/],
     'raw and a schema of messages': [(app) => app.get('/x', { websocket: { raw: true }, schema: { receive: {} } } as any, handler), /^GET \/x: schema\.receive and schema\.send need a session: with raw: true they have no effect$/],
@@ -401,6 +401,24 @@ t.test('a route that rawRoutes names is checked as one with raw: true', async (t
   t.throws(() => app.websocket('/raw', { websocket: { idleTimeout: 1 } }, handler), { code: 'FST_WS_OPTION', message: /^GET \/raw: option idleTimeout needs a session/ })
   const failing = await createApp(t, { rawRoutes () { throw new Error('from rawRoutes') } })
   t.throws(() => failing.websocket('/', handler), { code: 'FST_WS_OPTION', message: 'GET /: from rawRoutes' })
+})
+
+t.test('a route may have a maxPayload and a perMessageDeflate of its own, also one with raw: true, which other routes do not', async (t) => {
+  const app = await createApp(t, { maxPayload: 10 })
+  const own = { maxPayload: 100, perMessageDeflate: { threshold: 0 } }
+  const closes = (socket: RawWebSocket): void => { socket.on('message', () => socket.close(1000)) }
+  app.websocket('/session', async (ws) => { await (await ws.accept()).receive() })
+  app.websocket('/large', { websocket: own }, async (ws) => { await (await ws.accept()).receive() })
+  app.get('/raw', { websocket: { raw: true } }, closes)
+  app.get('/large-raw', { websocket: { raw: true, ...own } }, closes)
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  for (const [path, code, extensions] of [['/large', 1000, /permessage-deflate/], ['/session', 1009, /^$/], ['/large-raw', 1000, /permessage-deflate/], ['/raw', 1009, /^$/]] as const) {
+    const peer = await connectPeer(t, url + path)
+    t.match(peer.socket.extensions, extensions, path)
+    peer.socket.send('x'.repeat(100))
+    t.equal((await peer.closed).code, code, path)
+  }
+  t.match(app.websocketServer.options, { maxPayload: 10, perMessageDeflate: false })
 })
 
 t.test('listeners of app.websocketServer see the sockets of raw routes only, and go on hearing of them', async (t) => {

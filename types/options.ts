@@ -71,6 +71,10 @@ export interface WebSocketSettings<Value extends ValueType = ValueType, Receive 
   slowSubscriber?: 'close' | 'skip'
   /** Bytes waiting for a subscriber beyond which it is closed with 1013. Default: 1 MiB. */
   maxBufferedAmount?: number
+  /** Bytes; the connection of a larger message is closed with 1009. Default: 1 MiB. */
+  maxPayload?: number
+  /** Whether messages are compressed, or the options of `ws` for that, by their names there. Default: false. */
+  perMessageDeflate?: boolean | object
 }
 
 /** How `app.close()` ends the connections: new handshakes get 503, sessions a closing handshake, and handlers are awaited. */
@@ -89,10 +93,6 @@ export interface ShutdownOptions {
 
 /** The options of the plugin. */
 export interface WebSocketPluginOptions extends WebSocketSettings {
-  /** Bytes; the connection of a larger message is closed with 1009. Default: 1 MiB. */
-  maxPayload?: number
-  /** As in `ws`. Default: false. */
-  perMessageDeflate?: boolean | object
   /** Milliseconds after which a closing handshake is forced to its end. Default: 5 s. */
   closeTimeout?: number
   /**

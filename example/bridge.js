@@ -20,7 +20,7 @@ async function pump (from, to, codeWhenLost) {
   }
   const { code, reason } = await from.closed
   switch (code) {
-    case closeCodes.NO_STATUS_RECEIVED: return await to.close()
+    case closeCodes.NO_STATUS_RECEIVED: return await to.close(null)
     case closeCodes.ABNORMAL_CLOSURE:
     case closeCodes.TLS_HANDSHAKE: return await to.close(codeWhenLost)
     default: return await to.close(code, reason)

@@ -217,11 +217,12 @@ export abstract class Channel implements Ending {
     return this.socket === null ? rejected(this.unavailable!()) : this.socket.ping()
   }
 
-  /** Starts the closing handshake; resolves when the connection has ended. */
-  close (code: number = closeCodes.NORMAL_CLOSURE, reason = ''): Promise<void> {
+  /** Starts the closing handshake, without a code where that is null; resolves when the connection has ended. */
+  close (code: number | null = closeCodes.NORMAL_CLOSURE, reason = ''): Promise<void> {
     try {
-      checkCloseCode(code)
+      if (code !== null) checkCloseCode(code)
       if (typeof reason !== 'string') throw new WebSocketOptionError(`the reason of a close is a string, not ${typeof reason}`)
+      if (code === null && reason !== '') throw new WebSocketOptionError('a close without a code has no reason: leave it out, or give a code')
     } catch (error) {
       return rejected(error)
     }
@@ -229,7 +230,7 @@ export abstract class Channel implements Ending {
     return this.closeWith(code, reason)
   }
 
-  protected closeWith (code: number, reason: string): Promise<void> {
+  protected closeWith (code: number | null, reason: string): Promise<void> {
     this.socket!.close(code, reason)
     return this.closed.then(() => {})
   }

@@ -25,6 +25,13 @@ export const closeCodes = Object.freeze({
   TIMEOUT: 3008
 } as const)
 
+/** What a connection is closed with. */
+export interface Closing {
+  /** Null for a close frame without a code, and so without a reason (RFC 6455, section 5.5.1). */
+  code: number | null
+  reason: string
+}
+
 /** RFC 6455, section 5.5: a control frame carries at most 125 bytes, two of which are the code. */
 const MAX_REASON_BYTES = 123
 

@@ -7,6 +7,7 @@ import { Deferred } from './promise'
 import { show } from './show'
 import { isRead, Watch } from './watch'
 import type { Duplex } from 'node:stream'
+import type { Closing } from './close'
 import type { End } from './end'
 import type { HeadersLike } from '../types/message'
 
@@ -55,7 +56,7 @@ export class Handshake {
   /** What is told when the head of a response is written; null unless 101 is to come. */
   acceptance: Acceptance | null = null
   /** What a connection that stands for a refusal is closed with, where it is not the status of the response. */
-  closing: { code: number, reason: string } | null = null
+  closing: Closing | null = null
   readonly #request: UpgradeRequest
   readonly #pending: Set<Handshake>
   #isOver = false

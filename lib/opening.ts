@@ -140,8 +140,8 @@ export class Opening<Owner extends OpeningOwner> implements HandshakeOwner, Acce
     this.#respond(statusCode, payload, pairs)
   }
 
-  /** Refuses the handshake: with 403, or with a connection that is closed with `code` and `reason` at once. */
-  close (code: number, reason: string): void {
+  /** Refuses the handshake: with 403, or with a connection that is closed with `code`, if there is one, and `reason` at once. */
+  close (code: number | null, reason: string): void {
     this.#beginRefusal()
     this.handshake.closing = { code, reason }
     this.#respond(403, undefined, [])

@@ -1,5 +1,5 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
-import { cutReason } from './close'
+import { cutReason, type Closing } from './close'
 import { End } from './end'
 import { Handshake } from './handshake'
 import { repliedHeaders } from './headers'
@@ -47,7 +47,7 @@ export function createRefusalHook (refuser: Refuser, refusal: Refusal) {
 }
 
 /** Completes the handshake of `request`, in place of a response, and closes the connection. The request ends with it. */
-function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply, { code, reason }: { code: number, reason: string }): void {
+function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply, { code, reason }: Closing): void {
   const handshake = Handshake.of(request.raw)!
   reply.hijack()
   handshake.headers = repliedHeaders(reply.getHeaders())
@@ -64,7 +64,7 @@ function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply,
   refuser.opened(raw)
   raw.on('error', ignore) // its end follows
   raw.on('close', (code, reason) => over(new End(code, reason.toString(), code !== 1006)))
-  raw.close(code, cutReason(reason))
+  raw.close(code ?? undefined, cutReason(reason))
   raw.resume()
 }
 

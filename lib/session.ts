@@ -242,7 +242,7 @@ export class Session extends Channel {
     } catch {} // a logger of the user's
   }
 
-  protected override closeWith (code: number, reason: string): Promise<void> {
+  protected override closeWith (code: number | null, reason: string): Promise<void> {
     if (this.#opening === null) return super.closeWith(code, reason)
     const { accepting, state } = this.#opening
     if (accepting !== undefined && state === 'connecting') return quiet(accepting.then(() => this.close(code, reason), () => {}))

@@ -86,10 +86,13 @@ export class Socket {
     return STATES[this.raw.readyState]
   }
 
-  /** Starts the closing handshake after what has been sent. What still arrives is discarded. `ws` forces the end after its `closeTimeout`. */
-  close (code: number, reason: string): void {
+  /**
+   * Starts the closing handshake after what has been sent, without a code where that is null. What still arrives is
+   * discarded. `ws` forces the end after its `closeTimeout`.
+   */
+  close (code: number | null, reason: string): void {
     this.inbox.discard()
-    this.raw.close(code, cutReason(reason))
+    this.raw.close(code ?? undefined, cutReason(reason))
   }
 
   /** Starts the closing handshake because of what the client does, or does not do. What has arrived can still be taken. */

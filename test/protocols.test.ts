@@ -184,7 +184,7 @@ t.test('a bridge', async (t) => {
     ['a code and a reason', (ws) => ws.close(4001, 'so long'), { ofUpstream: 4001, ofClient: 4001, reason: 'so long' }],
     ['1000', (ws) => ws.close(1000), { ofUpstream: 1000, ofClient: 1000 }],
     ['1001', (ws) => ws.close(1001), { ofUpstream: 1001, ofClient: 1001 }],
-    ['1005, a close without a code', (ws) => ws.close(), { ofUpstream: 1000, ofClient: 1000 }],
+    ['1005, a close without a code', (ws) => ws.close(), { ofUpstream: 1005, ofClient: 1005 }],
     ['1006, no close at all', (ws) => ws.terminate(), { ofUpstream: 1014, ofClient: 1001 }]
   ]
 

@@ -7,6 +7,7 @@ import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
 import { collectLogs, ERROR } from './helpers/logs'
 import { connectPeer } from './helpers/peer'
+import { CLOSE, clientFrame } from './helpers/raw'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
 import { unhandledRejections } from './helpers/unhandled'
@@ -132,6 +133,16 @@ t.test('close() before accept is a 403, or under refusal: close a close with tha
     t.same(await peer.closed, { code: 4001, reason: 'no room' }, mode)
     t.same(await sessions[mode].closed, { code: 4001, reason: 'no room', wasClean: true })
   }
+})
+
+t.test('close(null) before accept is a 403, or under refusal: close a close without a code', async (t) => {
+  const app = await createApp(t)
+  for (const refusal of ['http', 'close'] as const) app.websocket(`/${refusal}`, { websocket: { refusal } }, (ws) => ws.close(null))
+  const port = await listen(app)
+  t.match(await refusal(port, '/http'), { status: 403, body: '' })
+  const client = await connectTcp(t, port)
+  await client.write(upgradeRequest('/close')).until('\r\n\r\n\x88\x00')
+  t.ok((await client.write(clientFrame(CLOSE, '')).ended).endsWith('\r\n\r\n\x88\x00'))
 })
 
 t.test('a session that is refused so was never open: it ends as one that is refused with a response does', async (t) => {

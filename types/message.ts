@@ -45,7 +45,7 @@ export type WebSocketReceiveEvent = { type: 'websocket.receive', text?: string, 
 export type WebSocketDisconnectEvent = { type: 'websocket.disconnect', code: number, reason: string }
 export type WebSocketAcceptEvent = { type: 'websocket.accept', subprotocol?: string | null, headers?: HeadersLike }
 export type WebSocketSendEvent = { type: 'websocket.send', text?: string | null, bytes?: Bytes | null }
-export type WebSocketCloseEvent = { type: 'websocket.close', code?: number, reason?: string }
+export type WebSocketCloseEvent = { type: 'websocket.close', code?: number | null, reason?: string }
 export type WebSocketResponseEvent = { type: 'websocket.http.response', status?: number, headers?: HeadersLike, body?: unknown }
 
 export type IncomingEvent = WebSocketConnectEvent | WebSocketReceiveEvent | WebSocketDisconnectEvent

@@ -90,9 +90,11 @@ export interface WebSocketChannel<Receive = string, Send = any, ReceiveJson = an
 
   /**
    * Starts the closing handshake and resolves when the connection has ended, forced after `closeTimeout`. Idempotent.
-   * Rejects with `RangeError` for a code that may not be sent; the reason is cut to 123 bytes (RFC 6455, section 5.5).
+   * `null` sends a close frame without a code, of which the peer is told as 1005. Default: 1000.
+   * Rejects with `RangeError` for a code that may not be sent, and with `WebSocketOptionError` for a reason without a code;
+   * the reason is cut to 123 bytes (RFC 6455, section 5.5).
    */
-  close (code?: number, reason?: string): Promise<void>
+  close (code?: number | null, reason?: string): Promise<void>
 
   /** Drops the connection at once. */
   terminate (): void

@@ -162,6 +162,19 @@ export function endingsContract (t: Test, open: Open): void {
     t.ok(length === 4 || length === 8, 'of two bytes, a head, and from a client a mask')
   })
 
+  t.test('close(null) sends a close frame without a code, and a reason goes with a code only', async (t) => {
+    const { channel, peer } = await open(t)
+    await t.rejects(channel.close(null, 'bye'), { name: 'WebSocketOptionError', message: 'a close without a code has no reason: leave it out, or give a code' })
+    t.equal(channel.state, 'open')
+    const frames: Buffer[] = []
+    ;(peer.socket as any)._socket.on('data', (chunk: Buffer) => frames.push(Buffer.from(chunk)))
+    await channel.close(null)
+    const [head, mask, ...others] = [...Buffer.concat(frames)]
+    t.same([head, mask & 0x7f, others.length], [0x88, 0, mask === 0 ? 0 : 4], 'a head, and from a client a mask')
+    t.same(await peer.closed, { code: 1005, reason: '' })
+    t.same(await channel.closed, { code: 1005, reason: '', wasClean: true })
+  })
+
   t.test('every registered code that may be sent is sent', async (t) => {
     for (const code of Object.values(closeCodes)) {
       if (code === 1005 || code === 1006 || code === 1015) continue
@@ -173,7 +186,7 @@ export function endingsContract (t: Test, open: Open): void {
 
   t.test('a code that may not be sent is a RangeError, and the connection stays open', async (t) => {
     const { channel, peer } = await open(t)
-    for (const code of [1005, 1006, 1015, 1004, 1016, 2999, 0, 999, 5000, 1000.5, NaN, '1000', null]) {
+    for (const code of [1005, 1006, 1015, 1004, 1016, 2999, 0, 999, 5000, 1000.5, NaN, '1000']) {
       await t.rejects(channel.close(code as never), RangeError, String(code))
     }
     await channel.send('still open')
@@ -272,7 +285,8 @@ export function endingsContract (t: Test, open: Open): void {
     for (const [event, end] of [
       [{ type: 'websocket.close' }, { code: 1000, reason: '' }],
       [{ type: 'websocket.close', code: 4001, reason: 'bye' }, { code: 4001, reason: 'bye' }],
-      [{ type: 'websocket.close', code: 4001, reason: null }, { code: 4001, reason: '' }]
+      [{ type: 'websocket.close', code: 4001, reason: null }, { code: 4001, reason: '' }],
+      [{ type: 'websocket.close', code: null }, { code: 1005, reason: '' }]
     ] as const) {
       const { channel, peer } = await open(t)
       await channel.sendEvent(event as never)

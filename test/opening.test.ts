@@ -67,6 +67,100 @@ t.test('accept answers with the subprotocol and the headers that it is given', a
   t.match(response, /^x-a: 1\r$/mi)
 })
 
+/** A handler that accepts; `error` is what that rejects with. */
+function accepting (): { error: Promise<any>, handler: (ws: WebSocketSession) => Promise<void> } {
+  const rejected = new Deferred<any>()
+  return {
+    error: rejected.promise,
+    async handler (ws) {
+      await ws.accept().catch(rejected.resolve)
+    }
+  }
+}
+
+t.test('accept rejects with a header of a hook that cannot be sent, and nothing of what hooks have set is in the answer', async (t) => {
+  const app = await createApp(t)
+  const { error, handler } = accepting()
+  app.websocket('/', { onSend: async (_, reply) => { if (reply.statusCode === 101) reply.header('x-good', '1').header('x-bad', 'a\r\nb: c') } }, handler)
+  const { status, headers } = await refusal(await listen(app), '/')
+  t.same([status, headers['x-good'], headers['x-bad'], headers.b], [500, undefined, undefined, undefined])
+  t.match(await error, { name: 'WebSocketHandshakeError', message: /^invalid header "x-bad"/ })
+})
+
+t.test('accept rejects where a hook has set another status, which is the answer, and the session is closed then', async (t) => {
+  const app = await createApp(t)
+  const { error, handler } = accepting()
+  const closed = new Deferred<string>()
+  app.websocket('/', { onSend: async (_, reply) => { reply.code(410) } }, async (ws) => {
+    await handler(ws)
+    t.equal(ws.state, 'closing')
+    await ws.closed
+    closed.resolve(ws.state)
+  })
+  t.equal((await refusal(await listen(app), '/')).status, 410)
+  t.match(await error, { name: 'WebSocketHandshakeError', message: 'accept: the hooks of the route have made it a response with status 410', cause: undefined })
+  t.equal(await closed.promise, 'closed')
+})
+
+t.test('accept is for once, and rejects where a client leaves while hooks run, which are not stopped', async (t) => {
+  const app = await createApp(t)
+  const { error, handler } = accepting()
+  const [running, goOn, ran] = [new Deferred<void>(), new Deferred<void>(), new Deferred<void>()]
+  app.websocket('/', {
+    async onSend () {
+      running.resolve()
+      await goOn.promise
+      ran.resolve()
+    }
+  }, async (ws) => {
+    const accepted = handler(ws)
+    await t.rejects(ws.accept(), { name: 'WebSocketHandshakeError', message: 'the handshake is being completed already' })
+    await accepted
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.write(upgradeRequest('/'))
+  await running.promise
+  client.socket.destroy()
+  t.match(await error, { name: 'WebSocketHandshakeError', message: 'the client left during the handshake' })
+  goOn.resolve()
+  await ran.promise
+  await app.close()
+})
+
+t.test('when handshakeTimeout is over while hooks run, a status that they come to is the answer no more', async (t) => {
+  const app = await createApp(t, { handshakeTimeout: 20 })
+  const { error, handler } = accepting()
+  const goOn = new Deferred<void>()
+  app.websocket('/', {
+    async onSend (_, reply) {
+      if (reply.statusCode === 101) await goOn.promise
+    }
+  }, handler)
+  t.equal((await refusal(await listen(app), '/')).status, 503)
+  t.match(await error, { message: /status 503/, cause: { statusCode: 503 } })
+  goOn.resolve()
+})
+
+t.test('accept and deny reject where the reply has been sent already', async (t) => {
+  const app = await createApp(t)
+  const { error, handler } = accepting()
+  const [begun, sent] = [new Deferred<void>(), new Deferred<void>()]
+  app.websocket('/', {
+    async preHandler (_, reply) {
+      begun.promise.then(() => {
+        reply.code(409).send('too late')
+        sent.resolve()
+      })
+    }
+  }, async (ws) => {
+    begun.resolve()
+    await sent.promise
+    await handler(ws)
+  })
+  t.equal((await refusal(await listen(app), '/')).status, 409)
+  t.match(await error, { name: 'WebSocketHandshakeError', message: 'the handshake has been answered already, by its reply' })
+})
+
 t.test('a handshake is refused once, and not accepted after that', async (t) => {
   const { app, port } = await serve(t, async (ws) => {
     const denied = ws.deny(401)

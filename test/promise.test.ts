@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { atMost, Deferred, quiet, rejected } from '../lib/promise'
+import { atMost, Deferred, quiet, rejected, settled } from '../lib/promise'
 import { unhandledRejections } from './helpers/unhandled'
 
 const error = new Error('expected')
@@ -39,6 +40,21 @@ t.test('a rejected promise rejects with what it was given, and is no unhandled r
   for (const reason of [error, undefined, null, 'text']) {
     t.strictSame(await unhandledRejections(() => { rejected(reason) }), [])
     t.equal(await rejected(reason).catch((thrown) => thrown), reason)
+  }
+})
+
+t.test('settled waits for a promise, and resolves with nothing, whatever comes of that', async (t) => {
+  for (const settle of [(deferred: Deferred<number>) => deferred.resolve(1), (deferred: Deferred<number>) => deferred.reject(error)]) {
+    const deferred = new Deferred<number>()
+    let waited = false
+    const waiting = settled(deferred.promise).then((value) => {
+      waited = true
+      t.equal(value, undefined)
+    })
+    await setImmediate()
+    t.notOk(waited)
+    settle(deferred)
+    await waiting
   }
 })
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocketDisconnect, WebSocketHandshakeError } from '../lib/errors'
 import { Deferred } from '../lib/promise'
@@ -176,6 +176,19 @@ t.test('the closeCode of what is thrown is what the connection is closed with, i
   for (const [code, sent] of Object.entries(codes)) {
     t.same(await (await peerOf(t, served, `/${encodeURIComponent(code)}`)).closed, { code: sent, reason: '' }, code)
   }
+})
+
+t.test('a handler that returns, or throws, while its accept waits for hooks closes the connection that is open then', async (t) => {
+  const app = await createApp(t)
+  const onSend = () => setImmediate() as never
+  app.websocket('/returns', { onSend }, (ws) => { ws.accept() })
+  app.websocket('/throws', { onSend }, (ws) => {
+    ws.accept()
+    throw Object.assign(new Error('expected'), { closeCode: 4002 })
+  })
+  const url = `ws://127.0.0.1:${await listen(app)}`
+  t.equal((await (await connectPeer(t, `${url}/returns`)).closed).code, 1000)
+  t.equal((await (await connectPeer(t, `${url}/throws`)).closed).code, 4002)
 })
 
 t.test('what the client has done wrong is information in the log', async (t) => {

@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { WebSocketDisconnect, WebSocketHandshakeError, WebSocketOptionError, WebSocketTopicError } from '../lib/errors'
 import { Deferred } from '../lib/promise'
@@ -173,6 +173,23 @@ t.test('close before accept refuses with 403, after its arguments have been chec
   })
   t.match(await refusal(port, '/'), { status: 403, body: '' })
   await app.close()
+})
+
+t.test('close while accept waits for hooks closes the connection that is open then; where it is refused, there is nothing to close', async (t) => {
+  const app = await createApp(t)
+  const states: string[] = []
+  async function handler (ws: WebSocketSession): Promise<void> {
+    ws.accept()
+    await ws.close(4001, 'changed my mind')
+    states.push(ws.state)
+  }
+  app.websocket('/', { onSend: () => setImmediate() as never }, handler)
+  app.websocket('/refused', { onSend: async (_request, reply) => { reply.code(410) } }, handler)
+  const port = await listen(app)
+  t.same(await (await connectPeer(t, `ws://127.0.0.1:${port}`)).closed, { code: 4001, reason: 'changed my mind' })
+  t.equal((await refusal(port, '/refused')).status, 410)
+  await app.close()
+  t.match(states, ['closed', /^clos/])
 })
 
 t.test('terminate before accept drops the connection without an answer', async (t) => {

@@ -1,4 +1,5 @@
 import { show } from './show'
+import type { RawWebSocket } from '../types/raw'
 
 /**
  * Close codes, by the names that the IANA registry and MDN give them.
@@ -66,4 +67,14 @@ export function cutReason (reason: string): string {
 /** The ends after which iteration finishes without an error. */
 export function isNormal (code: number): boolean {
   return code === closeCodes.NORMAL_CLOSURE || code === closeCodes.GOING_AWAY || code === closeCodes.NO_STATUS_RECEIVED
+}
+
+/**
+ * Whether both close frames have gone over (RFC 6455, section 7.1.4): `code` is what `raw` has ended with, which is 1006
+ * where none has come (section 7.1.5). Of its own, `ws` tells in private only. Another that does not (as on Bun)
+ * is taken to have answered.
+ */
+export function isClean (raw: RawWebSocket, code: number): boolean {
+  const { _closeFrameSent: hasSent = true } = raw as { _closeFrameSent?: boolean }
+  return hasSent && code !== closeCodes.ABNORMAL_CLOSURE
 }

@@ -1,5 +1,5 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
-import { cutReason, type Closing } from './close'
+import { cutReason, isClean, type Closing } from './close'
 import { End } from './end'
 import { Handshake } from './handshake'
 import { repliedHeaders } from './headers'
@@ -63,7 +63,7 @@ function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply,
   if (raw === null) return over()
   refuser.opened(raw)
   raw.on('error', ignore) // its end follows
-  raw.on('close', (code, reason) => over(new End(code, reason.toString(), code !== 1006)))
+  raw.on('close', (code, reason) => over(new End(code, reason.toString(), isClean(raw, code))))
   raw.close(code ?? undefined, cutReason(reason))
   raw.resume()
 }

@@ -8,7 +8,7 @@ import { Deferred, rejected } from './promise'
 import { Queue } from './queue'
 import { deliver, type Recipient } from './recipient'
 import { RateLimit, type RateLimitOptions } from './rate-limit'
-import { closeCodes, cutReason } from './close'
+import { closeCodes, cutReason, isClean } from './close'
 import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../types/raw'
 import type { State } from './state'
@@ -138,8 +138,7 @@ export class Socket {
 
   /** The connection has ended. */
   finish (code: number, reason: Buffer): void {
-    // 1006 stands for a connection that ended without a close frame (RFC 6455, section 7.1.5).
-    const end = new End(code, reason.toString(), code !== 1006, this.#error)
+    const end = new End(code, reason.toString(), isClean(this.raw, code), this.#error)
     this.end = end
     if (this.#heartbeat !== null) agenda.remove(this.#heartbeat)
     this.inbox.end(end)

@@ -1,6 +1,9 @@
+import { once } from 'node:events'
 import t from 'tap'
 import { show } from '../lib/show'
-import { checkCloseCode, closeCodes, cutReason, isNormal, isSendable } from '../lib/close'
+import { checkCloseCode, closeCodes, cutReason, isClean, isNormal, isSendable } from '../lib/close'
+import { connectSockets } from './helpers/sockets'
+import type { RawWebSocket } from '../types/raw'
 
 t.test('every registered code has its upper-case name', async (t) => {
   t.strictSame(closeCodes, {
@@ -84,6 +87,28 @@ t.test('a cut reason never has a part of a character, and is as long as it can b
     t.ok(Buffer.byteLength(cut) <= 123)
     t.ok(Buffer.byteLength(cut) > 123 - 4)
   }
+})
+
+t.test('an end is clean where both close frames have gone over', async (t) => {
+  const raw = (sent?: boolean): RawWebSocket => ({ _closeFrameSent: sent }) as never
+  t.equal(isClean(raw(true), 1000), true)
+  t.equal(isClean(raw(true), 1005), true)
+  t.equal(isClean(raw(true), 1006), false)
+  t.equal(isClean(raw(false), 1000), false)
+  t.equal(isClean(raw(false), 1006), false)
+})
+
+t.test('of a socket that does not tell whether it has sent its close frame, it is supposed', async (t) => {
+  t.equal(isClean({} as never, 1000), true)
+  t.equal(isClean({} as never, 1006), false)
+})
+
+t.test('the sockets of ws tell it', async (t) => {
+  const { server, client } = await connectSockets(t)
+  for (const socket of [server, client]) t.equal((socket as any)._closeFrameSent, false)
+  client.close()
+  await Promise.all([once(server, 'close'), once(client, 'close')])
+  for (const socket of [server, client]) t.equal((socket as any)._closeFrameSent, true)
 })
 
 t.test('exactly the ends 1000, 1001 and 1005 are normal', async (t) => {

@@ -159,7 +159,7 @@ function judge (story: Story, server: Report, client: Report): void {
     // A close frame comes after all that was sent before it, and so does the word that all is done.
     const isWhole = isDone || (!closes && end!.wasClean)
     must(!isWhole || (isDone && received.length === other.count), `${who} has received ${received.length} of ${other.count}${isDone ? '' : ' and does not know that these are all'}`)
-    must(end!.code === (end!.wasClean ? CODE : 1006), `${who} has seen the end ${JSON.stringify(end)}`)
+    must(end!.code === CODE || (end!.code === 1006 && !end!.wasClean), `${who} has seen the end ${JSON.stringify(end)}`)
     must(breaks(story.fate) || end!.wasClean, `${who} has not closed cleanly: ${JSON.stringify(end)}`)
     must(breaks(story.fate) || !story.isPatient || isDone, `${who} has not received all`)
   }

@@ -31,11 +31,11 @@ export interface Sendable<Json = any> {
 
 /** How a connection ended. */
 export interface CloseInfo {
-  /** The code of the peer's close frame; 1005 if it had none, 1006 if there was no closing handshake. */
+  /** The code of the peer's close frame, whoever closed first; 1005 if it had none, 1006 if there was no closing handshake. */
   code: number
   /** The reason of the peer's close frame. */
   reason: string
-  /** Whether both sides finished the closing handshake (RFC 6455, section 7.1.4). */
+  /** Whether both close frames have gone over (RFC 6455, section 7.1.4). */
   wasClean: boolean
 }
 

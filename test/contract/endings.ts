@@ -175,6 +175,24 @@ export function endingsContract (t: Test, open: Open): void {
     t.same(await channel.closed, { code: 1005, reason: '', wasClean: true })
   })
 
+  t.test('a close whose answer could not be written any more was not clean', async (t) => {
+    const { channel, peer } = await open(t)
+    peer.socket.pause()
+    channel.send(Buffer.alloc(16 * 1024 * 1024))
+    peer.socket.close(4001, 'bye')
+    await until(() => channel.state === 'closing')
+    peer.socket.terminate()
+    t.same(await channel.closed, { code: 4001, reason: 'bye', wasClean: false })
+    t.equal((await channel.receive().catch((error) => error)).wasClean, false)
+  })
+
+  t.test('what is against the protocol is answered with a close frame, and was no clean end', async (t) => {
+    const { channel, peer } = await open(t)
+    ;(peer.socket as any)._socket.write(Buffer.from([0xff, 0xff])) // reserved bits, and an opcode that is none
+    t.same(await channel.closed, { code: 1006, reason: '', wasClean: false })
+    t.equal((await peer.closed).code, 1002)
+  })
+
   t.test('every registered code that may be sent is sent', async (t) => {
     for (const code of Object.values(closeCodes)) {
       if (code === 1005 || code === 1006 || code === 1015) continue

@@ -5,6 +5,7 @@ import { defined } from './checks'
 import { checkUrl, connectSettings, tlsOptions, type ClientSettings } from './client-options'
 import { Codec } from './codec'
 import { WebSocketOptionError, WebSocketUpgradeError } from './errors'
+import { LifeSigns } from './lifesign'
 import { Deferred } from './promise'
 import { detailsOf } from './show'
 import { forgetSignal, listenTo, reasonOf } from './signal'
@@ -36,7 +37,7 @@ export class Client extends Channel {
       sendType: options.sendType ?? options.valueType
     })
     if (options.receiveTimeout !== undefined) this.#patience = { timeout: options.receiveTimeout }
-    this.socket = new Socket(raw, response.socket, options, this)
+    this.socket = new Socket(raw, response.socket, options, this, new LifeSigns(raw))
   }
 
   get state (): State {

@@ -2,7 +2,7 @@ import { agenda } from './agenda'
 import { End } from './end'
 import { Heartbeat, type CountingStream, type HeartbeatOptions } from './heartbeat'
 import { Idleness } from './idleness'
-import { Inbox } from './inbox'
+import { Inbox, type Flow } from './inbox'
 import { Outbox } from './outbox'
 import { Deferred, rejected } from './promise'
 import { Queue } from './queue'
@@ -65,12 +65,15 @@ export class Socket {
   #error: Error | undefined
   #heartbeat: Heartbeat | null = null
 
-  /** `stream` is what `raw` reads and writes; `owner` is told once, when the connection has ended. */
-  constructor (raw: RawWebSocket, stream: Duplex, options: SocketOptions, owner: Owner) {
+  /**
+   * `stream` is what `raw` reads and writes; `owner` is told once, when the connection has ended; `flow` is paused where
+   * nothing is taken.
+   */
+  constructor (raw: RawWebSocket, stream: Duplex, options: SocketOptions, owner: Owner, flow: Flow = raw) {
     const { heartbeat, idleTimeout, rateLimit } = options
-    const limit = rateLimit ? new RateLimit(rateLimit, raw) : null
+    const limit = rateLimit ? new RateLimit(rateLimit, flow) : null
     this.raw = raw
-    this.inbox = new Inbox(options.receiveHighWaterMark, limit ?? raw)
+    this.inbox = new Inbox(options.receiveHighWaterMark, limit ?? flow)
     this.outbox = new Outbox(raw, stream, options)
     this.owner = owner
     ;(raw as Wired)[kSocket] = this

@@ -11,8 +11,9 @@ export type Decode = (message: Message) => unknown
 /** Parses JSON; throws where it is none. */
 export type JsonParse = (text: string) => unknown
 
+// No two parts that follow one another take the same characters: the time to match is linear in the length of a message.
 const INTEGER = /^[+-]?\d+$/
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
 const DIGITS = /^\d+$/
 
 /** From this length on, in bytes, it pays to look whether a text is ASCII, which need not be decoded. */

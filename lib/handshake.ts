@@ -117,7 +117,7 @@ export class Handshake {
       throw new WebSocketHandshakeError('Sec-WebSocket-Key is missing or invalid', { statusCode: 400 })
     }
     const { offered } = this
-    if (offered.some((protocol, i) => !TOKEN.test(protocol) || offered.includes(protocol, i + 1))) {
+    if (new Set(offered).size < offered.length || !offered.every((protocol) => TOKEN.test(protocol))) {
       throw new WebSocketHandshakeError('Sec-WebSocket-Protocol is invalid', { statusCode: 400 })
     }
     this.isSound = true
@@ -128,13 +128,13 @@ export class Handshake {
    * Throws `WebSocketHandshakeError` for a subprotocol that was not offered and for headers that cannot be sent.
    */
   decide (subprotocol: string | null | undefined, supported: readonly string[], headers: HeadersLike | undefined): void {
-    const { offered } = this
-    if (subprotocol != null && !offered.includes(subprotocol)) {
-      const offer = offered.length === 0 ? 'none' : offered.join(', ')
+    const offered = new Set(this.offered)
+    if (subprotocol != null && !offered.has(subprotocol)) {
+      const offer = offered.size === 0 ? 'none' : [...offered].join(', ')
       throw new WebSocketHandshakeError(`accept: the client did not offer the subprotocol ${show(subprotocol)} (it offers ${offer})`)
     }
     this.headers = switchingHeaders(headers)
-    this.protocol = subprotocol ?? supported.find((protocol) => offered.includes(protocol)) ?? ''
+    this.protocol = subprotocol ?? supported.find((protocol) => offered.has(protocol)) ?? ''
   }
 
   /** It takes its time: the client is watched until it is over. */

@@ -21,8 +21,9 @@ export interface Flow {
 
 /** A `receive` that waits for its message. */
 class Reader extends Deferred<unknown> {
-  /** Who has come after it. */
+  /** Who has come after it, and before. */
   next: Reader | null = null
+  previous: Reader | null = null
   readonly #decode: Decode
   readonly #ending: Ending | undefined
 
@@ -147,8 +148,12 @@ export class Inbox implements Recipient {
     if (message !== undefined) return this.#take(message, decode)
     if (this.#end !== null) return this.#receiveEnd(this.#end, ending)
     const reader = patience === undefined ? new Reader(decode, ending) : new PatientReader(decode, ending, patience, this)
-    if (this.#last === null) this.#first = reader
-    else this.#last.next = reader
+    if (this.#last === null) {
+      this.#first = reader
+    } else {
+      reader.previous = this.#last
+      this.#last.next = reader
+    }
     this.#last = reader
     reader.wait()
     return reader.promise
@@ -177,16 +182,17 @@ export class Inbox implements Recipient {
 
   /** `reader` no longer waits. */
   forget (reader: Reader): void {
-    if (reader === this.#first) return this.#forgetFirst(reader)
-    let before = this.#first!
-    while (before.next !== reader) before = before.next!
-    before.next = reader.next
-    if (reader === this.#last) this.#last = before
+    const { previous, next } = reader
+    if (previous === null) return this.#forgetFirst(reader)
+    previous.next = next
+    if (next === null) this.#last = previous
+    else next.previous = previous
   }
 
   #forgetFirst (reader: Reader): void {
     this.#first = reader.next
     if (reader.next === null) this.#last = null
+    else reader.next.previous = null
   }
 
   #take (message: Message, decode: Decode): Promise<unknown> {

@@ -16,6 +16,9 @@ export type OriginCheck = (origin: string, request: FastifyRequest) => boolean |
  */
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/(?:\[[\da-f:.]+\]|[\w-]+(?:\.[\w-]+)*\.?)(?::\d+)?$/
 
+/** What is longer, in characters, is no origin: a name of the DNS has 253 at most, and a long one takes long to be read. */
+const MAX_LENGTH = 512
+
 /** The first label of a host, where it stands for any names below one. */
 const WILDCARD = /(?<=:\/\/)\*(?=\.[^:])/
 
@@ -78,6 +81,7 @@ export function parseEntry (entry: string): ((serialized: string) => boolean) | 
 
 /** The one way to write an origin: in lower case, addresses in their usual notation, without the scheme's own port. */
 function serialize (origin: string): string | undefined {
+  if (origin.length > MAX_LENGTH) return undefined
   const text = origin.toLowerCase() // the host of a scheme that URL does not know would keep its case
   if (!ORIGIN.test(text) || !URL.canParse(text)) return undefined
   const { protocol, host } = new URL(text)

@@ -53,7 +53,7 @@ export class Watch {
     this.#end()
     // As Node has it at an upgrade: neither flowing nor paused. To pause it would keep it from flowing to who reads it next.
     ;(this.#stream as { readableFlowing: boolean | null }).readableFlowing = null
-    for (const chunk of early.reverse()) this.#stream.unshift(chunk)
+    if (early.length > 0) this.#stream.unshift(Buffer.concat(early)) // at once: each one would move those behind it
   }
 
   #end (): void {

@@ -1,6 +1,7 @@
 import { constants } from 'node:buffer'
 import t from 'tap'
 import { createDecoders, textOf, type Decoders } from '../lib/decode'
+import { isLinear } from './helpers/linear'
 
 const decoders = createDecoders(JSON.parse)
 
@@ -113,6 +114,33 @@ t.test('integer, number, boolean: a binary frame is refused', async (t) => {
   for (const type of ['integer', 'number', 'boolean'] as const) {
     t.throws(() => decodeBinary(type, '1'), { ...DECODE_ERROR, message: 'expected a text message, received a binary one' }, type)
   }
+})
+
+t.test('integer, number, boolean: the time that it takes is linear in the length of the message', async (t) => {
+  const digits = (n: number): string => '1'.repeat(n)
+  const messages: Record<string, (n: number) => string> = {
+    digits,
+    'digits and a letter': (n) => `${digits(n)}x`,
+    'a fraction and a letter': (n) => `1.${digits(n)}x`,
+    'a number and a letter': (n) => `${digits(n)}.${digits(n)}e${digits(n)}x`,
+    'a small fraction': (n) => `0.${'0'.repeat(n)}1`,
+    spaces: (n) => `${' '.repeat(n)}x`
+  }
+  for (const type of ['integer', 'number', 'boolean'] as const) {
+    for (const [name, make] of Object.entries(messages)) {
+      isLinear(t, 64 * 1024, (n) => {
+        const text = Buffer.from(make(n)).toString() // flat, as what has arrived
+        return () => {
+          try {
+            decodeText(type, text)
+          } catch {}
+        }
+      }, `${type}, ${name}`)
+    }
+  }
+  t.equal(decodeText('number', `0.${'0'.repeat(300)}${digits(1024 * 1024)}`), Number(`1.${digits(30)}e-301`))
+  t.equal(decodeText('boolean', '0'.repeat(1024 * 1024)), false)
+  t.throws(() => decodeText('number', digits(1024 * 1024)), DECODE_ERROR)
 })
 
 t.test('json: any JSON value is taken, from text and from binary frames', async (t) => {

@@ -1,10 +1,12 @@
 import { once } from 'node:events'
+import { PassThrough } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocketDisconnect, WebSocketHandshakeError } from '../lib/errors'
 import { Handshake } from '../lib/handshake'
 import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
+import { isLinear } from './helpers/linear'
 import { connectPeer, type Peer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
@@ -319,6 +321,19 @@ t.test('accept takes any subprotocol that the client offers, and refuses others 
   const peer = await connectPeer(t, `ws://127.0.0.1:${port}`, { subprotocols: ['v2', 'v1', 'mine'] })
   t.equal(peer.socket.protocol, 'mine')
   t.equal((await refusal(port, '/none')).status, 403)
+})
+
+t.test('the time that it takes to check and to choose is linear in the number of subprotocols that a client offers', async (t) => {
+  isLinear(t, 10_000, (n) => {
+    const protocols = Array.from({ length: n }, (_, i) => `p${i}`)
+    const headers = { host: 'localhost', 'sec-websocket-version': '13', 'sec-websocket-key': `${'A'.repeat(22)}==`, 'sec-websocket-protocol': protocols.join(', ') }
+    const handshake = Handshake.begin({ method: 'GET', httpVersion: '1.1', headers } as any, new PassThrough(), new Set())
+    return () => {
+      handshake.check()
+      handshake.decide(undefined, [...protocols].reverse(), undefined)
+      handshake.decide(protocols[n - 1], [], undefined)
+    }
+  }, 'subprotocols')
 })
 
 t.test('accept carries headers: arrays, pairs, a Map, Headers, bytes', async (t) => {

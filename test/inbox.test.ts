@@ -3,6 +3,7 @@ import { once, getEventListeners } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { End } from '../lib/end'
 import { Inbox, type Flow } from '../lib/inbox'
+import { isLinear } from './helpers/linear'
 import { connectSockets } from './helpers/sockets'
 import { runningTimers } from './helpers/timers'
 import { unhandledRejections } from './helpers/unhandled'
@@ -138,6 +139,43 @@ t.test('the readers around one whose time was out are served in their order', as
   await t.rejects(second)
   push(inbox, 'a', 'b')
   t.strictSame(await Promise.all([first, third]), ['a', 'b'])
+})
+
+t.test('to give up takes no longer where many others wait, whoever of them gives up first', async (t) => {
+  // Those of Node take longer than what is measured.
+  class Signal {
+    readonly aborted = false
+    abort!: () => void
+    addEventListener (_: string, listener: () => void): void { this.abort = listener }
+    removeEventListener (): void {}
+  }
+  for (const [order, arrange] of Object.entries<(list: Signal[]) => Signal[]>({
+    'newest first': (list) => list.reverse(),
+    'oldest first': (list) => list,
+    'from the middle on': (list) => [...list.slice(list.length / 2), ...list.slice(0, list.length / 2)]
+  })) {
+    isLinear(t, 10_000, (n) => {
+      const inbox = new Inbox(1000, new Gauge())
+      const signals = Array.from({ length: n }, () => new Signal())
+      for (const signal of signals) inbox.receive(asText, { signal: signal as never })
+      return () => { for (const signal of arrange(signals)) signal.abort() }
+    }, order)
+  }
+})
+
+t.test('whoever of those that wait gives up, the others are served in their order', async (t) => {
+  for (const order of [[2, 1], [0, 1], [1, 2, 3], [3, 0, 2], [0, 1, 2, 3]]) {
+    const inbox = new Inbox(1000, new Gauge())
+    const controllers = Array.from({ length: 4 }, () => new AbortController())
+    const served: string[] = []
+    const readers = controllers.map(({ signal }, i) => inbox.receive(asText, { signal }).then((text) => served.push(`${i} ${text}`), () => {}))
+    for (const i of order) controllers[i].abort()
+    readers.push(inbox.receive(asText).then((text) => served.push(`last ${text}`)))
+    const left = [0, 1, 2, 3].filter((i) => !order.includes(i))
+    push(inbox, ...left.map(String), 'last')
+    await Promise.all(readers)
+    t.strictSame(served, [...left.map((i) => `${i} ${i}`), 'last last'], order.join())
+  }
 })
 
 t.test('a reader that comes after the last one has given up is served in its turn', async (t) => {

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
+import { createOriginCheck } from '../lib/origins'
 import { createApp, listen } from './helpers/app'
+import { isLinear } from './helpers/linear'
 import { collectLogs, ERROR, INFO, WARN } from './helpers/logs'
 import { connectTcp, exchange, nobodyIsConnected, TcpClient, upgradeRequest } from './helpers/tcp'
 import type { AddressInfo } from 'node:net'
@@ -317,6 +319,25 @@ t.test('an entry that is no origin fails at registration, and the error shows it
     }, String(entry))
   }
   await t.rejects(createApp(t, { origins: ['https://example.com/path'] }), { code: 'FST_WS_OPTION', message: /, not 'https:\/\/example\.com\/path'$/ })
+})
+
+t.test('the time that it takes is linear in the length of what a client sends', async (t) => {
+  const origins: Record<string, (n: number) => string> = {
+    'a list': (n) => 'https://a.example '.repeat(n / 18),
+    labels: (n) => `https://${'a.'.repeat(n / 2)}example`,
+    'a label in Punycode': (n) => `https://xn--${'a9b8'.repeat(n / 4)}`,
+    'an address': (n) => `https://[${':1'.repeat(n / 2)}]`,
+    'a port': (n) => `https://a.example:${'1'.repeat(n)}x`
+  }
+  for (const allowed of ['same-origin', ['https://*.example', 'https://a.example']] as const) {
+    const isAllowed = createOriginCheck(allowed as AllowedOrigins)
+    for (const [name, make] of Object.entries(origins)) {
+      isLinear(t, 128 * 1024, (n) => {
+        const origin = make(n)
+        return () => { isAllowed(origin, { host: origin.slice(8), protocol: 'http' } as FastifyRequest) }
+      }, `${String(allowed)}: ${name}`)
+    }
+  }
 })
 
 t.test("'*' lets all pages connect", async (t) => {

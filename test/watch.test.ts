@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Duplex, PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { isRead, Watch, type Watcher } from '../lib/watch'
+import { isLinear } from './helpers/linear'
 import { connectSides } from './helpers/tcp'
 import { until } from './helpers/until'
 import type { Socket } from 'node:net'
@@ -51,6 +52,15 @@ t.test('beyond 64 KiB the client waits, and whoever reads the stream next gets a
   let bytes = 0
   stream.on('data', ({ length }) => { bytes += length })
   await until(() => bytes === (64 + 16 * 1024) * KIB)
+})
+
+t.test('the time that it takes to give back is linear in the number of reads in which it came', async (t) => {
+  isLinear(t, 10_000, (n) => {
+    const stream = new PassThrough()
+    const watch = new Watch(stream, nobody(t))
+    for (let i = 0; i < n; i++) stream.emit('data', Buffer.from('a'))
+    return () => watch.giveBack()
+  }, 'reads')
 })
 
 for (const isPaused of [false, true]) {

@@ -170,13 +170,21 @@ export abstract class Channel implements Ending {
     return this.messages()
   }
 
-  messages (type?: ValueType): AsyncIterableIterator<any> {
-    return new Messages(this, type)
+  messages (options?: ValueType | ReceiveOptions): AsyncIterableIterator<any> {
+    return new Messages(this, options)
   }
 
-  /** What an iterator gives next; `decode` makes its result of a message. */
-  receiveResult (decode: Decode): Promise<IteratorResult<any>> {
-    return this.#receive(decode, this.patience, this) as Promise<IteratorResult<any>>
+  /** How an iterator with `options` receives. Throws what reading them does. */
+  iteration (options: ValueType | ReceiveOptions | undefined): Iteration {
+    return {
+      decode: this.codec.resultDecoder(typeIn('messages', options)),
+      patience: typeof options === 'string' ? this.patience : patienceIn('messages', options, this.patience)
+    }
+  }
+
+  /** What an iterator gives next. */
+  receiveResult ({ decode, patience }: Iteration): Promise<IteratorResult<any>> {
+    return this.#receive(decode, patience, this) as Promise<IteratorResult<any>>
   }
 
   /** What an iterator gives at the end of the connection; throws its error where it is one. */
@@ -298,15 +306,23 @@ function closeInfo ({ code, reason, wasClean }: End): CloseInfo {
   return { code, reason, wasClean }
 }
 
+/** What an iterator knows from its first message on. */
+interface Iteration {
+  /** Makes its result of a message. */
+  decode: Decode
+  /** How long it waits for each. */
+  patience: Patience | undefined
+}
+
 /** Iterates over the messages of a channel. */
 class Messages implements AsyncIterableIterator<any> {
   readonly #channel: Channel
-  readonly #type: ValueType | undefined
-  #decode: Decode | null = null
+  readonly #options: ValueType | ReceiveOptions | undefined
+  #iteration: Iteration | null = null
 
-  constructor (channel: Channel, type: ValueType | undefined) {
+  constructor (channel: Channel, options: ValueType | ReceiveOptions | undefined) {
     this.#channel = channel
-    this.#type = type
+    this.#options = options
   }
 
   [Symbol.asyncIterator] (): this {
@@ -315,10 +331,10 @@ class Messages implements AsyncIterableIterator<any> {
 
   next (): Promise<IteratorResult<any>> {
     try {
-      this.#decode ??= this.#channel.codec.resultDecoder(this.#type)
+      this.#iteration ??= this.#channel.iteration(this.#options)
     } catch (error) {
-      return rejected(error)
+      return rejected(argumentError('messages', error))
     }
-    return this.#channel.receiveResult(this.#decode)
+    return this.#channel.receiveResult(this.#iteration)
   }
 }

@@ -94,11 +94,6 @@ export class Handshake {
     return this.#over.promise
   }
 
-  /** The subprotocols that the client offers, in its order of preference. */
-  get offered (): string[] {
-    return this.#request.headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? []
-  }
-
   /** Throws `WebSocketHandshakeError` with status 400 or 426 unless the request is what RFC 6455, section 4.2.1, asks for. */
   check (): void {
     const { headers, method, httpVersion } = this.#request
@@ -116,7 +111,7 @@ export class Handshake {
     if (!KEY.test(headers['sec-websocket-key'] ?? '')) {
       throw new WebSocketHandshakeError('Sec-WebSocket-Key is missing or invalid', { statusCode: 400 })
     }
-    const { offered } = this
+    const offered = offeredBy(this.#request)
     if (new Set(offered).size < offered.length || !offered.every((protocol) => TOKEN.test(protocol))) {
       throw new WebSocketHandshakeError('Sec-WebSocket-Protocol is invalid', { statusCode: 400 })
     }
@@ -128,7 +123,7 @@ export class Handshake {
    * Throws `WebSocketHandshakeError` for a subprotocol that was not offered and for headers that cannot be sent.
    */
   decide (subprotocol: string | null | undefined, supported: readonly string[], headers: HeadersLike | undefined): void {
-    const offered = new Set(this.offered)
+    const offered = new Set(offeredBy(this.#request))
     if (subprotocol != null && !offered.has(subprotocol)) {
       const offer = offered.size === 0 ? 'none' : [...offered].join(', ')
       throw new WebSocketHandshakeError(`accept: the client did not offer the subprotocol ${show(subprotocol)} (it offers ${offer})`)
@@ -206,6 +201,11 @@ export class Handshake {
     this.#pending.delete(this)
     this.#over?.resolve()
   }
+}
+
+/** The subprotocols that the client offers, in its order of preference. */
+export function offeredBy ({ headers }: IncomingMessage): string[] {
+  return headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? []
 }
 
 function destroy (this: Duplex): void {

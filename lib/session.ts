@@ -3,6 +3,7 @@ import { settle } from './broadcast'
 import { Channel } from './channel'
 import { closeCodes } from './close'
 import { WebSocketHandshakeError } from './errors'
+import { offeredBy, type Handshake } from './handshake'
 import { excluding, includes, including, setOf, type Few } from './few'
 import { shareMemory } from './memory'
 import { Opening, type OpeningRoute } from './opening'
@@ -17,7 +18,6 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Codec } from './codec'
 import type { End } from './end'
-import type { Handshake } from './handshake'
 import type { Hub } from './hub'
 import type { RouteSettings } from './options'
 import type { Burst, Publication } from './publication'
@@ -94,6 +94,9 @@ export class Session extends Channel {
   get headers (): FastifyRequest['headers'] { return this.request.headers }
   get params (): unknown { return this.request.params }
   get query (): unknown { return this.request.query }
+
+  /** The subprotocols that the client offers, in its order. */
+  get subprotocols (): string[] { return offeredBy(this.request.raw) }
 
   get state (): State {
     return this.socket?.state ?? this.#opening!.state

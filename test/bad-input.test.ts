@@ -60,7 +60,6 @@ function nameOf (error: any): string {
 }
 
 const is = (...kinds: unknown[]) => (value: unknown): boolean => kinds.includes(value) || kinds.includes(typeof value)
-const isObject = (value: unknown): boolean => OBJECTS.includes(value)
 const isEmptyArray = (value: unknown): boolean => value === NO_OBJECTS[15]
 const isView = (value: unknown): boolean => value === OBJECTS[10] || value === OBJECTS[12]
 const isURL = (value: unknown): boolean => value === OBJECTS[5]
@@ -111,7 +110,10 @@ const CHANNEL: Record<string, Place> = {
   'expect(message, ·)': options((channel, value) => channel.expect('x', value)),
   'expect(message, { timeout: · })': one((channel, timeout) => channel.expect('x', { timeout }), 'Option', number),
   'expect(message, { timeout, signal: · })': signal((channel, signal) => channel.expect('x', { timeout: 50, signal })),
-  'messages(·).next()': one((channel, value) => channel.messages(value).next(), 'Option', isObject),
+  'messages(·).next()': options((channel, value) => channel.messages(value).next()),
+  'messages({ type: · }).next()': one((channel, type) => channel.messages({ type }).next()),
+  'messages({ timeout: · }).next()': one((channel, timeout) => channel.messages({ timeout }).next(), 'Option', number),
+  'messages({ timeout, signal: · }).next()': signal((channel, signal) => channel.messages({ timeout: 50, signal }).next()),
   'sendEvent(·)': { values: ALL, ends: ['Option'], call: (channel, value) => channel.sendEvent(value) },
   'sendEvent({ type: · })': { values: ALL, ends: ['Option'], call: (channel, type) => channel.sendEvent({ type }) },
   'sendEvent({ type: send, text: · })': { values: ALL, except: is('string'), ends: ['Encode'], call: (channel, text) => channel.sendEvent({ type: 'websocket.send', text }) },

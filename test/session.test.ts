@@ -39,6 +39,18 @@ t.test('a session shows the upgrade request', async (t) => {
   t.equal((await peer.closed).code, 1000)
 })
 
+t.test('subprotocols are those that the client offers, in its order, before accept and after it', async (t) => {
+  const { url } = await serve(t, async (ws) => {
+    const offered = ws.subprotocols
+    offered.push('changed')
+    await ws.accept()
+    await ws.send(ws.subprotocols, 'json')
+  }, { subprotocols: ['b'] })
+  for (const subprotocols of [['c', 'b', 'a'], ['b'], []]) {
+    t.equal(await (await connectPeer(t, url, { subprotocols })).next(), JSON.stringify(subprotocols))
+  }
+})
+
 t.test('url is a URL whatever the client says', async (t) => {
   const { port } = await serve(t, async (ws) => { await ws.deny(400, ws.url.href) }, {}, { trustProxy: true })
   const targets = {

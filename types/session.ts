@@ -53,7 +53,7 @@ export interface WebSocketChannel<Receive = string, Send = any, ReceiveJson = an
    * that does not fit.
    */
   send (data: Send, options?: { type?: undefined }): Promise<void>
-  send<Type extends ValueType> (data: Sendable<SendJson>[Type], options: { type: Type }): Promise<void>
+  send<Type extends ValueType> (data: Sendable<SendJson>[Type], options: Type | { type: Type }): Promise<void>
   sendText (data: string): Promise<void>
   sendBytes (data: Sendable['bytes']): Promise<void>
   /** Sends JSON, in a text frame unless `mode` is `'bytes'`. */
@@ -77,9 +77,14 @@ export interface WebSocketChannel<Receive = string, Send = any, ReceiveJson = an
   /** Receives one message of `message`'s type and discards it. Rejects with `WebSocketExpectError` unless the two are equal. */
   expect (message: unknown, options?: Patience): Promise<void>
 
-  /** Iterates over messages of one type. Ends after a normal closure (1000, 1001, 1005), throws `WebSocketDisconnect` after any other. */
-  messages (): AsyncIterableIterator<Receive>
+  /**
+   * Iterates over messages, which are received as `receive` does with the same options: `timeout` is how long it waits for
+   * each. Ends after a normal closure (1000, 1001, 1005); throws `WebSocketDisconnect` after any other, and what `receive`
+   * rejects with.
+   */
+  messages (options?: Patience & { type?: undefined }): AsyncIterableIterator<Receive>
   messages<Type extends ValueType> (type: Type): AsyncIterableIterator<Received<ReceiveJson>[Type]>
+  messages<Type extends ValueType> (options: ReceiveOptions<Type> & { type: Type }): AsyncIterableIterator<Received<ReceiveJson>[Type]>
 
   /** The next event of the raw level: neither decoded nor validated. */
   receiveEvent (): Promise<IncomingEvent>
@@ -121,6 +126,8 @@ export interface WebSocketSession<Receive = string, Send = any, ReceiveJson = an
   readonly headers: Request['headers']
   readonly params: Request['params']
   readonly query: Request['query']
+  /** Those that the client offers, in its order. A list of its own each time. */
+  readonly subprotocols: string[]
   /** The underlying `ws` socket; null before `accept`. What a listener on it throws is as if it had left the handler. */
   readonly raw: RawWebSocket | null
   readonly topics: ReadonlySet<string>
@@ -153,7 +160,7 @@ export interface WebSocketSession<Receive = string, Send = any, ReceiveJson = an
    * subscribers in this process only.
    */
   publish (topic: string, message: Send, options?: { type?: undefined }): Promise<void>
-  publish<Type extends ValueType> (topic: string, message: Sendable<SendJson>[Type], options: { type: Type }): Promise<void>
+  publish<Type extends ValueType> (topic: string, message: Sendable<SendJson>[Type], options: Type | { type: Type }): Promise<void>
 }
 
 /** What `connect` and `injectWebSocket` resolve with. */

@@ -428,6 +428,35 @@ export function messagesContract (t: Test, open: Open): void {
     t.same(await messages.next(), { done: false, value: 2 })
   })
 
+  t.test('messages({ type, timeout, signal }) waits so long for each message, and takes none when it has waited', async (t) => {
+    const { channel, peer } = await open(t)
+    const messages = channel.messages({ type: 'integer', timeout: 50 })
+    for (const [text, value] of [['1', 1], ['2', 2]] as const) {
+      await t.rejects(messages.next(), { name: 'WebSocketTimeoutError', message: 'no message within 50 ms' })
+      peer.socket.send(text)
+      t.same(await channel.messages({ type: 'integer', timeout: 10_000 }).next(), { done: false, value })
+    }
+    const controller = new AbortController()
+    const next = channel.messages({ signal: controller.signal }).next()
+    controller.abort(new Error('enough'))
+    await t.rejects(next, { message: 'enough' })
+    peer.socket.send('3')
+    t.same(await channel.messages({}).next(), { done: false, value: '3' })
+    peer.socket.close(1000)
+    const all: unknown[] = []
+    for await (const message of channel.messages({ timeout: 10_000 })) all.push(message)
+    t.same(all, [])
+  })
+
+  t.test('send takes a type in place of options', async (t) => {
+    const { channel, peer } = await open(t)
+    await channel.send('text', 'json')
+    await channel.send(5, 'integer')
+    t.same([await peer.next(), await peer.next()], ['"text"', '5'])
+    await t.rejects(channel.send(5 as never, 'text'), { name: 'WebSocketEncodeError' })
+    await t.rejects(channel.send(5, 'yaml' as never), { name: 'WebSocketOptionError' })
+  })
+
   t.test('a message that does not decode ends the loop, and the channel goes on', async (t) => {
     const { channel, peer } = await open(t)
     for (const message of ['1', 'two', '3']) peer.socket.send(message)

@@ -277,11 +277,21 @@ export abstract class Channel implements Ending {
   async #pair (message: unknown, decode: Decode, patience: Patience | undefined, receiveFirst: boolean): Promise<unknown> {
     if (receiveFirst) {
       const received = await this.#receive(decode, patience)
-      await this.send(message)
+      await this.#sendWhileOpen(message)
       return received
     }
-    await this.send(message)
+    await this.#sendWhileOpen(message)
     return await this.#receive(decode, patience)
+  }
+
+  // `send` resolves without effect where messages before the end still wait: what answers `message` is none of them.
+  async #sendWhileOpen (message: unknown): Promise<void> {
+    const { socket } = this
+    if (socket !== null && socket.state !== 'open') {
+      await this.closed
+      throw socket.end!.error
+    }
+    await this.send(message)
   }
 
   async #expect (expected: unknown, patience: Patience | undefined): Promise<void> {

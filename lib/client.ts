@@ -1,5 +1,4 @@
 import { STATUS_CODES } from 'node:http'
-import WebSocket from 'ws'
 import { Channel } from './channel'
 import { defined } from './checks'
 import { checkUrl, connectSettings, tlsOptions, type ClientSettings } from './client-options'
@@ -9,6 +8,7 @@ import { LifeSigns } from './lifesign'
 import { Deferred } from './promise'
 import { detailsOf } from './show'
 import { forgetSignal, listenTo, reasonOf } from './signal'
+import { ChannelWebSocket } from './raw'
 import { Socket } from './socket'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -82,18 +82,18 @@ export async function open (url: string, settings: ClientSettings, createConnect
   }
 }
 
-function createSocket (url: string, settings: ClientSettings, createConnection?: CreateConnection): WebSocket {
+function createSocket (url: string, settings: ClientSettings, createConnection?: CreateConnection): ChannelWebSocket {
   const { agent, closeTimeout, maxPayload, perMessageDeflate, subprotocols } = settings
   const headers = defined(settings.headers ?? {})
   try {
-    return new WebSocket(url, subprotocols, { ...tlsOptions(settings), agent, closeTimeout, createConnection, headers, maxPayload, perMessageDeflate } as object)
+    return new ChannelWebSocket(url, subprotocols, { ...tlsOptions(settings), agent, closeTimeout, createConnection, headers, maxPayload, perMessageDeflate } as object)
   } catch (error) {
     throw new WebSocketOptionError(`connect: ${(error as Error).message}`, { cause: error })
   }
 }
 
 /** The client, when the handshake of `raw` is complete. */
-async function answerTo (raw: WebSocket, settings: ClientSettings): Promise<Client> {
+async function answerTo (raw: ChannelWebSocket, settings: ClientSettings): Promise<Client> {
   const { handshakeTimeout } = settings
   let timer: NodeJS.Timeout | undefined
   const answer = new Promise<Client>((resolve, reject) => {

@@ -1,7 +1,6 @@
 import { Deferred } from './promise'
 import { Queue } from './queue'
 import type { Duplex } from 'node:stream'
-import type { End } from './end'
 import type { OnWritten } from './writer'
 import type { RawWebSocket } from '../types/raw'
 
@@ -54,10 +53,13 @@ export class Congestion {
     return drain.promise
   }
 
-  /** Nothing can be sent any more: who waits is given the error of `end`. */
-  end (end: End): void {
+  /** Nothing can be sent any more: who waits is given `error`, if there is one. */
+  end (error: Error | null): void {
     this.#stopWatch()
-    for (let drain = this.#drains.shift(); drain !== undefined; drain = this.#drains.shift()) drain.reject(end.error)
+    for (let drain = this.#drains.shift(); drain !== undefined; drain = this.#drains.shift()) {
+      if (error === null) drain.resolve()
+      else drain.reject(error)
+    }
   }
 
   #written (error?: Error | null): void {

@@ -1,5 +1,6 @@
 import { Backlog } from './backlog'
 import { MAX_DELAY } from './checks'
+import { now } from './clock'
 import { WebSocketTimeoutError } from './errors'
 import { Deferred, quiet, rejected } from './promise'
 import { forgetSignal, listenTo, reasonOf } from './signal'
@@ -113,6 +114,9 @@ export class Inbox implements Recipient {
   #paused = false
   #discarding = false
   #end: End | null = null
+  /** How long who takes the messages before the end may take for each, in milliseconds, and until when the next is to be taken. */
+  #allowance = 0
+  #deadline = 0
 
   constructor (highWaterMark: number, flow: Flow) {
     this.#highWaterMark = highWaterMark
@@ -171,9 +175,18 @@ export class Inbox implements Recipient {
     this.#goOn()
   }
 
-  /** Nothing more will come: readers that find no message are given the end. */
-  end (end: End): void {
+  /** Whether the end has come, and who takes the messages before it has not got so far, but goes on. */
+  get isCatchingUp (): boolean {
+    return now() < this.#deadline
+  }
+
+  /**
+   * Nothing more will come: readers that find no message are given the end. `allowance`: within how many milliseconds the
+   * first of the messages that wait, and each after it, has to be taken to count as going on.
+   */
+  end (end: End, allowance = 0): void {
     this.#end = end
+    if (this.#backlog !== null && this.#backlog.bytes > 0) this.#allow(allowance)
     for (let reader = this.#first; reader !== null; reader = this.#first) {
       this.#forgetFirst(reader)
       reader.end(end)
@@ -196,6 +209,7 @@ export class Inbox implements Recipient {
   }
 
   #take (message: Message, decode: Decode): Promise<unknown> {
+    if (this.#end !== null) this.#allow(this.#allowance)
     if (this.#backlog!.bytes <= this.#highWaterMark / 2) this.#goOn()
     try {
       const value = decode(message)
@@ -205,7 +219,13 @@ export class Inbox implements Recipient {
     }
   }
 
+  #allow (allowance: number): void {
+    this.#allowance = allowance
+    this.#deadline = now() + allowance
+  }
+
   #receiveEnd (end: End, ending: Ending | undefined): Promise<unknown> {
+    this.#deadline = 0
     try {
       return Promise.resolve(atEnd(end, ending))
     } catch (error) {

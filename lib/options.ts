@@ -25,6 +25,7 @@ export interface RouteSettings {
   receiveHighWaterMark: number
   sendHighWaterMark: number
   sendTimeout: number
+  closeTimeout: number
   handshakeTimeout: number
   refusal: Refusal
   heartbeat: HeartbeatOptions | false

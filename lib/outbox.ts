@@ -1,4 +1,5 @@
 import { settle } from './broadcast'
+import { nextTurn } from './clock'
 import { Congestion } from './congestion'
 import { payloadLength } from './frame'
 import { rejected } from './promise'
@@ -15,6 +16,12 @@ export interface OutboxOptions {
   sendHighWaterMark: number
   /** Milliseconds in which something has to drain of what waits: else the connection is terminated. */
   sendTimeout: number
+}
+
+/** Who takes the messages that have come before the end of the connection. */
+export interface Taker {
+  /** Whether it has not got to the end yet, but goes on. */
+  readonly isCatchingUp: boolean
 }
 
 const SENT = Promise.resolve()
@@ -35,6 +42,7 @@ export class Outbox {
   /** The bytes that wait, as long as a turn lasts: in a turn nothing drains. */
   #waiting = 0
   #end: End | null = null
+  #taker: Taker | undefined
 
   constructor (raw: RawWebSocket, stream: Duplex, options: OutboxOptions) {
     this.#raw = raw
@@ -51,11 +59,12 @@ export class Outbox {
 
   /**
    * Sends one message. Resolves at once while fewer than `sendHighWaterMark` bytes wait, else when they have drained.
-   * Rejects with the connection's `WebSocketDisconnect` when it is closing or ends first.
+   * Rejects with the connection's `WebSocketDisconnect` when it is closing or ends first; but resolves, in another turn
+   * and without effect, for who catches up with what came before that end.
    */
   send (payload: Payload): Promise<void> {
     if (this.#raw.readyState === OPEN && this.post(payload)) return SENT
-    if (this.#end !== null) return rejected(this.#end.error)
+    if (this.#end !== null) return this.#taker?.isCatchingUp ? new Promise((resolve) => nextTurn(resolve)) : rejected(this.#end.error)
     return this.#congested().drain(this.#raw.readyState === OPEN)
   }
 
@@ -93,10 +102,11 @@ export class Outbox {
     this.#writer.flush()
   }
 
-  /** Nothing can be sent any more: who waits is given the error of `end`. */
-  end (end: End): void {
+  /** Nothing can be sent any more: who waits is given the error of `end`, unless `taker` is catching up. */
+  end (end: End, taker?: Taker): void {
     this.#end = end
-    this.#congestion?.end(end)
+    this.#taker = taker
+    this.#congestion?.end(taker?.isCatchingUp ? null : end.error)
   }
 
   #beginTurn (): void {

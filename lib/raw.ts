@@ -1,7 +1,8 @@
 import WebSocket from 'ws'
 import { settle } from './broadcast'
 import { guard } from './thrown'
-import { readWholeMessages } from './receiver'
+import { putEndsOff, readWholeMessages } from './receiver'
+import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../types/raw'
 
 /** Frames that wait for the end of the turn. */
@@ -17,16 +18,32 @@ const MAX_PONGS = 60
 
 const { setSocket } = WebSocket.prototype as unknown as { setSocket (...args: unknown[]): void }
 
+/** The `ws` socket of a session or of a client. */
+export class ChannelWebSocket extends WebSocket {
+  /** Whether this side has dropped the connection. */
+  isTerminated = false
+
+  // `ws` gives its sockets their connection here, when the handshake is complete.
+  setSocket (...args: unknown[]): void {
+    setSocket.apply(this, args)
+    putEndsOff(this, args[0] as Duplex)
+  }
+
+  override terminate (): void {
+    this.isTerminated = true
+    super.terminate()
+  }
+}
+
 /** The `ws` socket of a session. What `ws` or the user sends through it keeps its place among the frames of the session. */
-export class SessionWebSocket extends WebSocket {
+export class SessionWebSocket extends ChannelWebSocket {
   held: HeldFrames | null = null
   #pongs = 0
   /** The payload of the last ping, where more have come than are answered one by one. */
   #lastPing: unknown = null
 
-  // `ws` gives its sockets their connection here, when the handshake is complete.
-  setSocket (...args: unknown[]): void {
-    setSocket.apply(this, args)
+  override setSocket (...args: unknown[]): void {
+    super.setSocket(...args)
     if (this.extensions === '') readWholeMessages(this)
   }
 

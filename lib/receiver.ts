@@ -2,8 +2,9 @@ import { isUtf8 } from 'node:buffer'
 import WebSocket from 'ws'
 import { bytesIn, own } from './memory'
 import { onlyRecipient } from './recipient'
+import { flushAfterTurn } from './turn'
 import { unmask } from './unmask'
-import type { Writable } from 'node:stream'
+import type { Duplex, Writable } from 'node:stream'
 import type { RawWebSocket } from '../types/raw'
 
 /*
@@ -44,18 +45,30 @@ const LENGTH_16 = 126
 const { prototype: parser } = (WebSocket as unknown as { Receiver: { prototype: Receiver } }).Receiver
 
 /** The receiver of a socket here. */
-interface MessageReceiver extends Receiver { raw: RawWebSocket }
+interface EndReceiver extends Receiver { stream: Duplex }
+interface MessageReceiver extends EndReceiver { raw: RawWebSocket }
 
-/** What the receiver of `ws` does otherwise here. */
-const overrides = {
-  write (this: MessageReceiver, chunk: Buffer): boolean {
-    const missing = this._state === GET_DATA ? this._payloadLength - this._bufferedBytes : 0
-    if (missing > 0 && missing < chunk.length) { // else the frames behind it would be taken for its
-      parser.write.call(this, own(chunk.subarray(0, missing)))
-      return this.writableEnded || this._errored || this.write(chunk.subarray(missing))
+/**
+ * A close frame, or a violation, is told of at the end of the turn: what handlers send because of the messages before it
+ * goes out first. Where the stream ends or closes within the turn, it is told of before that.
+ */
+const endOverrides = {
+  emit (this: EndReceiver, event: string, ...args: unknown[]): boolean {
+    if ((event !== 'conclude' && event !== 'error') || this.stream.destroyed) return parser.emit.call(this, event, ...args)
+    let isTold = false
+    const flush = (): void => {
+      if (isTold) return
+      isTold = true
+      parser.emit.call(this, event, ...args)
     }
-    const offset = isBetweenMessages(this) ? takeMessages(this, chunk) : 0
-    return offset === chunk.length || parser.write.call(this, own(chunk.subarray(offset)))
+    this.stream.prependOnceListener('end', flush).prependOnceListener('close', flush)
+    flushAfterTurn({ flush })
+    return true
+  },
+
+  // Until the end is told of, `ws` goes on with what is read: nothing counts that comes after it.
+  write (this: EndReceiver, chunk: Buffer): boolean {
+    return this.writableEnded || this._errored || parser.write.call(this, chunk)
   },
 
   // `ws` ends it up to three times, and each but the first has Node make an error, with its stack, that nobody is given.
@@ -64,12 +77,36 @@ const overrides = {
   }
 }
 
-const prototype = Object.create(parser, Object.getOwnPropertyDescriptors(overrides))
+const endPrototype = Object.create(parser, Object.getOwnPropertyDescriptors(endOverrides))
 
-/** Takes the messages that are whole in a read out before the receiver of `raw`, the socket of a server without extensions. */
+/** What the receiver of `ws` does otherwise where messages are taken out before it. */
+const overrides = {
+  write (this: MessageReceiver, chunk: Buffer): boolean {
+    if (this.writableEnded || this._errored) return true
+    const missing = this._state === GET_DATA ? this._payloadLength - this._bufferedBytes : 0
+    if (missing > 0 && missing < chunk.length) { // else the frames behind it would be taken for its
+      parser.write.call(this, own(chunk.subarray(0, missing)))
+      return this.writableEnded || this._errored || this.write(chunk.subarray(missing))
+    }
+    const offset = isBetweenMessages(this) ? takeMessages(this, chunk) : 0
+    return offset === chunk.length || parser.write.call(this, own(chunk.subarray(offset)))
+  }
+}
+
+const prototype = Object.create(endPrototype, Object.getOwnPropertyDescriptors(overrides))
+
+/** Has `raw`, which reads `stream`, told of a close frame or a violation at the end of the turn in which it has come. */
+export function putEndsOff (raw: object, stream: Duplex): void {
+  const { _receiver: receiver } = raw as { _receiver: EndReceiver }
+  if (Object.getPrototypeOf(receiver) !== parser) return
+  receiver.stream = stream
+  Object.setPrototypeOf(receiver, endPrototype)
+}
+
+/** Takes the messages that are whole in a read out before the receiver of `raw`, the socket of a server without extensions, after `putEndsOff`. */
 export function readWholeMessages (raw: object): void {
   const { _receiver: receiver } = raw as { _receiver: MessageReceiver }
-  if (!isBetweenMessages(receiver) || receiver._payloadLength !== 0) return
+  if (Object.getPrototypeOf(receiver) !== endPrototype || !isBetweenMessages(receiver) || receiver._payloadLength !== 0) return
   receiver.raw = raw as RawWebSocket
   Object.setPrototypeOf(receiver, prototype)
 }

@@ -18,6 +18,7 @@ export interface SocketOptions {
   receiveHighWaterMark: number
   sendHighWaterMark: number
   sendTimeout: number
+  closeTimeout: number
   heartbeat?: HeartbeatOptions | false
   idleTimeout?: number | false
   rateLimit?: RateLimitOptions | false
@@ -33,7 +34,7 @@ export interface Owner {
 
 const kSocket = Symbol('fastify-async-websocket.socket')
 
-interface Wired extends RawWebSocket { [kSocket]?: Socket }
+interface Wired extends RawWebSocket { [kSocket]?: Socket, isTerminated?: boolean }
 
 /** Whose connection `raw` is; undefined where it is nobody's, and when it has ended. */
 export function ownerOf (raw: RawWebSocket): Owner | undefined {
@@ -64,6 +65,8 @@ export class Socket {
   #pingCount = 0
   #error: Error | undefined
   #heartbeat: Heartbeat | null = null
+  /** Within how many milliseconds each of the messages before the end has to be taken; 0 where this side has begun the end. */
+  #allowance: number
 
   /**
    * `stream` is what `raw` reads and writes; `owner` is told once, when the connection has ended; `flow` is paused where
@@ -73,6 +76,7 @@ export class Socket {
     const { heartbeat, idleTimeout, rateLimit } = options
     const limit = rateLimit ? new RateLimit(rateLimit, flow) : null
     this.raw = raw
+    this.#allowance = options.closeTimeout
     this.inbox = new Inbox(options.receiveHighWaterMark, limit ?? flow)
     this.outbox = new Outbox(raw, stream, options)
     this.owner = owner
@@ -94,6 +98,7 @@ export class Socket {
    * discarded. `ws` forces the end after its `closeTimeout`.
    */
   close (code: number | null, reason: string): void {
+    this.#allowance = 0
     this.inbox.discard()
     this.raw.close(code ?? undefined, cutReason(reason))
   }
@@ -102,6 +107,7 @@ export class Socket {
   cutOff (code: number, reason: string): void {
     if (this.state !== 'open') return
     this.owner.reportLimit?.(reason)
+    this.#allowance = 0
     this.inbox.seal()
     this.raw.close(code, reason)
   }
@@ -144,8 +150,8 @@ export class Socket {
     const end = new End(code, reason.toString(), isClean(this.raw, code), this.#error)
     this.end = end
     if (this.#heartbeat !== null) agenda.remove(this.#heartbeat)
-    this.inbox.end(end)
-    this.outbox.end(end)
+    this.inbox.end(end, (this.raw as Wired).isTerminated === true ? 0 : this.#allowance)
+    this.outbox.end(end, this.inbox)
     for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.error)
     this.owner.finish(end)
     ;(this.raw as Wired)[kSocket] = undefined

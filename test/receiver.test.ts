@@ -1,9 +1,10 @@
 import { EventEmitter, once } from 'node:events'
-import { Writable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { PassThrough, Writable } from 'node:stream'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
-import { readsWholeMessages, readWholeMessages } from '../lib/receiver'
+import { putEndsOff, readsWholeMessages, readWholeMessages } from '../lib/receiver'
 import { deliver } from '../lib/recipient'
 import { encode } from './conformance/frame'
 import { check } from './helpers/fuzz'
@@ -23,6 +24,12 @@ interface Options {
 
 /** The receiver of `ws`, or with what it is here: with somebody who takes the messages, or by events. */
 type Kind = 'ws' | 'recipient' | 'events'
+
+/** Has the messages of `raw` taken out, as a session does. */
+function adapt (raw: object): void {
+  putEndsOff(raw, new PassThrough())
+  readWholeMessages(raw)
+}
 
 /** A socket that has `receiver`. */
 function socketWith (receiver: object): any {
@@ -47,13 +54,13 @@ async function told (reads: Buffer[], kind: Kind, { atOnce = false, ...options }
       }
     })
   }
-  if (kind !== 'ws') readWholeMessages(raw)
+  if (kind !== 'ws') adapt(raw)
   for (const read of reads) {
     if (events.some((event) => ['conclude', 'error'].includes((event as string[])[0]))) break // `ws` listens to the stream no longer
     receiver.write(Buffer.from(read)) // which is unmasked in place
     if (!atOnce) await new Promise(process.nextTick) // where a stream tells of its errors
   }
-  await new Promise(process.nextTick)
+  await nextTurn()
   return events
 }
 
@@ -73,7 +80,7 @@ t.test('messages that are whole in a read need no parser', async (t) => {
   const raw = socketWith(receiver)
   deliver(raw, { push: (message, bytes) => messages.push([message, bytes]) })
   t.equal(readsWholeMessages(raw), false)
-  readWholeMessages(raw)
+  adapt(raw)
   t.equal(readsWholeMessages(raw), true)
   t.equal(receiver.write(Buffer.concat([message('a'), message(Buffer.from('b')), message('grüße'), message('x'.repeat(65_535))])), true)
   t.strictSame(messages, [['a', 1], [Buffer.from('b'), 1], ['grüße', 7], ['x'.repeat(65_535), 65_535]])
@@ -128,6 +135,44 @@ t.test('a message over the limit, where there is one', async (t) => {
   t.equal((await isSame(t, [bytes], { maxPayload: 0 })).length, 1)
 })
 
+for (const wrong of ['a close frame', 'a violation']) {
+  t.test(`${wrong} is told of at the end of the turn, before the end of the stream`, async (t) => {
+    for (const [event, emit] of Object.entries({
+      nothing: () => {},
+      end: (stream: PassThrough) => stream.emit('end'),
+      close: (stream: PassThrough) => stream.emit('close')
+    })) {
+      const receiver = new Receiver({ isServer: true })
+      const raw = socketWith(receiver)
+      const stream = new PassThrough()
+      const events: string[] = []
+      putEndsOff(raw, stream)
+      stream.on('end', () => events.push('end')).on('close', () => events.push('close'))
+      receiver.on('conclude', () => events.push('told')).on('error', () => events.push('told'))
+      receiver.on('message', () => Promise.resolve().then(() => events.push('answered')))
+      receiver.write(Buffer.concat([message('a'), wrong === 'a close frame' ? encode({ opcode: CLOSE, payload: closePayload(1000) }) : encode({ opcode: 3, payload: Buffer.alloc(0) })]))
+      if (wrong === 'a violation') await new Promise(process.nextTick)
+      emit(stream)
+      await nextTurn()
+      const ended = wrong === 'a violation' ? ['answered', 'told', event] : ['told', event, 'answered']
+      t.strictSame(events, event === 'nothing' ? ['answered', 'told'] : ended)
+      receiver.write(message('late'))
+      await nextTurn()
+      t.equal(events.filter((event) => event === 'answered').length, 1)
+    }
+  })
+}
+
+t.test('where the stream is gone already, an end is told of at once', async (t) => {
+  const receiver = new Receiver({ isServer: true })
+  const stream = new PassThrough().destroy()
+  putEndsOff(socketWith(receiver), stream)
+  let isTold = false
+  receiver.on('conclude', () => { isTold = true })
+  receiver.write(encode({ opcode: CLOSE, payload: closePayload(1000) }))
+  t.equal(isTold, true)
+})
+
 t.test('it can be ended more than once, as ws does, and only the first time is an end', async (t) => {
   let count = 0
   Receiver.prototype.end = function () {
@@ -136,7 +181,7 @@ t.test('it can be ended more than once, as ws does, and only the first time is a
   }
   t.teardown(() => { delete Receiver.prototype.end })
   const receiver = new Receiver({ isServer: true })
-  readWholeMessages(socketWith(receiver))
+  adapt(socketWith(receiver))
   const finished = once(receiver, 'finish')
   for (let i = 0; i < 3; i++) t.equal(receiver.end(), receiver)
   t.equal(count, 1)
@@ -149,7 +194,7 @@ t.test('where another type of data is asked for, the receiver of ws makes it', a
 
 t.test('a receiver that is not known is left alone', async (t) => {
   const receiver = { write () {} }
-  readWholeMessages({ _receiver: receiver })
+  adapt({ _receiver: receiver })
   t.equal(Object.getPrototypeOf(receiver), Object.prototype)
   t.equal(readsWholeMessages({ _receiver: receiver }), false)
 })

@@ -8,7 +8,7 @@ import { connectSockets } from './helpers/sockets'
 import type { Message } from '../lib/decode'
 import type { End } from '../lib/end'
 
-const OPTIONS: SocketOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000 }
+const OPTIONS: SocketOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000, closeTimeout: 5_000 }
 
 /** A Socket on the server's side of a connection, and the client; `ends` is what the Socket has said of its end. */
 async function createPair (t: Test, options: Partial<SocketOptions> = {}) {

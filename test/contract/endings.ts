@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
 import type { Test } from 'tap'
 import { closeCodes } from '../../lib/close'
 import { WebSocketDisconnect } from '../../lib/errors'
@@ -44,6 +45,99 @@ export function endingsContract (t: Test, open: Open): void {
     t.equal(await channel.receive(), '1')
     t.equal(await channel.receive(), '2')
     await t.rejects(channel.receive(), { name: 'WebSocketDisconnect', closeCode: 1006, reason: '', wasClean: false })
+  })
+
+  t.test('in order: who takes the messages before an end can go on sending', async (t) => {
+    const { channel, peer } = await open(t)
+    for (const message of ['1', '2', '3', '4', '5']) peer.socket.send(message)
+    peer.socket.close(1000)
+    await channel.closed
+    t.equal(channel.signal.aborted, true)
+    const saved: unknown[] = []
+    for await (const message of channel) {
+      let turns = 0
+      const counting = globalThis.setImmediate(() => { turns++ })
+      await channel.send(`saved ${message}`)
+      t.equal(turns, 1, 'in another turn')
+      clearImmediate(counting)
+      for (const send of ['sendText', 'sendBytes', 'sendJson', 'sendEvent']) t.equal(await VERBS[send](channel), undefined, send)
+      saved.push(message)
+    }
+    t.strictSame(saved, ['1', '2', '3', '4', '5'])
+    await t.rejects(channel.send('late'), { name: 'WebSocketDisconnect', closeCode: 1000 })
+  })
+
+  t.test('in order: a send that waits when the connection ends resolves while messages wait', async (t) => {
+    const { channel, peer } = await open(t, { closeTimeout: 500 })
+    peer.socket.pause()
+    const waiting = channel.send(Buffer.alloc(64 * 1024 * 1024))
+    for (const message of ['1', '2']) peer.socket.send(message)
+    peer.socket.close(1000)
+    t.equal(await channel.receive(), '1')
+    t.equal(await waiting, undefined)
+    t.equal(channel.state, 'closed')
+    t.equal(await channel.receive(), '2')
+  })
+
+  t.test('in order: what needs the peer rejects while messages wait', async (t) => {
+    const { channel, peer } = await open(t)
+    peer.socket.send('1')
+    peer.socket.close(4001)
+    await channel.closed
+    for (const verb of ['pair', 'ping']) await t.rejects(VERBS[verb](channel), { name: 'WebSocketDisconnect', closeCode: 4001 }, verb)
+    t.equal(await channel.receive(), '1')
+  })
+
+  t.test('in order: who takes no messages learns of the end within closeTimeout', async (t) => {
+    const { channel, peer } = await open(t, { closeTimeout: 100 })
+    peer.socket.send('1')
+    peer.socket.send('2')
+    peer.socket.close(1000)
+    await channel.closed
+    const rejects = async (): Promise<void> => {
+      const begun = performance.now()
+      await t.rejects(async () => { for (;;) await channel.send('pushed') }, { name: 'WebSocketDisconnect', closeCode: 1000 })
+      t.ok(performance.now() - begun > 90 && performance.now() - begun < 1_000)
+    }
+    await rejects()
+    t.equal(await channel.receive(), '1')
+    await rejects()
+    t.equal(await channel.receive(), '2', 'what waits can be taken')
+  })
+
+  t.test('in order: after an end that this side began, nothing more is sent', async (t) => {
+    for (const end of ['close', 'terminate'] as const) {
+      const { channel, peer } = await open(t)
+      peer.socket.send('1')
+      peer.socket.send('2')
+      t.equal(await channel.receive(), '1')
+      channel[end]()
+      await channel.closed
+      await t.rejects(channel.send('late'), { name: 'WebSocketDisconnect' }, end)
+    }
+  })
+
+  t.test('answers first: what is sent in the turn of a message goes out before a close frame that came with it is answered', async (t) => {
+    const { channel, peer } = await open(t)
+    const events: unknown[] = []
+    peer.socket.on('message', (data: Buffer) => events.push(data.toString()))
+    peer.socket.on('close', (code: number) => events.push(code))
+    const { _socket: stream } = peer.socket as unknown as { _socket: Duplex }
+    stream.cork()
+    peer.socket.send('1')
+    peer.socket.send('2')
+    peer.socket.close(4001, 'bye')
+    stream.uncork()
+    const taken: unknown[] = []
+    await t.rejects(async () => {
+      for await (const message of channel) {
+        taken.push(message)
+        await channel.send(`answer to ${message}`)
+      }
+    }, { name: 'WebSocketDisconnect', closeCode: 4001, reason: 'bye', wasClean: true })
+    await until(() => events.length === 3)
+    t.strictSame(taken, ['1', '2'])
+    t.strictSame(events, ['answer to 1', 'answer to 2', 4001])
   })
 
   t.test('all that waits ends when the connection does', async (t) => {

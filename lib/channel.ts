@@ -287,11 +287,9 @@ export abstract class Channel implements Ending {
   // `send` resolves without effect where messages before the end still wait: what answers `message` is none of them.
   async #sendWhileOpen (message: unknown): Promise<void> {
     const { socket } = this
-    if (socket !== null && socket.state !== 'open') {
-      await this.closed
-      throw socket.end!.error
-    }
+    const isOpen = socket?.state === 'open'
     await this.send(message)
+    if (!isOpen) throw socket!.end!.error
   }
 
   async #expect (expected: unknown, patience: Patience | undefined): Promise<void> {

@@ -184,7 +184,7 @@ export class Inbox implements Recipient {
    * Nothing more will come: readers that find no message are given the end. `allowance`: within how many milliseconds the
    * first of the messages that wait, and each after it, has to be taken to count as going on.
    */
-  end (end: End, allowance = 0): void {
+  end (end: End, allowance: number): void {
     this.#end = end
     if (this.#backlog !== null && this.#backlog.bytes > 0) this.#allow(allowance)
     for (let reader = this.#first; reader !== null; reader = this.#first) {

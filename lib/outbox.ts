@@ -42,7 +42,7 @@ export class Outbox {
   /** The bytes that wait, as long as a turn lasts: in a turn nothing drains. */
   #waiting = 0
   #end: End | null = null
-  #taker: Taker | undefined
+  #taker!: Taker
 
   constructor (raw: RawWebSocket, stream: Duplex, options: OutboxOptions) {
     this.#raw = raw
@@ -64,7 +64,7 @@ export class Outbox {
    */
   send (payload: Payload): Promise<void> {
     if (this.#raw.readyState === OPEN && this.post(payload)) return SENT
-    if (this.#end !== null) return this.#taker?.isCatchingUp ? new Promise((resolve) => nextTurn(resolve)) : rejected(this.#end.error)
+    if (this.#end !== null) return this.#taker.isCatchingUp ? new Promise((resolve) => nextTurn(resolve)) : rejected(this.#end.error)
     return this.#congested().drain(this.#raw.readyState === OPEN)
   }
 
@@ -103,10 +103,10 @@ export class Outbox {
   }
 
   /** Nothing can be sent any more: who waits is given the error of `end`, unless `taker` is catching up. */
-  end (end: End, taker?: Taker): void {
+  end (end: End, taker: Taker): void {
     this.#end = end
     this.#taker = taker
-    this.#congestion?.end(taker?.isCatchingUp ? null : end.error)
+    this.#congestion?.end(taker.isCatchingUp ? null : end.error)
   }
 
   #beginTurn (): void {

@@ -165,3 +165,11 @@ t.test('on a connection that is closing a send does not resolve when those befor
   await sending
   await t.rejects(late, { name: 'WebSocketDisconnect', closeCode: 1000 })
 })
+
+t.test('at an end without an error, sends that wait resolve', async (t) => {
+  const fixture = await createOutbox(t)
+  const { sending } = congest(fixture)
+  fixture.taker.isCatchingUp = true
+  fixture.client.terminate()
+  t.equal(await sending, undefined)
+})

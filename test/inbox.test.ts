@@ -7,6 +7,7 @@ import { isLinear } from './helpers/linear'
 import { connectSockets } from './helpers/sockets'
 import { runningTimers } from './helpers/timers'
 import { unhandledRejections } from './helpers/unhandled'
+import { until } from './helpers/until'
 import type { Decode } from '../lib/decode'
 
 const asText: Decode = (data) => data.toString()
@@ -257,7 +258,7 @@ t.test('however a receive ends, its timer and its listener go with it', async (t
   const ways: Record<string, (inbox: Inbox, controller: AbortController) => void> = {
     message: (inbox) => push(inbox, 'a'),
     abort: (_inbox, controller) => controller.abort(),
-    end: (inbox) => inbox.end(end)
+    end: (inbox) => inbox.end(end, 0)
   }
   const before = runningTimers()
   for (const [name, way] of Object.entries(ways)) {
@@ -290,7 +291,7 @@ t.test('at the end every reader that waits is given the error', async (t) => {
   const inbox = new Inbox(1000, new Gauge())
   const end = new End(1001, 'bye', true)
   const readers = [inbox.receive(asText), inbox.receive(asText, { timeout: 60_000 })]
-  inbox.end(end)
+  inbox.end(end, 0)
   for (const reader of readers) t.equal(await reader.catch((error) => error), end.error)
 })
 
@@ -298,7 +299,7 @@ t.test('after the end the messages that came before are delivered, then every re
   const inbox = new Inbox(1000, new Gauge())
   const end = new End(1001, 'bye', true)
   push(inbox, 'a', 'b')
-  inbox.end(end)
+  inbox.end(end, 0)
   t.equal(await inbox.receive(asText), 'a')
   t.equal(await inbox.receive(asText), 'b')
   for (let i = 0; i < 3; i++) t.equal(await inbox.receive(asText).catch((error) => error), end.error)
@@ -313,9 +314,40 @@ t.test('a receive that nobody awaits is no unhandled rejection, however it ends'
     inbox.receive(asText, { signal: AbortSignal.timeout(1) })
     inbox.receive(asText)
     await t.rejects(inbox.receive(asText, { timeout: 10 }))
-    inbox.end(end)
+    inbox.end(end, 0)
     inbox.receive(asText)
   }), [])
+})
+
+t.test('at the end, who takes the messages before it in time is catching up, until there are none', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  push(inbox, '1', '2')
+  t.equal(inbox.isCatchingUp, false)
+  inbox.end(new End(1000, '', true), 10_000)
+  t.equal(inbox.isCatchingUp, true)
+  await inbox.receive(asText)
+  await inbox.receive(asText)
+  t.equal(inbox.isCatchingUp, true, 'the last one may be at work')
+  await t.rejects(inbox.receive(asText))
+  t.equal(inbox.isCatchingUp, false)
+})
+
+t.test('at the end, who takes nothing for longer than is allowed is not catching up, until it goes on', async (t) => {
+  const inbox = new Inbox(1000, new Gauge())
+  push(inbox, '1', '2')
+  inbox.end(new End(1000, '', true), 50)
+  await until(() => !inbox.isCatchingUp)
+  await inbox.receive(asText)
+  t.equal(inbox.isCatchingUp, true)
+  await until(() => !inbox.isCatchingUp)
+})
+
+t.test('at the end, nobody is catching up where no message waits', (t) => {
+  for (const inbox of [new Inbox(1000, new Gauge()), new Inbox(1000, new Gauge())]) {
+    inbox.end(new End(1000, '', true), 10_000)
+    t.equal(inbox.isCatchingUp, false)
+  }
+  t.end()
 })
 
 t.test('above its mark, and not at it, it pauses the flow', async (t) => {
@@ -417,7 +449,7 @@ t.test('discarding drops what is queued and what still arrives', async (t) => {
   push(inbox, 'b')
   const receiving = inbox.receive(asText)
   push(inbox, 'c')
-  inbox.end(end)
+  inbox.end(end, 0)
   t.equal(await receiving.catch((error) => error), end.error)
   t.equal(await inbox.receive(asText).catch((error) => error), end.error)
 })
@@ -428,7 +460,7 @@ t.test('discarding gives a reader that waits nothing but the end', async (t) => 
   const receiving = inbox.receive(asText)
   inbox.discard()
   push(inbox, 'a')
-  inbox.end(end)
+  inbox.end(end, 0)
   t.equal(await receiving.catch((error) => error), end.error)
 })
 
@@ -460,7 +492,7 @@ t.test('sealing drops what still arrives, lets the flow go on, and leaves what i
   inbox.seal()
   push(inbox, 'late')
   t.strictSame([flow.pauses, flow.resumes], [1, 1])
-  inbox.end(end)
+  inbox.end(end, 0)
   t.equal(await inbox.receive(asText), 'x'.repeat(2000))
   t.equal(await inbox.receive(asText), 'b')
   t.equal(await inbox.receive(asText).catch((error) => error), end.error)
@@ -497,7 +529,7 @@ t.test('at the end a receive can give something else than the error', async (t) 
   const inbox = new Inbox(1000, new Gauge())
   const code = { atEnd: (end: End): number => end.code }
   const early = inbox.receive(asText, undefined, code)
-  inbox.end(end)
+  inbox.end(end, 0)
   t.equal(await early, 1001)
   t.equal(await inbox.receive(asText, undefined, code), 1001)
 })
@@ -507,7 +539,7 @@ t.test('what a receive is to give at the end may be another error', async (t) =>
   const other = new Error('other')
   const fail = { atEnd: (): never => { throw other } }
   const early = inbox.receive(asText, undefined, fail)
-  inbox.end(new End(1001, 'bye', true))
+  inbox.end(new End(1001, 'bye', true), 0)
   await t.rejects(early, other)
   await t.rejects(inbox.receive(asText, undefined, fail), other)
 })

@@ -177,6 +177,20 @@ t.test('on a connection that is closing nothing is sent, and a send rejects when
   t.strictSame(messages, ['before'])
 })
 
+t.test('for who catches up after the end, a send resolves in another turn', async (t) => {
+  const fixture = await createOutbox(t)
+  const { outbox, client, server, taker } = fixture
+  const { sending } = congest(fixture)
+  taker.isCatchingUp = true
+  client.terminate()
+  await once(server, 'close')
+  t.equal(await sending, undefined, 'also one that waited')
+  t.equal(await isPending(outbox.send('late')), false)
+  t.equal(await Promise.race([outbox.send('late'), Promise.resolve('sooner')]), 'sooner')
+  taker.isCatchingUp = false
+  await t.rejects(outbox.send('late'), { name: 'WebSocketDisconnect' })
+})
+
 t.test('what was sent before a close is delivered before it', async (t) => {
   const fixture = await createOutbox(t)
   const received = receive(fixture, 2)

@@ -34,6 +34,15 @@ for (const [name, send] of Object.entries(SENDS)) {
   })
 }
 
+t.test('it tells whether this side has dropped the connection', async (t) => {
+  const { server, client } = await connectSockets(t, { WebSocket: SessionWebSocket })
+  const socket = server as SessionWebSocket
+  t.equal(socket.isTerminated, false)
+  socket.terminate()
+  t.equal(socket.isTerminated, true)
+  await once(client, 'close')
+})
+
 /** Connects, with what comes back for pings. */
 async function connectPinging (t: Test) {
   const { server, stream, client } = await connectSockets(t, { WebSocket: SessionWebSocket, maxPendingAutoPongs: 0 })

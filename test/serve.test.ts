@@ -578,7 +578,7 @@ t.test('messages that came before the close are handled even when they can no lo
       async onMessage (ws, data) {
         seen.push(data)
         await ws.closed
-        await ws.send(data)
+        await ws.ping()
       },
       onDisconnect (_ws, { code }) {
         seen.push(String(code))

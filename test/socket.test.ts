@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { agenda } from '../lib/agenda'
 import { ownerOf, Socket, type Owner, type SocketOptions } from '../lib/socket'
+import { ChannelWebSocket } from '../lib/raw'
 import { Peer } from './helpers/peer'
 import { BINARY, clientFrame } from './helpers/raw'
 import { connectSockets } from './helpers/sockets'
@@ -12,7 +13,7 @@ const OPTIONS: SocketOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 
 
 /** A Socket on the server's side of a connection, and the client; `ends` is what the Socket has said of its end. */
 async function createPair (t: Test, options: Partial<SocketOptions> = {}) {
-  const { server, stream, client } = await connectSockets(t)
+  const { server, stream, client } = await connectSockets(t, { WebSocket: ChannelWebSocket })
   const ends: End[] = []
   const reports: string[] = []
   const owner = { finish: (end: End) => ends.push(end), reportLimit: (reason: string) => reports.push(reason) }
@@ -112,6 +113,12 @@ t.test('close sends the code, and the reason cut to what a close frame takes', a
   t.same(await peer.closed, { code: 4001, reason: 'é'.repeat(61) })
 })
 
+t.test('close without a code sends an empty close frame', async (t) => {
+  const { socket, peer } = await createPair(t)
+  socket.close(null, '')
+  t.match(await peer.closed, { code: 1005, reason: '' })
+})
+
 t.test('after close, what is queued and what still comes is dropped', async (t) => {
   const { socket, peer, ended } = await createPair(t)
   peer.socket.send('a'.repeat(1001)) // pauses
@@ -122,6 +129,23 @@ t.test('after close, what is queued and what still comes is dropped', async (t) 
   const end = await ended
   t.equal(await socket.inbox.receive(text).catch((error) => error), end.error)
   t.equal(end.code, 4001)
+})
+
+t.test('after an end that the peer began, what has come before it can be caught up with; after one of this side not', async (t) => {
+  const ends: Record<string, (socket: Socket, peer: Peer) => void> = {
+    close: (_, peer) => peer.socket.close(),
+    loss: (_, peer) => peer.socket.terminate(),
+    terminate: (socket) => socket.terminate(),
+    cutOff: (socket) => socket.cutOff(1008, 'too much')
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    const { socket, peer, ended } = await createPair(t)
+    peer.socket.send('1')
+    await once(socket.raw, 'message')
+    end(socket, peer)
+    await ended
+    t.equal(socket.inbox.isCatchingUp, ['close', 'loss'].includes(name), name)
+  }
 })
 
 t.test('terminate writes what was sent, and ends at once', async (t) => {

@@ -114,6 +114,7 @@ declare global {
   function leave (id: string): Promise<void>
   function originsOf (tenant: string): Promise<Set<string>>
   function rows (): AsyncIterable<object>
+  function save (message: unknown): Promise<void>
   type Public = {
     session: WebSocketSession
     client: WebSocketClient

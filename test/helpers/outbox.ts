@@ -13,6 +13,8 @@ export interface OutboxFixture extends Sockets {
   outbox: Outbox
   /** How often the outbox has dropped its client. */
   stalls: number
+  /** Who takes what the client has sent. */
+  taker: { isCatchingUp: boolean }
 }
 
 /** An outbox on the server's end of a connection, wired as `Socket` wires it. */
@@ -26,8 +28,8 @@ export async function createOutbox (t: Test, { secure = false, ...options }: Par
     terminate()
   }
   server.on('error', () => {})
-  server.on('close', (code: number, reason: Buffer) => outbox.end(new End(code, reason.toString(), code !== 1006)))
-  const fixture = { ...sockets, outbox, stalls: 0 }
+  server.on('close', (code: number, reason: Buffer) => outbox.end(new End(code, reason.toString(), code !== 1006), fixture.taker))
+  const fixture = { ...sockets, outbox, stalls: 0, taker: { isCatchingUp: false } }
   return fixture
 }
 

@@ -123,6 +123,8 @@ export class Model {
   #hasEnded = false
   /** The server reads no frames any more: the client's last one has come, or a wrong one. */
   #isDeaf = false
+  /** The end has come, and messages before it were left then, of which the last may be at work. */
+  #isCatchingUp = false
   #isServed = false
   #hasThrownDisconnect = false
   #isConnectReported = false
@@ -244,7 +246,7 @@ export class Model {
 
   pair (call: Call, message: Message, type: Type): void {
     if (!this.accepted) call.expected = HANDSHAKE_ERROR
-    else if (this.state !== 'open') this.#send(call, message, 'nothing')
+    else if (this.state !== 'open') this.#failAtEnd(call)
     else {
       this.#toClient.push({ message })
       this.receive(call, type)
@@ -257,6 +259,7 @@ export class Model {
       take: (received) => {
         const value = decode(type, received)
         if (value === 'WebSocketDecodeError') call.expected = value
+        else if (this.state !== 'open') this.#failAtEnd(call)
         else this.#send(call, message, value)
       },
       end: (end) => { call.expected = showEnd(end) }
@@ -490,13 +493,18 @@ export class Model {
 
   #send (call: Call, message: Message, outcome: string): void {
     if (this.end !== null) {
-      call.expected = showEnd(this.end)
+      call.expected = this.#isCatchingUp ? outcome : showEnd(this.end)
     } else if (this.state === 'open') {
       this.#toClient.push({ message })
       call.expected = outcome
     } else {
-      this.#ending.push({ call, end: showEnd })
+      this.#ending.push({ call, end: (end) => this.#isCatchingUp ? outcome : showEnd(end) })
     }
+  }
+
+  #failAtEnd (call: Call): void {
+    if (this.end !== null) call.expected = showEnd(this.end)
+    else this.#ending.push({ call, end: showEnd })
   }
 
   #receive (reader: Reader): void {
@@ -505,6 +513,7 @@ export class Model {
       return
     }
     const message = this.#queue.shift()
+    if (message === undefined) this.#isCatchingUp = false
     if (message !== undefined) reader.take(message)
     else if (this.end !== null) reader.end(this.end)
     else this.#readers.push(reader)
@@ -513,6 +522,7 @@ export class Model {
   #finish (end: End): void {
     this.end = end
     this.state = 'closed'
+    this.#isCatchingUp = this.#queue.length > 0 && !this.isTerminated
     this.#isDestroyed = false
     this.#toServer = []
     for (const reader of this.#readers.splice(0)) reader.end(end)

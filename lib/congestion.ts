@@ -6,6 +6,7 @@ import type { RawWebSocket } from '../types/raw'
 
 /** What Node has of a socket below its stream. */
 interface Handle {
+  bytesWritten?: number
   writeQueueSize?: number
   _parent?: Handle | null
 }
@@ -46,6 +47,18 @@ export class Congestion {
     return this.#onWritten
   }
 
+  /**
+   * The bytes that have drained of all that was ever sent; where nobody tells, the messages that have of those above the mark.
+   * A large message on a slow line drains for long before it is done. Nothing public tells how much of it the kernel has;
+   * Node's own socket timeout looks there too. Over TLS, all of a message is encrypted at once and its handle shows no
+   * progress: that of the TCP socket below does.
+   */
+  get drained (): number {
+    const { _handle: own } = this.#stream as { _handle?: Handle | null }
+    const handle = own?._parent ?? own
+    return (handle?.bytesWritten ?? this.#drained) - (handle?.writeQueueSize ?? 0)
+  }
+
   /** Resolves when all that is above the mark has been written; where nothing can be sent any more, it waits for the end. */
   drain (isOpen: boolean): Promise<void> {
     const drain = new Drain(isOpen ? this.#above : Infinity)
@@ -73,10 +86,10 @@ export class Congestion {
 
   #startWatch (): void {
     if (this.#watch !== undefined || this.#timeout === Infinity) return
-    let before = this.#progress()
+    let before = this.drained
     let unchanged = 0
     this.#watch = setInterval(() => {
-      const now = this.#progress()
+      const now = this.drained
       unchanged = now === before ? unchanged + 1 : 0
       before = now
       if (unchanged === LOOKS) this.#raw.terminate()
@@ -86,13 +99,5 @@ export class Congestion {
   #stopWatch (): void {
     clearInterval(this.#watch)
     this.#watch = undefined
-  }
-
-  // Messages drained, and of a message that is being written, what libuv still has of it: a large one on a slow
-  // line drains for long before it is done. Nothing public tells that; Node's own socket timeout looks there too.
-  // Over TLS, all of a message is encrypted at once and its handle shows no progress: that of the TCP socket below does.
-  #progress (): string {
-    const { _handle: handle } = this.#stream as { _handle?: Handle | null }
-    return `${this.#drained} ${(handle?._parent ?? handle)?.writeQueueSize ?? 0}`
   }
 }

@@ -1,3 +1,5 @@
+import { nextTurn } from './clock'
+import { quiet } from './promise'
 import { Topics } from './topics'
 import type { Subscriber } from './broadcast'
 import type { Payload } from './encode'
@@ -5,11 +7,17 @@ import type { Link } from './link'
 
 const DONE = Promise.resolve()
 
+/** Bytes that are published before the event loop turns for those who await it, so that what waits is written. */
+const MAX_PUBLISHED = 32 * 1024
+
 /** Topics as they are used: those of this process first, then through a broker, if there is one, those of others. */
 export class Hub<S extends Subscriber> {
   readonly topics = new Topics<S>()
   /** To the broker. */
   link: Link | null = null
+  /** Bytes, since the last such turn. */
+  #published = 0
+  #turn: Promise<void> | null = null
 
   /** Null where there is nothing to wait for; else settles as `Link.subscribe` does: who is refused unsubscribes. */
   subscribe (topic: string, subscriber: S): Promise<void> | null {
@@ -22,9 +30,22 @@ export class Hub<S extends Subscriber> {
     if (wasLast) this.link?.left(topic)
   }
 
-  /** Rejects with `WebSocketBrokerError` where it has reached this process only. */
+  /**
+   * Resolves at once, or in the next turn of the event loop where much has been published; with a broker, when that has
+   * taken the message, too. Rejects with `WebSocketBrokerError` where it has reached this process only.
+   */
   publish (topic: string, payload: Payload, except?: S): Promise<void> {
     this.topics.publish(topic, payload, except)
-    return this.link === null ? DONE : this.link.publish(topic, payload)
+    const taken = this.link === null ? DONE : this.link.publish(topic, payload)
+    this.#published += payload.length
+    if (this.#published < MAX_PUBLISHED) return taken
+    const turn = this.#turn ??= this.#nextTurn()
+    return this.link === null ? turn : quiet(turn.then(() => taken))
+  }
+
+  async #nextTurn (): Promise<void> {
+    await new Promise<void>((resolve) => nextTurn(resolve))
+    this.#published = 0
+    this.#turn = null
   }
 }

@@ -8,7 +8,7 @@ import { createWriter, type Writer } from './writer'
 import type { Duplex } from 'node:stream'
 import type { End } from './end'
 import type { Payload } from './encode'
-import type { Burst, Publication } from './publication'
+import type { Burst } from './publication'
 import type { RawWebSocket } from '../types/raw'
 
 export interface OutboxOptions {
@@ -90,9 +90,20 @@ export class Outbox {
   }
 
   /** Sends what was published, whatever waits. */
-  forceShare (publication: Publication): void {
+  forceShare (burst: Burst): void {
     this.#beginTurn()
-    this.#waiting += this.#writer.share(publication, this.#congested().add())
+    this.#waiting += this.#writer.share(burst, this.#congested().add())
+  }
+
+  /** How much has drained, when more than the mark waits: see `Congestion`. */
+  get drained (): number {
+    return this.#congested().drained
+  }
+
+  /** Gives the kernel what it takes of that which waits, before the turn ends. */
+  write (): void {
+    this.#writer.flush()
+    this.#waiting = this.#writer.bufferedAmount
   }
 
   /** Writes what is held back, now. */

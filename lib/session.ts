@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { settle } from './broadcast'
 import { Channel } from './channel'
-import { closeCodes } from './close'
 import { WebSocketHandshakeError } from './errors'
 import { offeredBy, type Handshake } from './handshake'
-import { excluding, includes, including, setOf, type Few } from './few'
 import { shareMemory } from './memory'
 import { Opening, type OpeningRoute } from './opening'
-import { Deferred, quiet, rejected } from './promise'
+import { quiet, rejected } from './promise'
 import { Socket } from './socket'
 import { guardListeners } from './raw'
 import { readsWholeMessages } from './receiver'
+import { TopicSubscriber } from './subscriber'
 import { logSafely } from './thrown'
 import { checkTopic } from './topics'
 import { argumentError, typeIn, type AcceptOptions } from './verb-options'
@@ -20,7 +19,7 @@ import type { Codec } from './codec'
 import type { End } from './end'
 import type { Hub } from './hub'
 import type { RouteSettings } from './options'
-import type { Burst, Publication } from './publication'
+import type { Burst } from './publication'
 import type { State } from './state'
 import type { HeadersLike, IncomingEvent, OutgoingEvent, ValueType } from '../types/message'
 import type { RawWebSocket } from '../types/raw'
@@ -45,12 +44,10 @@ export class Session extends Channel {
   /** How many messages `onMessage` has handled. */
   handled = 0
   readonly #route: SessionRoute
-  #skipped = 0
   /** Null as soon as the handshake is complete. */
   #opening: Opening<this> | null
-  #topics: Few<string> | undefined
-  /** Those of its subscriptions that the broker has not confirmed. */
-  #unconfirmed: Set<Deferred<void>> | null = null
+  /** Null until it subscribes. */
+  #subscriber: TopicSubscriber<Session> | null = null
   #id: string | null = null
   #log: FastifyBaseLogger | null = null
   #response: ServerResponse | null = null
@@ -110,13 +107,13 @@ export class Session extends Channel {
 
   /** The topics that this session has subscribed to: a copy, so that nobody else changes them. */
   get topics (): ReadonlySet<string> {
-    return setOf(this.#topics)
+    return this.#subscriber?.topics ?? new Set()
   }
 
   /** How many published messages were dropped for this session (`slowSubscriber: 'skip'`). */
   get skipped (): number {
     settle()
-    return this.#skipped
+    return this.#subscriber?.skipped ?? 0
   }
 
   /** Whether the handshake was completed. */
@@ -194,7 +191,8 @@ export class Session extends Channel {
       checkTopic(topic)
       if (this.socket === null) throw this.unavailable()
       if (this.socket.end !== null) throw this.socket.end.error
-      return this.#join(topic)
+      this.#subscriber ??= new TopicSubscriber<Session>(this, this.#route.hub, this.#route.options)
+      return this.#subscriber.join(topic)
     })
   }
 
@@ -202,7 +200,7 @@ export class Session extends Channel {
     return this.#attempt('unsubscribe', () => {
       checkTopic(topic)
       if (this.socket === null) throw this.unavailable()
-      this.#leave(topic)
+      this.#subscriber?.leave(topic)
       return DONE
     })
   }
@@ -216,14 +214,9 @@ export class Session extends Channel {
     })
   }
 
-  /** Sends what was published, unless this session is too slow for it. */
+  /** Something was published to a topic of its. */
   deliver (burst: Burst): void {
-    const { sendHighWaterMark, maxBufferedAmount } = this.#route.options
-    const mark = Math.min(sendHighWaterMark, maxBufferedAmount)
-    if (this.socket!.outbox.share(burst, mark)) return
-    for (const publication of burst.publications) {
-      if (!this.socket!.outbox.share(publication, mark)) this.#deliverSlowly(publication)
-    }
+    this.#subscriber!.deliver(burst)
   }
 
   protected override get catchDisconnect (): boolean {
@@ -254,8 +247,7 @@ export class Session extends Channel {
   }
 
   override finish (end: End): void {
-    this.#leaveTopics()
-    this.#unconfirmed?.forEach((waiting) => waiting.reject(end.error))
+    this.#subscriber?.finish(end)
     this.#route.ended(this)
     super.finish(end)
   }
@@ -272,55 +264,6 @@ export class Session extends Channel {
   #openingFor (verb: string): Opening<this> {
     if (this.#opening === null) throw new WebSocketHandshakeError(`${verb}: the handshake is complete already`)
     return this.#opening
-  }
-
-  #deliverSlowly (publication: Publication): void {
-    const { slowSubscriber, sendHighWaterMark, maxBufferedAmount } = this.#route.options
-    const { bufferedAmount } = this
-    if (this.state !== 'open') return
-    if (slowSubscriber === 'skip' && bufferedAmount >= sendHighWaterMark) {
-      this.#skipped++
-    } else if (slowSubscriber === 'close' && bufferedAmount > maxBufferedAmount) {
-      this.#leaveTopics()
-      this.close(closeCodes.TRY_AGAIN_LATER, 'too slow')
-    } else {
-      this.socket!.outbox.forceShare(publication)
-    }
-  }
-
-  #join (topic: string): Promise<void> {
-    const wasIn = includes(this.#topics, topic)
-    this.#topics = including(this.#topics, topic)
-    const confirmed = this.#route.hub.subscribe(topic, this)
-    return confirmed === null ? DONE : quiet(this.#confirm(topic, wasIn, confirmed))
-  }
-
-  /** Waits until the broker has confirmed a subscription. One that it refuses is taken back, unless it stood before. */
-  async #confirm (topic: string, wasIn: boolean, confirmed: Promise<void>): Promise<void> {
-    const waiting = new Deferred<void>()
-    this.#unconfirmed ??= new Set()
-    this.#unconfirmed.add(waiting)
-    confirmed.then(() => waiting.resolve(), (error) => waiting.reject(error))
-    try {
-      await waiting.promise
-    } catch (error) {
-      if (!wasIn) this.#leave(topic)
-      throw error
-    } finally {
-      this.#unconfirmed.delete(waiting)
-    }
-  }
-
-  #leave (topic: string): void {
-    this.#topics = excluding(this.#topics, topic)
-    this.#route.hub.unsubscribe(topic, this)
-  }
-
-  #leaveTopics (): void {
-    if (this.#topics === undefined) return
-    const topics = setOf(this.#topics)
-    this.#topics = undefined
-    for (const topic of topics) this.#route.hub.unsubscribe(topic, this)
   }
 
   #attempt (verb: string, operation: () => Promise<void>): Promise<void> {

@@ -1,3 +1,4 @@
+import { nextTurn } from './clock'
 import { Queue } from './queue'
 
 /**
@@ -29,4 +30,24 @@ function onMicrotask (): void {
 function flushAll (): void {
   isPlanned = false
   for (let flushable = waiting.shift(); flushable !== undefined; flushable = waiting.shift()) flushable.flush()
+}
+
+let round = 0
+let countedTo = 0
+
+/** Returns what `hasComeRound` takes. */
+export function markRound (): number {
+  if (round === countedTo) nextTurn(countRound)
+  countedTo = round + 2 // this one has seen some of the sockets already
+  return countedTo
+}
+
+/** Whether the event loop has seen what there is to read and to write on all sockets since `mark` was made. */
+export function hasComeRound (mark: number): boolean {
+  return round >= mark
+}
+
+function countRound (): void {
+  round++
+  if (round < countedTo) nextTurn(countRound)
 }

@@ -244,6 +244,22 @@ t.test('what is published can be forced on a connection, whose client has stalle
   await t.rejects(waiting, { name: 'WebSocketDisconnect' })
 })
 
+t.test('writing within the turn gives the kernel what it takes, and what follows still leaves at the end of the turn', async (t) => {
+  const fixture = await createOutbox(t)
+  const { outbox } = fixture
+  const received = receive(fixture, 2)
+  const publication = new Publication('x'.repeat(100))
+  outbox.forceShare(publication)
+  const { drained } = outbox
+  t.equal(outbox.share(publication, 200), false)
+  outbox.write()
+  t.equal(outbox.drained, drained + 102)
+  t.equal(outbox.share(publication, 200), true)
+  t.equal(outbox.bufferedAmount, 102)
+  await received
+  t.strictSame([outbox.bufferedAmount, outbox.turns], [0, 1])
+})
+
 t.test('nothing is shared with a connection that is closing', async (t) => {
   const fixture = await createOutbox(t)
   const { outbox, server, client } = fixture

@@ -1,5 +1,5 @@
-import { setImmediate, setTimeout } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import { setImmediate } from 'node:timers/promises'
+import t from 'tap'
 import { WebSocketDisconnect, WebSocketHandshakeError, WebSocketOptionError, WebSocketTopicError } from '../lib/errors'
 import { Deferred } from '../lib/promise'
 import { Session } from '../lib/session'
@@ -8,12 +8,10 @@ import { revoked, throwing } from './helpers/hostile'
 import { collectLogs, ERROR, INFO } from './helpers/logs'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
-import { ScriptedBroker } from './helpers/scripted-broker'
-import { connectTcp, exchange, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
-import { unhandledRejections } from './helpers/unhandled'
+import { exchange, nobodyIsConnected } from './helpers/tcp'
 import { until } from './helpers/until'
 import type { FastifyBaseLogger } from 'fastify'
-import type { WebSocketClient, WebSocketSession } from '../types/session'
+import type { WebSocketSession } from '../types/session'
 
 t.test('a session shows the upgrade request', async (t) => {
   const app = await createApp(t)
@@ -342,84 +340,6 @@ t.test('a session subscribes, publishes to the others, unsubscribes, and leaves 
   t.equal(await bob.next(), 'from the dead')
 })
 
-/** An app whose broker confirms nothing by itself, and a session of it. */
-async function withBroker (t: Test): Promise<{ broker: ScriptedBroker, ws: WebSocketSession, client: WebSocketClient<any> }> {
-  const broker = new ScriptedBroker()
-  const app = await createApp(t, { broker })
-  const session = new Deferred<WebSocketSession>()
-  app.websocket('/', async (ws) => {
-    session.resolve(await ws.accept())
-    await ws.closed
-  })
-  await app.ready()
-  broker.listener.onUp()
-  const client = await app.injectWebSocket('/')
-  return { broker, ws: await session.promise, client }
-}
-
-t.test('subscribe waits until the broker has confirmed it', async (t) => {
-  const { broker, ws } = await withBroker(t)
-  const subscribing = ws.subscribe('a')
-  t.same([...ws.topics], ['a'])
-  const call = await broker.next()
-  t.equal(await Promise.race([subscribing, setTimeout(20, 'pending')]), 'pending')
-  call.done()
-  await subscribing
-  t.same([...ws.topics], ['a'])
-})
-
-t.test('a subscription that the broker refuses is none', async (t) => {
-  const { broker, ws } = await withBroker(t)
-  const subscribing = [ws.subscribe('a'), ws.subscribe('a')]
-  const call = await broker.next()
-  call.fail(new Error('no permission'))
-  for (const promise of subscribing) await t.rejects(promise, { code: 'FST_WS_BROKER', cause: { message: 'no permission' } })
-  t.same([...ws.topics], [])
-  t.strictSame(await unhandledRejections(async () => {
-    ws.subscribe('b')
-    const call = await broker.next()
-    call.fail(new Error('no permission'))
-  }), [])
-})
-
-t.test('a subscription that stood before is not taken back where the broker refuses it then', async (t) => {
-  const { broker, ws } = await withBroker(t)
-  for (const topics of [['a'], ['a', 'b']]) {
-    broker.listener.onDown(new Error('gone'))
-    for (const topic of topics) await ws.subscribe(topic)
-    broker.listener.onUp()
-    for (let i = 0; i < topics.length; i++) (await broker.next()).fail(new Error('no permission'))
-    await until(() => ws.topics.size === topics.length && broker.pending.length === 0)
-    await setTimeout(5)
-    const subscribing = ws.subscribe('a')
-    const call = await broker.next()
-    call.fail(new Error('no permission'))
-    await t.rejects(subscribing, { code: 'FST_WS_BROKER' })
-    t.same([...ws.topics], topics)
-  }
-})
-
-t.test('a session that ends while it subscribes has left, and subscribe rejects with its end', async (t) => {
-  const { broker, ws, client } = await withBroker(t)
-  const subscribing = ws.subscribe('a')
-  const call = await broker.next()
-  await client.close(4001, 'bye')
-  await t.rejects(subscribing, { name: 'WebSocketDisconnect', closeCode: 4001 })
-  t.same([...ws.topics], [])
-  call.fail(new Error('late'))
-})
-
-t.test('publish settles as the broker says', async (t) => {
-  const { broker, ws } = await withBroker(t)
-  const taken = ws.publish('a', 'x')
-  const call = await broker.next()
-  t.match(call, { verb: 'publish', topic: 'a' })
-  call.done()
-  await taken
-  broker.listener.onDown(new Error('gone'))
-  await t.rejects(ws.publish('a', 'x'), { name: 'WebSocketBrokerError' })
-})
-
 t.test('a session tells its room that it has left, from onDisconnect', async (t) => {
   const app = await createApp(t)
   app.websocket('/:name', {
@@ -501,103 +421,6 @@ t.test('what is published is encoded with the type of the publisher\'s route, un
   t.equal(await peer.next(), '{"a":1}')
   t.equal(await peer.next(), 'plain')
   t.same(await peer.next(), Buffer.from('bytes'))
-})
-
-const SMALL = { sendHighWaterMark: 16 * 1024, maxBufferedAmount: 64 * 1024 }
-const BIG = 'x'.repeat(16 * 1024)
-
-t.test('a subscriber that does not read is closed with 1013, and nothing is queued for it any more', async (t) => {
-  const app = await createApp(t, { ...SMALL, closeTimeout: 500 })
-  const subscribed = new Deferred<WebSocketSession>()
-  const ended = new Deferred<unknown>()
-  app.websocket('/', async (ws) => {
-    await ws.accept()
-    await ws.subscribe('a')
-    subscribed.resolve(ws)
-    ended.resolve(await ws.closed)
-  })
-  const client = await connectTcp(t, await listen(app))
-  client.socket.pause()
-  client.write(upgradeRequest('/'))
-  const ws = await subscribed.promise
-  while (ws.state === 'open') {
-    await app.websockets.publish('a', BIG)
-    await setTimeout() // lets the kernel take what it takes
-  }
-  t.equal(ws.state, 'closing')
-  t.equal(app.websockets.subscribers('a').size, 0)
-  const { bufferedAmount } = ws
-  t.ok(bufferedAmount < 2 * SMALL.maxBufferedAmount, `${bufferedAmount} bytes wait`)
-  for (let i = 0; i < 100; i++) await app.websockets.publish('a', BIG)
-  t.ok(ws.bufferedAmount <= bufferedAmount)
-  client.socket.resume()
-  const received = await client.until('too slow')
-  t.equal(received.slice(-12), '\x88\x0a\x03\xf5too slow', 'the close frame comes last')
-  await ended.promise
-})
-
-t.test('with slowSubscriber: skip, messages are dropped for who does not read until it drains, and counted', async (t) => {
-  const app = await createApp(t, { ...SMALL, slowSubscriber: 'skip' })
-  const subscribed = new Deferred<WebSocketSession>()
-  app.websocket('/', async (ws) => {
-    await ws.accept()
-    await ws.subscribe('a')
-    subscribed.resolve(ws)
-    await ws.closed
-  })
-  const client = await connectTcp(t, await listen(app))
-  client.socket.pause()
-  client.write(upgradeRequest('/'))
-  const ws = await subscribed.promise
-  t.equal(ws.skipped, 0)
-  while (ws.skipped < 10) {
-    await app.websockets.publish('a', BIG)
-    await setTimeout()
-  }
-  t.equal(ws.state, 'open')
-  t.ok(ws.bufferedAmount < SMALL.sendHighWaterMark + 2 * BIG.length, `${ws.bufferedAmount} bytes wait`)
-  client.socket.resume()
-  await until(() => ws.bufferedAmount === 0)
-  const { skipped } = ws
-  await app.websockets.publish('a', 'it drains again')
-  await client.until('it drains again')
-  t.equal(ws.skipped, skipped)
-})
-
-t.test('publishing does not wait for a slow subscriber, and the others get everything', async (t) => {
-  const app = await createApp(t, { ...SMALL, slowSubscriber: 'skip' })
-  let count = 0
-  app.websocket('/', async (ws) => {
-    await ws.accept()
-    await ws.subscribe('a')
-    count++
-    await ws.closed
-  })
-  const port = await listen(app)
-  const slow = await connectTcp(t, port)
-  slow.socket.pause()
-  slow.write(upgradeRequest('/'))
-  const peer = await connectPeer(t, `ws://127.0.0.1:${port}`)
-  await until(() => count === 2)
-  for (let i = 0; i < 500; i++) {
-    await app.websockets.publish('a', `${i} ${BIG}`)
-    t.equal(parseInt(await peer.next() as string), i)
-  }
-})
-
-t.test('what is published while a session closes does not reach it', async (t) => {
-  const { app, port } = await serve(t, async (ws) => {
-    await ws.accept()
-    await ws.subscribe('a')
-    const closing = ws.close()
-    const { bufferedAmount } = ws
-    await app.websockets.publish('a', 'too late')
-    t.equal(ws.bufferedAmount, bufferedAmount)
-    await closing
-  }, { closeTimeout: 100 })
-  const client = await connectTcp(t, port)
-  client.write(upgradeRequest('/'))
-  t.notMatch(await client.ended, 'too late')
 })
 
 t.test('one of its limits that ends it is logged once, with the id of the session', async (t) => {

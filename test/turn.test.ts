@@ -1,6 +1,6 @@
 import t from 'tap'
 import { setImmediate } from 'node:timers/promises'
-import { flushAfterTurn, type Flushable } from '../lib/turn'
+import { flushAfterTurn, hasComeRound, markRound, type Flushable } from '../lib/turn'
 
 /** Writes down when it is flushed. */
 function named (name: string, log: string[]): Flushable {
@@ -68,4 +68,19 @@ t.test('in each turn anew', async (t) => {
     await setImmediate()
     t.equal(log.length, turn)
   }
+})
+
+t.test('the event loop has come round when it has looked at all sockets once more, from wherever it was', async (t) => {
+  const first = markRound()
+  await setImmediate()
+  t.equal(hasComeRound(first), false)
+  const second = markRound()
+  await setImmediate()
+  t.strictSame([hasComeRound(first), hasComeRound(second)], [true, false])
+  await setImmediate()
+  t.equal(hasComeRound(second), true)
+  const third = markRound()
+  t.equal(hasComeRound(third), false)
+  for (let i = 0; i < 2; i++) await setImmediate()
+  t.equal(hasComeRound(third), true)
 })

@@ -67,9 +67,15 @@ export interface WebSocketSettings<Value extends ValueType = ValueType, Receive 
   idleTimeout?: number | false
   /** How much a client may send; one that sends more is closed with 1008. Default: false, no limit. */
   rateLimit?: RateLimitOptions | false
-  /** What happens to a subscriber that does not keep up. Default: `'close'`. */
+  /**
+   * What happens to a subscriber that drains nothing: `'close'`, with 1013 beyond `maxBufferedAmount`; `'skip'`, it misses
+   * what is published beyond `sendHighWaterMark`, until it drains. Default: `'close'`.
+   */
   slowSubscriber?: 'close' | 'skip'
-  /** Bytes waiting for a subscriber beyond which it is closed with 1013. Default: 1 MiB. */
+  /**
+   * Bytes published to a subscriber since it last drained anything beyond which it is closed with 1013. Of one that drains,
+   * 16 times as many more may wait. Default: 1 MiB.
+   */
   maxBufferedAmount?: number
   /** Bytes; the connection of a larger message is closed with 1009. Default: 1 MiB. */
   maxPayload?: number

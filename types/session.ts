@@ -156,8 +156,8 @@ export interface WebSocketSession<Receive = string, Send = any, ReceiveJson = an
   unsubscribe (topic: string): Promise<void>
   /**
    * Sends `message` to every subscriber of `topic` but this session; encoded once, with the route's `sendType` or `type`.
-   * With a broker, resolves when that has taken it, and rejects with `WebSocketBrokerError` where it has reached the
-   * subscribers in this process only.
+   * Waits for no subscriber: resolves at once, once in 32 KiB in the next turn of the event loop. With a broker, resolves
+   * when that has taken it, and rejects with `WebSocketBrokerError` where it has reached the subscribers in this process only.
    */
   publish (topic: string, message: Send, options?: { type?: undefined }): Promise<void>
   publish<Type extends ValueType> (topic: string, message: Sendable<SendJson>[Type], options: Type | { type: Type }): Promise<void>

@@ -1,6 +1,6 @@
 import { readOptions, type Options } from './checks'
 import { WebSocketOptionError } from './errors'
-import { sessionHandlersIn } from './options'
+import { onInvalidIn, sessionHandlersIn } from './options'
 import { answerUpgradeRequired, kNoHandler, ownOptions } from './route'
 import { show } from './show'
 import type { FastifyInstance, RouteOptions } from 'fastify'
@@ -13,10 +13,13 @@ function routeOptions (owner: string, options: Options, handler?: unknown): Rout
   if (sessionHandlers && sessionHandlersIn(options)) throw new WebSocketOptionError(`GET ${url}: session handlers are given twice`)
   if (handler !== undefined && options.handler !== undefined) throw new WebSocketOptionError(`GET ${url}: the handler is given twice`)
   const handle = handler ?? options.handler
+  const onInvalid = onInvalidIn(handler)
+  if (onInvalid !== undefined && options.onInvalid !== undefined) throw new WebSocketOptionError(`GET ${url}: onInvalid is given twice`)
   return {
     method: 'GET',
     ...options,
     ...sessionHandlers,
+    ...(onInvalid !== undefined && { onInvalid }),
     url,
     websocket: ownOptions(options.websocket),
     handler: typeof handle === 'function' ? handle : undefined

@@ -4,9 +4,10 @@ import {
 } from './checks'
 import { closeCodes } from './close'
 import { VALUE_TYPES } from './codec'
-import { WebSocketOptionError } from './errors'
+import { WebSocketOptionError, type WebSocketError } from './errors'
 import { parseEntry } from './origins'
 import { messageOf, show } from './show'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Refusal } from './refusal'
 import type { HeartbeatOptions } from './heartbeat'
 import type { RateLimitOptions } from './rate-limit'
@@ -35,6 +36,8 @@ export interface RouteSettings {
   perMessageDeflate: boolean | object
   slowSubscriber: 'close' | 'skip'
   maxBufferedAmount: number
+  /** Gets what does not decode or validate in an iteration, in place of it. */
+  onInvalid?: (this: FastifyInstance, ws: any, error: WebSocketError, request: FastifyRequest) => unknown
   /** Of this route: that of the plugin counts besides it. */
   maxConnections?: number
 }
@@ -126,7 +129,8 @@ const ROUTE_CHECKS: Checks = {
   slowSubscriber: oneOf(['close', 'skip']),
   maxBufferedAmount: bytes,
   maxPayload,
-  perMessageDeflate
+  perMessageDeflate,
+  onInvalid: func
 }
 
 const PLUGIN_CHECKS: Checks = {
@@ -167,9 +171,18 @@ export function checkRouteOptions (options: Options): void {
 
 /** The session handlers among the properties of `value`; undefined where there are none. */
 export function sessionHandlersIn (value: unknown): Options | undefined {
+  return membersIn(value, Object.keys(HANDLER_CHECKS))
+}
+
+/** The `onInvalid` of `value`, which may be session handlers or options; undefined where there is none. */
+export function onInvalidIn (value: unknown): unknown {
+  return membersIn(value, ['onInvalid'])?.onInvalid
+}
+
+function membersIn (value: unknown, names: string[]): Options | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   try {
-    const handlers = Object.keys(HANDLER_CHECKS).map((name) => [name, (value as Options)[name]]).filter(([, handler]) => handler !== undefined)
+    const handlers = names.map((name) => [name, (value as Options)[name]]).filter(([, handler]) => handler !== undefined)
     return handlers.length === 0 ? undefined : Object.fromEntries(handlers)
   } catch (error) {
     throw new WebSocketOptionError(`session handlers cannot be read: ${messageOf(error)}`, { cause: error })
@@ -177,11 +190,11 @@ export function sessionHandlersIn (value: unknown): Options | undefined {
 }
 
 /**
- * Throws `WebSocketOptionError` for what stands beside the `websocket` of `route`, and belongs into it. No option of a
- * route has a name that Fastify has for one of its own.
+ * Throws `WebSocketOptionError` for what stands beside the `websocket` of `route`, and belongs into it: anything but
+ * functions that take part in a session. No option of a route has a name that Fastify has for one of its own.
  */
 export function checkBeside (route: object): void {
-  const misplaced = Object.entries(route).find(([name, value]) => value !== undefined && (name === 'raw' || Object.hasOwn(ROUTE_CHECKS, name)))
+  const misplaced = Object.entries(route).find(([name, value]) => value !== undefined && name !== 'onInvalid' && (name === 'raw' || Object.hasOwn(ROUTE_CHECKS, name)))
   if (misplaced === undefined) return
   const [name] = misplaced
   throw new WebSocketOptionError(`option ${name} stands beside \`websocket\`, and belongs into it: use websocket: { ${name}: … }`)

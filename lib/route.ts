@@ -34,6 +34,7 @@ export type AnyRouteOptions = Omit<RouteOptions, 'handler' | 'schema'> & {
   handler: Handler
   schema?: any
   wsHandler?: Handler
+  onInvalid?: unknown
   websocket?: boolean | Record<string, unknown>
   schemaErrorFormatter?: SchemaErrorFormatter
   [kNoHandler]?: true
@@ -226,13 +227,14 @@ export function ownOptions (websocket: unknown = true): Record<string, unknown> 
   return readOptions('websocket', websocket)
 }
 
-/** What `route` sets: in its `websocket`, which may be `false` beside a `wsHandler`, and beside it session handlers. */
+/** What `route` sets: in its `websocket`, which may be `false` beside a `wsHandler`, and beside it session handlers and `onInvalid`. */
 function settingsOf (route: AnyRouteOptions, rawRoutes: PluginSettings['rawRoutes']): Record<string, unknown> {
   checkBeside(route)
   const own = ownOptions(route.websocket === false ? undefined : route.websocket)
   const sessionHandlers = sessionHandlersIn(route)
   if (sessionHandlers && sessionHandlersIn(own)) throw new WebSocketOptionError('session handlers are given twice')
-  return { ...own, raw: own.raw ?? isRaw(rawRoutes, route), ...sessionHandlers }
+  if (route.onInvalid !== undefined && own.onInvalid !== undefined) throw new WebSocketOptionError('onInvalid is given twice')
+  return { ...own, raw: own.raw ?? isRaw(rawRoutes, route), ...sessionHandlers, ...(route.onInvalid !== undefined && { onInvalid: route.onInvalid }) }
 }
 
 /** Fastify tells of the route '/' below a prefix once, and adds the HEAD routes of both its forms. */

@@ -9,10 +9,11 @@ import { quiet, rejected } from './promise'
 import { Socket } from './socket'
 import { guardListeners } from './raw'
 import { readsWholeMessages } from './receiver'
+import { Sift } from './sift'
 import { TopicSubscriber } from './subscriber'
 import { logSafely } from './thrown'
 import { checkTopic } from './topics'
-import { argumentError, typeIn, type AcceptOptions } from './verb-options'
+import { argumentError, typeIn, type AcceptOptions, type ReceiveOptions } from './verb-options'
 import type { ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Codec } from './codec'
@@ -41,7 +42,7 @@ export interface SessionRoute extends OpeningRoute {
 /** What a handler holds: the handshake, then the server's side of the connection. */
 export class Session extends Channel {
   readonly request: FastifyRequest
-  /** How many messages `onMessage` has handled. */
+  /** How many messages `onMessage` has handled, or `onInvalid`. */
   handled = 0
   readonly #route: SessionRoute
   /** Null as soon as the handshake is complete. */
@@ -163,6 +164,17 @@ export class Session extends Channel {
   /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
   refuse (error: unknown): void {
     this.#opening!.refuse(error)
+  }
+
+  /** Without those that `onInvalid` of the route gets, where it has one. */
+  override messages (options?: ValueType | ReceiveOptions): AsyncIterableIterator<any> {
+    const messages = super.messages(options)
+    const { onInvalid } = this.#route.options
+    if (onInvalid === undefined) return messages
+    return new Sift(messages, async (error) => {
+      await onInvalid.call(this.request.server, this, error, this.request)
+      this.handled++
+    })
   }
 
   override receiveEvent (): Promise<IncomingEvent> {

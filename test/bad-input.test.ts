@@ -275,9 +275,10 @@ t.test('what registers routes', async (t) => {
     t.throws(() => app.route(websocket.defineWebSocket(value as never)), option, `defineWebSocket(${show(value)})`)
     if (typeof value !== 'string' && value !== undefined) t.throws(() => websocket.defineWebSocket({ url: value as never, handler }), option, `defineWebSocket({ url: ${show(value)} })`)
     if (value !== undefined && value !== true) t.throws(() => app.websocket('/x', { websocket: value }, handler), option, `{ websocket: ${show(value)} }`)
+    if (typeof value !== 'function' && value !== undefined) t.throws(() => app.websocket('/x', { onInvalid: value, websocket: {} } as never, () => {}), option, `{ onInvalid: ${show(value)} }`)
     if (typeof value !== 'function' && value !== undefined) t.throws(() => app.websocket('/x', { onMessage: value }), option, `{ onMessage: ${show(value)} }`)
   }
-  for (const options of [unreadable('onMessage'), unreadable('websocket'), { websocket: unreadable('onMessage') }, { websocket: throwing() }, { websocket: { origins: throwing() } }, { websocket: { heartbeat: revoked() } }]) {
+  for (const options of [unreadable('onMessage'), unreadable('onInvalid'), unreadable('websocket'), { websocket: unreadable('onMessage') }, { websocket: throwing() }, { websocket: { origins: throwing() } }, { websocket: { heartbeat: revoked() } }]) {
     t.throws(() => app.websocket('/x', options, handler), option, show(options))
   }
   t.throws(() => app.websocket('/x', { handler }, handler), { ...option, message: 'GET /x: the handler is given twice' })

@@ -7,7 +7,7 @@ const root = join(__dirname, '..')
 // From the bottom up: a file imports only from those before it, and everything may import from types.
 const ORDER = [
   'show', 'clock', 'close', 'errors', 'upstream', 'checks', 'end', 'promise', 'queue', 'thrown', 'signal', 'verb-options', 'state', 'turn',
-  'decode', 'encode', 'codec', 'frame', 'envelope', 'complaint', 'publication', 'broadcast', 'unmask', 'recipient', 'memory', 'receiver', 'raw', 'writer', 'backlog', 'inbox', 'agenda', 'heartbeat', 'lifesign', 'idleness', 'rate-limit', 'congestion', 'outbox', 'socket', 'expectation', 'channel',
+  'decode', 'encode', 'codec', 'frame', 'envelope', 'complaint', 'publication', 'broadcast', 'unmask', 'recipient', 'memory', 'receiver', 'raw', 'writer', 'backlog', 'inbox', 'agenda', 'heartbeat', 'lifesign', 'idleness', 'rate-limit', 'congestion', 'outbox', 'socket', 'expectation', 'sift', 'channel',
   'headers', 'answered', 'watch', 'handshake', 'response', 'opening', 'refusal', 'upgrader', 'adapter', 'limit', 'pipelined', 'others', 'other-protocols', 'connections', 'fastify-internals', 'lookup', 'few', 'topics', 'link', 'hub', 'origins', 'options', 'subscriber', 'session', 'schema', 'serve', 'service', 'shutdown',
   'route', 'define', 'registration', 'declared', 'upgrade', 'sessions', 'client-options', 'client', 'inject', 'plugin', 'index',
   // Of use to nobody but those who import them from the package.

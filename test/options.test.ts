@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkBeside, checkPluginOptions, checkRouteOptions, pluginSettings, routeSettings, sessionHandlersIn } from '../lib/options'
+import { checkBeside, checkPluginOptions, checkRouteOptions, pluginSettings, routeSettings, onInvalidIn, sessionHandlersIn } from '../lib/options'
 import { MemoryBroker, MemoryServer } from './helpers/memory'
 
 const NO_SCHEMAS = { receive: false, send: false }
@@ -53,7 +53,8 @@ const ROUTE_OPTIONS: Record<string, keyof typeof KINDS> = {
   slowSubscriber: 'slowSubscriber',
   maxBufferedAmount: 'bytes',
   maxPayload: 'payload',
-  perMessageDeflate: 'deflate'
+  perMessageDeflate: 'deflate',
+  onInvalid: 'func'
 }
 
 const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', errorHandler: 'func', rawRoutes: 'routes', shutdown: 'shutdown', broker: 'broker' }
@@ -155,11 +156,19 @@ t.test('the options of permessage-deflate are those of ws, and each is checked',
 })
 
 t.test('an option of a route that stands beside its websocket is refused, and told where it belongs', async (t) => {
-  for (const name of [...Object.keys(ROUTE_OPTIONS), 'raw']) {
+  for (const name of [...Object.keys(ROUTE_OPTIONS).filter((name) => name !== 'onInvalid'), 'raw']) {
     t.throws(() => checkBeside({ url: '/', [name]: true }), { ...OPTION_ERROR, message: `option ${name} stands beside \`websocket\`, and belongs into it: use websocket: { ${name}: … }` })
     t.doesNotThrow(() => checkBeside({ [name]: undefined }))
   }
-  t.doesNotThrow(() => checkBeside({ onConnect () {}, onMessage () {}, onDisconnect () {}, errorHandler () {}, bodyLimit: 1, handlerTimeout: 1, version: '1', config: {}, mine: true }))
+  t.doesNotThrow(() => checkBeside({ onConnect () {}, onMessage () {}, onDisconnect () {}, onInvalid () {}, errorHandler () {}, bodyLimit: 1, handlerTimeout: 1, version: '1', config: {}, mine: true }))
+})
+
+t.test('onInvalid is found among session handlers and options, and is none of the handlers', async (t) => {
+  const onInvalid = (): void => {}
+  t.equal(onInvalidIn({ onInvalid, onMessage () {} }), onInvalid)
+  t.equal(sessionHandlersIn({ onInvalid }), undefined)
+  for (const value of [undefined, null, 5, () => {}, {}, { onInvalid: undefined }]) t.equal(onInvalidIn(value), undefined)
+  t.throws(() => onInvalidIn({ get onInvalid () { throw new Error('from a getter') } }), OPTION_ERROR)
 })
 
 t.test('session handlers are found wherever they are, those that there are', async (t) => {

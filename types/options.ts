@@ -79,6 +79,13 @@ export interface WebSocketSettings<Value extends ValueType = ValueType, Receive 
   maxBufferedAmount?: number
   /** Bytes; the connection of a larger message is closed with 1009. Default: 1 MiB. */
   maxPayload?: number
+  /**
+   * Gets a message that does not decode or validate, as its error (`WebSocketDecodeError`, `WebSocketValidationError`), where
+   * the session is iterated or has an `onMessage`: it is left out there, and the session goes on. Awaited; what it throws is
+   * thrown by the iteration. `receive`, `pair` and `expect` reject. On a route it may stand beside `websocket`, too.
+   * Default: none, the iteration throws.
+   */
+  onInvalid?: (this: FastifyInstance, ws: WebSocketSession<any>, error: any, request: FastifyRequest) => unknown
   /** Whether messages are compressed, or the options of `ws` for that, by their names there. Default: false. */
   perMessageDeflate?: boolean | object
 }
@@ -201,6 +208,8 @@ export interface WebSocketSessionHandlers<T extends RouteTypes, Value extends Va
    * waiting for an `onMessage` that gets nothing done for `closeTimeout` after the end.
    */
   onDisconnect?: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, info: CloseInfo, request: RequestOf<T>) => unknown
+  /** Gets what does not decode or validate, in place of `onMessage`. */
+  onInvalid?: WebSocketSettings['onInvalid']
 }
 
 /** A handshake has no body. A schema that is only known to be Fastify's may have one, which registration refuses. */
@@ -209,7 +218,7 @@ type Bodyless<Schema> = Schema extends { body: {} } ? { body?: never } : unknown
 /** The options of any Fastify route, but for what is different on a WebSocket route. */
 export type WebSocketShorthandOptions<T extends RouteTypes> =
   Omit<RouteShorthandOptions<T['RawServer'], T['RawRequest'], T['RawReply'], T['Generic'], T['Config'], T['Schema'], T['Provider'], T['Logger']>,
-    'websocket' | 'schema' | 'handler' | 'wsHandler'> & { schema?: T['Schema'] & Bodyless<T['Schema']> }
+    'websocket' | 'schema' | 'handler' | 'wsHandler'> & { schema?: T['Schema'] & Bodyless<T['Schema']>, onInvalid?: WebSocketSettings['onInvalid'] }
 
 export type HttpHandler<T extends RouteTypes> =
   RouteHandlerMethod<T['RawServer'], T['RawRequest'], T['RawReply'], T['Generic'], T['Config'], T['Schema'], T['Provider'], T['Logger']>

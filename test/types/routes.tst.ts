@@ -242,6 +242,16 @@ describe('type providers', () => {
   })
 })
 
+describe('onInvalid', () => {
+  test('of the plugin, in websocket, beside it, and among session handlers', () => {
+    app.register(websocket, { onInvalid (ws, error, request) { expect(request.url).type.toBe<string>() } })
+    app.websocket('/', { websocket: { onInvalid (ws) { expect(ws.id).type.toBe<string>() } } }, async () => {})
+    app.websocket('/', { onInvalid (ws) { expect(ws.id).type.toBe<string>() } }, async () => {})
+    app.websocket('/', { onMessage () {}, onInvalid (ws) { expect(ws.id).type.toBe<string>() } })
+    expect(app.websocket).type.not.toBeCallableWith('/', { websocket: { onInvalid: 5 } }, async () => {})
+  })
+})
+
 describe('what registration refuses', () => {
   test('a body', () => {
     expect(app.websocket).type.not.toBeCallableWith('/', { schema: { body: {} } }, async () => {})

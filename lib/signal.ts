@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { WebSocketOptionError } from './errors'
 import { messageOf, show } from './show'
 import { guard } from './thrown'
@@ -12,6 +13,7 @@ type Report = (error: unknown) => void
 export function createGuardedController (report: Report): AbortController {
   const controller = new AbortController()
   const { signal } = controller
+  setMaxListeners(0, signal) // one for each of what a handler does at once is no leak
   const guards = new WeakMap<object, Listener>()
 
   function guarded (listener: Listener): Listener {

@@ -21,6 +21,17 @@ function guarded (): { controller: AbortController, signal: AbortSignal, reports
 
 // A test in which something becomes an uncaught exception or an unhandled rejection fails: tap sees to that.
 
+t.test('as many listeners as there are take no warning', async (t) => {
+  const { signal } = guarded()
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => { warnings.push(warning) }
+  process.on('warning', onWarning)
+  t.teardown(() => process.removeListener('warning', onWarning))
+  for (let i = 0; i < 50; i++) signal.addEventListener('abort', () => {})
+  await setImmediate() // warnings come in a turn of their own
+  t.same(warnings, [])
+})
+
 t.test('its signal is an AbortSignal, which aborts with the reason that is given', async (t) => {
   const { controller, signal } = guarded()
   t.ok(signal instanceof AbortSignal)

@@ -262,3 +262,18 @@ t.test('what a route is given is told by its options, where a hook of others has
   t.equal(await ask(t, port, '/handler', '1'), '1')
   t.equal((await app.inject('/handlers')).statusCode, 426)
 })
+
+t.test('onInvalid stands among session handlers, or beside the options, and not in both places', async (t) => {
+  const app = await createApp(t)
+  const told: string[] = []
+  const onInvalid = (_: unknown, error: Error): void => { told.push(error.name) }
+  app.websocket('/a', { websocket: { valueType: 'integer' } }, { onMessage: (ws: any, n: number) => ws.send(n), onInvalid } as never)
+  app.route(defineWebSocket({ url: '/b', websocket: { valueType: 'integer' }, onInvalid, onMessage: (ws: any, n: number) => ws.send(n) } as never))
+  t.throws(() => app.websocket('/', { onInvalid }, { onMessage () {}, onInvalid } as never), { name: 'WebSocketOptionError', message: 'GET /: onInvalid is given twice' })
+  for (const path of ['/a', '/b']) {
+    const client = await app.injectWebSocket(path)
+    for (const text of ['x', '5']) await client.send(text)
+    t.equal(await client.receive(), '5')
+  }
+  t.same(told, ['WebSocketDecodeError', 'WebSocketDecodeError'])
+})

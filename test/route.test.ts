@@ -500,3 +500,11 @@ t.test('a listener on ws.raw that throws or rejects is as if that had left the h
   t.same(seen, [['from the listener', 'open'], ['from the listener', 'open']])
   t.same(lines.filter(({ level }) => level >= WARN), [])
 })
+
+t.test('onInvalid stands in websocket or beside it, and not in both places', async (t) => {
+  const app = await createApp(t)
+  const onInvalid = (): void => {}
+  const handler = (): void => {}
+  for (const options of [{ websocket: true, onInvalid }, { websocket: { onInvalid } }]) t.doesNotThrow(() => app.get(`/${typeof options.websocket}`, options as never, handler))
+  t.throws(() => app.get('/twice', { websocket: { onInvalid }, onInvalid } as never, handler), { name: 'WebSocketOptionError', message: 'GET /twice: onInvalid is given twice' })
+})

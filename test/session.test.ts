@@ -471,3 +471,25 @@ t.test('raw is the socket of ws, from accept on; what a listener on it throws is
   t.equal((await peer.closed).code, 4005)
   t.match(lines.filter(({ level }) => level >= ERROR), [{ err: { message: 'from the listener' } }])
 })
+
+t.test('iteration of a session leaves out what onInvalid of its route gets, which is called with the app as this', async (t) => {
+  const app = await createApp(t)
+  const invalid: string[] = []
+  app.websocket('/', {
+    websocket: {
+      onInvalid (ws, error, request) {
+        t.equal(this, app)
+        t.equal(ws.request, request)
+        invalid.push(error.name)
+      }
+    }
+  }, async (ws) => {
+    await ws.accept()
+    for await (const n of ws.messages('integer')) await ws.send(n)
+  })
+  const client = await app.injectWebSocket('/')
+  await client.send('x')
+  await client.send('5')
+  t.equal(await client.receive(), '5')
+  t.same(invalid, ['WebSocketDecodeError'])
+})

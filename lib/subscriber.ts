@@ -65,8 +65,9 @@ export class TopicSubscriber<S extends SubscribingSession> {
   /** Sends what was published, unless the session is too slow for it. */
   deliver (burst: Burst): void {
     const { slowSubscriber, sendHighWaterMark, maxBufferedAmount } = this.#options
-    const { outbox, state } = this.#session.socket!
-    if (outbox.share(burst, Math.min(sendHighWaterMark, maxBufferedAmount)) || state !== 'open') return
+    const socket = this.#session.socket!
+    const { outbox } = socket
+    if (outbox.share(burst, Math.min(sendHighWaterMark, maxBufferedAmount)) || socket.state !== 'open') return
     if (!this.#isTooSlow(outbox)) {
       this.#published += burst.byteLength
       outbox.forceShare(burst)

@@ -2,6 +2,7 @@ import { checkCloseCode, closeCodes, isNormal } from './close'
 import { WebSocketDecodeError, WebSocketExpectError, WebSocketOptionError } from './errors'
 import type { Decode, Message } from './decode'
 import { isEqual, typeOf } from './expectation'
+import { rejecting, type Ending } from './inbox'
 import { Deferred, quiet, rejected } from './promise'
 import { show } from './show'
 import { createGuardedController } from './signal'
@@ -11,13 +12,21 @@ import {
 import type { Codec } from './codec'
 import type { Encode } from './encode'
 import type { End } from './end'
-import type { Ending } from './inbox'
 import type { Socket } from './socket'
 import type { State } from './state'
 import type { CloseInfo, IncomingEvent, JsonMode, OutgoingEvent, ValueType } from '../types/message'
 import type { RawWebSocket } from '../types/raw'
 
 const CLOSED = Promise.resolve()
+
+/** What the end of the connection is to verbs that wait for a message. */
+const REJECTING = {
+  receiveText: rejecting('receiveText'),
+  receiveBytes: rejecting('receiveBytes'),
+  receiveJson: rejecting('receiveJson'),
+  pair: rejecting('pair'),
+  expect: rejecting('expect')
+}
 
 function decodeEvent (message: Message): IncomingEvent {
   return typeof message === 'string' ? { type: 'websocket.receive', text: message } : { type: 'websocket.receive', bytes: message }
@@ -141,7 +150,7 @@ export abstract class Channel implements Ending {
 
   receiveJson (options?: ReceiveJsonOptions): Promise<any> {
     try {
-      return this.#receive(this.codec.jsonDecoder(modeIn('receiveJson', options)), patienceIn('receiveJson', options, this.patience))
+      return this.#receive(this.codec.jsonDecoder(modeIn('receiveJson', options)), patienceIn('receiveJson', options, this.patience), REJECTING.receiveJson)
     } catch (error) {
       return rejected(argumentError('receiveJson', error))
     }
@@ -190,13 +199,13 @@ export abstract class Channel implements Ending {
   /** What an iterator gives at the end of the connection; throws its error where it is one. */
   atEnd (end: End): IteratorResult<any> {
     if (this.catchDisconnect && isNormal(end.code)) return { done: true, value: undefined }
-    throw end.error
+    throw end.during('messages')
   }
 
   /** The next message as an ASGI event; the end of the connection is one too, once. */
   receiveEvent (): Promise<IncomingEvent> {
     const atEnd = (end: End): IncomingEvent => {
-      if (this.#disconnectReported) throw end.error
+      if (this.#disconnectReported) throw end.during('receiveEvent')
       this.#disconnectReported = true
       return { type: 'websocket.disconnect', code: end.code, reason: end.reason }
     }
@@ -266,9 +275,9 @@ export abstract class Channel implements Ending {
     return this.socket === null ? rejected(this.unavailable!()) : this.socket.inbox.receive(decode, patience, ending)
   }
 
-  #receiveAs (type: ValueType, verb: string, options: Patience | undefined): Promise<any> {
+  #receiveAs (type: ValueType, verb: 'receiveText' | 'receiveBytes', options: Patience | undefined): Promise<any> {
     try {
-      return this.#receive(this.codec.decoder(type), patienceIn(verb, options, this.patience))
+      return this.#receive(this.codec.decoder(type), patienceIn(verb, options, this.patience), REJECTING[verb])
     } catch (error) {
       return rejected(argumentError(verb, error))
     }
@@ -276,12 +285,12 @@ export abstract class Channel implements Ending {
 
   async #pair (message: unknown, decode: Decode, patience: Patience | undefined, receiveFirst: boolean): Promise<unknown> {
     if (receiveFirst) {
-      const received = await this.#receive(decode, patience)
+      const received = await this.#receive(decode, patience, REJECTING.pair)
       await this.#sendWhileOpen(message)
       return received
     }
     await this.#sendWhileOpen(message)
-    return await this.#receive(decode, patience)
+    return await this.#receive(decode, patience, REJECTING.pair)
   }
 
   // `send` resolves without effect where messages before the end still wait: what answers `message` is none of them.
@@ -289,7 +298,7 @@ export abstract class Channel implements Ending {
     const { socket } = this
     const isOpen = socket?.state === 'open'
     await this.send(message)
-    if (!isOpen) throw socket!.end!.error
+    if (!isOpen) throw socket!.end!.during('pair')
   }
 
   async #expect (expected: unknown, patience: Patience | undefined): Promise<void> {
@@ -303,7 +312,7 @@ export abstract class Channel implements Ending {
         misfit = error
         return message
       }
-    }, patience)
+    }, patience, REJECTING.expect)
     if (misfit !== undefined || !isEqual(expected, received)) {
       throw new WebSocketExpectError('received another message than the expected one', expected, received, { cause: misfit })
     }

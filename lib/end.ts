@@ -7,6 +7,7 @@ export class End {
   readonly wasClean: boolean
   readonly #cause: unknown
   #error: WebSocketDisconnect | null = null
+  #errors: Record<string, WebSocketDisconnect> | null = null
 
   constructor (code: number, reason: string, wasClean: boolean, cause?: unknown) {
     this.code = code
@@ -15,9 +16,22 @@ export class End {
     this.#cause = cause
   }
 
-  /** What rejects because of it: one error for all, made when the first one asks for it. Mostly nobody does. */
+  /** The reason of its signal, made when somebody first asks for it. Mostly nobody does. */
   get error (): WebSocketDisconnect {
     this.#error ??= new WebSocketDisconnect(this.code, this.reason, this.wasClean, { cause: this.#cause })
     return this.#error
+  }
+
+  /** What `verb` rejects with because of it. Its stack names the verb: what ends a connection is called from nowhere else. */
+  during (verb: string): WebSocketDisconnect {
+    this.#errors ??= {}
+    this.#errors[verb] ??= this.#named(verb)
+    return this.#errors[verb]
+  }
+
+  #named (verb: string): WebSocketDisconnect {
+    const error = new WebSocketDisconnect(this.code, this.reason, this.wasClean, { cause: this.#cause })
+    error.stack += `\n    at ${verb} (fastify-async-websocket)`
+    return error
   }
 }

@@ -9,11 +9,18 @@ import type { End } from './end'
 import type { Recipient } from './recipient'
 import type { Patience } from './verb-options'
 
-/** What a `receive` makes of the end of the connection, if it is not to reject with it. */
+/** What a `receive` makes of the end of the connection. */
 export interface Ending {
   /** What it is to resolve with; or throws what it is to reject with. */
   atEnd (end: End): unknown
 }
+
+/** The ending of a verb that rejects with the connection's `WebSocketDisconnect`. */
+export function rejecting (verb: string): Ending {
+  return { atEnd (end) { throw end.during(verb) } }
+}
+
+const RECEIVE = rejecting('receive')
 
 export interface Flow {
   pause (): void
@@ -26,9 +33,9 @@ class Reader extends Deferred<unknown> {
   next: Reader | null = null
   previous: Reader | null = null
   readonly #decode: Decode
-  readonly #ending: Ending | undefined
+  readonly #ending: Ending
 
-  constructor (decode: Decode, ending: Ending | undefined) {
+  constructor (decode: Decode, ending: Ending) {
     super()
     this.#decode = decode
     this.#ending = ending
@@ -48,7 +55,7 @@ class Reader extends Deferred<unknown> {
   end (end: End): void {
     this.settled()
     try {
-      this.resolve(atEnd(end, this.#ending))
+      this.resolve(this.#ending.atEnd(end))
     } catch (error) {
       this.reject(error)
     }
@@ -68,7 +75,7 @@ class PatientReader extends Reader {
   #timer?: NodeJS.Timeout
   readonly #onAbort = (): void => this.#giveUp(reasonOf(this.#patience.signal!))
 
-  constructor (decode: Decode, ending: Ending | undefined, patience: Patience, inbox: Inbox) {
+  constructor (decode: Decode, ending: Ending, patience: Patience, inbox: Inbox) {
     super(decode, ending)
     this.#inbox = inbox
     this.#patience = patience
@@ -146,7 +153,7 @@ export class Inbox implements Recipient {
    * `patience` ends (no message is taken then), and at the end of the connection with its `WebSocketDisconnect`,
    * unless `ending` makes something else of it.
    */
-  receive (decode: Decode, patience?: Patience, ending?: Ending): Promise<unknown> {
+  receive (decode: Decode, patience?: Patience, ending = RECEIVE): Promise<unknown> {
     if (patience?.signal?.aborted === true) return rejected(patience.signal.reason)
     const message = this.#backlog?.shift()
     if (message !== undefined) return this.#take(message, decode)
@@ -224,10 +231,10 @@ export class Inbox implements Recipient {
     this.#deadline = now() + allowance
   }
 
-  #receiveEnd (end: End, ending: Ending | undefined): Promise<unknown> {
+  #receiveEnd (end: End, ending: Ending): Promise<unknown> {
     this.#deadline = 0
     try {
-      return Promise.resolve(atEnd(end, ending))
+      return Promise.resolve(ending.atEnd(end))
     } catch (error) {
       return rejected(error)
     }
@@ -238,10 +245,4 @@ export class Inbox implements Recipient {
     this.#paused = false
     this.#flow.resume()
   }
-}
-
-/** What a `receive` without a message resolves with at the end of the connection; throws what it rejects with. */
-function atEnd (end: End, ending: Ending | undefined): unknown {
-  if (ending === undefined) throw end.error
-  return ending.atEnd(end)
 }

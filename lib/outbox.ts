@@ -64,7 +64,7 @@ export class Outbox {
    */
   send (payload: Payload): Promise<void> {
     if (this.#raw.readyState === OPEN && this.post(payload)) return SENT
-    if (this.#end !== null) return this.#taker.isCatchingUp ? new Promise((resolve) => nextTurn(resolve)) : rejected(this.#end.error)
+    if (this.#end !== null) return this.#taker.isCatchingUp ? new Promise((resolve) => nextTurn(resolve)) : rejected(this.#end.during('send'))
     return this.#congested().drain(this.#raw.readyState === OPEN)
   }
 
@@ -117,7 +117,7 @@ export class Outbox {
   end (end: End, taker: Taker): void {
     this.#end = end
     this.#taker = taker
-    this.#congestion?.end(taker.isCatchingUp ? null : end.error)
+    this.#congestion?.end(taker.isCatchingUp ? null : end.during('send'))
   }
 
   #beginTurn (): void {

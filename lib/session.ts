@@ -202,7 +202,7 @@ export class Session extends Channel {
     return this.#attempt('subscribe', () => {
       checkTopic(topic)
       if (this.socket === null) throw this.unavailable()
-      if (this.socket.end !== null) throw this.socket.end.error
+      if (this.socket.end !== null) throw this.socket.end.during('subscribe')
       this.#subscriber ??= new TopicSubscriber<Session>(this, this.#route.hub, this.#route.options)
       return this.#subscriber.join(topic)
     })

@@ -127,7 +127,7 @@ export class Socket {
 
   /** Resolves with the round trip in milliseconds; rejects with the connection's `WebSocketDisconnect`. */
   ping (): Promise<number> {
-    if (this.end !== null) return rejected(this.end.error)
+    if (this.end !== null) return rejected(this.end.during('ping'))
     const ping = { number: ++this.#pingCount, sentAt: performance.now(), pong: new Deferred<number>() }
     this.#pings ??= this.#awaitPongs()
     this.#pings.push(ping)
@@ -152,7 +152,7 @@ export class Socket {
     if (this.#heartbeat !== null) agenda.remove(this.#heartbeat)
     this.inbox.end(end, (this.raw as Wired).isTerminated === true ? 0 : this.#allowance)
     this.outbox.end(end, this.inbox)
-    for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.error)
+    for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.during('ping'))
     this.owner.finish(end)
     ;(this.raw as Wired)[kSocket] = undefined
   }

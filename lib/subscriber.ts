@@ -82,7 +82,7 @@ export class TopicSubscriber<S extends SubscribingSession> {
   /** The session has ended. */
   finish (end: End): void {
     this.#leaveAll()
-    this.#unconfirmed?.forEach((waiting) => waiting.reject(end.error))
+    this.#unconfirmed?.forEach((waiting) => waiting.reject(end.during('subscribe')))
   }
 
   /**

@@ -16,7 +16,15 @@ t.test('its error tells the same, and what broke the connection', async (t) => {
   t.equal(new End(1000, '', true).error.cause, undefined)
 })
 
-t.test('it has one error, for all who ask', async (t) => {
-  const end = new End(1000, '', true)
+t.test('it has one error for all who ask, and one for each verb, whose stack names it', async (t) => {
+  const cause = new Error('cause')
+  const end = new End(4001, 'bye', true, cause)
   t.equal(end.error, end.error)
+  t.equal(end.error.stack, 'WebSocketDisconnect: the connection is closed: 4001 bye')
+  for (const verb of ['receive', 'send']) {
+    const error = end.during(verb)
+    t.equal(end.during(verb), error)
+    t.match(error, { closeCode: 4001, reason: 'bye', wasClean: true, cause })
+    t.equal(error.stack, `WebSocketDisconnect: the connection is closed: 4001 bye\n    at ${verb} (fastify-async-websocket)`)
+  }
 })

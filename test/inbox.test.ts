@@ -292,7 +292,7 @@ t.test('at the end every reader that waits is given the error', async (t) => {
   const end = new End(1001, 'bye', true)
   const readers = [inbox.receive(asText), inbox.receive(asText, { timeout: 60_000 })]
   inbox.end(end, 0)
-  for (const reader of readers) t.equal(await reader.catch((error) => error), end.error)
+  for (const reader of readers) t.equal(await reader.catch((error) => error), end.during('receive'))
 })
 
 t.test('after the end the messages that came before are delivered, then every receive is given the error', async (t) => {
@@ -302,7 +302,7 @@ t.test('after the end the messages that came before are delivered, then every re
   inbox.end(end, 0)
   t.equal(await inbox.receive(asText), 'a')
   t.equal(await inbox.receive(asText), 'b')
-  for (let i = 0; i < 3; i++) t.equal(await inbox.receive(asText).catch((error) => error), end.error)
+  for (let i = 0; i < 3; i++) t.equal(await inbox.receive(asText).catch((error) => error), end.during('receive'))
 })
 
 t.test('a receive that nobody awaits is no unhandled rejection, however it ends', async (t) => {
@@ -450,8 +450,8 @@ t.test('discarding drops what is queued and what still arrives', async (t) => {
   const receiving = inbox.receive(asText)
   push(inbox, 'c')
   inbox.end(end, 0)
-  t.equal(await receiving.catch((error) => error), end.error)
-  t.equal(await inbox.receive(asText).catch((error) => error), end.error)
+  t.equal(await receiving.catch((error) => error), end.during('receive'))
+  t.equal(await inbox.receive(asText).catch((error) => error), end.during('receive'))
 })
 
 t.test('discarding gives a reader that waits nothing but the end', async (t) => {
@@ -461,7 +461,7 @@ t.test('discarding gives a reader that waits nothing but the end', async (t) => 
   inbox.discard()
   push(inbox, 'a')
   inbox.end(end, 0)
-  t.equal(await receiving.catch((error) => error), end.error)
+  t.equal(await receiving.catch((error) => error), end.during('receive'))
 })
 
 t.test('discarding lets a paused flow go on, so that the end can come, and does not pause it again', async (t) => {
@@ -495,7 +495,7 @@ t.test('sealing drops what still arrives, lets the flow go on, and leaves what i
   inbox.end(end, 0)
   t.equal(await inbox.receive(asText), 'x'.repeat(2000))
   t.equal(await inbox.receive(asText), 'b')
-  t.equal(await inbox.receive(asText).catch((error) => error), end.error)
+  t.equal(await inbox.receive(asText).catch((error) => error), end.during('receive'))
   t.equal(flow.resumes, 1)
 })
 

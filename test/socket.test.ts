@@ -88,8 +88,8 @@ t.test('the end of the connection is told once: code, reason, and that it was cl
   t.equal(socket.end, end)
   t.match(end, { code: 4001, reason: 'bye', wasClean: true })
   t.equal(end.error.cause, undefined)
-  t.equal(await socket.inbox.receive(text).catch((error) => error), end.error)
-  t.equal(await socket.outbox.send('late').catch((error) => error), end.error)
+  t.equal(await socket.inbox.receive(text).catch((error) => error), end.during('receive'))
+  t.equal(await socket.outbox.send('late').catch((error) => error), end.during('send'))
   t.same(ends, [end])
 })
 
@@ -127,7 +127,7 @@ t.test('after close, what is queued and what still comes is dropped', async (t) 
   await once(socket.raw, 'ping')
   socket.close(4001, '')
   const end = await ended
-  t.equal(await socket.inbox.receive(text).catch((error) => error), end.error)
+  t.equal(await socket.inbox.receive(text).catch((error) => error), end.during('receive'))
   t.equal(end.code, 4001)
 })
 
@@ -181,7 +181,7 @@ t.test('a pong settles the pings before the one that it answers, and leaves thos
   const [a, b] = await Promise.all([first, second])
   t.ok(a >= b)
   peer.socket.close()
-  t.equal(await third.catch((error) => error), (await ended).error)
+  t.equal(await third.catch((error) => error), (await ended).during('ping'))
 })
 
 t.test('pongs that answer no ping are ignored', async (t) => {
@@ -209,9 +209,9 @@ t.test('a ping ends with the connection: begun before it closes, while it closes
   const pings = [socket.ping()]
   socket.close(4001, '')
   pings.push(socket.ping())
-  const { error: end } = await ended
+  const end = await ended
   pings.push(socket.ping())
-  for (const ping of pings) t.equal(await ping.catch((error) => error), end)
+  for (const ping of pings) t.equal(await ping.catch((error) => error), end.during('ping'))
 })
 
 t.test('cutOff closes, says why, and leaves what has arrived', async (t) => {
@@ -226,7 +226,7 @@ t.test('cutOff closes, says why, and leaves what has arrived', async (t) => {
   t.equal((await ended).code, 1008)
   t.equal(await socket.inbox.receive(text), 'first')
   t.equal(await socket.inbox.receive(text), 'second')
-  t.equal(await socket.inbox.receive(text).catch((error) => error), (await ended).error)
+  t.equal(await socket.inbox.receive(text).catch((error) => error), (await ended).during('receive'))
   t.same(reports, ['enough'])
 })
 

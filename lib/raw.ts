@@ -1,7 +1,8 @@
 import WebSocket from 'ws'
 import { settle } from './broadcast'
+import { closeCodes } from './close'
 import { guard } from './thrown'
-import { putEndsOff, readWholeMessages } from './receiver'
+import { oversizeIn, putEndsOff, readWholeMessages } from './receiver'
 import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../types/raw'
 
@@ -22,11 +23,19 @@ const { setSocket } = WebSocket.prototype as unknown as { setSocket (...args: un
 export class ChannelWebSocket extends WebSocket {
   /** Whether this side has dropped the connection. */
   isTerminated = false
+  /** What the connection was closed for, where that was a message larger than `maxPayload`. */
+  declare oversize?: string
 
   // `ws` gives its sockets their connection here, when the handshake is complete.
   setSocket (...args: unknown[]): void {
     setSocket.apply(this, args)
     putEndsOff(this, args[0] as Duplex)
+  }
+
+  // `ws` by itself closes with 1009 and does not say why.
+  override close (code?: number, reason?: string | Buffer): void {
+    if (code === closeCodes.MESSAGE_TOO_BIG && reason === undefined && this.readyState === WebSocket.OPEN) reason = this.oversize = oversizeIn(this)
+    super.close(code, reason)
   }
 
   override terminate (): void {

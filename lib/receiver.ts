@@ -15,6 +15,8 @@ import type { RawWebSocket } from '../types/raw'
 
 /** What is known here of the receiver of `ws`. */
 interface Receiver extends Omit<Writable, 'write' | 'end'> {
+  /** What it has failed with, as any stream. */
+  readonly errored: Error | null
   write (chunk: Buffer): boolean
   end (): this
   /** Which part of a frame comes next. */
@@ -114,6 +116,12 @@ export function readWholeMessages (raw: object): void {
 /** Whether they are taken out: then `raw` keeps nothing of what it is given to read. */
 export function readsWholeMessages (raw: object): boolean {
   return Object.getPrototypeOf((raw as { _receiver: Receiver })._receiver) === prototype
+}
+
+/** What a peer is told with 1009: undefined unless the receiver of `raw` has failed, which it does with 1009 for a length only. */
+export function oversizeIn (raw: object): string | undefined {
+  const { _receiver: receiver } = raw as { _receiver?: Receiver }
+  return receiver?.errored == null ? undefined : `message larger than ${receiver._maxPayload} bytes`
 }
 
 function isBetweenMessages (receiver: Receiver): boolean {

@@ -10,6 +10,7 @@ import { deliver, type Recipient } from './recipient'
 import { RateLimit, type RateLimitOptions } from './rate-limit'
 import { closeCodes, cutReason, isClean } from './close'
 import type { Duplex } from 'node:stream'
+import type { ChannelWebSocket } from './raw'
 import type { RawWebSocket } from '../types/raw'
 import type { State } from './state'
 
@@ -34,7 +35,7 @@ export interface Owner {
 
 const kSocket = Symbol('fastify-async-websocket.socket')
 
-interface Wired extends RawWebSocket { [kSocket]?: Socket, isTerminated?: boolean }
+interface Wired extends RawWebSocket, Partial<Pick<ChannelWebSocket, 'isTerminated' | 'oversize'>> { [kSocket]?: Socket }
 
 /** Whose connection `raw` is; undefined where it is nobody's, and when it has ended. */
 export function ownerOf (raw: RawWebSocket): Owner | undefined {
@@ -192,7 +193,9 @@ export class Socket {
 // Listeners are functions that all connections share: each finds its own.
 
 function rawOnError (this: Wired, error: Error): void {
-  this[kSocket]?.fail(error)
+  const socket = this[kSocket]
+  if (this.oversize !== undefined) socket?.owner.reportLimit?.(this.oversize)
+  socket?.fail(error)
 }
 
 function rawOnClose (this: Wired, code: number, reason: Buffer): void {

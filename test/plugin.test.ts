@@ -7,8 +7,9 @@ import t from 'tap'
 import { websocket } from '../lib/plugin'
 import { Deferred } from '../lib/promise'
 import { createApp, listen } from './helpers/app'
-import { collectLogs, ERROR } from './helpers/logs'
+import { collectLogs, ERROR, INFO } from './helpers/logs'
 import { connectPeer, type Peer } from './helpers/peer'
+import { BINARY, clientFrame } from './helpers/raw'
 import { refusal } from './helpers/refusal'
 import { ScriptedBroker } from './helpers/scripted-broker'
 import { connectTcp, frame, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
@@ -67,8 +68,9 @@ t.test('a message beyond maxPayload ends the connection with 1009; for a session
   })
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
   peer.socket.send('x'.repeat(101))
-  t.equal((await peer.closed).code, 1009)
+  t.same(await peer.closed, { code: 1009, reason: 'message larger than 100 bytes' })
   t.match(await ended.promise, { code: 'FST_WS_DISCONNECT', closeCode: 1006 })
+  t.match(lines.filter(({ ws }) => ws !== undefined), [{ level: INFO, msg: 'a WebSocket connection is ended: message larger than 100 bytes' }])
   t.same(lines.filter((line) => 'err' in line), [])
 })
 
@@ -82,7 +84,21 @@ t.test('maxPayload is 1 MiB by default', async (t) => {
   peer.socket.send(Buffer.alloc(1024 * 1024))
   t.equal(await peer.next(), '1048576')
   peer.socket.send(Buffer.alloc(1024 * 1024 + 1))
-  t.equal((await peer.closed).code, 1009)
+  t.same(await peer.closed, { code: 1009, reason: 'message larger than 1048576 bytes' })
+})
+
+t.test('a message that is too large for a session that is closing is nothing to tell of', async (t) => {
+  const { lines, serverOptions } = collectLogs('info')
+  const app = await createApp(t, { maxPayload: 100 }, serverOptions)
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    ws.close(4000)
+    await ws.closed
+  })
+  const client = await connectTcp(t, await listen(app))
+  await client.write(upgradeRequest('/')).until('\x88\x02\x0f\xa0')
+  t.ok((await client.write(clientFrame(BINARY, Buffer.alloc(101))).ended).endsWith('\x88\x02\x0f\xa0'), 'it has sent its close frame')
+  t.same(lines.filter(({ ws }) => ws !== undefined), [])
 })
 
 t.test('what happens to a socket of a route with raw: true is logged once, and it is dropped', async (t) => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { guardListeners, SessionWebSocket } from '../lib/raw'
+import { ChannelWebSocket, guardListeners, SessionWebSocket } from '../lib/raw'
 import type { Socket } from 'node:net'
 import type WebSocket from 'ws'
 import { Peer } from './helpers/peer'
@@ -42,6 +42,30 @@ t.test('it tells whether this side has dropped the connection', async (t) => {
   t.equal(socket.isTerminated, true)
   await once(client, 'close')
 })
+
+/** The header of a message of 4 GiB, masked. */
+const HUGE = Buffer.from([0x82, 0x80 | 127, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0])
+
+for (const kind of [ChannelWebSocket, SessionWebSocket]) {
+  t.test(`a message that is too large is answered with the limit: ${kind.name}`, async (t) => {
+    const { server, client } = await connectSockets(t, { WebSocket: kind })
+    const failed = once(server, 'error')
+    const closed = new Peer(client).closed
+    ;(client as unknown as { _socket: Socket })._socket.write(HUGE)
+    t.match(await failed, [RangeError])
+    const reason = `message larger than ${100 * 1024 * 1024} bytes` // the limit of `ws`
+    t.same(await closed, { code: 1009, reason })
+    t.equal((server as ChannelWebSocket).oversize, reason)
+  })
+
+  t.test(`1009 of the user's is as it is: ${kind.name}`, async (t) => {
+    const { server, client } = await connectSockets(t, { WebSocket: kind })
+    const { closed } = new Peer(client)
+    server.close(1009)
+    t.same(await closed, { code: 1009, reason: '' })
+    t.equal((server as ChannelWebSocket).oversize, undefined)
+  })
+}
 
 /** Connects, with what comes back for pings. */
 async function connectPinging (t: Test) {

@@ -4,7 +4,7 @@ import { PassThrough, Writable } from 'node:stream'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
-import { putEndsOff, readsWholeMessages, readWholeMessages } from '../lib/receiver'
+import { oversizeIn, putEndsOff, readsWholeMessages, readWholeMessages } from '../lib/receiver'
 import { deliver } from '../lib/recipient'
 import { encode } from './conformance/frame'
 import { check } from './helpers/fuzz'
@@ -63,6 +63,16 @@ async function told (reads: Buffer[], kind: Kind, { atOnce = false, ...options }
   await nextTurn()
   return events
 }
+
+t.test('what a peer is told with 1009 names the limit, where the receiver has failed', async (t) => {
+  const receiver = new Receiver({ isServer: true, maxPayload: 10 })
+  receiver.on('error', () => {})
+  t.equal(oversizeIn({}), undefined, 'of a socket that has no receiver, as on Bun')
+  t.equal(oversizeIn({ _receiver: null }), undefined)
+  t.equal(oversizeIn(socketWith(receiver)), undefined)
+  receiver.write(encode({ opcode: BINARY, payload: Buffer.alloc(11) }))
+  t.equal(oversizeIn(socketWith(receiver)), 'message larger than 10 bytes')
+})
 
 const isSame = async (t: Test, reads: Buffer[], options?: Options): Promise<unknown[]> => {
   const [taken, emitted, theirs] = await Promise.all([told(reads, 'recipient', options), told(reads, 'events', options), told(reads, 'ws', options)])

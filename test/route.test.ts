@@ -412,12 +412,16 @@ t.test('a route may have a maxPayload and a perMessageDeflate of its own, also o
   app.get('/raw', { websocket: { raw: true } }, closes)
   app.get('/large-raw', { websocket: { raw: true, ...own } }, closes)
   const url = `ws://127.0.0.1:${await listen(app)}`
-  for (const [path, code, extensions] of [['/large', 1000, /permessage-deflate/], ['/session', 1009, /^$/], ['/large-raw', 1000, /permessage-deflate/], ['/raw', 1009, /^$/]] as const) {
+  const OTHERS = 'message larger than 10 bytes'
+  for (const [path, code, extensions, reason] of [['/large', 1000, /permessage-deflate/, ''], ['/session', 1009, /^$/, OTHERS], ['/large-raw', 1000, /permessage-deflate/, ''], ['/raw', 1009, /^$/, '']] as const) {
     const peer = await connectPeer(t, url + path)
     t.match(peer.socket.extensions, extensions, path)
     peer.socket.send('x'.repeat(100))
-    t.equal((await peer.closed).code, code, path)
+    t.same(await peer.closed, { code, reason }, path)
   }
+  const peer = await connectPeer(t, `${url}/large`)
+  peer.socket.send('x'.repeat(101))
+  t.same(await peer.closed, { code: 1009, reason: 'message larger than 100 bytes' })
   t.match(app.websocketServer.options, { maxPayload: 10, perMessageDeflate: false })
 })
 

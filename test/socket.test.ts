@@ -237,6 +237,23 @@ t.test('lose drops the connection, and says why', async (t) => {
   t.same(reports, ['gone'])
 })
 
+t.test('a message that is too large ends the connection, and it says why, once', async (t) => {
+  const { server, stream, client } = await connectSockets(t, { WebSocket: ChannelWebSocket })
+  const reports: string[] = []
+  const ended = new Promise<End>((resolve) => {
+    const socket = new Socket(server, stream, OPTIONS, { finish: resolve, reportLimit: (reason) => reports.push(reason) })
+    t.equal(socket.state, 'open')
+  })
+  const { closed } = new Peer(client)
+  ;(client as any)._socket.write(Buffer.from([0x82, 0x80 | 127, 0, 0, 0, 1, 0, 0, 0, 0]))
+  const { reason } = await closed
+  t.match(await ended, { code: 1006, wasClean: false })
+  t.match(reason, /^message larger than \d+ bytes$/)
+  t.same(reports, [reason])
+  t.equal(server.emit('error', new Error('late')), true)
+  t.same(reports, [reason])
+})
+
 t.test('its heartbeat, idle timeout and rate limit are those of its options, and end with it', async (t) => {
   const heartbeat = { interval: 20, timeout: 5_000 }
   const { socket, peer, ended, reports } = await createPair(t, { heartbeat, idleTimeout: 5_000, rateLimit: { messages: 2, interval: 60_000 } })

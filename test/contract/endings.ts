@@ -500,14 +500,46 @@ export function endingsContract (t: Test, open: Open): void {
     t.equal(channel.state, 'closed')
   })
 
-  t.test('a message above maxPayload closes the connection with 1009', async (t) => {
+  const OVERSIZE = { code: 1009, reason: 'message larger than 1000 bytes' }
+
+  t.test('a message above maxPayload closes the connection with 1009 and the limit', async (t) => {
     const { channel, peer } = await open(t, { maxPayload: 1000 })
     peer.socket.send('a'.repeat(1000))
     peer.socket.send('a'.repeat(1001))
     peer.socket.send('late')
     t.equal((await channel.receive()).length, 1000)
     await t.rejects(channel.receive(), { name: 'WebSocketDisconnect', cause: RangeError })
-    t.equal((await peer.closed).code, 1009)
+    t.same(await peer.closed, OVERSIZE)
+  })
+
+  t.test('so does one whose fragments are larger together', async (t) => {
+    const { peer } = await open(t, { maxPayload: 1000 })
+    for (let n = 0; n < 3; n++) peer.socket.send('a'.repeat(400), { fin: n === 2 })
+    t.same(await peer.closed, OVERSIZE)
+  })
+
+  t.test('so does one that is larger when inflated', async (t) => {
+    const { peer } = await open(t, { maxPayload: 1000, perMessageDeflate: { threshold: 0 } })
+    peer.socket.send('a'.repeat(1001))
+    t.same(await peer.closed, OVERSIZE)
+  })
+
+  t.test('so does one whose length no number has', async (t) => {
+    const { peer } = await open(t, { maxPayload: 1000 })
+    const mask = (peer.socket as any)._isServer === true ? 0 : 0x80
+    ;(peer.socket as any)._socket.write(Buffer.from([0x82, mask | 127, 255, 255, 255, 255, 255, 255, 255, 255]))
+    t.same(await peer.closed, OVERSIZE)
+  })
+
+  t.test('1009 of its own has the reason that it is given', async (t) => {
+    for (const reason of [undefined, 'far too much']) {
+      const { channel, peer } = await open(t)
+      await channel.close(1009, reason)
+      t.same(await peer.closed, { code: 1009, reason: reason ?? '' })
+      const other = await open(t)
+      other.channel.raw!.close(1009, reason)
+      t.same(await other.peer.closed, { code: 1009, reason: reason ?? '' })
+    }
   })
 
   t.test('text that is not UTF-8 closes the connection with 1007', async (t) => {

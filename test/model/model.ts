@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { closeCodes } from '../../lib/close'
 import type { Sent } from '../helpers/byte-peer'
 
 /*
@@ -52,6 +53,8 @@ interface Reader {
 }
 
 export const HANDSHAKE_ERROR = 'WebSocketHandshakeError'
+/** Bytes of one message; a client that sends more is told so. */
+export const MAX_PAYLOAD = 1000
 const LOST: End = { code: 1006, reason: '', wasClean: false }
 
 /** A value, or the name of an error, as a text that can be compared. */
@@ -453,7 +456,7 @@ export class Model {
   }
 
   #hearWrong (code: number): void {
-    if (this.state === 'open') this.#toClient.push({ close: code, reason: '' })
+    if (this.state === 'open') this.#toClient.push({ close: code, reason: code === closeCodes.MESSAGE_TOO_BIG ? `message larger than ${MAX_PAYLOAD} bytes` : '' })
     this.state = 'closing'
     this.#isDeaf = true
     this.#endSide()

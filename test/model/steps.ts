@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { BINARY, clientFrame, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from '../helpers/raw'
-import { type Call, type Message, type Model, type Type } from './model'
+import { MAX_PAYLOAD, type Call, type Message, type Model, type Type } from './model'
 import { closeFrame, type World } from './world'
 
 /* What can be done on either side of a connection. */
@@ -251,7 +251,7 @@ const wrong: [name: string, code: number, bytes: Buffer, isPossible: (model: Mod
   ['a close reason that is not UTF-8', 1007, clientFrame(CLOSE, Buffer.from([3, 232, 255])), isSpeaking],
   ['a continuation of nothing', 1002, clientFrame(CONTINUATION, 'a'), isBetweenMessages],
   ['a text that is not UTF-8', 1007, clientFrame(TEXT, Buffer.from([255])), isBetweenMessages],
-  ['a message over maxPayload', 1009, clientFrame(TEXT, Buffer.alloc(1001, 'a')), isBetweenMessages],
+  ['a message over maxPayload', 1009, clientFrame(TEXT, Buffer.alloc(MAX_PAYLOAD + 1, 'a')), isBetweenMessages],
   ['a message within a message', 1002, clientFrame(TEXT, 'a'), isWithinMessage]
 ]
 

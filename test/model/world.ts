@@ -8,7 +8,7 @@ import { promptly } from '../helpers/fuzz'
 import { collectLogs, INFO, type LogLine } from '../helpers/logs'
 import { clientFrame, CLOSE, closePayload, PONG } from '../helpers/raw'
 import { upgradeRequest } from '../helpers/tcp'
-import { Model, show, showEnd, type Call, type End, type ModelSetting, type Said } from './model'
+import { MAX_PAYLOAD, Model, show, showEnd, type Call, type End, type ModelSetting, type Said } from './model'
 
 export type Session = WebSocketSession<any, any, any, any, any>
 
@@ -40,7 +40,7 @@ export class Server {
 
   static async start (t: Test): Promise<Server> {
     const { lines, serverOptions } = collectLogs('info')
-    const app = await createApp(t, { closeTimeout: 60_000, maxPayload: 1000 }, serverOptions)
+    const app = await createApp(t, { closeTimeout: 60_000, maxPayload: MAX_PAYLOAD }, serverOptions)
     const server = new Server(app, lines)
     const handler = (ws: Session): Promise<void> => ending((settle) => server.onSession(ws, settle))
     for (const catchDisconnect of [true, false]) {

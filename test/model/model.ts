@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { closeCodes } from '../../lib/close'
+import { closeCodes, cutReason } from '../../lib/close'
 import type { Sent } from '../helpers/byte-peer'
 
 /*
@@ -123,6 +123,7 @@ export class Model {
   #isUpgraded = false
   /** The client's close frame. */
   #closeFrame: End | null = null
+  #hasSentClose = false
   #hasEnded = false
   /** The server reads no frames any more: the client's last one has come, or a wrong one. */
   #isDeaf = false
@@ -431,7 +432,7 @@ export class Model {
     if ('pong' in said) {
       for (const call of this.#pings.slice(0, Number(said.pong))) if (call.waits) call.expected = 'ms'
     }
-    if ('close' in said) this.#hearClose({ code: said.close, reason: said.reason, wasClean: true })
+    if ('close' in said) this.#hearClose(said.close, said.reason)
     if ('wrong' in said) this.#hearWrong(said.wrong)
   }
 
@@ -447,16 +448,16 @@ export class Model {
     else this.#queue.push(message)
   }
 
-  #hearClose (end: End): void {
-    if (this.state === 'open') this.#toClient.push({ close: end.code, reason: end.reason })
+  #hearClose (code: number, reason: string): void {
+    if (this.state === 'open') this.#sendClose(code, reason)
     this.state = 'closing'
-    this.#closeFrame = end
+    this.#closeFrame = { code, reason, wasClean: this.#hasSentClose }
     this.#isDeaf = true
     this.#endSide()
   }
 
   #hearWrong (code: number): void {
-    if (this.state === 'open') this.#toClient.push({ close: code, reason: code === closeCodes.MESSAGE_TOO_BIG ? `message larger than ${MAX_PAYLOAD} bytes` : '' })
+    if (this.state === 'open') this.#sendClose(code, code === closeCodes.MESSAGE_TOO_BIG ? `message larger than ${MAX_PAYLOAD} bytes` : '')
     this.state = 'closing'
     this.#isDeaf = true
     this.#endSide()
@@ -481,7 +482,13 @@ export class Model {
     this.state = 'closing'
     this.#isUpgraded = true
     this.#isDiscarding = true
-    this.#toClient.push({ response: 101 }, { close: code, reason })
+    this.#toClient.push({ response: 101 })
+    this.#sendClose(code, reason)
+  }
+
+  #sendClose (code: number, reason: string): void {
+    this.#toClient.push({ close: code, reason: cutReason(reason) })
+    this.#hasSentClose = true
   }
 
   #close (code: number, reason: string): void {
@@ -489,7 +496,7 @@ export class Model {
     this.#isDiscarding = true
     this.#queue = []
     if (this.state === 'open') {
-      this.#toClient.push({ close: code, reason })
+      this.#sendClose(code, reason)
       this.state = 'closing'
     }
   }

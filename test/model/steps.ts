@@ -62,6 +62,8 @@ function answer (name: string, act: Verb): Step {
 const types = fc.constantFrom<Type>('any', 'any', 'any', 'text', 'bytes', 'json', 'integer', 'boolean')
 const codes = fc.constantFrom(1000, 1001, 1011, 3000, 4001, 1005, 2999)
 const reasons = fc.constantFrom('', 'bye', 'grüße')
+/** A close frame has room for 123 bytes of one. */
+const reasonsOfSession = fc.oneof(reasons, fc.constant('ü'.repeat(62)))
 const statuses = fc.constantFrom(403, 404, 503)
 const values = fc.constantFrom<[value: unknown, message: Message | null]>(
   ['text', 'text'], ['', ''], [Buffer.from('bytes'), Buffer.from('bytes')], [7, '7'], [false, 'false'], [{ a: 1 }, '{"a":1}'], [undefined, null], [NaN, null])
@@ -87,7 +89,7 @@ const refusing = [
 ]
 
 const ending = [
-  fc.tuple(codes, reasons, fc.boolean()).map(([code, reason, asEvent]) => answer(`close(${code}, '${reason}')`, (model, world, call) => {
+  fc.tuple(codes, reasonsOfSession, fc.boolean()).map(([code, reason, asEvent]) => answer(`close(${code}, '${reason}')`, (model, world, call) => {
     model.close(call, code, reason)
     world.track(call, asEvent ? world.ws.sendEvent({ type: 'websocket.close', code, reason }) : world.ws.close(code, reason))
   })),

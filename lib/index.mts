@@ -50,6 +50,7 @@ export type HeartbeatOptions = websocket.HeartbeatOptions
 export type RateLimitOptions = websocket.RateLimitOptions
 export type ShutdownOptions = websocket.ShutdownOptions
 export type WebSocketPluginOptions = websocket.WebSocketPluginOptions
+export type OnInvalid = websocket.OnInvalid
 export type WebSocketSettings = websocket.WebSocketSettings
 export type WebSocketSchema = websocket.WebSocketSchema
 export type WebSocketRouteGeneric = websocket.WebSocketRouteGeneric

@@ -65,6 +65,7 @@ declare namespace websocket {
   export type RateLimitOptions = options.RateLimitOptions
   export type ShutdownOptions = options.ShutdownOptions
   export type WebSocketPluginOptions = options.WebSocketPluginOptions
+  export type OnInvalid = options.OnInvalid
   export type WebSocketSettings = options.WebSocketSettings
   export type WebSocketSchema = options.WebSocketSchema
   export type WebSocketRouteGeneric = options.WebSocketRouteGeneric

@@ -29,6 +29,9 @@ export interface RateLimitOptions {
   interval: number
 }
 
+/** Gets what does not decode or validate, as its error: `WebSocketDecodeError` or `WebSocketValidationError`. */
+export type OnInvalid = (this: FastifyInstance, ws: WebSocketSession<any>, error: any, request: FastifyRequest) => unknown
+
 /** What can be set for a route, or for all routes in the options of the plugin. */
 export interface WebSocketSettings<Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> {
   /** Sets `receiveType` and `sendType` at once. */
@@ -85,7 +88,7 @@ export interface WebSocketSettings<Value extends ValueType = ValueType, Receive 
    * thrown by the iteration. `receive`, `pair` and `expect` reject. On a route it may stand beside `websocket`, too.
    * Default: none, the iteration throws.
    */
-  onInvalid?: (this: FastifyInstance, ws: WebSocketSession<any>, error: any, request: FastifyRequest) => unknown
+  onInvalid?: OnInvalid
   /** Whether messages are compressed, or the options of `ws` for that, by their names there. Default: false. */
   perMessageDeflate?: boolean | object
 }
@@ -209,7 +212,7 @@ export interface WebSocketSessionHandlers<T extends RouteTypes, Value extends Va
    */
   onDisconnect?: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, info: CloseInfo, request: RequestOf<T>) => unknown
   /** Gets what does not decode or validate, in place of `onMessage`. */
-  onInvalid?: WebSocketSettings['onInvalid']
+  onInvalid?: OnInvalid
 }
 
 /** A handshake has no body. A schema that is only known to be Fastify's may have one, which registration refuses. */
@@ -218,7 +221,7 @@ type Bodyless<Schema> = Schema extends { body: {} } ? { body?: never } : unknown
 /** The options of any Fastify route, but for what is different on a WebSocket route. */
 export type WebSocketShorthandOptions<T extends RouteTypes> =
   Omit<RouteShorthandOptions<T['RawServer'], T['RawRequest'], T['RawReply'], T['Generic'], T['Config'], T['Schema'], T['Provider'], T['Logger']>,
-    'websocket' | 'schema' | 'handler' | 'wsHandler'> & { schema?: T['Schema'] & Bodyless<T['Schema']>, onInvalid?: WebSocketSettings['onInvalid'] }
+    'websocket' | 'schema' | 'handler' | 'wsHandler'> & { schema?: T['Schema'] & Bodyless<T['Schema']>, onInvalid?: OnInvalid }
 
 export type HttpHandler<T extends RouteTypes> =
   RouteHandlerMethod<T['RawServer'], T['RawRequest'], T['RawReply'], T['Generic'], T['Config'], T['Schema'], T['Provider'], T['Logger']>

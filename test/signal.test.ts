@@ -23,13 +23,13 @@ function guarded (): { controller: AbortController, signal: AbortSignal, reports
 
 t.test('as many listeners as there are take no warning', async (t) => {
   const { signal } = guarded()
-  const warnings: Error[] = []
-  const onWarning = (warning: Error): void => { warnings.push(warning) }
+  const warnings: string[] = []
+  const onWarning = ({ name }: Error): void => { warnings.push(name) }
   process.on('warning', onWarning)
   t.teardown(() => process.removeListener('warning', onWarning))
   for (let i = 0; i < 50; i++) signal.addEventListener('abort', () => {})
   await setImmediate() // warnings come in a turn of their own
-  t.same(warnings, [])
+  t.notOk(warnings.includes('MaxListenersExceededWarning'))
 })
 
 t.test('its signal is an AbortSignal, which aborts with the reason that is given', async (t) => {

@@ -6,10 +6,10 @@ import { createApp, listen } from './helpers/app'
 import { detached, revoked, throwing, unreadable } from './helpers/hostile'
 import { redisBroker } from '../lib/brokers/redis'
 import { natsBroker } from '../lib/brokers/nats'
-import { connect } from '../lib/client'
-import { WebSocketError } from '../lib/errors'
+import { connect } from '../lib/client/client'
+import { WebSocketError } from '../lib/base/errors'
 import websocket from '../lib/index'
-import { show } from '../lib/show'
+import { show } from '../lib/base/show'
 import type { WebSocketSession } from '../types/session'
 
 /*

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
-import { connect } from '../lib/client'
+import { connect } from '../lib/client/client'
 import { createApp, listen } from './helpers/app'
 import { BytePeer, injected, overTcp, type Lay } from './helpers/byte-peer'
 import { check, promptly } from './helpers/fuzz'

@@ -4,7 +4,7 @@ import { findChromium, launchChromium } from './helpers/chromium'
 import { examples, root } from './helpers/example'
 import type { FastifyInstance } from 'fastify'
 import type { Browser, BrowserContextOptions, Locator, Page, WebSocketRoute } from 'playwright-core'
-import type { Client } from '../lib/client'
+import type { Client } from '../lib/client/client'
 
 const LIMIT = 10_000
 

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
-import { connect } from '../lib/client'
+import { connect } from '../lib/client/client'
 import { createApp, listen } from './helpers/app'
 import { findChromium, launchChromium } from './helpers/chromium'
 import { codeIn, readTable } from './helpers/docs'

@@ -6,9 +6,9 @@ import { text } from 'node:stream/consumers'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import ts from 'typescript'
-import { closeCodes, isSendable } from '../lib/close'
-import * as errors from '../lib/errors'
-import { checkPluginOptions, checkRouteOptions, pluginSettings } from '../lib/options'
+import { closeCodes, isSendable } from '../lib/base/close-codes'
+import * as errors from '../lib/base/errors'
+import { checkPluginOptions, checkRouteOptions, pluginSettings } from '../lib/plugin/options'
 import { blocks, brokenLinks, codeIn, codesIn, DocsProgram, isProgram, pages, readPage, readTable, root, type Block } from './helpers/docs'
 
 const where = ({ page, line }: Block): string => `${page}:${line}`

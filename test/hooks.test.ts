@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { Deferred } from '../lib/promise'
+import { Deferred } from '../lib/base/deferred'
 import { createApp, listen } from './helpers/app'
 import { codeIn, readTable, root } from './helpers/docs'
 import { connectPeer } from './helpers/peer'

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import websocket from '../lib/index'
-import * as errors from '../lib/errors'
+import * as errors from '../lib/base/errors'
 import { readTable } from './helpers/docs'
 
 const read = (name: string): string => readFileSync(join(__dirname, '..', 'lib', name), 'utf8')

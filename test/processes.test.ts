@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { connect } from '../lib/client'
+import { connect } from '../lib/client/client'
 import { Example } from './helpers/example'
 import { NatsServer, skip as skipNats } from './helpers/nats'
 import { RedisServer, skip as skipRedis } from './helpers/redis'

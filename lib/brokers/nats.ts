@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { agenda, Entry } from '../agenda'
-import { checkAll, readOptions } from '../checks'
-import { WebSocketOptionError } from '../errors'
-import { Deferred, quiet, rejected } from '../promise'
-import { detailsOf, show } from '../show'
+import { agenda, Entry } from '../base/timers'
+import { checkAll, readOptions } from '../base/checks'
+import { WebSocketOptionError } from '../base/errors'
+import { Deferred, quiet, rejected } from '../base/deferred'
+import { detailsOf, show } from '../base/show'
 import type { Broker, BrokerListener } from '../../types/broker'
 
 /** What the broker uses of a connection to NATS, so that its types are not needed to compile. */

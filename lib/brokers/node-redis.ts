@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { guard } from '../thrown'
+import { guard } from '../base/user-code'
 import { sharded, single, type Connection, type Library, type Receiver, type Server, type Topology } from './redis-library'
 
 type Listener = (message: Buffer, channel: Buffer) => void

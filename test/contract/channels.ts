@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-import { connect } from '../../lib/client'
+import { connect } from '../../lib/client/client'
 import type { ValueType } from '../../types/message'
 import type { RawWebSocket } from '../../types/raw'
 import type { WebSocketChannel } from '../../types/session'

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { Test } from 'tap'
-import { connect, type Client } from '../../lib/client'
+import { connect, type Client } from '../../lib/client/client'
 import { Example, examples } from '../helpers/example'
 import type { FastifyInstance } from 'fastify'
 

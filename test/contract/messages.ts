@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { ValueType } from '../../types/message'
-import { WebSocketDecodeError, WebSocketEncodeError, WebSocketExpectError } from '../../lib/errors'
+import { WebSocketDecodeError, WebSocketEncodeError, WebSocketExpectError } from '../../lib/base/errors'
 import type { Open } from './channels'
 
 const BYTES = Buffer.from([0, 1, 254, 255])

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { connect, type Client } from '../../lib/client'
+import { connect, type Client } from '../../lib/client/client'
 import { findProgram } from './program'
 import type { Test } from 'tap'
 

@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import { MAX_DELAY } from '../../lib/checks'
+import { MAX_DELAY } from '../../lib/base/checks'
 
 /* What the fuzz tests have in common: where chance comes from, and how a failure is found again. */
 

@@ -1,6 +1,6 @@
-import { settle, type Subscriber } from '../../lib/broadcast'
-import type { Payload } from '../../lib/encode'
-import type { Burst, Publication } from '../../lib/publication'
+import { settle, type Subscriber } from '../../lib/protocol/multicast'
+import type { Payload } from '../../lib/codec/encode'
+import type { Burst, Publication } from '../../lib/protocol/prepared-message'
 
 /** Somebody who subscribes. */
 export class Listener implements Subscriber {

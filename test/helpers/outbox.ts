@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { End } from '../../lib/end'
-import { Outbox, type OutboxOptions } from '../../lib/outbox'
-import { SessionWebSocket } from '../../lib/raw'
+import { End } from '../../lib/base/connection-end'
+import { Outbox, type OutboxOptions } from '../../lib/connection/send-queue'
+import { SessionWebSocket } from '../../lib/protocol/websocket'
 import { connectSockets, type Sockets } from './sockets'
 
 /** The `sendHighWaterMark` of an outbox. */

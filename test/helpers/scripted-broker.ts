@@ -1,4 +1,4 @@
-import { Deferred } from '../../lib/promise'
+import { Deferred } from '../../lib/base/deferred'
 import type { Broker, BrokerListener } from '../../types/broker'
 import { inTime } from './recorder'
 

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { closeCodes, cutReason } from '../../lib/close'
+import { closeCodes, cutReason } from '../../lib/base/close-codes'
 import type { Sent } from '../helpers/byte-peer'
 
 /*

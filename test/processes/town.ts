@@ -1,4 +1,4 @@
-import { connect, type Client } from '../../lib/client'
+import { connect, type Client } from '../../lib/client/client'
 import { inTime } from '../helpers/recorder'
 
 /** Milliseconds: between two messages, and for what is waited for. */

@@ -1,0 +1,151 @@
+import { createDeflateRaw, createInflateRaw } from 'node:zlib'
+import { checkCloseCode } from './close-codes'
+import { WebSocketOptionError } from './errors'
+import { messageOf, show } from './show'
+
+/* Checks of what can be set: each throws a `WebSocketOptionError` that names the option and says what to use. */
+
+export type Options = Record<string, unknown>
+export type Check = (name: string, value: unknown) => void
+export type Checks = Record<string, Check>
+
+/** The longest delay that Node's timers keep; beyond it they fire at once. */
+export const MAX_DELAY = 2 ** 31 - 1
+
+/** RFC 9110, section 5.6.2. */
+export const TOKEN = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
+
+/** `ws` takes `maxPayload` for a signed integer of 32 bits: from 2^31 on it would be negative, which is no limit there. */
+const MAX_PAYLOAD = 2 ** 31 - 1
+
+export function fail (name: string, value: unknown, use: string): never {
+  throw new WebSocketOptionError(`option ${name} is ${show(value)}: use ${use}`)
+}
+
+/** Throws `WebSocketOptionError` unless `value` is one of `allowed`; `name` says of what. */
+export function checkOneOf (name: string, value: unknown, allowed: readonly string[]): void {
+  if (!allowed.includes(value as string)) {
+    throw new WebSocketOptionError(`${name} is ${show(value)}: use one of ${allowed.map((v) => `'${v}'`).join(', ')}`)
+  }
+}
+
+/** Reads all options of `owner`, none where there are none. Throws where `value` is no object or one of its getters throws. */
+export function readOptions (owner: string, value: unknown = {}): Options {
+  if (!isObject(value)) throw new WebSocketOptionError(`the options of ${owner} are an object, not ${show(value)}`)
+  try {
+    return { ...value }
+  } catch (error) {
+    throw new WebSocketOptionError(`the options of ${owner} cannot be read: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** Whether `value` is an object, and no array. */
+export function isObject (value: unknown): value is object {
+  try {
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+  } catch {
+    return true // a proxy that has been revoked
+  }
+}
+
+/** Checks `options`, those that are undefined left aside. Throws for one that is not among `checks`; `place` says where it stands. */
+export function checkAll (options: Options, checks: Checks, place: string): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    if (!Object.hasOwn(checks, name)) throw new WebSocketOptionError(`unknown option ${cut(name)} ${place}: the options are ${Object.keys(checks).join(', ')}`)
+    try {
+      checks[name](name, value)
+    } catch (error) {
+      if (error instanceof WebSocketOptionError) throw error
+      throw new WebSocketOptionError(`option ${name} cannot be read: ${messageOf(error)}`, { cause: error })
+    }
+  }
+}
+
+function cut (name: string): string {
+  return show(name).slice(1, -1)
+}
+
+/** `options` without those that are undefined, which would stand over the defaults. */
+export function defined<T extends object> (options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
+}
+
+export const oneOf = (allowed: readonly string[]): Check => (name, value) => checkOneOf(`option ${name}`, value, allowed)
+
+export const orFalse = (check: Check): Check => (name, value) => { if (value !== false) check(name, value) }
+
+export const optional = (check: Check): Check => (name, value) => { if (value !== undefined) check(name, value) }
+
+export const flag: Check = (name, value) => { if (typeof value !== 'boolean') fail(name, value, 'true or false') }
+
+export const text: Check = (name, value) => { if (typeof value !== 'string') fail(name, value, 'a string') }
+
+export const func: Check = (name, value) => { if (typeof value !== 'function') fail(name, value, 'a function') }
+
+export const wholeNumber = (unit: string, min = 1, max = Number.MAX_SAFE_INTEGER): Check => (name, value) => {
+  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return
+  fail(name, value, `a whole number of ${unit} from ${min} ${max === Number.MAX_SAFE_INTEGER ? 'up' : `to ${max}`}`)
+}
+
+export const bytes = wholeNumber('bytes')
+
+export const maxPayload = wholeNumber('bytes', 1, MAX_PAYLOAD)
+
+export const milliseconds: Check = (name, value) => {
+  if (typeof value !== 'number' || !(value > 0 && value <= MAX_DELAY)) fail(name, value, `a number of milliseconds above 0, at most ${MAX_DELAY}`)
+}
+
+export const closeCode: Check = (name, value) => {
+  try {
+    checkCloseCode(value)
+  } catch (error) {
+    throw new WebSocketOptionError(`option ${name}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** RFC 6455, section 4.1: tokens, no two of them alike. */
+export const subprotocols: Check = (name, value) => {
+  const use = 'a list of subprotocols'
+  if (!Array.isArray(value)) fail(name, value, use)
+  const wrong = value.findIndex((protocol, i) => typeof protocol !== 'string' || !TOKEN.test(protocol) || value.indexOf(protocol) < i)
+  if (wrong !== -1) fail(name, value, `${use}, tokens such as 'chat.v1' and none of them twice, not ${show(value[wrong])}`)
+}
+
+/** An object with `checks` for its members; `orElse` says what else there is to use. */
+export const members = (checks: Checks, orElse = ''): Check => (name, value) => {
+  const use = `{ ${Object.keys(checks).join(', ')} }`
+  if (!isObject(value)) fail(name, value, use + orElse)
+  const own = readOptions(name, value)
+  for (const [member, set] of Object.entries(own)) {
+    if (set !== undefined && !Object.hasOwn(checks, member)) throw new WebSocketOptionError(`unknown ${cut(member)} in option ${name}: use ${use}`)
+  }
+  for (const [member, check] of Object.entries(checks)) check(`${name}.${member}`, own[member])
+}
+
+/** What Node's zlib refuses only when the first message is compressed. */
+const zlib = (create: (options: object) => { close (): void }): Check => (name, value) => {
+  if (typeof value !== 'object' || value === null) fail(name, value, 'an object of options of node:zlib')
+  try {
+    create(value).close()
+  } catch (error) {
+    throw new WebSocketOptionError(`option ${name}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** RFC 7692, section 7.1.2: the base-2 logarithm of a window's size. */
+const windowBits = wholeNumber('bits', 8, 15)
+
+/** The options of permessage-deflate that `ws` has. */
+const compression = members({
+  serverNoContextTakeover: optional(flag),
+  clientNoContextTakeover: optional(flag),
+  serverMaxWindowBits: optional(orFalse(windowBits)),
+  clientMaxWindowBits: optional((name, value) => { if (value !== true) orFalse(windowBits)(name, value) }),
+  zlibDeflateOptions: optional(zlib(createDeflateRaw)),
+  zlibInflateOptions: optional(zlib(createInflateRaw)),
+  threshold: optional(wholeNumber('bytes', 0)),
+  concurrencyLimit: optional(wholeNumber('calls'))
+}, ', true or false')
+
+export const perMessageDeflate: Check = (name, value) => { if (typeof value !== 'boolean') compression(name, value) }

@@ -1,0 +1,142 @@
+import createError from '@fastify/error'
+import { closeCodes } from './close-codes'
+
+/**
+ * Every error of this package, made with @fastify/error: an `FST_WS_…` code each, and all of them
+ * `instanceof WebSocketError`.
+ */
+
+export interface ErrorOptions {
+  /** What led to this error. */
+  cause?: unknown
+  /** The HTTP status of a handshake that ends in this error. */
+  statusCode?: number
+}
+
+export interface ErrorShape extends Error {
+  code: string
+  statusCode?: number
+  /** What the connection is closed with when this error leaves the handler; 1011 where it has none. */
+  closeCode?: number
+  cause?: unknown
+}
+
+type ErrorClass = new (message: string, options?: ErrorOptions) => ErrorShape
+
+/** @fastify/error tells its classes apart by such symbols, so that an error can be of two families. */
+const IS_WEBSOCKET_ERROR = Symbol.for('fastify-error FST_WS_ERROR')
+
+/** The statusCode that @fastify/error takes for "none". */
+const NO_STATUS = 0
+
+/** `hasTrace`: whether it matters where an error was made, which takes time to find out. */
+function define (code: string, statusCode: number, Base: Function, hasTrace = true): ErrorClass {
+  class Defined extends createError<string, [message: string]>(code, '%s', statusCode, Base as ErrorConstructor, false) {
+    constructor (message: string, options?: ErrorOptions) {
+      super(message)
+      hide(this, 'name', new.target.name)
+      if (hasTrace) Error.captureStackTrace(this, new.target) // without these constructors
+      else hide(this, 'stack', `${new.target.name}: ${message}`)
+      if (options?.cause !== undefined) hide(this, 'cause', options.cause)
+      if (options?.statusCode !== undefined) this.statusCode = options.statusCode
+    }
+  }
+  Object.defineProperty(Defined.prototype, IS_WEBSOCKET_ERROR, { value: true })
+  return Defined as unknown as ErrorClass
+}
+
+/** Defines a property as `Error` itself does: not enumerable, so that logs and JSON do not repeat it. */
+function hide (error: object, name: string, value: unknown): void {
+  Object.defineProperty(error, name, { value, configurable: true, enumerable: false, writable: true })
+}
+
+/** The base of all errors of this package. */
+export class WebSocketError extends define('FST_WS_ERROR', 500, Error) {}
+
+/** An operation does not fit the state of the handshake, or the client left during it. */
+export class WebSocketHandshakeError extends define('FST_WS_HANDSHAKE', 500, WebSocketError) {}
+
+/** The connection is gone. `closeCode` and `reason` are the peer's; `wasClean` tells whether it closed in order. */
+export class WebSocketDisconnect extends define('FST_WS_DISCONNECT', NO_STATUS, WebSocketError, false) {
+  declare closeCode: number
+  readonly reason: string
+  readonly wasClean: boolean
+
+  constructor (closeCode: number, reason: string, wasClean: boolean, options?: ErrorOptions) {
+    super(`the connection is closed: ${closeCode}${reason === '' ? '' : ` ${reason}`}`, options)
+    this.closeCode = closeCode
+    this.reason = reason
+    this.wasClean = wasClean
+  }
+}
+
+/** A message does not decode to the type asked for. */
+export class WebSocketDecodeError extends define('FST_WS_DECODE', NO_STATUS, WebSocketError) {
+  override closeCode: number = closeCodes.UNSUPPORTED_DATA
+}
+
+/** A value cannot be sent as the type asked for. Also a `TypeError`. */
+export class WebSocketEncodeError extends define('FST_WS_ENCODE', NO_STATUS, TypeError) {}
+
+/** `expect` received something else. */
+export class WebSocketExpectError extends define('FST_WS_EXPECT', NO_STATUS, WebSocketError) {
+  override closeCode: number = closeCodes.POLICY_VIOLATION
+  readonly expected: unknown
+  readonly received: unknown
+
+  constructor (message: string, expected: unknown, received: unknown, options?: ErrorOptions) {
+    super(message, options)
+    this.expected = expected
+    this.received = received
+  }
+}
+
+/** A message fails `schema.receive`. `validation` lists what failed, as on Fastify's validation errors. */
+export class WebSocketValidationError extends define('FST_WS_VALIDATION', NO_STATUS, WebSocketError) {
+  override closeCode: number = closeCodes.POLICY_VIOLATION
+  readonly validation: unknown[]
+  readonly validationContext = 'receive'
+
+  constructor (message: string, validation: unknown[], options?: ErrorOptions) {
+    super(message, options)
+    this.validation = validation
+  }
+}
+
+/** The `timeout` (ms) of a `receive`, `pair` or `expect` ran out. */
+export class WebSocketTimeoutError extends define('FST_WS_TIMEOUT', NO_STATUS, WebSocketError) {
+  override closeCode: number = closeCodes.POLICY_VIOLATION
+}
+
+export interface UpgradeResponse {
+  statusCode: number
+  headers: Record<string, string | string[] | undefined>
+  body: string
+}
+
+/**
+ * Client side: the server answered the handshake with another response than 101, or with none. It has no `headers`, which
+ * Fastify would copy into an answer, and names no address, which would be in the answer: the `cause` does.
+ */
+export class WebSocketUpgradeError extends define('FST_WS_UPGRADE', NO_STATUS, WebSocketError) {
+  /** The headers of the response, their names in lower case. */
+  declare readonly responseHeaders: Record<string, string | string[] | undefined>
+  /** The body of the response, as text. */
+  declare readonly body: string
+
+  constructor (message: string, response?: UpgradeResponse, options?: ErrorOptions) {
+    super(message, { ...options, statusCode: response?.statusCode })
+    // Logs need neither the cookies of others, nor megabytes.
+    hide(this, 'responseHeaders', response?.headers ?? {})
+    hide(this, 'body', response?.body ?? '')
+  }
+}
+
+/** A topic is not a non-empty string of at most 256 bytes without control characters. Also a `TypeError`. */
+export class WebSocketTopicError extends define('FST_WS_TOPIC', NO_STATUS, TypeError) {}
+
+/** The broker that connects this process to others is out of reach. */
+export class WebSocketBrokerError extends define('FST_WS_BROKER', 503, WebSocketError) {}
+
+/** An option or an argument has a value that it cannot have. Also a `TypeError`. */
+export class WebSocketOptionError extends define('FST_WS_OPTION', 500, TypeError) {}

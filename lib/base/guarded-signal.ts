@@ -1,0 +1,83 @@
+import { setMaxListeners } from 'node:events'
+import { WebSocketOptionError } from './errors'
+import { messageOf, show } from './show'
+import { guard } from './user-code'
+
+type Listener = ((event: Event) => unknown) | { handleEvent (event: Event): unknown }
+type Report = (error: unknown) => void
+
+/**
+ * An AbortController whose listeners cannot end the process: Node raises what a listener of an
+ * AbortSignal throws as an uncaught exception, here it goes to `report` instead.
+ */
+export function createGuardedController (report: Report): AbortController {
+  const controller = new AbortController()
+  const { signal } = controller
+  setMaxListeners(0, signal) // one for each of what a handler does at once is no leak
+  const guards = new WeakMap<object, Listener>()
+
+  function guarded (listener: Listener): Listener {
+    let wrapped = guards.get(listener)
+    if (wrapped === undefined) {
+      wrapped = (event) => guard(() => call(listener, signal, event), report)
+      guards.set(listener, wrapped)
+    }
+    return wrapped
+  }
+
+  Object.defineProperties(signal, {
+    addEventListener: {
+      value (type: string, listener: Listener | null, options?: object | boolean) {
+        EventTarget.prototype.addEventListener.call(signal, type, (isListener(listener) ? guarded(listener) : listener) as never, options as never)
+      }
+    },
+    removeEventListener: {
+      value (type: string, listener: Listener | null, options?: object | boolean) {
+        EventTarget.prototype.removeEventListener.call(signal, type, ((isListener(listener) && guards.get(listener)) || listener) as never, options as never)
+      }
+    }
+  })
+  return controller
+}
+
+function isListener (listener: unknown): listener is Listener {
+  return (typeof listener === 'object' && listener !== null) || typeof listener === 'function'
+}
+
+function call (listener: Listener, signal: AbortSignal, event: Event): unknown {
+  return typeof listener === 'function' ? listener.call(signal, event) : listener.handleEvent(event)
+}
+
+/** Throws `WebSocketOptionError` unless `value` is an AbortSignal: Node's, that of another realm, or that of a library. */
+export function checkSignal (name: string, value: unknown): asserts value is AbortSignal {
+  const { aborted, addEventListener, removeEventListener } = (typeof value === 'object' && value !== null ? value : {}) as AbortSignal
+  if (typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function') return
+  throw new WebSocketOptionError(`${name} is ${show(value)}: use an AbortSignal`)
+}
+
+/** Why `signal` is aborted. What it throws when it is asked is why. */
+export function reasonOf (signal: AbortSignal): unknown {
+  try {
+    return signal.reason
+  } catch (error) {
+    return error
+  }
+}
+
+/** Has `listener` told, once, when `signal` is aborted. Throws `WebSocketOptionError` where a signal that is not Node's refuses. */
+export function listenTo (signal: AbortSignal, listener: () => void): void {
+  try {
+    signal.addEventListener('abort', listener, { once: true })
+  } catch (error) {
+    throw new WebSocketOptionError(`signal cannot be listened to: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** From now on `listener` is not told of `signal`. Never throws. */
+export function forgetSignal (signal: AbortSignal, listener: () => void): void {
+  try {
+    signal.removeEventListener('abort', listener)
+  } catch {
+    // It is not Node's, and tells nobody that it has failed.
+  }
+}

@@ -1,0 +1,139 @@
+import { STATUS_CODES } from 'node:http'
+import { Channel } from '../connection/channel'
+import { defined } from '../base/checks'
+import { checkUrl, connectSettings, tlsOptions, type ClientSettings } from './client-options'
+import { Codec } from '../codec/codec'
+import { WebSocketOptionError, WebSocketUpgradeError } from '../base/errors'
+import { LifeSigns } from '../connection/life-signs'
+import { Deferred } from '../base/deferred'
+import { detailsOf } from '../base/show'
+import { forgetSignal, listenTo, reasonOf } from '../base/guarded-signal'
+import { ChannelWebSocket } from '../protocol/websocket'
+import { Socket } from '../connection/connection'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { RawWebSocket } from '../../types/raw'
+import type { State } from '../base/state'
+import type { Patience } from '../base/verb-options'
+import type { ConnectOptions } from '../../types/client'
+
+/** Makes the stream that the client talks through, in place of a connection over the network. */
+export type CreateConnection = () => Duplex
+
+/** What a refusal's body may have, in bytes; the rest is not read. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024
+
+/** The client's side of a connection. */
+export class Client extends Channel {
+  /** The headers of the server's response to the handshake. */
+  readonly headers: IncomingHttpHeaders
+  readonly #patience: Patience | undefined
+
+  constructor (raw: RawWebSocket, response: IncomingMessage, options: ClientSettings) {
+    super()
+    this.headers = response.headers
+    this.codec = new Codec({
+      receiveType: options.receiveType ?? options.valueType,
+      sendType: options.sendType ?? options.valueType
+    })
+    if (options.receiveTimeout !== undefined) this.#patience = { timeout: options.receiveTimeout }
+    this.socket = new Socket(raw, response.socket, options, this, new LifeSigns(raw))
+  }
+
+  get state (): State {
+    return this.socket!.state
+  }
+
+  protected override get patience (): Patience | undefined {
+    return this.#patience
+  }
+
+  protected override report (error: unknown): void {
+    process.emitWarning(`a listener on the signal of a WebSocket client threw: ${detailsOf(error)}`)
+  }
+}
+
+/**
+ * Opens a connection to `url` (`ws:`, `wss:`, `http:` or `https:`).
+ *
+ * Resolves with the client when the handshake is complete; messages are kept from the first.
+ * Rejects with `WebSocketUpgradeError` when the server refuses (with `statusCode`, `responseHeaders` and `body`) or cannot
+ * be reached (with the `cause`), with the reason of `signal` when that is aborted first, and with `WebSocketOptionError`
+ * for options that cannot be.
+ */
+export async function connect (url: string | URL, options?: ConnectOptions): Promise<Client> {
+  return await open(checkUrl('connect', url), connectSettings(options))
+}
+
+/** `connect`, over a stream of the caller's where `createConnection` is given. */
+export async function open (url: string, settings: ClientSettings, createConnection?: CreateConnection): Promise<Client> {
+  const { signal } = settings
+  if (signal === undefined) return await answerTo(createSocket(url, settings, createConnection), settings)
+  if (signal.aborted) throw reasonOf(signal)
+  const aborted = new Deferred<never>()
+  const onAbort = (): void => aborted.reject(reasonOf(signal))
+  listenTo(signal, onAbort)
+  try {
+    const raw = createSocket(url, settings, createConnection)
+    aborted.promise.catch(() => raw.terminate())
+    return await Promise.race([answerTo(raw, settings), aborted.promise])
+  } finally {
+    forgetSignal(signal, onAbort)
+  }
+}
+
+function createSocket (url: string, settings: ClientSettings, createConnection?: CreateConnection): ChannelWebSocket {
+  const { agent, closeTimeout, maxPayload, perMessageDeflate, subprotocols } = settings
+  const headers = defined(settings.headers ?? {})
+  try {
+    return new ChannelWebSocket(url, subprotocols, { ...tlsOptions(settings), agent, closeTimeout, createConnection, headers, maxPayload, perMessageDeflate } as object)
+  } catch (error) {
+    throw new WebSocketOptionError(`connect: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** The client, when the handshake of `raw` is complete. */
+async function answerTo (raw: ChannelWebSocket, settings: ClientSettings): Promise<Client> {
+  const { handshakeTimeout } = settings
+  let timer: NodeJS.Timeout | undefined
+  const answer = new Promise<Client>((resolve, reject) => {
+    let response: IncomingMessage
+    raw.once('upgrade', (res) => { response = res })
+    raw.once('open', () => resolve(new Client(raw, response, settings)))
+    raw.once('unexpected-response', (request, res) => resolve(refusal(request, res)))
+    raw.on('error', (error) => reject(failure(error)))
+    if (handshakeTimeout === undefined) return
+    // A limit to the whole of it: the `handshakeTimeout` of `ws` is one to silence.
+    timer = setTimeout(() => {
+      reject(new WebSocketUpgradeError(`the handshake failed: no answer within ${handshakeTimeout} ms (handshakeTimeout)`))
+      raw.terminate() // of a refusal, what has come of its body is told
+    }, handshakeTimeout)
+  })
+  return await answer.finally(() => clearTimeout(timer))
+}
+
+/** What names addresses, as most messages do, is left to the cause: an error may be what strangers are answered with. */
+function failure (error: NodeJS.ErrnoException): WebSocketUpgradeError {
+  const { code } = error
+  if (error instanceof WebSocketUpgradeError) return error // of `injectWebSocket`
+  return new WebSocketUpgradeError(`the handshake failed${code === undefined ? '' : `: ${code}`}`, undefined, { cause: error })
+}
+
+async function refusal (request: ClientRequest, response: IncomingMessage): Promise<never> {
+  const { headers } = response
+  const statusCode = response.statusCode!
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of response) {
+      chunks.push(chunk)
+      if ((bytes += chunk.length) >= MAX_BODY_BYTES) break
+    }
+  } catch {
+    // The connection has broken, or time is up: what has come is the body.
+  }
+  request.destroy()
+  const body = Buffer.concat(chunks).toString()
+  const status = [statusCode, STATUS_CODES[statusCode] ?? []].flat().join(' ') // not in the words of the server, which may say anything
+  throw new WebSocketUpgradeError(`the server refused the handshake: ${status}`, { statusCode, headers, body })
+}

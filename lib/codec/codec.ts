@@ -1,0 +1,87 @@
+import { checkOneOf } from '../base/checks'
+import { createDecoders, type Decode, type Decoders, type JsonParse } from './decode'
+import { createEncoders, type Encode, type Encoders, type JsonSerialize } from './encode'
+import type { JsonMode, ValueType } from '../../types/message'
+
+/** Checks a decoded value: returns it, or what the schema makes of it; throws `WebSocketValidationError`. */
+export type Validate = (value: unknown) => unknown
+
+export interface CodecOptions {
+  receiveType?: ValueType
+  sendType?: ValueType
+  parse?: JsonParse
+  serialize?: JsonSerialize
+  validate?: Validate
+}
+
+export const VALUE_TYPES: readonly ValueType[] = ['text', 'bytes', 'json', 'integer', 'number', 'boolean', 'any']
+export const JSON_MODES: readonly JsonMode[] = ['text', 'bytes']
+
+function jsonName (mode: JsonMode | undefined): 'json' | 'jsonText' | 'jsonBytes' {
+  if (mode === undefined) return 'json'
+  checkOneOf('mode', mode, JSON_MODES)
+  return mode === 'bytes' ? 'jsonBytes' : 'jsonText'
+}
+
+/** How the messages of a route are decoded and encoded: made once, shared by all its connections. */
+export class Codec {
+  /** The decoder and the encoder of `receive` and `send` without a type. */
+  readonly decode: Decode
+  readonly encode: Encode
+  readonly #decoders: Decoders
+  readonly #encoders: Encoders
+  readonly #resultDecoder: Decode
+  readonly #resultDecoders: Record<string, Decode> = {}
+
+  constructor ({ receiveType = 'text', sendType = 'any', parse = JSON.parse, serialize = JSON.stringify, validate }: CodecOptions) {
+    this.#decoders = createDecoders(parse)
+    this.#encoders = createEncoders(serialize)
+    if (validate !== undefined) {
+      for (const name of Object.keys(this.#decoders) as (keyof Decoders)[]) {
+        this.#decoders[name] = validated(this.#decoders[name], validate)
+      }
+    }
+    for (const type of VALUE_TYPES) this.#resultDecoders[type] = resultOf(this.#decoders[type])
+    this.decode = this.#decoders[receiveType]
+    this.#resultDecoder = this.#resultDecoders[receiveType]
+    this.encode = this.#encoders[sendType]
+  }
+
+  decoder (type: ValueType | undefined): Decode {
+    if (type === undefined) return this.decode
+    checkOneOf('type', type, VALUE_TYPES)
+    return this.#decoders[type]
+  }
+
+  /** The decoder of an iterator: what it gives is the iterator's result. */
+  resultDecoder (type: ValueType | undefined): Decode {
+    if (type === undefined) return this.#resultDecoder
+    checkOneOf('type', type, VALUE_TYPES)
+    return this.#resultDecoders[type]
+  }
+
+  encoder (type: ValueType | undefined): Encode {
+    if (type === undefined) return this.encode
+    checkOneOf('type', type, VALUE_TYPES)
+    return this.#encoders[type]
+  }
+
+  jsonDecoder (mode: JsonMode | undefined): Decode {
+    return this.#decoders[jsonName(mode)]
+  }
+
+  jsonEncoder (mode: JsonMode | undefined): Encode {
+    return this.#encoders[jsonName(mode)]
+  }
+}
+
+function validated (decode: Decode, validate: Validate): Decode {
+  return (message) => validate(decode(message))
+}
+
+function resultOf (decode: Decode): Decode {
+  return (message) => {
+    const value = decode(message)
+    return value instanceof Promise ? value.then((value) => ({ done: false, value })) : { done: false, value }
+  }
+}

@@ -1,0 +1,357 @@
+import { checkCloseCode, closeCodes, isNormal } from '../base/close-codes'
+import { WebSocketDecodeError, WebSocketExpectError, WebSocketOptionError } from '../base/errors'
+import type { Decode, Message } from '../codec/decode'
+import { isEqual, typeOf } from './expectation'
+import { rejecting, type Ending } from './receive-queue'
+import { Deferred, quiet, rejected } from '../base/deferred'
+import { show } from '../base/show'
+import { createGuardedController } from '../base/guarded-signal'
+import {
+  argumentError, modeIn, patienceIn, receivesFirst, typeIn, type PairOptions, type Patience, type ReceiveJsonOptions, type ReceiveOptions
+} from '../base/verb-options'
+import type { Codec } from '../codec/codec'
+import type { Encode } from '../codec/encode'
+import type { End } from '../base/connection-end'
+import type { Socket } from './connection'
+import type { State } from '../base/state'
+import type { CloseInfo, IncomingEvent, JsonMode, OutgoingEvent, ValueType } from '../../types/message'
+import type { RawWebSocket } from '../../types/raw'
+
+const CLOSED = Promise.resolve()
+
+/** What the end of the connection is to verbs that wait for a message. */
+const REJECTING = {
+  receiveText: rejecting('receiveText'),
+  receiveBytes: rejecting('receiveBytes'),
+  receiveJson: rejecting('receiveJson'),
+  pair: rejecting('pair'),
+  expect: rejecting('expect')
+}
+
+function decodeEvent (message: Message): IncomingEvent {
+  return typeof message === 'string' ? { type: 'websocket.receive', text: message } : { type: 'websocket.receive', bytes: message }
+}
+
+/**
+ * One side of a connection: what can be sent, received and awaited on it. It knows no side:
+ * a server's session and a client are both channels.
+ *
+ * Its verbs return promises that do not end the process when they reject unobserved (see `promise.ts`).
+ */
+export abstract class Channel implements Ending {
+  /** The connection; null before the handshake is complete. */
+  socket: Socket | null = null
+  codec!: Codec
+  #end: End | null = null
+  #disconnectReported = false
+  #closed: Deferred<CloseInfo> | null = null
+  #controller: AbortController | null = null
+
+  abstract get state (): State
+
+  /** Whether iteration ends without an error after a normal closure. */
+  protected get catchDisconnect (): boolean {
+    return true
+  }
+
+  /** What a `receive` without options waits for. */
+  protected get patience (): Patience | undefined {
+    return undefined
+  }
+
+  /** Why nothing can be sent or received while `socket` is null; a side that has its connection from the start needs none. */
+  protected unavailable? (): Error
+
+  /** What a listener on `signal` throws. */
+  protected abstract report (error: unknown): void
+
+  /** The negotiated subprotocol, or `''`. */
+  get protocol (): string {
+    return this.socket?.raw.protocol ?? ''
+  }
+
+  /** Bytes that have not yet been handed to the kernel. */
+  get bufferedAmount (): number {
+    return this.socket?.outbox.bufferedAmount ?? 0
+  }
+
+  /** The underlying `ws` socket; null before the handshake is complete. */
+  get raw (): RawWebSocket | null {
+    return this.socket?.raw ?? null
+  }
+
+  /** Resolves when the connection has ended, whoever ended it; never rejects. */
+  get closed (): Promise<CloseInfo> {
+    if (this.#closed === null) {
+      this.#closed = new Deferred()
+      if (this.#end !== null) this.#closed.resolve(closeInfo(this.#end))
+    }
+    return this.#closed.promise
+  }
+
+  /** Aborted when the connection has ended, its reason the `WebSocketDisconnect`. */
+  get signal (): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = createGuardedController((error) => this.report(error))
+      if (this.#end !== null) this.#controller.abort(this.#end.error)
+    }
+    return this.#controller.signal
+  }
+
+  /** The connection has ended, or the handshake has without one. */
+  finish (end: End): void {
+    this.#end = end
+    this.#controller?.abort(end.error)
+    this.#closed?.resolve(closeInfo(end))
+  }
+
+  send (data: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
+    if (options === undefined) return this.#send(this.codec.encode, data)
+    try {
+      return this.#send(this.codec.encoder(typeIn('send', options)), data)
+    } catch (error) {
+      return rejected(argumentError('send', error))
+    }
+  }
+
+  sendText (data: string): Promise<void> {
+    return this.send(data, { type: 'text' })
+  }
+
+  sendBytes (data: unknown): Promise<void> {
+    return this.send(data, { type: 'bytes' })
+  }
+
+  sendJson (data: unknown, options?: { mode?: JsonMode }): Promise<void> {
+    try {
+      return this.#send(this.codec.jsonEncoder(modeIn('sendJson', options)), data)
+    } catch (error) {
+      return rejected(argumentError('sendJson', error))
+    }
+  }
+
+  receive (options?: ValueType | ReceiveOptions): Promise<any> {
+    if (options === undefined) return this.#receive(this.codec.decode, this.patience)
+    try {
+      const decode = this.codec.decoder(typeIn('receive', options))
+      return this.#receive(decode, typeof options === 'string' ? this.patience : patienceIn('receive', options, this.patience))
+    } catch (error) {
+      return rejected(argumentError('receive', error))
+    }
+  }
+
+  receiveText (options?: Patience): Promise<string> {
+    return this.#receiveAs('text', 'receiveText', options)
+  }
+
+  receiveBytes (options?: Patience): Promise<Buffer> {
+    return this.#receiveAs('bytes', 'receiveBytes', options)
+  }
+
+  receiveJson (options?: ReceiveJsonOptions): Promise<any> {
+    try {
+      return this.#receive(this.codec.jsonDecoder(modeIn('receiveJson', options)), patienceIn('receiveJson', options, this.patience), REJECTING.receiveJson)
+    } catch (error) {
+      return rejected(argumentError('receiveJson', error))
+    }
+  }
+
+  pair (message: unknown, options?: PairOptions): Promise<any> {
+    try {
+      // Before anything is sent.
+      const decode = this.codec.decoder(typeIn('pair', options))
+      const patience = patienceIn('pair', options, this.patience)
+      return quiet(this.#pair(message, decode, patience, receivesFirst('pair', options)))
+    } catch (error) {
+      return rejected(argumentError('pair', error))
+    }
+  }
+
+  expect (message: unknown, options?: Patience): Promise<void> {
+    try {
+      return quiet(this.#expect(message, patienceIn('expect', options, this.patience)))
+    } catch (error) {
+      return rejected(argumentError('expect', error))
+    }
+  }
+
+  [Symbol.asyncIterator] (): AsyncIterableIterator<any> {
+    return this.messages()
+  }
+
+  messages (options?: ValueType | ReceiveOptions): AsyncIterableIterator<any> {
+    return new Messages(this, options)
+  }
+
+  /** How an iterator with `options` receives. Throws what reading them does. */
+  iteration (options: ValueType | ReceiveOptions | undefined): Iteration {
+    return {
+      decode: this.codec.resultDecoder(typeIn('messages', options)),
+      patience: typeof options === 'string' ? this.patience : patienceIn('messages', options, this.patience)
+    }
+  }
+
+  /** What an iterator gives next. */
+  receiveResult ({ decode, patience }: Iteration): Promise<IteratorResult<any>> {
+    return this.#receive(decode, patience, this) as Promise<IteratorResult<any>>
+  }
+
+  /** What an iterator gives at the end of the connection; throws its error where it is one. */
+  atEnd (end: End): IteratorResult<any> {
+    if (this.catchDisconnect && isNormal(end.code)) return { done: true, value: undefined }
+    throw end.during('messages')
+  }
+
+  /** The next message as an ASGI event; the end of the connection is one too, once. */
+  receiveEvent (): Promise<IncomingEvent> {
+    const atEnd = (end: End): IncomingEvent => {
+      if (this.#disconnectReported) throw end.during('receiveEvent')
+      this.#disconnectReported = true
+      return { type: 'websocket.disconnect', code: end.code, reason: end.reason }
+    }
+    return this.#receive(decodeEvent, this.patience, { atEnd }) as Promise<IncomingEvent>
+  }
+
+  /** Does what an ASGI event says. */
+  sendEvent (event: OutgoingEvent): Promise<void> {
+    try {
+      return this.perform(event)
+    } catch (error) {
+      return rejected(argumentError('sendEvent', error))
+    }
+  }
+
+  /** Throws what reading `event` does. */
+  protected perform (event: OutgoingEvent): Promise<void> {
+    switch (event?.type) {
+      case 'websocket.send': return event.bytes != null ? this.sendBytes(event.bytes) : this.sendText(event.text as string)
+      case 'websocket.close': return this.close(event.code, event.reason ?? '')
+      default: throw new WebSocketOptionError(`cannot send an event of type ${show(event?.type)} here`)
+    }
+  }
+
+  ping (): Promise<number> {
+    return this.socket === null ? rejected(this.unavailable!()) : this.socket.ping()
+  }
+
+  /** Starts the closing handshake, without a code where that is null; resolves when the connection has ended. */
+  close (code: number | null = closeCodes.NORMAL_CLOSURE, reason = ''): Promise<void> {
+    try {
+      if (code !== null) checkCloseCode(code)
+      if (typeof reason !== 'string') throw new WebSocketOptionError(`the reason of a close is a string, not ${typeof reason}`)
+      if (code === null && reason !== '') throw new WebSocketOptionError('a close without a code has no reason: leave it out, or give a code')
+    } catch (error) {
+      return rejected(error)
+    }
+    if (this.#end !== null) return CLOSED
+    return this.closeWith(code, reason)
+  }
+
+  protected closeWith (code: number | null, reason: string): Promise<void> {
+    this.socket!.close(code, reason)
+    return this.closed.then(() => {})
+  }
+
+  terminate (): void {
+    this.socket!.terminate()
+  }
+
+  [Symbol.asyncDispose] (): Promise<void> {
+    return this.close()
+  }
+
+  #send (encode: Encode, data: unknown): Promise<void> {
+    if (this.socket === null) return rejected(this.unavailable!())
+    let payload
+    try {
+      payload = encode(data)
+    } catch (error) {
+      return rejected(error)
+    }
+    return this.socket.outbox.send(payload)
+  }
+
+  #receive (decode: Decode, patience: Patience | undefined, ending?: Ending): Promise<unknown> {
+    return this.socket === null ? rejected(this.unavailable!()) : this.socket.inbox.receive(decode, patience, ending)
+  }
+
+  #receiveAs (type: ValueType, verb: 'receiveText' | 'receiveBytes', options: Patience | undefined): Promise<any> {
+    try {
+      return this.#receive(this.codec.decoder(type), patienceIn(verb, options, this.patience), REJECTING[verb])
+    } catch (error) {
+      return rejected(argumentError(verb, error))
+    }
+  }
+
+  async #pair (message: unknown, decode: Decode, patience: Patience | undefined, receiveFirst: boolean): Promise<unknown> {
+    if (receiveFirst) {
+      const received = await this.#receive(decode, patience, REJECTING.pair)
+      await this.#sendWhileOpen(message)
+      return received
+    }
+    await this.#sendWhileOpen(message)
+    return await this.#receive(decode, patience, REJECTING.pair)
+  }
+
+  // `send` resolves without effect where messages before the end still wait: what answers `message` is none of them.
+  async #sendWhileOpen (message: unknown): Promise<void> {
+    const { socket } = this
+    const isOpen = socket?.state === 'open'
+    await this.send(message)
+    if (!isOpen) throw socket!.end!.during('pair')
+  }
+
+  async #expect (expected: unknown, patience: Patience | undefined): Promise<void> {
+    const decode = this.codec.decoder(typeOf(expected))
+    let misfit
+    const received = await this.#receive((message) => {
+      try {
+        return decode(message)
+      } catch (error) {
+        if (!(error instanceof WebSocketDecodeError)) throw error
+        misfit = error
+        return message
+      }
+    }, patience, REJECTING.expect)
+    if (misfit !== undefined || !isEqual(expected, received)) {
+      throw new WebSocketExpectError('received another message than the expected one', expected, received, { cause: misfit })
+    }
+  }
+}
+
+function closeInfo ({ code, reason, wasClean }: End): CloseInfo {
+  return { code, reason, wasClean }
+}
+
+/** What an iterator knows from its first message on. */
+interface Iteration {
+  /** Makes its result of a message. */
+  decode: Decode
+  /** How long it waits for each. */
+  patience: Patience | undefined
+}
+
+/** Iterates over the messages of a channel. */
+class Messages implements AsyncIterableIterator<any> {
+  readonly #channel: Channel
+  readonly #options: ValueType | ReceiveOptions | undefined
+  #iteration: Iteration | null = null
+
+  constructor (channel: Channel, options: ValueType | ReceiveOptions | undefined) {
+    this.#channel = channel
+    this.#options = options
+  }
+
+  [Symbol.asyncIterator] (): this {
+    return this
+  }
+
+  next (): Promise<IteratorResult<any>> {
+    try {
+      this.#iteration ??= this.#channel.iteration(this.#options)
+    } catch (error) {
+      return rejected(argumentError('messages', error))
+    }
+    return this.#channel.receiveResult(this.#iteration)
+  }
+}

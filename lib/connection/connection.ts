@@ -1,0 +1,207 @@
+import { agenda } from '../base/timers'
+import { End } from '../base/connection-end'
+import { Heartbeat, type CountingStream, type HeartbeatOptions } from './heartbeat'
+import { Idleness } from './idle-timeout'
+import { Inbox, type Flow } from './receive-queue'
+import { Outbox } from './send-queue'
+import { Deferred, rejected } from '../base/deferred'
+import { Queue } from '../base/queue'
+import { deliver, type Recipient } from '../protocol/recipient'
+import { RateLimit, type RateLimitOptions } from './rate-limit'
+import { closeCodes, cutReason, isClean } from '../base/close-codes'
+import type { Duplex } from 'node:stream'
+import type { ChannelWebSocket } from '../protocol/websocket'
+import type { RawWebSocket } from '../../types/raw'
+import type { State } from '../base/state'
+
+/** What bounds a connection: bytes and milliseconds. */
+export interface SocketOptions {
+  receiveHighWaterMark: number
+  sendHighWaterMark: number
+  sendTimeout: number
+  closeTimeout: number
+  heartbeat?: HeartbeatOptions | false
+  idleTimeout?: number | false
+  rateLimit?: RateLimitOptions | false
+}
+
+/** Whose connection it is. */
+export interface Owner {
+  /** The connection has ended. */
+  finish (end: End): void
+  /** One of the limits ends the connection: `reason` says which. */
+  reportLimit? (reason: string): void
+}
+
+const kSocket = Symbol('fastify-async-websocket.socket')
+
+interface Wired extends RawWebSocket, Partial<Pick<ChannelWebSocket, 'isTerminated' | 'oversize'>> { [kSocket]?: Socket }
+
+/** Whose connection `raw` is; undefined where it is nobody's, and when it has ended. */
+export function ownerOf (raw: RawWebSocket): Owner | undefined {
+  return (raw as Wired)[kSocket]?.owner
+}
+
+/** `readyState` of `ws`, by name. */
+const STATES: readonly State[] = ['connecting', 'open', 'closing', 'closed']
+
+interface Ping {
+  number: number
+  sentAt: number
+  pong: Deferred<number>
+}
+
+/**
+ * An open connection: one `ws` socket, wired to an inbox and an outbox.
+ * Nothing of the user's runs inside its listeners except decoders, whose errors go to their readers.
+ */
+export class Socket {
+  readonly raw: RawWebSocket
+  readonly inbox: Inbox
+  readonly outbox: Outbox
+  /** How the connection ended; null until then. */
+  end: End | null = null
+  readonly owner: Owner
+  #pings: Queue<Ping> | null = null
+  #pingCount = 0
+  #error: Error | undefined
+  #heartbeat: Heartbeat | null = null
+  /** Within how many milliseconds each of the messages before the end has to be taken; 0 where this side has begun the end. */
+  #allowance: number
+
+  /**
+   * `stream` is what `raw` reads and writes; `owner` is told once, when the connection has ended; `flow` is paused where
+   * nothing is taken.
+   */
+  constructor (raw: RawWebSocket, stream: Duplex, options: SocketOptions, owner: Owner, flow: Flow = raw) {
+    const { heartbeat, idleTimeout, rateLimit } = options
+    const limit = rateLimit ? new RateLimit(rateLimit, flow) : null
+    this.raw = raw
+    this.#allowance = options.closeTimeout
+    this.inbox = new Inbox(options.receiveHighWaterMark, limit ?? flow)
+    this.outbox = new Outbox(raw, stream, options)
+    this.owner = owner
+    ;(raw as Wired)[kSocket] = this
+    raw.on('error', rawOnError)
+    raw.on('close', rawOnClose)
+    // The streams of `injectWS` of @fastify/websocket do not count, and their clients answer no pings.
+    if (heartbeat && 'bytesRead' in stream) this.#heartbeat = new Heartbeat(this, stream as Duplex & CountingStream, heartbeat)
+    const recipient = limit === null ? this.inbox : this.#within(limit)
+    deliver(raw, idleTimeout ? this.#whileBusy(idleTimeout, stream, recipient) : recipient)
+  }
+
+  get state (): State {
+    return STATES[this.raw.readyState]
+  }
+
+  /**
+   * Starts the closing handshake after what has been sent, without a code where that is null. What still arrives is
+   * discarded. `ws` forces the end after its `closeTimeout`.
+   */
+  close (code: number | null, reason: string): void {
+    this.#allowance = 0
+    this.inbox.discard()
+    this.raw.close(code ?? undefined, cutReason(reason))
+  }
+
+  /** Starts the closing handshake because of what the client does, or does not do. What has arrived can still be taken. */
+  cutOff (code: number, reason: string): void {
+    if (this.state !== 'open') return
+    this.owner.reportLimit?.(reason)
+    this.#allowance = 0
+    this.inbox.seal()
+    this.raw.close(code, reason)
+  }
+
+  /** The client is gone: drops the connection. */
+  lose (reason: string): void {
+    this.owner.reportLimit?.(reason)
+    this.fail(new Error(reason))
+    this.terminate()
+  }
+
+  /** Drops the connection at once; what was sent before is written first, as far as the kernel takes it. */
+  terminate (): void {
+    this.outbox.flush()
+    this.raw.terminate()
+  }
+
+  /** Resolves with the round trip in milliseconds; rejects with the connection's `WebSocketDisconnect`. */
+  ping (): Promise<number> {
+    if (this.end !== null) return rejected(this.end.during('ping'))
+    const ping = { number: ++this.#pingCount, sentAt: performance.now(), pong: new Deferred<number>() }
+    this.#pings ??= this.#awaitPongs()
+    this.#pings.push(ping)
+    if (this.state === 'open') this.raw.ping(String(ping.number))
+    return ping.pong.promise
+  }
+
+  /** Sends a ping of which nobody awaits the pong. Since a pong may answer only the most recent ping, it settles those before it. */
+  beat (): void {
+    this.raw.ping(String(this.#pingCount))
+  }
+
+  /** The connection has broken; its end follows. */
+  fail (error: Error): void {
+    this.#error = error
+  }
+
+  /** The connection has ended. */
+  finish (code: number, reason: Buffer): void {
+    const end = new End(code, reason.toString(), isClean(this.raw, code), this.#error)
+    this.end = end
+    if (this.#heartbeat !== null) agenda.remove(this.#heartbeat)
+    this.inbox.end(end, (this.raw as Wired).isTerminated === true ? 0 : this.#allowance)
+    this.outbox.end(end, this.inbox)
+    for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.during('ping'))
+    this.owner.finish(end)
+    ;(this.raw as Wired)[kSocket] = undefined
+  }
+
+  #within (limit: RateLimit): Recipient {
+    return {
+      push: (message, bytes) => {
+        if (limit.take()) this.inbox.push(message, bytes)
+        else this.cutOff(closeCodes.POLICY_VIOLATION, limit.reason)
+      }
+    }
+  }
+
+  #whileBusy (idleTimeout: number, stream: Duplex, recipient: Recipient): Recipient {
+    const idleness = new Idleness(this, stream, idleTimeout, recipient)
+    this.raw.on('close', () => agenda.remove(idleness))
+    return idleness
+  }
+
+  #awaitPongs (): Queue<Ping> {
+    this.raw.on('pong', rawOnPong)
+    return new Queue()
+  }
+
+  // RFC 6455, section 5.5.3: a pong may answer only the most recent ping, so it settles those before it as well.
+  settlePings (data: Buffer): void {
+    const answered = Number(data.toString())
+    if (this.#pings === null || !(answered <= this.#pingCount)) return // unsolicited
+    const now = performance.now()
+    while (this.#pings.first !== undefined && this.#pings.first.number <= answered) {
+      const ping = this.#pings.shift()!
+      ping.pong.resolve(now - ping.sentAt)
+    }
+  }
+}
+
+// Listeners are functions that all connections share: each finds its own.
+
+function rawOnError (this: Wired, error: Error): void {
+  const socket = this[kSocket]
+  if (this.oversize !== undefined) socket?.owner.reportLimit?.(this.oversize)
+  socket?.fail(error)
+}
+
+function rawOnClose (this: Wired, code: number, reason: Buffer): void {
+  this[kSocket]?.finish(code, reason)
+}
+
+function rawOnPong (this: Wired, data: Buffer): void {
+  this[kSocket]?.settlePings(data)
+}

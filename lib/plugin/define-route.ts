@@ -1,0 +1,56 @@
+import { readOptions, type Options } from '../base/checks'
+import { WebSocketOptionError } from '../base/errors'
+import { onInvalidIn, sessionHandlersIn } from './options'
+import { answerUpgradeRequired, kNoHandler, ownOptions } from './route'
+import { show } from '../base/show'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+
+/** The options of a route, from what `owner` was given. The handler may be session handlers, which stand beside the options. */
+function routeOptions (owner: string, options: Options, handler?: unknown): RouteOptions {
+  const url = options.url === undefined ? options.path : options.url
+  if (typeof url !== 'string') throw new WebSocketOptionError(`the URL of ${owner} is ${show(url)}: use a string`)
+  const sessionHandlers = sessionHandlersIn(handler)
+  if (sessionHandlers && sessionHandlersIn(options)) throw new WebSocketOptionError(`GET ${url}: session handlers are given twice`)
+  if (handler !== undefined && options.handler !== undefined) throw new WebSocketOptionError(`GET ${url}: the handler is given twice`)
+  const handle = handler ?? options.handler
+  const onInvalid = onInvalidIn(handler)
+  if (onInvalid !== undefined && options.onInvalid !== undefined) throw new WebSocketOptionError(`GET ${url}: onInvalid is given twice`)
+  return {
+    method: 'GET',
+    ...options,
+    ...sessionHandlers,
+    ...(onInvalid !== undefined && { onInvalid }),
+    url,
+    websocket: ownOptions(options.websocket),
+    handler: typeof handle === 'function' ? handle : undefined
+  } as unknown as RouteOptions
+}
+
+/** `app.websocket(url, [options], handler)`; the handler may be session handlers. */
+export function addWebSocketRoute (this: FastifyInstance, url: unknown, options: unknown, handler?: unknown): FastifyInstance {
+  const owner = 'app.websocket'
+  if (handler === undefined && typeof options === 'function') return this.route(routeOptions(owner, { url }, options))
+  return this.route(routeOptions(owner, { ...readOptions(owner, options), url, path: undefined }, handler))
+}
+
+/** Options for `app.route`, of a WebSocket route that is defined apart from an app. */
+export function defineWebSocket (definition: unknown): RouteOptions {
+  return routeOptions('defineWebSocket', readOptions('defineWebSocket', definition))
+}
+
+/** Fastify refuses a route without a handler before any hook sees it; one with session handlers needs none. */
+export function allowSessionHandlers (app: FastifyInstance): void {
+  const { get, route } = app as unknown as { get: Function, route: Function }
+  // The first hook may wrap the handler already: that there is none is said by the options.
+  const complete = (options: any): any =>
+    options?.websocket && options.handler === undefined ? { ...options, handler: answerUpgradeRequired, [kNoHandler]: true } : options
+
+  Object.assign(app, {
+    get (this: FastifyInstance, url: string, options: unknown, handler?: unknown) {
+      return get.call(this, url, handler === undefined ? complete(options) : options, handler)
+    },
+    route (this: FastifyInstance, options: unknown) {
+      return route.call(this, complete(options))
+    }
+  })
+}

@@ -1,0 +1,295 @@
+import { isObject, readOptions } from '../base/checks'
+import { Codec } from '../codec/codec'
+import { WebSocketHandshakeError, WebSocketOptionError } from '../base/errors'
+import { Handshake } from '../handshake/handshake'
+import { ConnectionLimit } from '../handshake/connection-limit'
+import { createOriginCheck, type OriginCheck } from '../handshake/origins'
+import { checkBeside, checkRouteOptions, routeSettings, sessionHandlersIn, type PluginSettings, type RouteSettings } from './options'
+import { createRefusalHook, refusesByClosing, type Refuser } from '../handshake/refusal'
+import { keepHookError } from '../handshake/response'
+import { MessageSchemas, type SchemaErrorFormatter } from '../codec/message-schema'
+import { guardListeners } from '../protocol/websocket'
+import { accepting, disconnectAll, ended, fail, serve, sessionHandlers, type Life } from '../session/lifecycle'
+import { guard, logSafely, readable } from '../base/user-code'
+import { serverIsClosing } from './shutdown'
+import { Session, type SessionRoute } from '../session/session'
+import { Upgrader, upgradeRaw } from '../handshake/upgrader'
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { JsonParse } from '../codec/decode'
+import type { Hub } from '../pubsub/pubsub'
+import type { Service } from './app-state'
+import type { RawWebSocket } from '../../types/raw'
+
+/** Where the WebSocket route stands in the `config` of a route of Fastify's. */
+const kRoute = Symbol('fastify-async-websocket.route')
+
+/** Stands in the options of a route that was given no handler, and has `answerUpgradeRequired` since Fastify asks for one. */
+export const kNoHandler = Symbol('fastify-async-websocket.noHandler')
+
+type Handler = (this: FastifyInstance, ...args: any[]) => unknown
+
+/** The options of a route as the hooks of Fastify see them, before their types are narrowed. */
+export type AnyRouteOptions = Omit<RouteOptions, 'handler' | 'schema'> & {
+  handler: Handler
+  schema?: any
+  wsHandler?: Handler
+  onInvalid?: unknown
+  websocket?: boolean | Record<string, unknown>
+  schemaErrorFormatter?: SchemaErrorFormatter
+  [kNoHandler]?: true
+}
+
+/** One WebSocket route. */
+export class Route implements SessionRoute, Refuser {
+  readonly options: RouteSettings
+  readonly hub: Hub<Session>
+  /** Whether the handler gets the plain `ws` socket. */
+  readonly raw: boolean
+  readonly allowsOrigin: OriginCheck
+  readonly #limit: ConnectionLimit
+  readonly #service: Service
+  readonly #instance: FastifyInstance
+  readonly #life: Life
+  readonly #http: Handler
+  readonly #upgrader: Upgrader
+  readonly #parse: JsonParse
+  readonly #schemas: MessageSchemas
+  #codec: Codec | null = null
+
+  /** Takes the options of a route with `websocket` or `wsHandler`. Throws `WebSocketOptionError` for what cannot be. */
+  constructor (service: Service, instance: FastifyInstance, route: AnyRouteOptions) {
+    const { wsHandler, handler, schema } = route
+    const place = `${String(route.method)} ${route.url}`
+    const options = attempt(place, () => settingsOf(route, service.settings.rawRoutes))
+    attempt(place, () => checkRoute(service.urls, route, options))
+    attempt(place, () => checkRouteOptions(options))
+    service.urls.add(withoutSlash(route.url))
+
+    this.#service = service
+    this.#instance = instance
+    this.hub = service.hub
+    this.options = routeSettings(service.options, options, { receive: schema?.receive !== undefined, send: schema?.send !== undefined })
+    this.raw = options.raw === true
+    this.allowsOrigin = createOriginCheck(this.options.origins)
+    this.#limit = new ConnectionLimit(this.options.maxConnections)
+    const handlers = options.onMessage === undefined ? { handle: wsHandler ?? handler } : sessionHandlers(options as never)
+    this.#life = {
+      instance,
+      handlers: this.options.autoAccept && !this.raw ? accepting(handlers) : handlers,
+      catchDisconnect: this.options.catchDisconnect,
+      errorHandler: service.settings.errorHandler,
+      closeTimeout: service.settings.closeTimeout,
+      onEnd: () => service.served(),
+      untold: new Map()
+    }
+    this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
+    this.#parse = jsonParse(instance)
+    this.#schemas = new MessageSchemas(route)
+    // Not for the HEAD route that Fastify adds: it has no messages.
+    if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(instance))
+
+    this.#upgrader = new Upgrader({ ...this.options, closeTimeout: service.settings.closeTimeout })
+    service.routes.push(this)
+  }
+
+  /** The handler of Fastify's. */
+  dispatch (request: FastifyRequest, reply: FastifyReply): unknown {
+    const handshake = Handshake.of(request.raw)
+    if (handshake === undefined) {
+      if (!Handshake.isFor(request.raw)) return this.#http.call(this.#instance, request, reply)
+      reply.hijack() // a hook has taken the connection over
+      return
+    }
+    if (this.#service.closing) throw serverIsClosing()
+    if (this.raw) return this.#giveAway(handshake, request, reply)
+    const session = new Session(this, handshake, request, reply)
+    serve(this.#life, session)
+    return session.answer // not the handler's, so that Fastify keeps nothing of the request for as long as the connection is open
+  }
+
+  /** Throws `WebSocketHandshakeError` with status 503 when the route, or the app, has as many connections as it may have. */
+  admit (handshake: Handshake): void {
+    this.#service.limit.admit(handshake)
+    this.#limit.admit(handshake)
+  }
+
+  refusesByClosing (request: FastifyRequest): boolean {
+    return refusesByClosing(this.options.refusal, request)
+  }
+
+  codec (request: FastifyRequest, reply: FastifyReply): Codec {
+    this.#codec ??= new Codec({
+      ...this.options,
+      parse: this.#parse,
+      validate: this.#schemas.validate(request),
+      serialize: this.#schemas.serialize(reply)
+    })
+    return this.#codec
+  }
+
+  upgrade (request: IncomingMessage): RawWebSocket | null {
+    return this.#upgrader.upgrade(request)
+  }
+
+  opened (raw: RawWebSocket): void {
+    this.#service.opened(raw)
+  }
+
+  begun (): void {
+    this.#service.begun()
+  }
+
+  accepted (raw: RawWebSocket): void {
+    this.#service.accepted(raw)
+  }
+
+  ended (session: Session): void {
+    this.#service.ended(session)
+    ended(this.#life, session)
+  }
+
+  failed (session: Session, error: unknown): void {
+    fail(this.#life, session, error)
+  }
+
+  disconnectAll (): Promise<void> {
+    return disconnectAll(this.#life)
+  }
+
+  #giveAway (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
+    reply.hijack()
+    handshake.release()
+    try {
+      upgradeRaw(this.#service.websocketServer, request.raw, handshake.stream, this.options, (raw) => this.#adopt(raw, request))
+    } catch (error) { // nobody knows whether there is a connection
+      logSafely(request, 'error', 'a listener on app.websocketServer threw', error)
+      handshake.stream.destroy()
+    }
+  }
+
+  #adopt (raw: RawWebSocket, request: FastifyRequest): void {
+    this.opened(raw)
+    const fail = (thrown: unknown): void => { // what @fastify/websocket does with an error of the handler
+      const error = readable(thrown)
+      logSafely(request, 'error', error?.message, error)
+      raw.terminate()
+    }
+    raw.on('error', fail)
+    guardListeners(raw, fail)
+    raw.resume()
+    guard(() => this.#life.handlers.handle.call(this.#instance, raw as never, request), fail)
+  }
+}
+
+/** Puts `route` behind options of Fastify's that stand for it. */
+export function mount (options: AnyRouteOptions, route: Route): void {
+  const { config, schema, wsHandler, onError = [], onSend = [] } = options
+  Object.assign(options, {
+    config: { ...config, [kRoute]: route },
+    schema: wsHandler === undefined ? { ...schema, hide: true } : schema, // documents of HTTP APIs have no place for it
+    handler: (request: FastifyRequest, reply: FastifyReply) => route.dispatch(request, reply),
+    onError: [onError, keepHookError].flat()
+  })
+  const { refusal } = route.options
+  // The last of all, so that it is what would have been sent that it sees.
+  if (refusal !== 'http') options.onSend = [onSend, createRefusalHook(route, refusal)].flat() as typeof options.onSend
+}
+
+/** The WebSocket route that `request` is for, if it is for one. */
+export function routeOf (request: FastifyRequest): Route | undefined {
+  return (request.routeOptions.config as { [kRoute]?: Route })[kRoute]
+}
+
+/** Whether a route is one for this package: `websocket`, or `wsHandler` beside a handler for plain requests. */
+export function isWebSocketRoute ({ websocket, wsHandler }: AnyRouteOptions): boolean {
+  return (websocket !== undefined && websocket !== false) || wsHandler !== undefined
+}
+
+/** Whether the plugin's option `rawRoutes` names `route`. */
+function isRaw (rawRoutes: PluginSettings['rawRoutes'], route: AnyRouteOptions): boolean {
+  return typeof rawRoutes === 'function' ? Boolean(rawRoutes(route as never)) : rawRoutes.includes(route.url)
+}
+
+/** Says which route it is whose options are wrong. */
+function attempt<T> (place: string, check: () => T): T {
+  try {
+    return check()
+  } catch (error) {
+    throw new WebSocketOptionError(`${place}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** What the `websocket` option of a route sets: nothing, where it is only `true`. */
+export function ownOptions (websocket: unknown = true): Record<string, unknown> {
+  if (websocket === true) return {}
+  if (!isObject(websocket)) throw new WebSocketOptionError('option websocket: use true or an object')
+  return readOptions('websocket', websocket)
+}
+
+/** What `route` sets: in its `websocket`, which may be `false` beside a `wsHandler`, and beside it session handlers and `onInvalid`. */
+function settingsOf (route: AnyRouteOptions, rawRoutes: PluginSettings['rawRoutes']): Record<string, unknown> {
+  checkBeside(route)
+  const own = ownOptions(route.websocket === false ? undefined : route.websocket)
+  const sessionHandlers = sessionHandlersIn(route)
+  if (sessionHandlers && sessionHandlersIn(own)) throw new WebSocketOptionError('session handlers are given twice')
+  if (route.onInvalid !== undefined && own.onInvalid !== undefined) throw new WebSocketOptionError('onInvalid is given twice')
+  return { ...own, raw: own.raw ?? isRaw(rawRoutes, route), ...sessionHandlers, ...(route.onInvalid !== undefined && { onInvalid: route.onInvalid }) }
+}
+
+/** Fastify tells of the route '/' below a prefix once, and adds the HEAD routes of both its forms. */
+function withoutSlash (url: string): string {
+  return url.endsWith('/') ? url.slice(0, -1) : url
+}
+
+/** `urls` are those of WebSocket routes. */
+function checkRoute (urls: ReadonlySet<string>, { method, url, schema, wsHandler, [kNoHandler]: noHandler }: AnyRouteOptions, options: Record<string, unknown>): void {
+  const methods = [method].flat()
+  const sessionHandlers = options.onConnect ?? options.onMessage ?? options.onDisconnect
+  const hasHandler = wsHandler !== undefined || noHandler === undefined
+  // Fastify adds a HEAD route to each GET route by itself. It does not find all of its own routes: not '*', nor '/:a?'.
+  const isGet = methods.includes('GET') || urls.has(withoutSlash(url))
+  if (!isGet || !methods.every((m) => m === 'GET' || m === 'HEAD')) {
+    throw new WebSocketOptionError(`a WebSocket route has the method GET, not ${methods.join()}`)
+  }
+  if (schema?.body !== undefined) throw new WebSocketOptionError('a handshake has no body: use schema.receive for messages instead of schema.body')
+  if (options.raw === true && (schema?.receive ?? schema?.send) !== undefined) throw new WebSocketOptionError('schema.receive and schema.send need a session: with raw: true they have no effect')
+  if (wsHandler !== undefined && typeof wsHandler !== 'function') throw new WebSocketOptionError('wsHandler is not a function')
+  if (sessionHandlers !== undefined && options.onMessage === undefined) throw new WebSocketOptionError('session handlers need onMessage')
+  if (sessionHandlers !== undefined && (hasHandler || options.raw === true)) throw new WebSocketOptionError('session handlers take the place of the handler: give one or the other')
+  if (sessionHandlers === undefined && !hasHandler) throw new WebSocketOptionError('the handler is missing: give a function, or onMessage')
+}
+
+/** Parses JSON as Fastify does the body of a request: with its protection against prototype poisoning. */
+function jsonParse (instance: FastifyInstance): JsonParse {
+  const { onProtoPoisoning = 'error', onConstructorPoisoning = 'error' } = instance.initialConfig
+  const parse = instance.getDefaultJsonParser(onProtoPoisoning, onConstructorPoisoning) as unknown as
+    (request: null, text: string, done: (error: Error | null, value?: unknown) => void) => void
+  // One callback for all messages: it is called before `parse` returns.
+  let error: Error | null
+  let value: unknown
+  const done = (e: Error | null, v?: unknown): void => {
+    error = e
+    value = v
+  }
+  return (text) => {
+    parse(null, text, done)
+    if (error !== null) throw error
+    return value
+  }
+}
+
+/**
+ * Answers plain requests for a WebSocket route. It is also the handler that Fastify asks for, of a route that has
+ * session handlers instead.
+ */
+export function answerUpgradeRequired (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
+  offerUpgrade(request, reply)
+  throw new WebSocketHandshakeError(`${request.url} is a WebSocket route`, { statusCode: 426 })
+}
+
+/** What a response with status 426 has (RFC 9110, section 15.5.22). */
+export function offerUpgrade (request: FastifyRequest, reply: FastifyReply): void {
+  if (request.raw.httpVersionMajor === 2) return // has neither header (RFC 9113, section 8.2.2), and Node throws for them
+  reply.header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'close, upgrade')
+}

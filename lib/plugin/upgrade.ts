@@ -1,0 +1,109 @@
+import { ServerResponse, type IncomingMessage } from 'node:http'
+import { finished, type Duplex } from 'node:stream'
+import { registerFastifyWebsocket } from './adapter'
+import { release } from './incomplete-requests'
+import { WebSocketHandshakeError, type WebSocketError } from '../base/errors'
+import { rootOf } from './fastify-internals'
+import { Handshake } from '../handshake/handshake'
+import { asksForWebSocket, handBack } from './other-protocols'
+import { afterOthers } from './other-listeners'
+import { afterEarlier } from './pipelined-upgrades'
+import { answerBy, isInjected } from '../handshake/response'
+import { offerUpgrade, routeOf, type Route } from './route'
+import { show } from '../base/show'
+import { logSafely } from '../base/user-code'
+import { serverOptions } from '../handshake/upgrader'
+import type { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Service } from './app-state'
+
+type Dispatch = (request: IncomingMessage, stream: Duplex) => void
+
+/** Has the upgrade requests of the server of `app` routed, each watched until it is answered. */
+export async function routeUpgrades (app: FastifyInstance, service: Service): Promise<void> {
+  const root = rootOf(app)
+  const { routing } = root
+  const dispatch: Dispatch = (request, stream) => {
+    const handshake = Handshake.begin(request, stream, service.handshakes)
+    if (isInjected(stream)) finished(stream, () => stream.destroy())
+    const response = new ServerResponse(request)
+    answerBy(response, handshake)
+    response.assignSocket(stream as Socket)
+    try {
+      routing(request, response)
+    } catch (error) { // of what runs before there is an error handler: `rewriteUrl`, `genReqId`
+      logSafely(app, 'error', 'a WebSocket request could not be routed', error)
+      response.writeHead(500).end()
+    }
+    handshake.watch() // mostly there is nothing to watch any more: a handler that accepts at once has done so
+  }
+  service.websocketServer = await registerFastifyWebsocket(app, serverOptions(service.settings), dispatch)
+  // @fastify/http-proxy routes all upgrade requests of its prefixes: no request is to be served twice.
+  root.routing = (request: IncomingMessage, response: ServerResponse) => { if (!Handshake.isFor(request)) routing(request, response) }
+  listen(app, service, dispatch)
+}
+
+/** Whether `request` is to be upgraded: by this package, or by others who listen to the upgrades of `server`, whatever they make of it. */
+export function isUpgrade (server: EventEmitter, request: IncomingMessage): boolean {
+  return asksForWebSocket(request) || server.listenerCount('upgrade') > 1
+}
+
+/** Takes the upgrade requests that are for this package, or for nobody else. */
+function listen (app: FastifyInstance, service: Service, dispatch: Dispatch): void {
+  const { server } = app
+  const { leftovers, limit, lookup, settings: { handshakeTimeout } } = service
+  const onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    release(request.socket)
+    if (!isUpgrade(server, request)) {
+      afterEarlier(request, stream, limit, handshakeTimeout, () => handBack(server, request, stream, head))
+    } else if (server.listenerCount('upgrade') === 1) {
+      take(request, stream, head)
+    } else if (asksForWebSocket(request) && lookup.has(request)) {
+      const handshake = Handshake.begin(request, stream, service.handshakes)
+      afterOthers(request, stream, (isServed) => { isServed ? handshake.forgo() : take(request, stream, head) })
+    } else {
+      leftovers.add(request, stream, handshakeTimeout)
+    }
+  }
+  const take = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    if (head.length > 0) stream.unshift(head)
+    afterEarlier(request, stream, limit, handshakeTimeout, () => dispatch(request, stream))
+  }
+  server.prependListener('upgrade', onUpgrade)
+  app.addHook('onClose', async () => { server.removeListener('upgrade', onUpgrade) })
+}
+
+/** When a client for which there is no room may come again, in seconds. */
+const RETRY_AFTER = 10
+
+/** Sees to it that only sound WebSocket requests, from origins that are allowed, reach WebSocket routes, and no others do. */
+export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void | Promise<void> {
+  const handshake = Handshake.of(request.raw)
+  if (handshake === undefined) return done()
+  if (request.is404) return done()
+  const route = routeOf(request)
+  if (route === undefined) return reply.callNotFound() as never
+  try {
+    handshake.check()
+    route.admit(handshake)
+  } catch (error) {
+    const { statusCode } = error as WebSocketError
+    if (statusCode === 426) offerUpgrade(request, reply.header('sec-websocket-version', '13'))
+    if (statusCode === 503) reply.header('retry-after', RETRY_AFTER)
+    return done(error as Error)
+  }
+  const { origin } = request.headers
+  if (origin === undefined) return done() // not from a browser
+  return checkOrigin(route, origin, request) // not with `done`, which takes a thrown `undefined` for no error
+}
+
+/**
+ * Throws `WebSocketHandshakeError` with status 403 unless the page that `request` comes from may connect. Why it may not is
+ * for the log, whatever Fastify logs of requests; strangers need not know what can be set.
+ */
+async function checkOrigin (route: Route, origin: string, request: FastifyRequest): Promise<void> {
+  if (await route.allowsOrigin(origin, request)) return
+  logSafely(request, 'info', `the origin ${show(origin)} may not connect to ${request.routeOptions.url}: to allow it, set the option origins of the route or of the plugin`)
+  throw new WebSocketHandshakeError('Forbidden', { statusCode: 403 })
+}

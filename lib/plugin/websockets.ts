@@ -1,0 +1,63 @@
+import { EventEmitter } from 'node:events'
+import { Codec } from '../codec/codec'
+import { rejected } from '../base/deferred'
+import { guard, logSafely, type Logging } from '../base/user-code'
+import { checkTopic } from '../pubsub/topics'
+import { argumentError, typeIn } from '../base/verb-options'
+import type { Service } from './app-state'
+import { Session } from '../session/session'
+import type { ValueType } from '../../types/message'
+
+const codec = new Codec({ sendType: 'any' })
+
+/** `app.websockets`: the open sessions. */
+export class Sessions extends EventEmitter {
+  readonly #service: Service
+
+  constructor (service: Service) {
+    super()
+    this.#service = service
+  }
+
+  get size (): number {
+    return this.#service.open
+  }
+
+  [Symbol.iterator] (): IterableIterator<Session> {
+    return this.#service.sessions()
+  }
+
+  /** Whether what is published reaches other processes; `'up'` where there are none. */
+  get brokerState (): 'up' | 'down' {
+    return this.#service.hub.link?.state ?? 'up'
+  }
+
+  has (session: unknown): boolean {
+    return Session.is(session) && this.#service.has(session)
+  }
+
+  /** The sessions that have subscribed to `topic`. */
+  subscribers (topic: string): ReadonlySet<Session> {
+    checkTopic(topic)
+    return this.#service.hub.topics.subscribers(topic)
+  }
+
+  /** Tells those who listen that `topics` may have missed messages. What they throw is logged. */
+  resync (topics: string[], logging: Logging): void {
+    const failed = (error: unknown): void => logSafely(logging, 'error', "a listener on 'resync' of app.websockets threw", error)
+    for (const listener of this.rawListeners('resync')) guard(() => listener.call(this, { topics }), failed)
+  }
+
+  /**
+   * Sends `message` to all subscribers of `topic`: strings, bytes, or anything else as JSON, unless a `type` is given.
+   * Rejects with `WebSocketBrokerError` where it has reached those in this process only.
+   */
+  publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
+    try {
+      checkTopic(topic)
+      return this.#service.hub.publish(topic, codec.encoder(typeIn('publish', options))(message))
+    } catch (error) {
+      return rejected(argumentError('publish', error))
+    }
+  }
+}

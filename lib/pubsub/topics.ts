@@ -1,0 +1,64 @@
+import { broadcast, settle, type Subscriber } from '../protocol/multicast'
+import { WebSocketTopicError } from '../base/errors'
+import { excluding, including, setOf, type Few } from '../base/small-set'
+import { Publication } from '../protocol/prepared-message'
+import type { Payload } from '../codec/encode'
+
+const MAX_TOPIC_BYTES = 256
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
+
+/** Throws `WebSocketTopicError` unless `topic` is a non-empty string of at most 256 bytes without control characters. */
+export function checkTopic (topic: unknown): asserts topic is string {
+  if (typeof topic !== 'string') throw new WebSocketTopicError(`a topic is a string, not ${topic === null ? 'null' : typeof topic}`)
+  if (topic === '') throw new WebSocketTopicError('a topic is not empty')
+  if (Buffer.byteLength(topic) > MAX_TOPIC_BYTES) throw new WebSocketTopicError(`a topic has at most ${MAX_TOPIC_BYTES} bytes`)
+  if (CONTROL.test(topic)) throw new WebSocketTopicError(`the topic ${JSON.stringify(topic)} has a control character`)
+}
+
+/** Who listens to what in this process. The other direction, what one listens to, each subscriber keeps itself. */
+export class Topics<S extends Subscriber> {
+  readonly #subscribers = new Map<string, Few<S>>()
+
+  /** The topics that have subscribers. */
+  get names (): Iterable<string> {
+    return this.#subscribers.keys()
+  }
+
+  /** Whether anybody has subscribed to `topic`. */
+  has (topic: string): boolean {
+    return this.#subscribers.has(topic)
+  }
+
+  add (topic: string, subscriber: S): void {
+    settle()
+    const before = this.#subscribers.get(topic)
+    const after = including(before, subscriber)
+    if (after !== before) this.#subscribers.set(topic, after)
+  }
+
+  /** Tells whether it was the last one. */
+  remove (topic: string, subscriber: S): boolean {
+    settle()
+    const before = this.#subscribers.get(topic)
+    return before !== undefined && excluding(before, subscriber) === undefined && this.#subscribers.delete(topic)
+  }
+
+  /** A copy: what is done with the subscribers may change who subscribes. */
+  subscribers (topic: string): Set<S> {
+    return setOf(this.#subscribers.get(topic))
+  }
+
+  /** Gives `payload` to all subscribers of `topic` but `except`. `isText`: it is a text, even where it is bytes, those of UTF-8. */
+  publish (topic: string, payload: Payload, except?: S, isText?: boolean): void {
+    const subscribers = this.#subscribers.get(topic)
+    if (subscribers === undefined || subscribers === except) return
+    const publication = new Publication(payload, isText)
+    if (subscribers instanceof Set) {
+      broadcast(publication, subscribers, except)
+    } else {
+      settle()
+      subscribers.deliver(publication)
+    }
+  }
+}

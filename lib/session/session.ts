@@ -1,0 +1,295 @@
+import { randomUUID } from 'node:crypto'
+import { settle } from '../protocol/multicast'
+import { Channel } from '../connection/channel'
+import { WebSocketHandshakeError } from '../base/errors'
+import { offeredBy, type Handshake } from '../handshake/handshake'
+import { shareMemory } from '../protocol/read-buffer'
+import { Opening, type OpeningRoute } from '../handshake/decision'
+import { quiet, rejected } from '../base/deferred'
+import { Socket } from '../connection/connection'
+import { guardListeners } from '../protocol/websocket'
+import { readsWholeMessages } from '../protocol/receiver'
+import { Sift } from '../connection/valid-messages'
+import { TopicSubscriber } from './subscriber'
+import { logSafely } from '../base/user-code'
+import { checkTopic } from '../pubsub/topics'
+import { argumentError, typeIn, type AcceptOptions, type ReceiveOptions } from '../base/verb-options'
+import type { ServerResponse } from 'node:http'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { Codec } from '../codec/codec'
+import type { End } from '../base/connection-end'
+import type { Hub } from '../pubsub/pubsub'
+import type { RouteSettings } from '../plugin/options'
+import type { Burst } from '../protocol/prepared-message'
+import type { State } from '../base/state'
+import type { HeadersLike, IncomingEvent, OutgoingEvent, ValueType } from '../../types/message'
+import type { RawWebSocket } from '../../types/raw'
+
+const DONE = Promise.resolve()
+
+/** What a session needs of its route. */
+export interface SessionRoute extends OpeningRoute {
+  readonly options: RouteSettings
+  readonly hub: Hub<Session>
+  codec (request: FastifyRequest, reply: FastifyReply): Codec
+  begun (): void
+  accepted (raw: RawWebSocket): void
+  ended (session: Session): void
+  /** Code of the user's that nobody awaits has thrown `error`. */
+  failed (session: Session, error: unknown): void
+}
+
+/** What a handler holds: the handshake, then the server's side of the connection. */
+export class Session extends Channel {
+  readonly request: FastifyRequest
+  /** How many messages `onMessage` has handled, or `onInvalid`. */
+  handled = 0
+  readonly #route: SessionRoute
+  /** Null as soon as the handshake is complete. */
+  #opening: Opening<this> | null
+  /** Null until it subscribes. */
+  #subscriber: TopicSubscriber<Session> | null = null
+  #id: string | null = null
+  #log: FastifyBaseLogger | null = null
+  #response: ServerResponse | null = null
+  #url: URL | null = null
+
+  /** Whether `value` is a session: asked without looking at it, which might throw. */
+  static is (value: unknown): value is Session {
+    return typeof value === 'object' && value !== null && #route in value
+  }
+
+  constructor (route: SessionRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply) {
+    super()
+    this.request = request
+    this.codec = route.codec(request, reply)
+    this.#route = route
+    this.#opening = new Opening(route, handshake, request, reply, this)
+    route.begun()
+    this.#opening.begin()
+  }
+
+  /** What the handshake is answered with (see `Opening`); nothing more where it is complete. */
+  get answer (): Promise<unknown> | undefined {
+    return this.#opening?.answer
+  }
+
+  get id (): string {
+    this.#id ??= randomUUID()
+    return this.#id
+  }
+
+  get log (): FastifyBaseLogger {
+    this.#log ??= this.request.log.child({ ws: this.id })
+    return this.#log
+  }
+
+  get url (): URL {
+    this.#url ??= urlOf(this.request)
+    return this.#url
+  }
+
+  get headers (): FastifyRequest['headers'] { return this.request.headers }
+  get params (): unknown { return this.request.params }
+  get query (): unknown { return this.request.query }
+
+  /** The subprotocols that the client offers, in its order. */
+  get subprotocols (): string[] { return offeredBy(this.request.raw) }
+
+  get state (): State {
+    return this.socket?.state ?? this.#opening!.state
+  }
+
+  /** The underlying `ws` socket; null before the handshake is complete. What a listener on it throws is as if it had left the handler. */
+  override get raw (): RawWebSocket | null {
+    if (this.socket !== null) guardListeners(this.socket.raw, (error) => this.#route.failed(this, error))
+    return super.raw
+  }
+
+  /** The topics that this session has subscribed to: a copy, so that nobody else changes them. */
+  get topics (): ReadonlySet<string> {
+    return this.#subscriber?.topics ?? new Set()
+  }
+
+  /** How many published messages were dropped for this session (`slowSubscriber: 'skip'`). */
+  get skipped (): number {
+    settle()
+    return this.#subscriber?.skipped ?? 0
+  }
+
+  /** Whether the handshake was completed. */
+  get accepted (): boolean {
+    return this.socket !== null
+  }
+
+  accept (options?: AcceptOptions): Promise<this> {
+    try {
+      return quiet(this.#openingFor('accept').accept(options))
+    } catch (error) {
+      return rejected(argumentError('accept', error))
+    }
+  }
+
+  /** Settles when the handshake is complete, or is not to be, where `accept` is under way. */
+  get accepting (): Promise<unknown> | undefined {
+    return this.#opening?.accepting
+  }
+
+  /** The handshake is complete. `response` waits for the end of the session, if there is one. */
+  open (raw: RawWebSocket, response: ServerResponse | null): void {
+    const { stream } = this.#opening!.handshake
+    this.socket = new Socket(raw, stream, this.#route.options, this)
+    if (readsWholeMessages(raw)) shareMemory(stream)
+    this.#opening = null
+    this.#response = response
+    this.#route.accepted(raw)
+    raw.resume()
+  }
+
+  /** All of the session is over: so is its request, for Fastify, which runs onResponse hooks and logs. */
+  endRequest (): void {
+    this.#response?.emit('finish')
+    this.#response = null
+  }
+
+  deny (statusCode = 403, payload?: unknown, headers?: HeadersLike): Promise<void> {
+    return quiet(this.#deny(statusCode, payload, headers))
+  }
+
+  /** The handler is running: from now on it has `handshakeTimeout` to decide. */
+  limitHandshake (): void {
+    this.#opening?.limit()
+  }
+
+  /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
+  refuse (error: unknown): void {
+    this.#opening!.refuse(error)
+  }
+
+  /** Without those that `onInvalid` of the route gets, where it has one. */
+  override messages (options?: ValueType | ReceiveOptions): AsyncIterableIterator<any> {
+    const messages = super.messages(options)
+    const { onInvalid } = this.#route.options
+    if (onInvalid === undefined) return messages
+    return new Sift(messages, async (error) => {
+      await onInvalid.call(this.request.server, this, error, this.request)
+      this.handled++
+    })
+  }
+
+  override receiveEvent (): Promise<IncomingEvent> {
+    if (this.#opening?.state === 'connecting' && !this.#opening.isReported) {
+      this.#opening.isReported = true
+      return Promise.resolve({ type: 'websocket.connect' })
+    }
+    return super.receiveEvent()
+  }
+
+  protected override perform (event: OutgoingEvent): Promise<void> {
+    switch (event?.type) {
+      case 'websocket.accept': return quiet(this.accept({ subprotocol: event.subprotocol, headers: event.headers }).then(() => {}))
+      case 'websocket.http.response': return this.deny(event.status, event.body, event.headers)
+      default: return super.perform(event)
+    }
+  }
+
+  override terminate (): void {
+    if (this.#opening === null) super.terminate()
+    else this.#opening.handshake.stream.destroy()
+  }
+
+  subscribe (topic: string): Promise<void> {
+    return this.#attempt('subscribe', () => {
+      checkTopic(topic)
+      if (this.socket === null) throw this.unavailable()
+      if (this.socket.end !== null) throw this.socket.end.during('subscribe')
+      this.#subscriber ??= new TopicSubscriber<Session>(this, this.#route.hub, this.#route.options)
+      return this.#subscriber.join(topic)
+    })
+  }
+
+  unsubscribe (topic: string): Promise<void> {
+    return this.#attempt('unsubscribe', () => {
+      checkTopic(topic)
+      if (this.socket === null) throw this.unavailable()
+      this.#subscriber?.leave(topic)
+      return DONE
+    })
+  }
+
+  publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
+    return this.#attempt('publish', () => {
+      checkTopic(topic)
+      const encode = this.codec.encoder(typeIn('publish', options))
+      if (this.socket === null) throw this.unavailable()
+      return this.#route.hub.publish(topic, encode(message), this)
+    })
+  }
+
+  /** Something was published to a topic of its. */
+  deliver (burst: Burst): void {
+    this.#subscriber!.deliver(burst)
+  }
+
+  protected override get catchDisconnect (): boolean {
+    return this.#route.options.catchDisconnect
+  }
+
+  protected override unavailable (): Error {
+    return this.#opening!.unavailable
+  }
+
+  protected override report (error: unknown): void {
+    logSafely(this, 'error', 'a listener on the signal of a WebSocket session threw', error)
+  }
+
+  /** What one of its limits ends the connection for. */
+  reportLimit (reason: string): void {
+    try {
+      this.log.info(`a WebSocket connection is ended: ${reason}`)
+    } catch {} // a logger of the user's
+  }
+
+  protected override closeWith (code: number | null, reason: string): Promise<void> {
+    if (this.#opening === null) return super.closeWith(code, reason)
+    const { accepting, state } = this.#opening
+    if (accepting !== undefined && state === 'connecting') return quiet(accepting.then(() => this.close(code, reason), () => {}))
+    if (state === 'connecting') this.#opening.close(code, reason)
+    return this.closed.then(() => {})
+  }
+
+  override finish (end: End): void {
+    this.#subscriber?.finish(end)
+    this.#route.ended(this)
+    super.finish(end)
+  }
+
+  async #deny (statusCode: number, payload: unknown, headers: HeadersLike | undefined): Promise<void> {
+    try {
+      this.#openingFor('deny').deny(statusCode, payload, headers)
+    } catch (error) {
+      throw argumentError('deny', error)
+    }
+    await this.closed
+  }
+
+  #openingFor (verb: string): Opening<this> {
+    if (this.#opening === null) throw new WebSocketHandshakeError(`${verb}: the handshake is complete already`)
+    return this.#opening
+  }
+
+  #attempt (verb: string, operation: () => Promise<void>): Promise<void> {
+    try {
+      return operation()
+    } catch (error) {
+      return rejected(argumentError(verb, error))
+    }
+  }
+}
+
+// What the client says may be no URL: it can leave `Host` out or put anything there, and give the whole URL as the
+// target of its request (RFC 9112, section 3.2.2).
+function urlOf ({ protocol, host, originalUrl }: FastifyRequest): URL {
+  const origin = `${protocol === 'https' ? 'wss' : 'ws'}://${host}`
+  return new URL(`${URL.canParse(origin) ? origin : 'ws://localhost'}${originalUrl.replace(/^https?:\/\/[^/?]*/i, '')}`)
+}

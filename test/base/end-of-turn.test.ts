@@ -1,0 +1,86 @@
+import t from 'tap'
+import { setImmediate } from 'node:timers/promises'
+import { flushAfterTurn, hasComeRound, markRound, type Flushable } from '../../lib/base/end-of-turn'
+
+/** Writes down when it is flushed. */
+function named (name: string, log: string[]): Flushable {
+  return { flush: () => { log.push(name) } }
+}
+
+t.test('the flush comes after the promises of the turn, however long their chain is', async (t) => {
+  const log: string[] = []
+  await setImmediate()
+  flushAfterTurn(named('flush', log))
+  for (let i = 0; i < 100; i++) await null
+  log.push('promises')
+  await setImmediate()
+  t.same(log, ['promises', 'flush'])
+})
+
+t.test('it comes before the next turn', async (t) => {
+  const log: string[] = []
+  await new Promise<void>((resolve) => {
+    globalThis.setImmediate(() => {
+      flushAfterTurn(named('flush', log))
+      log.push('callback')
+    })
+    globalThis.setImmediate(() => {
+      log.push('next callback')
+      resolve()
+    })
+  })
+  t.same(log, ['callback', 'flush', 'next callback'])
+})
+
+t.test('it comes after the promises of a callback from which it was asked for', async (t) => {
+  const log: string[] = []
+  await new Promise<void>((resolve) => {
+    globalThis.setImmediate(async () => {
+      flushAfterTurn(named('flush', log))
+      await null
+      await null
+      log.push('promises')
+      globalThis.setImmediate(resolve)
+    })
+  })
+  t.same(log, ['promises', 'flush'])
+})
+
+t.test('all are flushed in the order in which they asked for it', async (t) => {
+  const log: string[] = []
+  for (const name of ['a', 'b', 'c']) flushAfterTurn(named(name, log))
+  await setImmediate()
+  t.same(log, ['a', 'b', 'c'])
+})
+
+t.test('who asks for it while others are flushed is flushed as well', async (t) => {
+  const log: string[] = []
+  flushAfterTurn({ flush: () => { flushAfterTurn(named('later', log)) } })
+  flushAfterTurn(named('first', log))
+  await setImmediate()
+  t.same(log, ['first', 'later'])
+})
+
+t.test('in each turn anew', async (t) => {
+  const log: string[] = []
+  for (let turn = 1; turn <= 3; turn++) {
+    flushAfterTurn(named(`turn ${turn}`, log))
+    await setImmediate()
+    t.equal(log.length, turn)
+  }
+})
+
+t.test('the event loop has come round when it has looked at all sockets once more, from wherever it was', async (t) => {
+  const first = markRound()
+  await setImmediate()
+  t.equal(hasComeRound(first), false)
+  const second = markRound()
+  await setImmediate()
+  t.strictSame([hasComeRound(first), hasComeRound(second)], [true, false])
+  await setImmediate()
+  t.equal(hasComeRound(second), true)
+  const third = markRound()
+  t.equal(hasComeRound(third), false)
+  for (let i = 0; i < 2; i++) await setImmediate()
+  t.equal(hasComeRound(third), true)
+})

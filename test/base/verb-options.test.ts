@@ -1,0 +1,82 @@
+import t from 'tap'
+import { WebSocketTimeoutError } from '../../lib/base/errors'
+import { acceptanceIn, argumentError, checkTimeout, modeIn, patienceIn, receivesFirst, typeIn } from '../../lib/base/verb-options'
+import { revoked, throwing, unreadable } from '../helpers/hostile'
+
+const OPTION_ERROR = { name: 'WebSocketOptionError', code: 'FST_WS_OPTION' }
+
+const { signal } = new AbortController()
+
+const READERS: Record<string, (options: any) => unknown> = {
+  type: (options) => typeIn('verb', options),
+  mode: (options) => modeIn('verb', options),
+  receiveFirst: (options) => receivesFirst('verb', options),
+  patience: (options) => patienceIn('verb', options, undefined),
+  acceptance: acceptanceIn
+}
+
+t.test('what are no options is refused, and shown', async (t) => {
+  for (const [name, read] of Object.entries(READERS)) {
+    for (const value of [null, 5, true, 5n, Symbol('s'), () => {}, [], 'text']) {
+      if (name === 'type' && value === 'text') continue
+      t.throws(() => read(value), { ...OPTION_ERROR, message: /^the options of (verb|accept) are .*: use an object, or leave them out$/ }, `${name}: ${String(value)}`)
+    }
+  }
+})
+
+t.test('without options nothing is read', async (t) => {
+  t.equal(typeIn('verb', undefined), undefined)
+  t.equal(modeIn('verb', undefined), undefined)
+  t.equal(receivesFirst('verb', undefined), false)
+  t.equal(patienceIn('verb', undefined, undefined), undefined)
+  t.same(acceptanceIn(undefined), {})
+})
+
+t.test('a type stands for itself, or in options', async (t) => {
+  t.equal(typeIn('verb', 'json'), 'json')
+  t.equal(typeIn('verb', { type: 'json' }), 'json')
+  t.equal(typeIn('verb', {}), undefined)
+  t.equal(modeIn('verb', { mode: 'bytes' }), 'bytes')
+})
+
+t.test('receiveFirst is true or false', async (t) => {
+  for (const receiveFirst of [true, false]) t.equal(receivesFirst('verb', { receiveFirst }), receiveFirst)
+  t.equal(receivesFirst('verb', {}), false)
+  for (const receiveFirst of [null, 1, 'yes']) t.throws(() => receivesFirst('verb', { receiveFirst: receiveFirst as never }), { ...OPTION_ERROR, message: /^receiveFirst is .*: use true or false$/ })
+})
+
+t.test('patience: a timeout, a signal, or that of the channel', async (t) => {
+  t.strictSame(patienceIn('verb', { timeout: 5 }, undefined), { timeout: 5, signal: undefined })
+  t.strictSame(patienceIn('verb', { signal }, { timeout: 7 }), { timeout: 7, signal })
+  t.strictSame(patienceIn('verb', { timeout: 0 }, { timeout: 7 }), { timeout: 0, signal: undefined })
+  t.strictSame(patienceIn('verb', undefined, { timeout: 7 }), { timeout: 7 })
+  t.equal(patienceIn('verb', {}, undefined), undefined)
+})
+
+t.test('a timeout is a number from 0 up', async (t) => {
+  for (const value of [0, 0.5, 2 ** 31, Infinity]) t.doesNotThrow(() => checkTimeout('timeout', value))
+  for (const value of [-1, NaN, '5', null, 5n, {}, Symbol('s'), Object.create(null), new Date()]) {
+    t.throws(() => patienceIn('verb', { timeout: value as never }, undefined), { ...OPTION_ERROR, message: /^timeout is .*: use a number of milliseconds from 0 up$/ })
+  }
+})
+
+t.test('a signal is an AbortSignal', async (t) => {
+  for (const value of [null, 5, true, {}, { aborted: false }, { aborted: false, addEventListener () {} }, new AbortController(), new EventTarget(), () => {}]) {
+    t.throws(() => patienceIn('verb', { signal: value as never }, undefined), { ...OPTION_ERROR, message: /^signal is .*: use an AbortSignal$/ })
+  }
+})
+
+t.test('accept: a subprotocol is a string, null or left out', async (t) => {
+  for (const subprotocol of ['chat', null, undefined]) t.strictSame(acceptanceIn({ subprotocol, headers: {} }), { subprotocol, headers: {} })
+  for (const subprotocol of [5, true, ['chat'], Symbol('chat'), {}]) t.throws(() => acceptanceIn({ subprotocol: subprotocol as never }), { ...OPTION_ERROR, message: /^subprotocol is .*: use one that the client offers$/ })
+})
+
+t.test('what getters and proxies throw is the cause of a WebSocketOptionError, and the package\'s own errors stay', async (t) => {
+  const own = new WebSocketTimeoutError('it')
+  t.equal(argumentError('verb', own), own)
+  for (const thrown of [new TypeError('no'), 'no', null, undefined, revoked(), throwing(), unreadable('message')]) {
+    const error = argumentError('verb', thrown)
+    t.match(error, { ...OPTION_ERROR, message: /^the options of verb cannot be read: ./ })
+    if (thrown !== undefined) t.equal(error.cause, thrown)
+  }
+})

@@ -1,0 +1,175 @@
+import t from 'tap'
+import { once } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
+import { createApp } from '../helpers/app'
+import { congest, createOutbox, isPending, MARK, MiB, receive, type OutboxFixture } from '../helpers/outbox'
+import { runningTimers } from '../helpers/timers'
+import { until } from '../helpers/until'
+
+t.test('while the client drains nothing a send waits, however small it is, and resolves when the client reads', async (t) => {
+  const fixture = await createOutbox(t)
+  const { sending } = congest(fixture)
+  const small = fixture.outbox.send('small')
+  t.ok(await isPending(sending))
+  t.ok(await isPending(small))
+  t.ok(fixture.outbox.bufferedAmount > MARK)
+  fixture.client.resume()
+  await Promise.all([sending, small])
+  t.equal(fixture.outbox.bufferedAmount, 0)
+})
+
+t.test('a loop that awaits its sends keeps no more than the mark and one message, whatever the client does', async (t) => {
+  const fixture = await createOutbox(t)
+  const { outbox, client } = fixture
+  const message = Buffer.alloc(16 * 1024)
+  const count = 1000 // far more than the kernel takes
+  let sent = 0
+  let most = 0
+  client.pause()
+  const loop = (async () => {
+    while (sent < count) {
+      await outbox.send(message)
+      sent++
+      most = Math.max(most, outbox.bufferedAmount)
+    }
+  })()
+  await until(() => outbox.bufferedAmount >= MARK)
+  t.ok(sent < count, `it waits after ${sent} messages`)
+  const received = receive(fixture, count)
+  client.resume()
+  await loop
+  t.equal((await received).length, count)
+  t.ok(most <= MARK + message.length + 1024, `at most ${most} bytes were kept`)
+})
+
+t.test('sends that wait resolve in their order, large and small', async (t) => {
+  const fixture = await createOutbox(t)
+  const { outbox, client } = fixture
+  const { sending } = congest(fixture)
+  const order: number[] = []
+  const sizes = [1, MARK * 3, 10, MARK, 0, MARK - 1, MARK * 10, 5]
+  const sends = sizes.map((size, i) => outbox.send(Buffer.alloc(size)).then(() => order.push(i)))
+  client.resume()
+  await Promise.all([sending, ...sends])
+  t.strictSame(order, sizes.map((_size, i) => i))
+})
+
+t.test('a client that drains nothing of what was posted has stalled as well', async (t) => {
+  const fixture = await createOutbox(t, { sendTimeout: 100 })
+  const { client, outbox, server } = fixture
+  client.pause()
+  outbox.post(Buffer.alloc(8 * MiB))
+  await once(server, 'close')
+  t.equal(fixture.stalls, 1)
+})
+
+for (const secure of [false, true]) {
+  const transport = secure ? 'TLS' : 'TCP'
+
+  t.test(`over ${transport}, a client that drains nothing for the send timeout has stalled, and what waits is given its end`, async (t) => {
+    const fixture = await createOutbox(t, { sendTimeout: 200, secure })
+    const start = performance.now()
+    const { sending } = congest(fixture)
+    const small = fixture.outbox.send('small')
+    await t.rejects(sending, { name: 'WebSocketDisconnect', closeCode: 1006, wasClean: false })
+    await t.rejects(small, { name: 'WebSocketDisconnect' })
+    const elapsed = performance.now() - start
+    t.equal(fixture.stalls, 1)
+    t.ok(elapsed > 190, `${elapsed} ms`)
+    t.ok(elapsed < 5000, `${elapsed} ms`)
+  })
+
+  t.test(`over ${transport}, a client that slowly reads one huge message has not stalled`, async (t) => {
+    const sendTimeout = 300
+    const fixture = await createOutbox(t, { sendTimeout, secure })
+    const { client, outbox } = fixture
+    const start = performance.now()
+    const sending = outbox.send(Buffer.alloc(32 * MiB))
+    client.pause()
+    const reading = setInterval(() => { // reads at most 2 MiB: as much as Node reads in one turn
+      client.resume()
+      globalThis.setImmediate(() => client.pause())
+    }, 50)
+    t.teardown(() => clearInterval(reading))
+    await sending
+    const elapsed = performance.now() - start
+    t.equal(fixture.stalls, 0)
+    t.ok(elapsed > 1.5 * sendTimeout, `${elapsed} ms`)
+  })
+}
+
+t.test('over a stream that is no socket, a client that drains nothing has stalled as well', async (t) => {
+  const app = await createApp(t)
+  let end: Promise<unknown>
+  app.websocket('/', { websocket: { sendTimeout: 100 } }, async (ws) => {
+    await ws.accept()
+    end = ws.send(Buffer.alloc(MiB)).catch((error) => error)
+    await end
+  })
+  const client = await app.injectWebSocket('/')
+  client.raw.pause()
+  t.match(await end!, { name: 'WebSocketDisconnect', closeCode: 1006 })
+})
+
+t.test('without a limit to the time it watches nothing', async (t) => {
+  const fixture = await createOutbox(t, { sendTimeout: Infinity })
+  const before = runningTimers()
+  const { sending } = congest(fixture)
+  t.equal(runningTimers(), before)
+  fixture.client.resume()
+  await sending
+})
+
+t.test('it watches while something waits, and no longer', async (t) => {
+  const fixture = await createOutbox(t)
+  const { outbox, client, server } = fixture
+  const before = runningTimers()
+  await outbox.send('a')
+  t.equal(runningTimers(), before, 'nothing waits')
+  for (let round = 0; round < 2; round++) {
+    const { sending } = congest(fixture)
+    outbox.send('a')
+    t.equal(runningTimers(), before + 1, 'a send waits')
+    client.resume()
+    await sending
+    await outbox.send(Buffer.alloc(MARK))
+    t.equal(runningTimers(), before, 'all have been written')
+  }
+  congest(fixture)
+  t.equal(runningTimers(), before + 1)
+  server.terminate()
+  await once(server, 'close')
+  t.equal(runningTimers(), before, 'the connection has ended')
+})
+
+for (const [who, drop] of [['client', ({ client }: OutboxFixture) => client.terminate()], ['server', ({ server }: OutboxFixture) => server.terminate()]] as const) {
+  t.test(`a send that waits rejects with the end of the connection when the ${who} drops it`, async (t) => {
+    const fixture = await createOutbox(t)
+    const { sending } = congest(fixture)
+    const small = fixture.outbox.send('small')
+    await setImmediate()
+    const later = fixture.outbox.send('later')
+    drop(fixture)
+    const ends = await Promise.all([sending, small, later].map((send) => send.catch((error) => error)))
+    for (const end of ends) t.match(end, { name: 'WebSocketDisconnect', closeCode: 1006 })
+  })
+}
+
+t.test('on a connection that is closing a send does not resolve when those before it do', async (t) => {
+  const fixture = await createOutbox(t)
+  const { outbox, server, client } = fixture
+  const { sending } = congest(fixture)
+  server.close(1000)
+  const late = outbox.send('late')
+  client.resume()
+  await sending
+  await t.rejects(late, { name: 'WebSocketDisconnect', closeCode: 1000 })
+})
+
+t.test('at an end without an error, sends that wait resolve', async (t) => {
+  const fixture = await createOutbox(t)
+  const { sending } = congest(fixture)
+  fixture.taker.isCatchingUp = true
+  fixture.client.terminate()
+  t.equal(await sending, undefined)
+})

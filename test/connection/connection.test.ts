@@ -1,0 +1,288 @@
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
+import { agenda } from '../../lib/base/timers'
+import { ownerOf, Socket, type Owner, type SocketOptions } from '../../lib/connection/connection'
+import { ChannelWebSocket } from '../../lib/protocol/websocket'
+import { Peer } from '../helpers/peer'
+import { BINARY, clientFrame } from '../helpers/raw'
+import { connectSockets } from '../helpers/sockets'
+import type { Message } from '../../lib/codec/decode'
+import type { End } from '../../lib/base/connection-end'
+
+const OPTIONS: SocketOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000, closeTimeout: 5_000 }
+
+/** A Socket on the server's side of a connection, and the client; `ends` is what the Socket has said of its end. */
+async function createPair (t: Test, options: Partial<SocketOptions> = {}) {
+  const { server, stream, client } = await connectSockets(t, { WebSocket: ChannelWebSocket })
+  const ends: End[] = []
+  const reports: string[] = []
+  const owner = { finish: (end: End) => ends.push(end), reportLimit: (reason: string) => reports.push(reason) }
+  const socket = new Socket(server, stream, { ...OPTIONS, ...options }, owner as Owner)
+  const ended = new Promise<End>((resolve) => server.once('close', () => resolve(ends[0])))
+  return { socket, peer: new Peer(client), stream, ended, ends, reports }
+}
+
+const text = (message: Message): string => message.toString()
+
+t.test('what comes in goes to the inbox, what goes to the outbox goes out', async (t) => {
+  const { socket, peer } = await createPair(t)
+  peer.socket.send('in')
+  t.equal(await socket.inbox.receive(text), 'in')
+  await socket.outbox.send('out')
+  t.equal(await peer.next(), 'out')
+})
+
+t.test('a socket of ws is somebody\'s from when it is wired until it has ended', async (t) => {
+  const { server, stream, client } = await connectSockets(t)
+  t.equal(ownerOf(server), undefined)
+  const owner = { finish: () => t.equal(ownerOf(server), owner) }
+  const socket = new Socket(server, stream, OPTIONS, owner)
+  t.equal(ownerOf(server), owner)
+  client.close()
+  await once(server, 'close')
+  t.equal(ownerOf(server), undefined)
+  t.equal(server.emit('error', new Error('late')), true)
+  t.equal(socket.end?.code, 1005)
+})
+
+t.test('the inbox pauses the socket', async (t) => {
+  const { socket, peer } = await createPair(t)
+  peer.socket.send('a'.repeat(1001))
+  peer.socket.ping()
+  await once(socket.raw, 'ping')
+  t.equal(socket.raw.isPaused, true)
+  await socket.inbox.receive(text)
+  t.equal(socket.raw.isPaused, false)
+})
+
+t.test('small messages that come in pieces do not pause it, also where the pool of buffers is as large as in Node 24', async (t) => {
+  const { poolSize } = Buffer
+  t.teardown(() => { Buffer.poolSize = poolSize })
+  Buffer.poolSize = 64 * 1024
+  for (let bytes = 0; bytes <= poolSize; bytes += 1024) Buffer.allocUnsafe(1024) // the old one is used up
+  const { socket, peer, stream } = await createPair(t)
+  const frame = clientFrame(BINARY, 'hello')
+  for (const piece of [frame.subarray(0, 8), frame.subarray(8), frame]) {
+    const arrived = once(stream, 'data')
+    ;(peer.socket as any)._socket.write(piece)
+    await arrived
+  }
+  t.equal(socket.raw.isPaused, false)
+  for (let i = 0; i < 2; i++) t.equal(await socket.inbox.receive(text), 'hello')
+})
+
+t.test('its state is that of the ws socket', async (t) => {
+  const { socket, ended } = await createPair(t)
+  t.equal(socket.state, 'open')
+  socket.close(1000, '')
+  t.equal(socket.state, 'closing')
+  await ended
+  t.equal(socket.state, 'closed')
+})
+
+t.test('the end of the connection is told once: code, reason, and that it was clean', async (t) => {
+  const { socket, peer, ended, ends } = await createPair(t)
+  t.equal(socket.end, null)
+  peer.socket.close(4001, 'bye')
+  const end = await ended
+  t.equal(socket.end, end)
+  t.match(end, { code: 4001, reason: 'bye', wasClean: true })
+  t.equal(end.error.cause, undefined)
+  t.equal(await socket.inbox.receive(text).catch((error) => error), end.during('receive'))
+  t.equal(await socket.outbox.send('late').catch((error) => error), end.during('send'))
+  t.same(ends, [end])
+})
+
+t.test('a connection that ended without a close frame was not clean', async (t) => {
+  const { peer, ended } = await createPair(t)
+  peer.socket.terminate()
+  t.match(await ended, { code: 1006, reason: '', wasClean: false })
+})
+
+t.test('what broke the connection is the cause of its end', async (t) => {
+  const { peer, ended } = await createPair(t)
+  ;(peer.socket as any)._socket.write(Buffer.from([0xff, 0xff])) // reserved bits, and an opcode that is none
+  const { error } = await ended
+  t.match(error.cause, { code: /^WS_ERR_/ })
+  t.equal((await peer.closed).code, 1002)
+})
+
+t.test('close sends the code, and the reason cut to what a close frame takes', async (t) => {
+  const { socket, peer } = await createPair(t)
+  socket.close(4001, 'é'.repeat(62))
+  t.same(await peer.closed, { code: 4001, reason: 'é'.repeat(61) })
+})
+
+t.test('close without a code sends an empty close frame', async (t) => {
+  const { socket, peer } = await createPair(t)
+  socket.close(null, '')
+  t.match(await peer.closed, { code: 1005, reason: '' })
+})
+
+t.test('after close, what is queued and what still comes is dropped', async (t) => {
+  const { socket, peer, ended } = await createPair(t)
+  peer.socket.send('a'.repeat(1001)) // pauses
+  peer.socket.send('late')
+  peer.socket.ping()
+  await once(socket.raw, 'ping')
+  socket.close(4001, '')
+  const end = await ended
+  t.equal(await socket.inbox.receive(text).catch((error) => error), end.during('receive'))
+  t.equal(end.code, 4001)
+})
+
+t.test('after an end that the peer began, what has come before it can be caught up with; after one of this side not', async (t) => {
+  const ends: Record<string, (socket: Socket, peer: Peer) => void> = {
+    close: (_, peer) => peer.socket.close(),
+    loss: (_, peer) => peer.socket.terminate(),
+    terminate: (socket) => socket.terminate(),
+    cutOff: (socket) => socket.cutOff(1008, 'too much')
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    const { socket, peer, ended } = await createPair(t)
+    peer.socket.send('1')
+    await once(socket.raw, 'message')
+    end(socket, peer)
+    await ended
+    t.equal(socket.inbox.isCatchingUp, ['close', 'loss'].includes(name), name)
+  }
+})
+
+t.test('terminate writes what was sent, and ends at once', async (t) => {
+  const { socket, peer, ended } = await createPair(t)
+  socket.outbox.send('last words')
+  socket.terminate()
+  t.match(await ended, { code: 1006, wasClean: false })
+  t.same(await peer.rest(), ['last words'])
+})
+
+t.test('a peer that drains nothing for sendTimeout is dropped', async (t) => {
+  const { socket, peer, ended } = await createPair(t, { sendTimeout: 40 })
+  peer.socket.pause()
+  for (let n = 0; n < 500; n++) socket.outbox.post(Buffer.alloc(64 * 1024))
+  t.match(await ended, { code: 1006, wasClean: false })
+})
+
+t.test('a ping resolves with the milliseconds to its pong', async (t) => {
+  const { socket } = await createPair(t)
+  const before = performance.now()
+  const time = await socket.ping()
+  t.ok(time > 0 && time <= performance.now() - before, String(time))
+})
+
+t.test('a pong settles the pings before the one that it answers, and leaves those after it', async (t) => {
+  const { socket, peer, ended } = await createPair(t)
+  const pings: Buffer[] = []
+  ;(peer.socket as any)._autoPong = false
+  peer.socket.on('ping', (data) => pings.push(data))
+  const [first, second, third] = [socket.ping(), socket.ping(), socket.ping()]
+  while (pings.length < 3) await once(peer.socket, 'ping')
+  peer.socket.pong(pings[1])
+  const [a, b] = await Promise.all([first, second])
+  t.ok(a >= b)
+  peer.socket.close()
+  t.equal(await third.catch((error) => error), (await ended).during('ping'))
+})
+
+t.test('pongs that answer no ping are ignored', async (t) => {
+  const { socket, peer } = await createPair(t)
+  for (const data of ['', '0', '1', 'pong']) peer.socket.pong(data)
+  peer.socket.send('after them')
+  await socket.inbox.receive(text)
+  ;(peer.socket as any)._autoPong = false
+  let settled = false
+  socket.ping().then(() => { settled = true })
+  const [data] = await once(peer.socket, 'ping')
+  for (const other of ['', '0', '2', '1e3', 'pong']) peer.socket.pong(other)
+  peer.socket.send('after them')
+  await socket.inbox.receive(text)
+  t.equal(settled, false)
+  peer.socket.pong(data)
+  peer.socket.send('after it')
+  await socket.inbox.receive(text)
+  t.equal(settled, true)
+})
+
+t.test('a ping ends with the connection: begun before it closes, while it closes, and after', async (t) => {
+  const { socket, peer, ended } = await createPair(t)
+  ;(peer.socket as any)._autoPong = false
+  const pings = [socket.ping()]
+  socket.close(4001, '')
+  pings.push(socket.ping())
+  const end = await ended
+  pings.push(socket.ping())
+  for (const ping of pings) t.equal(await ping.catch((error) => error), end.during('ping'))
+})
+
+t.test('cutOff closes, says why, and leaves what has arrived', async (t) => {
+  const { socket, peer, ended, reports } = await createPair(t)
+  for (const message of ['first', 'second']) peer.socket.send(message)
+  peer.socket.ping()
+  await once(socket.raw, 'ping')
+  socket.cutOff(1008, 'enough')
+  socket.cutOff(1001, 'too late')
+  peer.socket.send('late')
+  t.same(await peer.closed, { code: 1008, reason: 'enough' })
+  t.equal((await ended).code, 1008)
+  t.equal(await socket.inbox.receive(text), 'first')
+  t.equal(await socket.inbox.receive(text), 'second')
+  t.equal(await socket.inbox.receive(text).catch((error) => error), (await ended).during('receive'))
+  t.same(reports, ['enough'])
+})
+
+t.test('lose drops the connection, and says why', async (t) => {
+  const { socket, ended, reports } = await createPair(t)
+  socket.lose('gone')
+  t.match((await ended).error, { closeCode: 1006, wasClean: false, cause: { message: 'gone' } })
+  t.same(reports, ['gone'])
+})
+
+t.test('a message that is too large ends the connection, and it says why, once', async (t) => {
+  const { server, stream, client } = await connectSockets(t, { WebSocket: ChannelWebSocket })
+  const reports: string[] = []
+  const ended = new Promise<End>((resolve) => {
+    const socket = new Socket(server, stream, OPTIONS, { finish: resolve, reportLimit: (reason) => reports.push(reason) })
+    t.equal(socket.state, 'open')
+  })
+  const { closed } = new Peer(client)
+  ;(client as any)._socket.write(Buffer.from([0x82, 0x80 | 127, 0, 0, 0, 1, 0, 0, 0, 0]))
+  const { reason } = await closed
+  t.match(await ended, { code: 1006, wasClean: false })
+  t.match(reason, /^message larger than \d+ bytes$/)
+  t.same(reports, [reason])
+  t.equal(server.emit('error', new Error('late')), true)
+  t.same(reports, [reason])
+})
+
+t.test('its heartbeat, idle timeout and rate limit are those of its options, and end with it', async (t) => {
+  const heartbeat = { interval: 20, timeout: 5_000 }
+  const { socket, peer, ended, reports } = await createPair(t, { heartbeat, idleTimeout: 5_000, rateLimit: { messages: 2, interval: 60_000 } })
+  t.equal(agenda.size, 2)
+  t.same(await once(peer.socket, 'ping'), [Buffer.from('0')])
+  const roundTrip = socket.ping()
+  t.same(await once(peer.socket, 'ping'), [Buffer.from('1')])
+  await roundTrip
+  t.same(await once(peer.socket, 'ping'), [Buffer.from('1')], 'as that of the session before it')
+  for (let n = 0; n < 3; n++) peer.socket.send(String(n))
+  t.same(await peer.closed, { code: 1008, reason: 'rate limit exceeded: 2 per 60000 ms' })
+  t.match(await ended, { code: 1008 })
+  t.equal(await socket.inbox.receive(text), '0')
+  t.equal(await socket.inbox.receive(text), '1')
+  t.same(reports, ['rate limit exceeded: 2 per 60000 ms'])
+  t.equal(agenda.size, 0)
+})
+
+t.test('frames of one turn leave in one write', async (t) => {
+  const { socket, peer, stream } = await createPair(t)
+  let writes = 0
+  const { _writev } = stream
+  stream._writev = function (...args) {
+    writes++
+    return _writev!.apply(this, args)
+  }
+  for (let n = 0; n < 10; n++) socket.outbox.send(String(n))
+  await Promise.resolve()
+  socket.outbox.send('10')
+  for (let n = 0; n <= 10; n++) t.equal(await peer.next(), String(n))
+  t.equal(writes, 1)
+})

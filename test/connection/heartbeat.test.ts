@@ -1,0 +1,420 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { setImmediate, setTimeout } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { agenda } from '../../lib/base/timers'
+import { Heartbeat } from '../../lib/connection/heartbeat'
+import { createApp, listen } from '../helpers/app'
+import { collectLogs, INFO } from '../helpers/logs'
+import { connectPeer } from '../helpers/peer'
+import { clientFrame, PING, serverFrame, TEXT } from '../helpers/raw'
+import { connectTcp, upgradeRequest } from '../helpers/tcp'
+import { until } from '../helpers/until'
+
+type Session = Parameters<Parameters<Awaited<ReturnType<typeof createApp>>['websocket']>[1] & ((ws: any) => unknown)>[0]
+
+/** For clients that are gone. */
+const QUICK = { interval: 40, timeout: 400 }
+/** For clients that are there: in the same process, or on a busy machine, they may be slow. */
+const PATIENT = { interval: 40, timeout: 2_000 }
+
+/** An app with one route, whose handler takes messages until the end. */
+async function createRoute (t: Test, { heartbeat = QUICK, serverOptions = {}, ...options }: Record<string, any> = {}) {
+  const app = await createApp(t, { heartbeat, ...options }, serverOptions)
+  const ends: any[] = []
+  const sessions: Session[] = []
+  app.websocket('/', async (ws) => {
+    sessions.push(ws)
+    await ws.accept()
+    ws.signal.addEventListener('abort', () => { ends.push(ws.signal.reason) })
+    await ws.subscribe('news')
+    for await (const message of ws) await ws.send(message)
+  })
+  return { app, port: await listen(app), ends, sessions }
+}
+
+/** A TCP relay to `port`. Once `swallow` has been called it takes everything from both sides and passes nothing on, not even an end. */
+async function createRelay (t: Test, port: number) {
+  let isSwallowing = false
+  const sockets: Socket[] = []
+  const relay = createServer({ allowHalfOpen: true }, (near) => {
+    const far = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    sockets.push(near, far)
+    for (const [from, to] of [[near, far], [far, near]]) {
+      from.on('data', (chunk) => { if (!isSwallowing) to.write(chunk) })
+      from.on('error', () => {})
+    }
+  })
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    relay.close()
+  })
+  relay.listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  return { port: (relay.address() as AddressInfo).port, swallow: () => { isSwallowing = true } }
+}
+
+t.test('a client whose network has gone is terminated: its handler sees 1006, its signal aborts, its topics are left, and one line says why', async (t) => {
+  const { lines, serverOptions } = collectLogs('info')
+  const { app, port, ends } = await createRoute(t, { serverOptions })
+  const relay = await createRelay(t, port)
+  const peer = await connectPeer(t, `ws://127.0.0.1:${relay.port}`)
+  peer.socket.send('hello')
+  t.equal(await peer.next(), 'hello')
+  relay.swallow()
+  const begin = performance.now()
+  await until(() => ends.length === 1)
+  t.ok(performance.now() - begin >= QUICK.timeout / 2)
+  t.match(ends[0], { closeCode: 1006, wasClean: false, cause: { message: `nothing has arrived within ${QUICK.timeout} ms of a ping (heartbeat)` } })
+  t.equal(app.websockets.subscribers('news').size, 0)
+  t.equal(app.websockets.size, 0)
+  t.match(lines.filter(({ ws }) => ws !== undefined), [{ level: INFO, msg: /nothing has arrived within 400 ms of a ping/ }])
+})
+
+t.test('a client whose network is gone is terminated also while it is sent much', async (t) => {
+  const { app, port, ends } = await createRoute(t)
+  const relay = await createRelay(t, port)
+  await connectPeer(t, `ws://127.0.0.1:${relay.port}`)
+  relay.swallow()
+  while (ends.length === 0) {
+    await app.websockets.publish('news', 'x'.repeat(1000))
+    await setTimeout(2)
+  }
+  t.equal(ends[0].closeCode, 1006)
+})
+
+/** A client in a process of its own, which answers pings and does nothing else. */
+async function spawnClient (t: Test, port: number): Promise<ChildProcess> {
+  const script = `const { WebSocket } = require('ws'); new WebSocket('ws://127.0.0.1:${port}').on('open', () => console.log('open'))`
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  return child
+}
+
+t.test('a client whose process has stopped is terminated', async (t) => {
+  const { port, ends } = await createRoute(t, { heartbeat: { interval: 40, timeout: 500 } })
+  const child = await spawnClient(t, port)
+  child.kill('SIGSTOP')
+  await until(() => ends.length === 1)
+  t.equal(ends[0].closeCode, 1006)
+})
+
+t.test('a client that answers pings and says nothing lives, over TLS, within the process, and under permessage-deflate as well', async (t) => {
+  const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
+  const heartbeat = { interval: 40, timeout: 300 }
+  const secure = await createRoute(t, { heartbeat, serverOptions: { https: { key: fixture('key.pem'), cert: fixture('cert.pem') } } })
+  const plain = await createRoute(t, { heartbeat, perMessageDeflate: true })
+  const peers = [
+    await connectPeer(t, `wss://127.0.0.1:${secure.port}`, { rejectUnauthorized: false }),
+    await connectPeer(t, `ws://127.0.0.1:${plain.port}`)
+  ]
+  const injected = await plain.app.injectWebSocket('/')
+  await setTimeout(2 * (heartbeat.interval + heartbeat.timeout))
+  t.same([...secure.ends, ...plain.ends], [])
+  for (const { socket } of peers) socket.send('still there')
+  for (const peer of peers) t.equal(await peer.next(), 'still there')
+  await injected.send('still there')
+  t.equal(await injected.receive(), 'still there')
+})
+
+t.test('a client within the process that does not answer is terminated', async (t) => {
+  const { app, ends } = await createRoute(t)
+  const injected = await app.injectWebSocket('/')
+  injected.raw!.pause()
+  await until(() => ends.length === 1)
+  t.equal(ends[0].closeCode, 1006)
+  injected.terminate()
+})
+
+t.test('a client that sends no pong but the bytes of a message, slowly, lives as long as it does', async (t) => {
+  const { port, ends } = await createRoute(t, { heartbeat: { interval: 40, timeout: 250 } })
+  const client = await connectTcp(t, port)
+  client.write(upgradeRequest('/'))
+  await client.until('\r\n\r\n')
+  for (const byte of clientFrame(TEXT, 'slowly, '.repeat(3))) {
+    client.write(Buffer.from([byte]))
+    await setTimeout(30)
+  }
+  await client.until('slowly, slowly, slowly, ')
+  t.same(ends, [])
+  await until(() => ends.length === 1)
+})
+
+t.test('pings go on as long as they are answered', async (t) => {
+  const { port } = await createRoute(t, { heartbeat: PATIENT })
+  const peer = await connectPeer(t, `ws://127.0.0.1:${port}`)
+  for (let n = 0; n < 5; n++) t.same(await once(peer.socket, 'ping'), [Buffer.from('0')])
+})
+
+t.test('a ping of the heartbeat does not stand in the way of those of the session', async (t) => {
+  const { port, sessions, ends } = await createRoute(t, { heartbeat: { interval: 20, timeout: 5_000 } })
+  const peer = await connectPeer(t, `ws://127.0.0.1:${port}`)
+  ;(peer.socket as any)._autoPong = false
+  const roundTrip = sessions[0].ping()
+  await once(peer.socket, 'ping')
+  const [data] = await once(peer.socket, 'ping') // the heartbeat's
+  peer.socket.pong(data) // which alone is answered
+  t.ok(await roundTrip > 0)
+  t.same(ends, [])
+})
+
+t.test('a handler that keeps the process busy for longer than interval and timeout does not make clients look dead', async (t) => {
+  const { port, ends, sessions } = await createRoute(t, { heartbeat: { interval: 40, timeout: 300 } })
+  await spawnClient(t, port) // it answers meanwhile
+  const raw = sessions[0].raw!
+  const { ping } = raw
+  let count = 0
+  raw.ping = function (...args: Parameters<typeof ping>) {
+    ping.apply(this, args)
+    count++
+    process.nextTick(() => {
+      const end = performance.now() + 400
+      while (performance.now() < end);
+    })
+  }
+  await until(() => count === 4)
+  t.same(ends, [])
+})
+
+t.test('a client that is not read, since its handler takes nothing, does not look dead, and is pinged', async (t) => {
+  const app = await createApp(t, { heartbeat: PATIENT, receiveHighWaterMark: 100 })
+  let take = (): void => {}
+  const goOn = new Promise<void>((resolve) => { take = resolve })
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    await goOn
+    for await (const message of ws) await ws.send(message)
+  })
+  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
+  peer.socket.send('x'.repeat(200))
+  peer.socket.send('last')
+  for (let n = 0; n < 6; n++) await once(peer.socket, 'ping')
+  take()
+  t.equal(await peer.next(), 'x'.repeat(200))
+  t.equal(await peer.next(), 'last')
+  for (let n = 0; n < 3; n++) await once(peer.socket, 'ping')
+})
+
+t.test('a client that leaves while it is not read is noticed by its being pinged', async (t) => {
+  const app = await createApp(t, { heartbeat: PATIENT, receiveHighWaterMark: 100 })
+  const ended = new Promise((resolve) => {
+    app.websocket('/', async (ws) => {
+      await ws.accept()
+      resolve(await ws.closed)
+    })
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.write(upgradeRequest('/'))
+  await client.until('\r\n\r\n')
+  client.write(Buffer.concat([clientFrame(TEXT, 'x'.repeat(120)), clientFrame(TEXT, 'x')]))
+  await client.until('\x89') // a ping
+  client.socket.resetAndDestroy()
+  t.match(await ended, { code: 1006 })
+})
+
+t.test('a connection that is closing is left to the closing handshake', async (t) => {
+  const { port, sessions, ends } = await createRoute(t, { closeTimeout: 400 })
+  const client = await connectTcp(t, port) // it answers no close frame
+  client.write(upgradeRequest('/'))
+  await client.until('\r\n\r\n')
+  const begin = performance.now()
+  sessions[0].close(4001)
+  await until(() => ends.length === 1)
+  t.ok(performance.now() - begin >= 390)
+  t.match(ends[0], { closeCode: 1006, cause: undefined })
+})
+
+t.test('a client that ends its side without a closing handshake, and does not take what waits for it, is terminated', async (t) => {
+  const app = await createApp(t, { heartbeat: { interval: 500, timeout: 500 } })
+  const ended = new Promise((resolve) => {
+    app.websocket('/', async (ws) => {
+      await ws.accept()
+      while (ws.bufferedAmount === 0 && ws.state === 'open') {
+        ws.send(Buffer.alloc(20_000)) // less than sendHighWaterMark, so that no sendTimeout runs
+        await setImmediate()
+      }
+      t.equal(ws.state, 'open')
+      client.socket.end()
+      resolve(await ws.closed)
+    })
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.socket.pause()
+  client.write(upgradeRequest('/'))
+  t.match(await ended, { code: 1006 })
+})
+
+t.test('heartbeat: false, a route with raw: true and injectWS have no heartbeat', async (t) => {
+  const app = await createApp(t, { heartbeat: { interval: 10, timeout: 10 } })
+  app.websocket('/off', { websocket: { heartbeat: false } }, async (ws) => { await (await ws.accept()).closed })
+  app.get('/raw', { websocket: { raw: true } }, () => {})
+  app.websocket('/on', async (ws) => { await (await ws.accept()).closed })
+  const port = await listen(app)
+  const clients = [await connectTcp(t, port), await connectTcp(t, port)]
+  for (const [i, path] of ['/off', '/raw'].entries()) {
+    clients[i].write(upgradeRequest(path))
+    await clients[i].until('\r\n\r\n')
+  }
+  const injected = await (app as any).injectWS('/on')
+  t.equal(agenda.size, 0)
+  await setTimeout(100)
+  for (const client of clients) t.notOk(client.socket.closed)
+  t.equal(injected.readyState, injected.OPEN)
+  injected.terminate()
+})
+
+t.test('nothing is left on the agenda when the last connection has ended, however it did', async (t) => {
+  const { port, sessions, ends } = await createRoute(t, { heartbeat: {} })
+  const peers = await Promise.all(Array.from({ length: 4 }, () => connectPeer(t, `ws://127.0.0.1:${port}`)))
+  await until(() => sessions.length === 4)
+  t.equal(agenda.size, 4)
+  peers[0].socket.close()
+  peers[1].socket.terminate()
+  sessions[2].close()
+  sessions[3].terminate()
+  await until(() => ends.length === 4)
+  t.equal(agenda.size, 0)
+})
+
+/** A connection that only counts; `pings` are the times of its pings. */
+function createPulse (answers = true) {
+  const pings: number[] = []
+  const pulse = {
+    state: 'open' as const,
+    bytesRead: 0,
+    writableLength: 0,
+    readableEnded: false,
+    paused: false,
+    lost: '',
+    isPaused: () => pulse.paused,
+    beat () {
+      pings.push(performance.now())
+      if (answers) pulse.bytesRead++
+    },
+    lose (reason: string) { pulse.lost = reason }
+  }
+  return { pulse, pings }
+}
+
+t.test('the pings of connections that began together are spread over half of the interval, and stay so', async (t) => {
+  const interval = 500
+  const begin = performance.now()
+  const all = Array.from({ length: 1_000 }, () => createPulse())
+  const heartbeats = all.map(({ pulse }) => new Heartbeat(pulse, pulse, { interval, timeout: 100 }))
+  t.teardown(() => { for (const heartbeat of heartbeats) agenda.remove(heartbeat) })
+  await until(() => all.every(({ pings }) => pings.length >= 2))
+  for (const round of [0, 1]) {
+    const times = all.map(({ pings }) => pings[round])
+    const first = Math.min(...times)
+    t.ok(first - begin >= interval / 2)
+    const shares = new Array<number>(Math.ceil((Math.max(...times) - first) / 50) + 1).fill(0)
+    for (const time of times) shares[Math.floor((time - first) / 50)]++
+    t.ok(Math.max(...shares) < 500, shares.join()) // as a rule a fifth of them
+  }
+})
+
+t.test('from one ping to the next it is the interval, also where what was due in between was missed', async (t) => {
+  const { pulse, pings } = createPulse()
+  const heartbeat = new Heartbeat(pulse, pulse, { interval: 1_000, timeout: 100 })
+  agenda.remove(heartbeat)
+  const first = heartbeat.due
+  const looks: number[] = []
+  for (const now of [first + 1, first + 102, first + 1_001, first + 5_500, first + 5_601]) {
+    heartbeat.look(now)
+    looks.push(heartbeat.due - first)
+    agenda.remove(heartbeat)
+  }
+  t.same(looks, [101, 1_000, 1_101, 5_600, 6_000])
+  t.equal(pings.length, 3)
+})
+
+t.test('where the timeout is longer than the interval, there is one ping at a time that is not answered', async (t) => {
+  const { pulse, pings } = createPulse(false)
+  const heartbeat = new Heartbeat(pulse, pulse, { interval: 100, timeout: 250 })
+  agenda.remove(heartbeat)
+  const first = heartbeat.due
+  for (const [now, count] of [[1, 1], [101, 1], [201, 1]]) {
+    heartbeat.look(first + now)
+    agenda.remove(heartbeat)
+    t.equal(pings.length, count)
+  }
+  t.equal(heartbeat.due, first + 251)
+  pulse.bytesRead++
+  heartbeat.look(first + 252)
+  agenda.remove(heartbeat)
+  t.equal(pings.length, 1, 'the next one is due at the next interval')
+  heartbeat.look(first + 301)
+  agenda.remove(heartbeat)
+  t.equal(pings.length, 2)
+  heartbeat.look(first + 552)
+  t.equal(pulse.lost, 'nothing has arrived within 250 ms of a ping (heartbeat)')
+  t.equal(agenda.size, 0)
+})
+
+t.test('a process that has stood still gives its clients their time once more', async (t) => {
+  const { pulse } = createPulse(false)
+  const heartbeat = new Heartbeat(pulse, pulse, { interval: 1_000, timeout: 100 })
+  agenda.remove(heartbeat)
+  const ping = heartbeat.due + 1
+  heartbeat.look(ping)
+  agenda.remove(heartbeat)
+  heartbeat.look(ping + 60_000)
+  t.equal(pulse.lost, '')
+  t.equal(heartbeat.due, ping + 60_100)
+  agenda.remove(heartbeat)
+  heartbeat.look(ping + 60_101)
+  t.not(pulse.lost, '')
+})
+
+t.test('a client that is neither read nor reads gets no ping after those that wait', async (t) => {
+  const { pulse, pings } = createPulse(false)
+  const heartbeat = new Heartbeat(pulse, pulse, { interval: 100, timeout: 50 })
+  agenda.remove(heartbeat)
+  const first = heartbeat.due
+  pulse.paused = true
+  const look = (now: number): void => {
+    heartbeat.look(first + now)
+    agenda.remove(heartbeat)
+  }
+  look(1)
+  pulse.writableLength = 2
+  look(101)
+  look(201)
+  t.equal(pings.length, 1)
+  pulse.writableLength = 0
+  look(301)
+  t.equal(pings.length, 2)
+  pulse.paused = false
+  look(352)
+  t.equal(pulse.lost, '', 'what it was asked while it was not read does not count')
+  look(401)
+  look(452)
+  t.not(pulse.lost, '')
+})
+
+t.test('a client that is not read any more when its time is up is not judged', async (t) => {
+  const { pulse, pings } = createPulse(false)
+  const heartbeat = new Heartbeat(pulse, pulse, { interval: 100, timeout: 50 })
+  agenda.remove(heartbeat)
+  const first = heartbeat.due
+  for (const now of [1, 52, 101]) {
+    heartbeat.look(first + now)
+    agenda.remove(heartbeat)
+    pulse.paused = true
+  }
+  t.equal(pulse.lost, '')
+  t.equal(pings.length, 2)
+})
+
+t.test('a ping is one frame of three bytes', async (t) => {
+  const { port } = await createRoute(t, { heartbeat: { interval: 20, timeout: 5_000 } })
+  const client = await connectTcp(t, port)
+  client.write(upgradeRequest('/'))
+  const received = await client.until(serverFrame(PING, '0').toString('latin1'))
+  t.ok(received.endsWith('\r\n\r\n\x89\x010'))
+})

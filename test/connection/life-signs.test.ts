@@ -1,0 +1,86 @@
+import t from 'tap'
+import { agenda } from '../../lib/base/timers'
+import { connect } from '../../lib/client/client'
+import { LifeSigns } from '../../lib/connection/life-signs'
+import { createApp, listen } from '../helpers/app'
+import { until } from '../helpers/until'
+import type { WebSocketSession } from '../../types/session'
+
+const OPEN = 1
+const CLOSED = 3
+
+/** A socket that notes what is done to it. */
+function createSocket () {
+  const done: string[] = []
+  const socket = {
+    readyState: OPEN,
+    bufferedAmount: 0,
+    pause: () => { done.push('pause') },
+    resume: () => { done.push('resume') },
+    pong: () => { done.push('pong') }
+  }
+  return { socket, done, signs: new LifeSigns(socket) }
+}
+
+t.test('a pong is sent at a pause, and one a second until it is over', async (t) => {
+  const { done, signs } = createSocket()
+  const begin = performance.now()
+  signs.pause()
+  t.same(done, ['pause', 'pong'])
+  await until(() => done.length === 3)
+  t.ok(performance.now() - begin >= 1_000)
+  t.same(done, ['pause', 'pong', 'pong'])
+  t.equal(agenda.size, 1)
+  signs.resume()
+  t.same(done, ['pause', 'pong', 'pong', 'resume'])
+  t.equal(agenda.size, 0)
+})
+
+t.test('no pong is sent when the connection is ending or has ended', async (t) => {
+  const { socket, done, signs } = createSocket()
+  signs.pause()
+  socket.readyState = CLOSED
+  agenda.remove(signs)
+  signs.look(agenda.now)
+  t.same(done, ['pause', 'pong'])
+  t.equal(agenda.size, 0)
+  signs.pause()
+  t.same(done, ['pause', 'pong', 'pause'])
+  t.equal(agenda.size, 0)
+})
+
+t.test('pongs do not pile up behind what the server does not read', async (t) => {
+  const { socket, done, signs } = createSocket()
+  socket.bufferedAmount = 1
+  signs.pause()
+  t.same(done, ['pause'])
+  t.equal(agenda.size, 1, 'it is looked at again')
+  socket.bufferedAmount = 0
+  agenda.remove(signs)
+  signs.look(agenda.now)
+  t.same(done, ['pause', 'pong'])
+  signs.resume()
+})
+
+t.test('a client whose program takes nothing outlives the heartbeat of its server', async (t) => {
+  const heartbeat = { interval: 40, timeout: 1_500 }
+  const app = await createApp(t, { heartbeat })
+  const accepted = new Promise<WebSocketSession>((resolve) => {
+    app.websocket('/', async (ws) => {
+      resolve(await ws.accept())
+      for await (const message of ws) await ws.send(message)
+    })
+  })
+  const client = await connect(`ws://127.0.0.1:${await listen(app)}/`, { receiveHighWaterMark: 1_000 })
+  const session = await accepted
+  const unasked: number[] = []
+  session.raw!.on('pong', (data) => { if (data.length === 0) unasked.push(performance.now()) })
+  await session.send('x'.repeat(2_000))
+  await until(() => client.raw!.isPaused)
+  await until(() => unasked.length === 4)
+  t.ok(unasked[3] - unasked[0] > heartbeat.interval + heartbeat.timeout)
+  t.equal(session.state, 'open')
+  t.equal(await client.receive(), 'x'.repeat(2_000))
+  t.equal(client.raw!.isPaused, false)
+  t.equal(await client.pair('and goes on'), 'and goes on')
+})

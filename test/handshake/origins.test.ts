@@ -1,0 +1,532 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
+import { createOriginCheck } from '../../lib/handshake/origins'
+import { createApp, listen } from '../helpers/app'
+import { isLinear } from '../helpers/linear'
+import { collectLogs, ERROR, INFO, WARN } from '../helpers/logs'
+import { connectTcp, exchange, nobodyIsConnected, TcpClient, upgradeRequest } from '../helpers/tcp'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { AllowedOrigins } from '../../types/options'
+
+type Headers = Record<string, string | string[] | null>
+
+/** The status of the answer to an upgrade request with these headers. */
+async function answer (t: Test, port: number, path: string, headers: Headers): Promise<number> {
+  const client = await connectTcp(t, port)
+  const [, status] = (await client.write(upgradeRequest(path, { headers })).until('\r\n\r\n')).split(' ')
+  client.socket.destroy()
+  return Number(status)
+}
+
+/** An app with one route, `/`, that accepts all that reach it. */
+async function createRoute (t: Test, origins: AllowedOrigins | undefined, serverOptions: object = {}): Promise<number> {
+  const app = await createApp(t, { autoAccept: true }, serverOptions)
+  app.websocket('/', { websocket: { origins } }, () => {})
+  return await listen(app)
+}
+
+function toLines (cases: [origin: string | null, host: string | null][]): string[] {
+  return cases.map(([origin, host]) => `${origin} to ${host}`)
+}
+
+// What is refused in each table is refused though it resembles something that is allowed.
+
+const SAME: [origin: string | null, host: string | null][] = [
+  [null, 'example.com'],
+  ['https://example.com', 'example.com'],
+  ['http://example.com', 'example.com'],
+  ['https://app.example.com', 'app.example.com'],
+  ['http://localhost:3000', 'localhost:3000'],
+  ['https://example.com:8443', 'example.com:8443'],
+  // the scheme's own port, on either side
+  ['https://example.com:443', 'example.com'],
+  ['https://example.com', 'example.com:443'],
+  ['http://example.com:80', 'example.com'],
+  ['http://example.com', 'example.com:80'],
+  // case
+  ['https://EXAMPLE.com', 'example.COM'],
+  ['HTTPS://example.com', 'example.com'],
+  // addresses
+  ['http://127.0.0.1:3000', '127.0.0.1:3000'],
+  ['http://127.0.0.1', '0x7f.1'],
+  ['http://[::1]:8080', '[::1]:8080'],
+  ['http://[::1]:8080', '[0:0:0:0:0:0:0:1]:8080'],
+  ['http://[2001:db8::a]', '[2001:DB8:0::A]:80'],
+  // names that are not in ASCII, as browsers send them
+  ['https://xn--mnchen-3ya.example', 'xn--mnchen-3ya.example'],
+  ['https://xn--mnchen-3ya.example', 'XN--MNCHEN-3YA.example'],
+  // the root of the DNS, when both name it; names of local networks
+  ['https://example.com.', 'example.com.'],
+  ['http://my_host', 'my_host']
+]
+
+const CROSS: [origin: string | null, host: string | null][] = [
+  ['https://evil.com', 'example.com'],
+  // suffixes, prefixes, subdomains, parent domains
+  ['https://evil-example.com', 'example.com'],
+  ['https://evilexample.com', 'example.com'],
+  ['https://example.com.evil.com', 'example.com'],
+  ['https://example.community', 'example.com'],
+  ['https://example.co', 'example.com'],
+  ['https://app.example.com', 'example.com'],
+  ['https://example.com', 'app.example.com'],
+  ['https://com', 'example.com'],
+  // ports
+  ['https://example.com:8443', 'example.com'],
+  ['https://example.com', 'example.com:8443'],
+  ['https://example.com', 'example.com:80'],
+  ['http://example.com', 'example.com:443'],
+  ['https://example.com:80', 'example.com'],
+  ['http://example.com:443', 'example.com'],
+  ['https://example.com:4430', 'example.com:443'],
+  ['https://example.com:', 'example.com'],
+  ['https://example.com:99999', 'example.com:99999'],
+  ['https://example.com:-1', 'example.com:-1'],
+  // the root of the DNS
+  ['https://example.com.', 'example.com'],
+  ['https://example.com', 'example.com.'],
+  ['https://example.com..', 'example.com..'],
+  ['https://.example.com', '.example.com'],
+  // no origin, or more than one
+  ['null', 'example.com'],
+  ['null', 'null'],
+  ['NULL', 'example.com'],
+  ['', 'example.com'],
+  ['', ''],
+  ['https://', ''],
+  ['example.com', 'example.com'],
+  ['//example.com', 'example.com'],
+  ['https:example.com', 'example.com'],
+  ['https:/example.com', 'example.com'],
+  ['https:///example.com', 'example.com'],
+  ['https:\\\\example.com', 'example.com'],
+  ['garbage', 'example.com'],
+  ['*', 'example.com'],
+  ['https://*', 'example.com'],
+  ['https://example.com https://evil.com', 'example.com'],
+  ['https://evil.com, https://example.com', 'example.com'],
+  ['https://example.com,https://example.com', 'example.com'],
+  // more than an origin
+  ['https://example.com/', 'example.com'],
+  ['https://example.com/path', 'example.com'],
+  ['https://example.com?', 'example.com'],
+  ['https://example.com#', 'example.com'],
+  ['https://evil.com/.example.com', 'example.com'],
+  ['https://evil.com?.example.com', 'example.com'],
+  ['https://evil.com#example.com', 'example.com'],
+  ['https://evil.com\\example.com', 'example.com'],
+  ['https://example.com@evil.com', 'example.com'],
+  ['https://evil.com@example.com', 'example.com'],
+  ['https://user:secret@example.com', 'example.com'],
+  ['https://example.com:443@evil.com', 'example.com'],
+  // characters that parsers of URLs drop, decode or take for others
+  ['https://exam\tple.com', 'example.com'],
+  ['https://ex%61mple.com', 'example.com'],
+  ['https://ｅxample.com', 'example.com'],
+  ['https://exa\xadmple.com', 'example.com'],
+  ['https://ex\xaample.com', 'example.com'],
+  ['https://example。com', 'example.com'],
+  ['https://münchen.example', 'xn--mnchen-3ya.example'],
+  ['https://xn--mnchen-3ya.example', 'münchen.example'],
+  ['https://münchen.example', 'münchen.example'],
+  // addresses
+  ['http://127.0.0.2', '127.0.0.1'],
+  ['http://localhost', '127.0.0.1'],
+  ['http://1.2.3.999', '1.2.3.999'],
+  ['http://[::1]', '127.0.0.1'],
+  ['http://[::ffff:127.0.0.1]', '127.0.0.1'],
+  ['http://[::1]:8080', '[::1]'],
+  ['http://[::1]', '::1'],
+  ['http://::1', '[::1]'],
+  ['http://[::1%25lo]', '[::1]'],
+  ['http://[::1', '[::1'],
+  ['http://[1:2]', '[1:2]'],
+  // other schemes, with the host in them
+  ['chrome-extension://example.com', 'example.com'],
+  ['moz-extension://example.com', 'example.com'],
+  ['file://', 'example.com'],
+  ['file://example.com', 'example.com'],
+  ['file://', ''],
+  ['ws://example.com', 'example.com'],
+  ['ftp://example.com', 'example.com'],
+  ['javascript://example.com', 'example.com'],
+  ['data:text/html', 'example.com'],
+  ['blob:https://example.com/1', 'example.com'],
+  // hosts that are none
+  ['https://example.com', ''],
+  ['https://example.com', 'user@example.com'],
+  ['https://example.com', 'example.com/'],
+  ['https://example.com', 'example.com/path'],
+  ['https://example.com', 'example.com, evil.com'],
+  ['https://example.com', 'https://example.com'],
+  ['https://example.com', 'example com'],
+  ['https://example.com', 'example.com:'],
+  ['https://example.com', 'ex%61mple.com']
+]
+
+t.test('same-origin, the default, lets those pages connect that have the host and port of the request, and no others', async (t) => {
+  for (const origins of [undefined, 'same-origin'] as const) {
+    const port = await createRoute(t, origins)
+    const status = async ([origin, host]: typeof SAME[0]): Promise<number> => await answer(t, port, '/', { origin, host })
+    const accepted = []
+    for (const pair of [...SAME, ...CROSS]) if (await status(pair) === 101) accepted.push(pair)
+    t.same(toLines(accepted), toLines(SAME))
+    for (const pair of CROSS) t.equal(await status(pair), 403)
+  }
+})
+
+t.test('same-origin takes no word of a client for the host', async (t) => {
+  const port = await createRoute(t, 'same-origin')
+  const forged = {
+    'x-forwarded-host': 'evil.com',
+    'x-forwarded-proto': 'https',
+    'x-forwarded-server': 'evil.com',
+    'x-host': 'evil.com',
+    forwarded: 'host=evil.com',
+    referer: 'https://example.com/'
+  }
+  t.equal(await answer(t, port, '/', { origin: 'https://evil.com', ...forged }), 403)
+  t.equal(await answer(t, port, '/', { origin: 'https://example.com', ...forged }), 101)
+})
+
+t.test('with trustProxy, same-origin is about the host that the proxy names', async (t) => {
+  const port = await createRoute(t, 'same-origin', { trustProxy: '127.0.0.1' })
+  const proxied = { host: 'backend:3000', 'x-forwarded-host': 'example.com' }
+  t.equal(await answer(t, port, '/', { origin: 'https://example.com', ...proxied }), 101)
+  t.equal(await answer(t, port, '/', { origin: 'http://backend:3000', ...proxied }), 403)
+  t.equal(await answer(t, port, '/', { origin: 'https://evil.com', ...proxied }), 403)
+  t.equal(await answer(t, port, '/', { origin: 'https://example.com', ...proxied, 'x-forwarded-host': 'example.com:8443' }), 403)
+
+  const before = { ...proxied, 'x-forwarded-host': 'evil.com, example.com' } // what the client said stands before what the proxy says
+  t.equal(await answer(t, port, '/', { origin: 'https://evil.com', ...before }), 403)
+  t.equal(await answer(t, port, '/', { origin: 'https://example.com', ...before }), 101)
+})
+
+t.test('a proxy that is not the trusted one names no host', async (t) => {
+  const port = await createRoute(t, 'same-origin', { trustProxy: '192.0.2.1' })
+  const forged = { host: 'example.com', 'x-forwarded-host': 'evil.com' }
+  t.equal(await answer(t, port, '/', { origin: 'https://evil.com', ...forged }), 403)
+  t.equal(await answer(t, port, '/', { origin: 'https://example.com', ...forged }), 101)
+})
+
+t.test('a page without TLS is not of the same origin as a request that a proxy got over TLS', async (t) => {
+  const port = await createRoute(t, 'same-origin', { trustProxy: true })
+  for (const scheme of ['https', 'wss', 'HTTPS']) {
+    const proxied = { host: 'example.com', 'x-forwarded-proto': scheme }
+    t.equal(await answer(t, port, '/', { origin: 'http://example.com', ...proxied }), 403, scheme)
+    t.equal(await answer(t, port, '/', { origin: 'https://example.com', ...proxied }), 101, scheme)
+  }
+  for (const scheme of ['http', 'ws']) {
+    t.equal(await answer(t, port, '/', { origin: 'http://example.com', host: 'example.com', 'x-forwarded-proto': scheme }), 101, scheme)
+  }
+})
+
+t.test('nor as one of a server that has TLS itself', async (t) => {
+  const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
+  const app = await createApp(t, { autoAccept: true }, { https: { key: fixture('key.pem'), cert: fixture('cert.pem') } } as object)
+  app.websocket('/', () => {})
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const status = async (headers: Headers): Promise<string> => {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    t.teardown(() => socket.destroy())
+    await once(socket, 'secureConnect')
+    return (await new TcpClient(socket).write(upgradeRequest('/', { headers })).until('\r\n\r\n')).split(' ')[1]
+  }
+  t.equal(await status({ origin: 'https://example.com' }), '101')
+  t.equal(await status({ origin: 'http://example.com' }), '403')
+  t.equal(await status({ origin: 'http://example.com', host: 'example.com:80' }), '403')
+  t.equal(await status({}), '101')
+})
+
+interface Listed { allowed: string[], pass: string[], fail: string[] }
+
+const LISTS: Listed[] = [
+  { allowed: [], pass: [], fail: ['https://example.com', 'null', ''] },
+  {
+    allowed: ['https://app.example.com', 'http://localhost:5173'],
+    pass: ['https://app.example.com', 'https://app.example.com:443', 'HTTPS://App.Example.Com', 'http://localhost:5173'],
+    fail: [
+      'https://example.com', 'http://app.example.com', 'https://app.example.com:8443', 'https://app.example.com.', 'https://a.app.example.com',
+      'https://app.example.com.evil.com', 'https://evil-app.example.com', 'https://appxexample.com', 'https://app.example.com/', 'https://app.example.com@evil.com',
+      'https://evil.com/https://app.example.com', 'https://evil.com,https://app.example.com', 'https://app.example.com, https://evil.com',
+      'http://localhost', 'http://localhost:51730', 'https://localhost:5173', 'http://127.0.0.1:5173', 'null', '', 'garbage', 'file://'
+    ]
+  },
+  {
+    allowed: ['HTTPS://Example.com:443', 'https://münchen.example', 'http://[::0001]:8080', 'https://example.org.'],
+    pass: ['https://example.com', 'https://xn--mnchen-3ya.example', 'http://[::1]:8080', 'https://example.org.'],
+    fail: ['https://münchen.example', 'https://munchen.example', 'http://[::1]', 'https://example.org']
+  },
+  {
+    allowed: ['chrome-extension://abcdefghijklmnop', 'safari-web-extension://E5D2-4A1F', 'capacitor://localhost'],
+    pass: ['chrome-extension://abcdefghijklmnop', 'safari-web-extension://E5D2-4A1F', 'capacitor://localhost'],
+    fail: ['chrome-extension://bcdefghijklmnopa', 'moz-extension://abcdefghijklmnop', 'http://localhost', 'capacitor://localhost.evil', 'capacitor://localhost:1']
+  },
+  {
+    allowed: ['https://*.example.com'],
+    pass: ['https://app.example.com', 'https://a.b.c.example.com', 'https://APP.example.com:443', 'https://a_b.example.com', 'https://xn--mnchen-3ya.example.com'],
+    fail: [
+      'https://example.com', 'https://.example.com', 'https://..example.com', 'https://*.example.com', 'http://app.example.com', 'https://app.example.com:8443',
+      'https://app.example.com.', 'https://evil-example.com', 'https://evilexample.com', 'https://app-example.com', 'https://app.example.com.evil.com',
+      'https://evil.com/.example.com', 'https://evil.com?.example.com', 'https://evil.com#.example.com', 'https://evil.com\\.example.com', 'https://evil.com:.example.com',
+      'https://evil.com, https://app.example.com', 'https://evil.com@app.example.com', 'https://evil.com%2f.example.com', 'https://evil.com%00.example.com',
+      'https://evil.com\t.example.com', 'https://[::1].example.com', 'chrome-extension://app.example.com', 'xhttps://app.example.com', 'null', ''
+    ]
+  },
+  {
+    allowed: ['https://*.münchen.example:8443', 'http://*.localhost'],
+    pass: ['https://app.xn--mnchen-3ya.example:8443', 'http://a.localhost'],
+    fail: ['https://app.xn--mnchen-3ya.example', 'https://app.xn--mnchen-3ya.example:18443', 'https://xn--mnchen-3ya.example:8443', 'http://localhost']
+  }
+]
+
+for (const { allowed, pass, fail } of LISTS) {
+  t.test(`the list ${JSON.stringify(allowed)} lets pages of these origins connect, and no others`, async (t) => {
+    const port = await createRoute(t, allowed)
+    const accepted = []
+    for (const origin of [...pass, ...fail]) if (await answer(t, port, '/', { origin, host: 'evil.com' }) === 101) accepted.push(origin)
+    t.same(accepted, pass)
+    t.equal(await answer(t, port, '/', {}), 101, 'a request without an Origin header')
+  })
+}
+
+t.test('a list is read once, when the route is registered', async (t) => {
+  const origins = ['https://example.com']
+  const port = await createRoute(t, origins)
+  origins.push('https://evil.com')
+  t.equal(await answer(t, port, '/', { origin: 'https://evil.com' }), 403)
+})
+
+t.test('an entry that is no origin fails at registration, and the error shows it', async (t) => {
+  const wrong = [
+    '', ' ', '*', 'null', 'same-origin', 'example.com', '//example.com', '*.example.com', 'https://', 'https:example.com', 'file://', 'localhost:3000',
+    'https://example.com/', 'https://example.com/path', 'https://example.com?', 'https://example.com?a', 'https://example.com#a', 'https://user@example.com',
+    'https://example.com,https://example.org', 'https://example.com ', ' https://example.com', 'https://exam ple.com', 'https://example.com:', 'https://example.com:99999',
+    'https://example.com:*', 'https://*', 'https://*:443', 'https://*.', 'https://*.:8443', 'https://*example.com', 'https://app.*.com', 'https://*.*.example.com', 'https://*.example.*',
+    '*://example.com', 'https://.example.com', 'https://*..example.com', 'https://a..example.com', 'https://ex%61mple.com', 'https://[::1', 'https://*.[::1]',
+    'https://*.0.0.1', 'https://1.2.3.999', 'https://a.com://*.example.com', 'https://münchen.example/', 'https://mün chen.example', 'https://xn--a.ü'
+  ]
+  for (const entry of [...wrong, undefined, null, 1, true, {}, ['https://example.com'], /example/, new URL('https://example.com'), Symbol('entry')]) {
+    const app = await createApp(t)
+    t.throws(() => app.websocket('/', { websocket: { origins: ['https://example.com', entry as any] } }, () => {}), {
+      code: 'FST_WS_OPTION',
+      message: /^GET \/: option origins is \[[^]*: use origins such as 'https:\/\/app\.example\.com' [^]*, not /
+    }, String(entry))
+  }
+  await t.rejects(createApp(t, { origins: ['https://example.com/path'] }), { code: 'FST_WS_OPTION', message: /, not 'https:\/\/example\.com\/path'$/ })
+})
+
+t.test('the time that it takes is linear in the length of what a client sends', async (t) => {
+  const origins: Record<string, (n: number) => string> = {
+    'a list': (n) => 'https://a.example '.repeat(n / 18),
+    labels: (n) => `https://${'a.'.repeat(n / 2)}example`,
+    'a label in Punycode': (n) => `https://xn--${'a9b8'.repeat(n / 4)}`,
+    'an address': (n) => `https://[${':1'.repeat(n / 2)}]`,
+    'a port': (n) => `https://a.example:${'1'.repeat(n)}x`
+  }
+  for (const allowed of ['same-origin', ['https://*.example', 'https://a.example']] as const) {
+    const isAllowed = createOriginCheck(allowed as AllowedOrigins)
+    for (const [name, make] of Object.entries(origins)) {
+      isLinear(t, 128 * 1024, (n) => {
+        const origin = make(n)
+        return () => { isAllowed(origin, { host: origin.slice(8), protocol: 'http' } as FastifyRequest) }
+      }, `${String(allowed)}: ${name}`)
+    }
+  }
+})
+
+t.test("'*' lets all pages connect", async (t) => {
+  const port = await createRoute(t, '*')
+  for (const origin of [null, 'https://evil.com', 'null', '', 'garbage', 'file://']) t.equal(await answer(t, port, '/', { origin }), 101, String(origin))
+})
+
+t.test('a RegExp is tested against the header as it was sent', async (t) => {
+  const port = await createRoute(t, /^https:\/\/[a-z]+\.example\.com(:\d+)?$|^null$|^$/)
+  for (const origin of [null, 'https://app.example.com', 'https://app.example.com:443', 'null', '']) t.equal(await answer(t, port, '/', { origin }), 101, String(origin))
+  for (const origin of ['https://APP.example.com', 'https://example.com', 'https://app.example.com.evil.com']) t.equal(await answer(t, port, '/', { origin }), 403, origin)
+})
+
+t.test('a RegExp keeps nothing from one request to the next, and is left alone', async (t) => {
+  for (const flags of ['', 'g', 'y', 'gi']) {
+    const origins = new RegExp('https://example.com', flags)
+    origins.lastIndex = 5
+    const port = await createRoute(t, origins)
+    for (let i = 0; i < 3; i++) t.equal(await answer(t, port, '/', { origin: 'https://example.com' }), 101, flags)
+    t.equal(await answer(t, port, '/', { origin: 'x-https://example.com' }), flags === 'y' ? 403 : 101)
+    t.equal(origins.lastIndex, 5)
+  }
+})
+
+t.test('a function gets the header as it was sent and the request, and the app as this', async (t) => {
+  const calls: [app: FastifyInstance, origin: string, request: FastifyRequest][] = []
+  const app = await createApp(t, { autoAccept: true })
+  let child: FastifyInstance | undefined
+  await app.register(async (instance) => {
+    child = instance
+    instance.websocket('/:id', {
+      websocket: {
+        origins (origin, request) {
+          calls.push([this, origin, request])
+          return origin.endsWith((request.params as { id: string }).id)
+        }
+      }
+    }, () => {})
+  }, { prefix: '/child' })
+  const port = await listen(app)
+  t.equal(await answer(t, port, '/child/a', { origin: 'HTTPS://a' }), 101)
+  t.equal(await answer(t, port, '/child/b', { origin: 'null' }), 403)
+  t.same(calls.map(([, origin, { url, ws }]) => [origin, url, ws]), [['HTTPS://a', '/child/a', true], ['null', '/child/b', true]])
+  t.ok(calls.every(([instance]) => instance === child))
+  t.equal(await answer(t, port, '/child/a', {}), 101)
+  t.equal(calls.length, 2, 'it is not asked about a request without an Origin header')
+})
+
+t.test('a function may take its time', async (t) => {
+  const port = await createRoute(t, async (origin) => {
+    await new Promise((resolve) => setImmediate(resolve))
+    return origin === 'https://example.com'
+  })
+  t.equal(await answer(t, port, '/', { origin: 'https://example.com' }), 101)
+  t.equal(await answer(t, port, '/', { origin: 'https://evil.com' }), 403)
+})
+
+t.test('what a function returns is true or false as in an if', async (t) => {
+  for (const value of [false, undefined, null, 0, '', NaN]) {
+    t.equal(await answer(t, await createRoute(t, () => value as any), '/', { origin: 'https://example.com' }), 403, String(value))
+    t.equal(await answer(t, await createRoute(t, async () => value as any), '/', { origin: 'https://example.com' }), 403, `a promise of ${value}`)
+  }
+  for (const value of [true, 1, 'yes', {}]) t.equal(await answer(t, await createRoute(t, () => value as any), '/', { origin: 'https://example.com' }), 101, String(value))
+})
+
+t.test('what a function throws goes to the error handler, and nobody connects', async (t) => {
+  const { lines, serverOptions } = collectLogs()
+  const app = await createApp(t, { autoAccept: true }, serverOptions)
+  const thrown = [new Error('lost'), Object.assign(new Error('busy'), { statusCode: 429 }), 'text', undefined, null, 0, false]
+  for (const [at, error] of thrown.entries()) {
+    app.websocket(`/throws/${at}`, { websocket: { origins: () => { throw error } } }, () => { t.fail('the handler runs') })
+    app.websocket(`/rejects/${at}`, { websocket: { origins: async () => { throw error } } }, () => { t.fail('the handler runs') })
+  }
+  const port = await listen(app)
+  for (const at of thrown.keys()) {
+    for (const way of ['throws', 'rejects']) {
+      lines.length = 0
+      const response = await exchange(t, port, `/${way}/${at}`, { headers: { origin: 'https://example.com' } })
+      const status = at === 1 ? 429 : 500
+      t.match(response, `HTTP/1.1 ${status} `, `${way} ${thrown[at]}`)
+      t.equal(lines.filter(({ err, level }) => err !== undefined && level === (at === 1 ? INFO : ERROR)).length, 1, 'one line in the log')
+    }
+  }
+  t.match(await exchange(t, port, '/throws/0', { headers: { origin: 'https://example.com' } }), '"message":"lost"')
+  await nobodyIsConnected(t, app)
+})
+
+t.test('the option of a route stands over that of the plugin', async (t) => {
+  const app = await createApp(t, { autoAccept: true, origins: ['https://plugin.example'] })
+  app.websocket('/plugin', () => {})
+  app.websocket('/undefined', { websocket: { origins: undefined } }, () => {})
+  app.websocket('/route', { websocket: { origins: ['https://route.example'] } }, () => {})
+  app.websocket('/same', { websocket: { origins: 'same-origin' } }, () => {})
+  const port = await listen(app)
+  const accepted: string[] = []
+  for (const path of ['/plugin', '/undefined', '/route', '/same']) {
+    for (const origin of ['https://plugin.example', 'https://route.example', 'https://example.com']) {
+      if (await answer(t, port, path, { origin }) === 101) accepted.push(`${origin} to ${path}`)
+    }
+  }
+  t.same(accepted, ['https://plugin.example to /plugin', 'https://plugin.example to /undefined', 'https://route.example to /route', 'https://example.com to /same'])
+})
+
+t.test('origins are checked for routes of every form, those with raw: true among them', async (t) => {
+  const app = await createApp(t)
+  const fails = (): void => { t.fail('the handler runs') }
+  const routes: Record<string, (path: string) => unknown> = {
+    websocket: (path) => app.websocket(path, fails),
+    raw: (path) => app.get(path, { websocket: { raw: true } }, fails),
+    handlers: (path) => app.websocket(path, { onConnect: fails, onMessage: fails, onDisconnect: fails }),
+    wsHandler: (path) => app.route({ method: 'GET', url: path, handler: async () => 'http', wsHandler: fails }),
+    autoAccept: (path) => app.websocket(path, { websocket: { autoAccept: true } }, fails)
+  }
+  for (const [name, add] of Object.entries(routes)) add(`/${name}`)
+  const port = await listen(app)
+  for (const name of Object.keys(routes)) t.equal(await answer(t, port, `/${name}`, { origin: 'https://evil.com' }), 403, name)
+})
+
+t.test('hooks of the app do not run for a page that may not connect', async (t) => {
+  const app = await createApp(t)
+  const fails = async (): Promise<void> => { t.fail('the hook runs') }
+  for (const hook of ['onRequest', 'preValidation', 'preHandler'] as const) app.addHook(hook, fails)
+  app.websocket('/', { onRequest: fails }, () => {})
+  t.equal(await answer(t, await listen(app), '/', { origin: 'https://evil.com' }), 403)
+})
+
+t.test('requests for HTTP are from wherever they like, also where there is a WebSocket route', async (t) => {
+  const app = await createApp(t)
+  app.route({ method: 'GET', url: '/both', handler: async () => 'http', wsHandler: () => {} })
+  app.get('/http', async () => 'http')
+  const headers = { origin: 'https://evil.com' }
+  for (const url of ['/both', '/http']) t.equal((await app.inject({ url, headers })).body, 'http')
+  const port = await listen(app)
+  t.equal(await answer(t, port, '/http', headers), 404)
+  t.equal(await answer(t, port, '/unknown', headers), 404)
+})
+
+t.test('a malformed handshake is answered as such, whatever its origin', async (t) => {
+  const port = await createRoute(t, () => { throw new Error('it is asked') })
+  t.equal(await answer(t, port, '/', { origin: 'https://evil.com', 'sec-websocket-key': 'none' }), 400)
+})
+
+for (const disableRequestLogging of [false, true]) {
+  t.test(`a refusal is 403 that tells nothing of the options, and one line in the log that says what to set, with disableRequestLogging: ${disableRequestLogging}`, async (t) => {
+    const { lines, serverOptions } = collectLogs()
+    const app = await createApp(t, {}, { ...serverOptions, disableRequestLogging })
+    app.websocket('/chat/:room', { websocket: { origins: ['https://secret.example'] } }, () => {})
+    const response = await exchange(t, await listen(app), '/chat/1', { headers: { origin: 'https://evil.com' } })
+    const [head, body] = response.split('\r\n\r\n')
+    t.match(head, 'HTTP/1.1 403 ')
+    t.same(JSON.parse(body), { statusCode: 403, code: 'FST_WS_HANDSHAKE', error: 'Forbidden', message: 'Forbidden' })
+    t.notMatch(response, /secret|origin/i)
+    const told = lines.filter((line) => JSON.stringify(line).includes('evil.com'))
+    t.match(told, [{ level: INFO, reqId: /./, msg: /'https:\/\/evil\.com' may not connect to \/chat\/:room: to allow it, set the option origins / }])
+    t.equal(told.length, 1)
+    t.notOk(lines.some(({ level }) => level >= WARN))
+  })
+}
+
+t.test('a refusal is logged whatever answers it, and what a client sends as its origin is one line', async (t) => {
+  const { lines, serverOptions } = collectLogs()
+  const app = await createApp(t, { refusal: 'close' }, { ...serverOptions, disableRequestLogging: true })
+  app.setErrorHandler((_error, _request, reply) => { reply.code(403).send('no') })
+  app.websocket('/', () => {})
+  const port = await listen(app)
+  await answer(t, port, '/', { origin: `https://\x80evil\t${'a'.repeat(5_000)}.com` })
+  const told = lines.filter(({ msg = '' }) => msg.includes('evil'))
+  t.match(told, [{ level: INFO, msg: /^the origin 'https:\/\/.{0,3}x80evil\\ta+'\.{3} \d+ more characters may not connect to \/: / }])
+  t.ok(told[0].msg!.length < 500)
+})
+
+t.test('setErrorHandler answers a refusal as any other error', async (t) => {
+  const app = await createApp(t)
+  app.setErrorHandler((error: any, _request, reply) => { reply.code(error.statusCode).send({ mine: error.name }) })
+  app.websocket('/', () => {})
+  const response = await exchange(t, await listen(app), '/', { headers: { origin: 'https://evil.com' } })
+  t.match(response, 'HTTP/1.1 403 ')
+  t.match(response, '{"mine":"WebSocketHandshakeError"}')
+})
+
+t.test('clients that are no browsers name no origin', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    await ws.send(String(ws.headers.origin))
+  })
+  const client = await app.injectWebSocket('/')
+  t.equal(await client.receive(), 'undefined')
+  const page = await app.injectWebSocket('/', { headers: { origin: 'http://localhost' } })
+  t.equal(await page.receive(), 'http://localhost')
+  await t.rejects(app.injectWebSocket('/', { headers: { origin: 'http://evil.com' } }), { name: 'WebSocketUpgradeError', message: /403/ })
+})

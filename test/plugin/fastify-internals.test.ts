@@ -1,0 +1,45 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import t from 'tap'
+import { customConstraints, furtherServers, rewritesUrls, rootOf } from '../../lib/plugin/fastify-internals'
+
+t.test('the root is the same from each context', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  t.equal(rootOf(app), app)
+  app.register(async (child) => {
+    t.equal(rootOf(child), app)
+    child.register(async (grandchild) => { t.equal(rootOf(grandchild), app) })
+  })
+  await app.ready()
+})
+
+t.test('an app that does not listen on more than one address has no further servers', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.same(furtherServers(app), [])
+})
+
+t.test('whether an app rewrites URLs, is told', async (t) => {
+  for (const [options, rewrites] of [[{}, false], [{ rewriteUrl: () => '/' }, true]] as const) {
+    const app = Fastify(options)
+    t.teardown(() => app.close())
+    t.equal(rewritesUrls(app), rewrites)
+  }
+})
+
+t.test('for which constraints it has a strategy of its own, is told', async (t) => {
+  const version = { name: 'version', storage: () => new Map(), validate () {}, deriveConstraint () {} }
+  for (const options of [{ constraints: { version } }, { routerOptions: { constraints: { version } } }]) {
+    const app = Fastify(options as object)
+    t.teardown(() => app.close())
+    t.same(customConstraints(app), ['version'])
+  }
+})
+
+t.test('of a Fastify without those parts, nothing is told', async (t) => {
+  const app = { printPlugins () {} } as unknown as FastifyInstance
+  t.same(furtherServers(app), [])
+  t.equal(rewritesUrls(app), false)
+  t.same(customConstraints(app), [])
+})

@@ -1,0 +1,117 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import fastifyWebsocket from '@fastify/websocket'
+import Fastify, { type FastifyInstance } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import t, { type Test } from 'tap'
+import websocket from '../../lib/index'
+import { listen } from '../helpers/app'
+import { connectPeer } from '../helpers/peer'
+
+type Register = (app: FastifyInstance) => unknown
+
+const ours: Register = (app) => app.register(websocket)
+const theirs: Register = (app) => app.register(fastifyWebsocket)
+const inChild = (register: Register): Register => (app) => app.register(async (child) => { await register(child) })
+
+const WAY_OUT = /register fastify-async-websocket once, and @fastify\/websocket, which it brings along, not at all: .*raw: true.*rawRoutes/
+
+async function refused (t: Test, registrations: Register[], message: RegExp): Promise<void> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  for (const register of registrations) register(app)
+  const error = await app.ready().then(() => null, (error: Error) => error)
+  t.match(error, { name: 'WebSocketOptionError', code: 'FST_WS_OPTION', message })
+  t.match(error?.message, WAY_OUT)
+}
+
+for (const [place, registrations] of Object.entries<Register[]>({
+  'in one context': [ours, ours],
+  'in a context and its child': [ours, inChild(ours)],
+  'in a child, then in its parent': [inChild(ours), ours],
+  'in two siblings': [inChild(ours), inChild(ours)]
+})) {
+  t.test(`the plugin twice ${place} is refused`, async (t) => {
+    await refused(t, registrations, /^fastify-async-websocket is registered twice for one server: /)
+  })
+}
+
+for (const [place, registrations] of Object.entries<Register[]>({
+  'in the same context': [theirs, ours],
+  'in a parent': [theirs, inChild(ours)],
+  'in an earlier child': [inChild(theirs), ours],
+  'in a sibling': [inChild(theirs), inChild(ours)],
+  'deep in a sibling': [inChild(inChild(theirs)), inChild(ours)],
+  'as another plugin brings it along': [(app) => app.register(fastifyPlugin(async (app: FastifyInstance) => { await app.register(fastifyWebsocket) }, { name: 'a-library' })), inChild(ours)]
+})) {
+  t.test(`@fastify/websocket before the plugin, ${place}, is refused`, async (t) => {
+    await refused(t, registrations, /^@fastify\/websocket is registered for the server of fastify-async-websocket: /)
+  })
+}
+
+for (const [place, registrations] of Object.entries<Register[]>({
+  'in the same context': [ours, theirs],
+  'in a child': [ours, inChild(theirs)],
+  'in a parent': [inChild(ours), theirs],
+  'in a sibling': [inChild(ours), inChild(theirs)]
+})) {
+  t.test(`@fastify/websocket after the plugin, ${place}, is refused`, async (t) => {
+    await refused(t, registrations, /^request\.ws is set by fastify-async-websocket already\. If it is @fastify\/websocket that is registered besides: /)
+  })
+}
+
+t.test('each is refused where it is registered, too', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket)
+  await t.rejects(async () => { await app.register(fastifyWebsocket) }, { code: 'FST_WS_OPTION' })
+  await t.rejects(async () => { await app.register(websocket) }, { code: 'FST_WS_OPTION' })
+})
+
+t.test('who looks for @fastify/websocket by its name finds it, and another decorator may be called ws', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket)
+  t.ok(app.hasPlugin('@fastify/websocket'))
+  app.decorateReply('ws', null).decorate('ws', null).decorateRequest('other', null)
+  await app.register(fastifyPlugin(async () => {}, { name: 'a-library', dependencies: ['@fastify/websocket'] }))
+  await app.ready()
+})
+
+t.test('two apps, one after the other, serve on one server, and nothing of the plugin is left on it', async (t) => {
+  const server = createServer() as Server & { shouldUpgradeCallback?: unknown }
+  const { shouldUpgradeCallback } = server
+  for (const name of ['first', 'second']) {
+    let handler: RequestListener
+    const request: RequestListener = (...args) => handler(...args)
+    const serverFactory = (handle: RequestListener): Server => {
+      handler = handle
+      return server
+    }
+    const app = Fastify({ serverFactory })
+    const count = (): unknown => server.eventNames().map((event) => [event, server.listenerCount(event)])
+    const before = count()
+    server.on('request', request)
+    await app.register(websocket)
+    app.websocket('/', async (ws) => {
+      await ws.accept()
+      await ws.send(name)
+      await ws.closed
+    })
+    const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
+    t.equal(await peer.next(), name)
+    await app.close()
+    t.equal((await peer.closed).code, 1001)
+    server.removeListener('request', request)
+    t.same(count(), before)
+    t.notOk(Object.hasOwn(server, 'close'))
+    t.equal(server.shouldUpgradeCallback, shouldUpgradeCallback)
+  }
+})
+
+t.test('two apps at once on one server are refused', async (t) => {
+  const server = createServer()
+  const apps = [1, 2].map(() => Fastify({ serverFactory: () => server }))
+  t.teardown(() => Promise.all(apps.map((app) => app.close())))
+  await apps[0].register(websocket)
+  await t.rejects(async () => { await apps[1].register(websocket) }, { code: 'FST_WS_OPTION', message: WAY_OUT })
+})

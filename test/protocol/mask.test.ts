@@ -1,0 +1,71 @@
+import t from 'tap'
+import { createUnmask, unmask } from '../../lib/protocol/mask'
+import { random } from '../helpers/fuzz'
+
+const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d])
+
+/** As RFC 6455, section 5.3, has it: octet i is that of the payload XOR octet i modulo 4 of the mask. */
+function masked (payload: Buffer): Buffer {
+  return Buffer.from(payload.map((byte, i) => byte ^ MASK[i % 4]))
+}
+
+/** A read in which the masked payload begins at `start`, in memory that begins at `byteOffset`. */
+function readOf (payload: Buffer, start: number, byteOffset: number): Buffer {
+  const read = Buffer.from(new ArrayBuffer(byteOffset + start + payload.length + 9), byteOffset)
+  MASK.copy(read, start - 4)
+  masked(payload).copy(read, start)
+  return read
+}
+
+const LENGTHS = [...Array(300).keys(), 1024, 1535, 1536, 4093, 65535]
+
+/** As that of bufferutil, which also gets views of the read. */
+function native (payload: Buffer, mask: Buffer): void {
+  for (let i = 0; i < payload.length; i++) payload[i] ^= mask[i % 4]
+}
+
+const ways = { 'as it is here': unmask, 'without a native function': createUnmask(), 'with a native function': createUnmask(native) }
+
+for (const [way, unmask] of Object.entries(ways)) {
+  t.test(`${way}: unmasks what is masked, of any length and anywhere in memory, and nothing beside it`, async (t) => {
+    const next = random(1)
+    let wrong = 0
+    for (const length of LENGTHS) {
+      const payload = Buffer.from(Array.from({ length }, () => Math.floor(next() * 256)))
+      for (const start of [6, 7, 8, 13]) {
+        for (let byteOffset = 0; byteOffset < 4; byteOffset++) {
+          const read = readOf(payload, start, byteOffset)
+          const before = Buffer.from(read)
+          unmask(read, start, start + length)
+          if (!read.subarray(start, start + length).equals(payload)) wrong++
+          if (!read.subarray(0, start).equals(before.subarray(0, start)) || read.readBigUInt64LE(start + length) !== 0n) wrong++
+        }
+      }
+    }
+    t.equal(wrong, 0)
+  })
+
+  t.test(`${way}: done twice, it is as it was`, async (t) => {
+    for (const length of [0, 5, 95, 96, 1000, 2000]) {
+      const read = readOf(Buffer.alloc(length, 'payload'), 6, 1)
+      const before = Buffer.from(read)
+      unmask(read, 6, 6 + length)
+      unmask(read, 6, 6 + length)
+      t.same(read, before, `${length} bytes`)
+    }
+  })
+
+  t.test(`${way}: tells whether the payload is ASCII, wherever the byte is that is not`, async (t) => {
+    for (const length of [0, 1, 9, 95, 96, 97, 98, 99, 300, 1536]) {
+      const payload = Buffer.alloc(length, 0x7f)
+      t.equal(unmask(readOf(payload, 6, 1), 6, 6 + length), true, `${length} bytes of ASCII`)
+      let found = 0
+      for (let i = 0; i < length; i++) {
+        payload[i] = 0x80
+        if (!unmask(readOf(payload, 6, 1), 6, 6 + length)) found++
+        payload[i] = 0x7f
+      }
+      t.equal(found, length, `each of ${length} bytes that is not`)
+    }
+  })
+}

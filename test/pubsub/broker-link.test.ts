@@ -1,0 +1,515 @@
+import { setImmediate, setTimeout } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { createOrigin, seal } from '../../lib/pubsub/envelope'
+import { WebSocketBrokerError } from '../../lib/base/errors'
+import { Link } from '../../lib/pubsub/broker-link'
+import { Topics } from '../../lib/pubsub/topics'
+import { Listener } from '../helpers/listener'
+import { isPending } from '../helpers/outbox'
+import { ScriptedBroker } from '../helpers/scripted-broker'
+import { unhandledRejections } from '../helpers/unhandled'
+
+interface Fixture<B> {
+  broker: B
+  topics: Topics<Listener>
+  link: Link
+  /** What was logged, as 'level message'. */
+  lines: string[]
+  /** What 'resync' has told. */
+  resyncs: string[][]
+  /** As a session does. */
+  join (topic: string): { listener: Listener, confirmed: Promise<void> | null }
+  leave (topic: string, listener: Listener): void
+}
+
+function create<B extends ScriptedBroker> (t: Test, broker: B): Fixture<B> {
+  const lines: string[] = []
+  const log: any = {}
+  for (const level of ['debug', 'info', 'warn', 'error']) log[level] = (_: unknown, message: string) => lines.push(`${level} ${message}`)
+  const topics = new Topics<Listener>()
+  const resyncs: string[][] = []
+  const link = new Link(broker, topics, (topics) => resyncs.push(topics), { log })
+  t.teardown(() => link.close())
+  return {
+    broker,
+    topics,
+    link,
+    lines,
+    resyncs,
+    join (topic) {
+      const listener = new Listener()
+      topics.add(topic, listener)
+      return { listener, confirmed: link.subscribe(topic) }
+    },
+    leave (topic, listener) {
+      if (topics.remove(topic, listener)) link.left(topic)
+    }
+  }
+}
+
+/** With a broker that is up. */
+async function createUp (t: Test): Promise<Fixture<ScriptedBroker>> {
+  const fixture = create(t, new ScriptedBroker())
+  await fixture.link.start()
+  fixture.link.onUp()
+  fixture.lines.length = 0
+  return fixture
+}
+
+/** A session has joined `topic`, which the broker has confirmed. */
+async function joined ({ join, broker }: Fixture<ScriptedBroker>, topic: string): Promise<Listener> {
+  const { listener, confirmed } = join(topic)
+  const call = await broker.next()
+  call.done()
+  await confirmed
+  return listener
+}
+
+t.test('the first subscriber waits until the broker has the topic, and so does who comes meanwhile', async (t) => {
+  const { broker, join } = await createUp(t)
+  const [a, b] = [join('room'), join('room')]
+  t.ok(await isPending(a.confirmed!))
+  t.ok(await isPending(b.confirmed!))
+  const call = await broker.next()
+  call.done()
+  await a.confirmed
+  await b.confirmed
+  t.strictSame(broker.calls, ['subscribe room'])
+})
+
+t.test('the broker is asked once for a topic, however many subscribers it has', async (t) => {
+  const fixture = await createUp(t)
+  await joined(fixture, 'room')
+  t.equal(fixture.join('room').confirmed, null, 'there is nothing to wait for')
+  t.strictSame(fixture.broker.calls, ['subscribe room'])
+})
+
+t.test('what the broker refuses rejects with a WebSocketBrokerError, and is asked for again by who comes next', async (t) => {
+  const fixture = await createUp(t)
+  const refusal = new Error('NOPERM')
+  const [a, b] = [fixture.join('room'), fixture.join('room')]
+  const call = await fixture.broker.next()
+  call.fail(refusal)
+  for (const { confirmed } of [a, b]) {
+    const error = await confirmed!.catch((error) => error)
+    t.ok(error instanceof WebSocketBrokerError)
+    t.equal(error.message, 'the broker refuses to subscribe to the topic "room": NOPERM')
+    t.equal(error.cause, refusal)
+  }
+  t.type(fixture.join('room').confirmed, Promise)
+  t.strictSame(fixture.broker.calls, ['subscribe room', 'subscribe room'])
+})
+
+t.test('a refusal that nobody awaits ends nothing', async (t) => {
+  const fixture = await createUp(t)
+  t.strictSame(await unhandledRejections(async () => {
+    fixture.join('room')
+    const call = await fixture.broker.next()
+    call.fail(new Error('no'))
+    await setImmediate()
+  }), [])
+})
+
+t.test('a broker that throws has refused, and one that returns nothing has confirmed', async (t) => {
+  const { broker, join } = await createUp(t)
+  broker.subscribe = () => { throw null } // eslint-disable-line no-throw-literal
+  await t.rejects(join('a').confirmed!, { code: 'FST_WS_BROKER', message: /: null$/ })
+  broker.subscribe = () => undefined as never
+  await join('b').confirmed
+  t.equal(join('b').confirmed, null)
+})
+
+t.test('what is under way when the broker goes down is no failure', async (t) => {
+  const { broker, link, join } = await createUp(t)
+  const { confirmed } = join('room')
+  const call = await broker.next()
+  link.onDown(new Error('gone'))
+  await confirmed
+  call.fail(new Error('late'))
+  await setImmediate()
+})
+
+t.test('nor is it where it rejects before the broker tells in the same turn that it is down', async (t) => {
+  const { broker, link, join } = await createUp(t)
+  const { confirmed } = join('room')
+  const call = await broker.next()
+  call.fail(new Error('connection closed'))
+  await Promise.resolve()
+  link.onDown(new Error('gone'))
+  await confirmed
+})
+
+t.test('what was asked for before the broker went down counts no more when it is up again', async (t) => {
+  const { broker, link, join } = await createUp(t)
+  join('room')
+  const before = await broker.next()
+  link.onDown(new Error('gone'))
+  link.onUp()
+  const after = await broker.next()
+  before.done()
+  await setImmediate()
+  t.equal(link.state, 'down')
+  after.done()
+  await setImmediate()
+  t.equal(link.state, 'up')
+})
+
+t.test('while the broker is down, who joins has nothing to wait for, and nothing is asked for', async (t) => {
+  const { broker, link, join, leave } = await createUp(t)
+  link.onDown(new Error('gone'))
+  const { listener, confirmed } = join('room')
+  t.equal(confirmed, null)
+  leave('room', listener)
+  t.strictSame(broker.calls, [])
+})
+
+t.test('while the broker is down, publishing rejects, and nothing is kept', async (t) => {
+  const { broker, link } = await createUp(t)
+  link.onDown(new Error('gone'))
+  const error = await link.publish('room', 'hello').catch((error) => error)
+  t.ok(error instanceof WebSocketBrokerError)
+  t.match(error.message, /is down.*this process only/)
+  link.onUp()
+  await link.publish('room', 'hello').constructor
+  t.strictSame(broker.calls, ['publish room'])
+})
+
+t.test('when the broker is back every topic is subscribed to, and only then it is up and resync is told', async (t) => {
+  const fixture = await createUp(t)
+  const { broker, link, resyncs } = fixture
+  await joined(fixture, 'a')
+  await joined(fixture, 'b')
+  link.onDown(new Error('gone'))
+  t.equal(link.state, 'down')
+  fixture.join('c')
+  link.onUp()
+  const calls = [await broker.next(), await broker.next(), await broker.next()]
+  t.strictSame(calls.map(({ verb, topic }) => `${verb} ${topic}`), ['subscribe a', 'subscribe b', 'subscribe c'])
+  calls[0].done()
+  calls[2].done()
+  await setImmediate()
+  t.equal(link.state, 'down')
+  await t.rejects(link.publish('a', 'hello'), { code: 'FST_WS_BROKER' })
+  t.strictSame(resyncs, [])
+  calls[1].done()
+  await setImmediate()
+  t.equal(link.state, 'up')
+  t.strictSame(resyncs, [['a', 'b', 'c']])
+})
+
+t.test('who joins while everything is subscribed to again waits for the broker', async (t) => {
+  const fixture = await createUp(t)
+  const { broker, link, join } = fixture
+  await joined(fixture, 'a')
+  link.onDown(new Error('gone'))
+  link.onUp()
+  const { confirmed } = join('b')
+  const [a, b] = [await broker.next(), await broker.next()]
+  a.done()
+  await setImmediate()
+  t.equal(link.state, 'up')
+  t.ok(await isPending(confirmed!))
+  b.done()
+  await confirmed
+})
+
+t.test('a broker that goes down again while everything is subscribed to is not up, and is asked for everything again', async (t) => {
+  const fixture = await createUp(t)
+  const { broker, link, resyncs } = fixture
+  await joined(fixture, 'a')
+  await joined(fixture, 'b')
+  link.onDown(new Error('gone'))
+  link.onUp()
+  for (const call of [await broker.next(), await broker.next()]) call.done()
+  link.onDown(new Error('gone again'))
+  await setImmediate()
+  t.equal(link.state, 'down')
+  link.onUp()
+  for (const call of [await broker.next(), await broker.next()]) call.done()
+  await setImmediate()
+  t.equal(link.state, 'up')
+  t.strictSame(resyncs, [['a', 'b']])
+})
+
+t.test('topics that it refuses then keep it from being up no longer, and are told in one line', async (t) => {
+  const fixture = await createUp(t)
+  const { broker, link, lines, resyncs, join } = fixture
+  for (const topic of ['a', 'b', 'c']) await joined(fixture, topic)
+  link.onDown(new Error('gone'))
+  link.onUp()
+  const calls = [await broker.next(), await broker.next(), await broker.next()]
+  calls[0].fail(new Error('no'))
+  calls[1].done()
+  calls[2].fail(new Error('no'))
+  await setImmediate()
+  await setImmediate()
+  t.equal(link.state, 'up')
+  t.strictSame(resyncs, [['a', 'b', 'c']])
+  t.equal(lines.filter((line) => /^warn the broker refuses .* \(2 times\)$/.test(line)).length, 1)
+  t.not(join('a').confirmed, null, 'who joins one of them asks for it')
+})
+
+t.test('nothing is to be caught up with when the broker is up for the first time, unless somebody had subscribed before', async (t) => {
+  const none = create(t, new ScriptedBroker())
+  await none.link.start()
+  none.link.onUp()
+  t.equal(none.link.state, 'up')
+  t.strictSame(none.resyncs, [])
+
+  const some = create(t, new ScriptedBroker())
+  await some.link.start()
+  t.equal(some.join('room').confirmed, null)
+  some.link.onUp()
+  const call = await some.broker.next()
+  call.done()
+  await setImmediate()
+  t.strictSame(some.resyncs, [['room']])
+})
+
+t.test('a broker that is back is told of without topics, too', async (t) => {
+  const { link, resyncs } = await createUp(t)
+  link.onDown(new Error('gone'))
+  link.onUp()
+  t.strictSame(resyncs, [[]])
+})
+
+t.test('being told twice of the same changes nothing', async (t) => {
+  const fixture = await createUp(t)
+  const { link, lines, resyncs, broker } = fixture
+  await joined(fixture, 'room')
+  link.onUp()
+  t.strictSame([broker.calls.length, resyncs.length, lines.length], [1, 0, 0])
+  link.onDown(new Error('gone'))
+  link.onDown(new Error('gone'))
+  t.equal(lines.length, 1)
+})
+
+t.test('each change is told in one line', async (t) => {
+  const { link, lines } = await createUp(t)
+  link.onDown(new Error('gone'))
+  link.onUp()
+  t.strictSame(lines, ['warn the broker is down: until it is up, topics are those of this process', 'info the broker is up'])
+})
+
+t.test('what is published goes out in an envelope, and settles as the broker says', async (t) => {
+  const { broker, link } = await createUp(t)
+  const taken = link.publish('room', 'hello')
+  const call = await broker.next()
+  t.strictSame([call.verb, call.topic], ['publish', 'room'])
+  t.match(Buffer.from(call.message!).toString('latin1'), /^\xf5.*hello$/s)
+  t.ok(await isPending(taken))
+  call.done()
+  await taken
+  const refused = link.publish('room', Buffer.from('hello'))
+  const cause = new Error('too large')
+  const second = await broker.next()
+  second.fail(cause)
+  const error = await refused.catch((error) => error)
+  t.ok(error instanceof WebSocketBrokerError)
+  t.equal(error.cause, cause)
+  t.match(error.message, /this process only: too large$/)
+})
+
+t.test('a broker that throws when it is to publish rejects, observed or not', async (t) => {
+  const { broker, link } = await createUp(t)
+  broker.publish = () => { throw new Error('sync') }
+  await t.rejects(link.publish('room', 'hello'), { code: 'FST_WS_BROKER', message: /: sync$/ })
+  t.strictSame(await unhandledRejections(() => { link.publish('room', 'hello') }), [])
+})
+
+t.test('what others have published is given to the subscribers: text as text, bytes as bytes', async (t) => {
+  const { link, join } = await createUp(t)
+  const { listener } = join('room')
+  const other = createOrigin()
+  link.onMessage('room', seal('日本', other))
+  link.onMessage('room', new Uint8Array(seal(Buffer.from([0xff, 0]), other)))
+  t.strictSame(listener.received, ['日本', Buffer.from([0xff, 0])])
+})
+
+t.test('its own messages are left out', async (t) => {
+  const { broker, link, join } = await createUp(t)
+  const { listener } = join('room')
+  await broker.next()
+  link.publish('room', 'hello')
+  const { message } = await broker.next()
+  link.onMessage('room', message!)
+  t.strictSame(listener.received, [])
+})
+
+t.test('what is for nobody here is ignored, whatever it is', async (t) => {
+  const { link, lines } = await createUp(t)
+  link.onMessage('room', seal('hello', createOrigin()))
+  link.onMessage('room', Buffer.from('foreign'))
+  t.strictSame(lines, [])
+})
+
+t.test('what no app like this has published is ignored, with one line', async (t) => {
+  const { link, lines, join } = await createUp(t)
+  const { listener } = join('room')
+  for (const foreign of [Buffer.from('hello'), Buffer.alloc(0), Buffer.alloc(50, 0xf5), undefined, 'text']) link.onMessage('room', foreign as never)
+  link.onMessage('room', seal('hello', createOrigin()))
+  t.strictSame(listener.received, ['hello'])
+  t.equal(lines.length, 1)
+  t.match(lines[0], /^warn the broker has brought .* is ignored$/)
+})
+
+t.test('an app starts when its broker is up', async (t) => {
+  class Prompt extends ScriptedBroker {
+    override async start (listener: Link): Promise<void> { listener.onUp() }
+  }
+  const { link, lines } = create(t, new Prompt())
+  await link.start()
+  t.equal(link.state, 'up')
+  t.strictSame(lines, ['info the broker is up'])
+})
+
+t.test('an app starts without its broker, and says why', async (t) => {
+  class Late extends ScriptedBroker {
+    override async start (listener: Link): Promise<void> { listener.onDown(new Error('ECONNREFUSED')) }
+  }
+  const { link, lines } = create(t, new Late())
+  await link.start()
+  t.equal(link.state, 'down')
+  t.strictSame(lines, ['warn the broker is out of reach: until it is up, topics are those of this process'])
+})
+
+t.test('an app does not start whose broker says that it never will be up', async (t) => {
+  const cause = new Error('no such option')
+  class Broken extends ScriptedBroker {
+    override start (): Promise<void> { throw cause }
+  }
+  const { link } = create(t, new Broken())
+  const error = await link.start().catch((error) => error)
+  t.ok(error instanceof WebSocketBrokerError)
+  t.match(error, { message: 'the broker cannot be started: no such option', cause })
+})
+
+t.test('after it was closed it is not up any more, and nobody waits for it', async (t) => {
+  const { broker, link, join, resyncs } = await createUp(t)
+  const { confirmed } = join('room')
+  await broker.next()
+  await link.close()
+  await confirmed
+  link.onUp()
+  t.equal(link.state, 'down')
+  t.strictSame(resyncs, [])
+})
+
+t.test('a broker that fails to close is told of', async (t) => {
+  for (const close of [() => { throw new Error('no') }, async () => { throw new Error('no') }]) {
+    const { broker, link, lines } = await createUp(t)
+    broker.close = close
+    await link.close()
+    t.strictSame(lines, ['warn the broker has failed to close'])
+  }
+})
+
+t.test('what takes time', async (t) => {
+  t.jobs = 9 // all of them at once
+
+  async function within (limits: [number, number], promise: Promise<unknown>): Promise<void> {
+    const begin = performance.now()
+    await promise
+    const waited = performance.now() - begin
+    if (waited < limits[0] || waited > limits[1]) throw new Error(`${waited} ms`)
+  }
+
+  t.test('a topic is given up a moment after the last one has left it', { buffered: true }, async (t) => {
+    const fixture = await createUp(t)
+    const [a, b] = [await joined(fixture, 'room'), fixture.join('room').listener]
+    fixture.leave('room', a)
+    fixture.leave('room', b)
+    const begin = performance.now()
+    const { verb, topic, done } = await fixture.broker.next()
+    const waited = performance.now() - begin
+    t.strictSame([verb, topic], ['unsubscribe', 'room'])
+    t.ok(waited > 900 && waited < 3_000, `${waited} ms`)
+    done()
+    await setImmediate()
+    fixture.join('room')
+    t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room', 'subscribe room'], 'who joins then has to wait for the broker again')
+  })
+
+  t.test('a topic that somebody joins within the moment is kept', { buffered: true }, async (t) => {
+    const fixture = await createUp(t)
+    const listener = await joined(fixture, 'kept')
+    const other = await joined(fixture, 'left')
+    fixture.leave('kept', listener)
+    t.equal(fixture.join('kept').confirmed, null)
+    fixture.leave('left', other)
+    t.match(await fixture.broker.next(), { verb: 'unsubscribe', topic: 'left' })
+    t.strictSame(fixture.broker.calls, ['subscribe kept', 'subscribe left', 'unsubscribe left'])
+  })
+
+  t.test('who joins while the topic is being given up waits for both: there is one operation at a time', { buffered: true }, async (t) => {
+    const fixture = await createUp(t)
+    fixture.leave('room', await joined(fixture, 'room'))
+    const unsubscribing = await fixture.broker.next()
+    const [a, b] = [fixture.join('room'), fixture.join('room')]
+    await setImmediate()
+    t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room'])
+    unsubscribing.done()
+    const subscribing = await fixture.broker.next()
+    t.equal(subscribing.verb, 'subscribe')
+    t.ok(await isPending(a.confirmed!))
+    subscribing.done()
+    await a.confirmed
+    await b.confirmed
+    t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room', 'subscribe room'])
+  })
+
+  t.test('who joins while the topic is being given up does not wait for a broker that goes down', { buffered: true }, async (t) => {
+    const fixture = await createUp(t)
+    fixture.leave('room', await joined(fixture, 'room'))
+    await fixture.broker.next()
+    const { confirmed } = fixture.join('room')
+    fixture.link.onDown(new Error('gone'))
+    await confirmed
+  })
+
+  t.test('a topic that is left before the broker has it is given up when it has', { buffered: true }, async (t) => {
+    const fixture = await createUp(t)
+    const { listener } = fixture.join('room')
+    const subscribing = await fixture.broker.next()
+    fixture.leave('room', listener)
+    await setTimeout(2_500) // longer than the moment
+    t.strictSame(fixture.broker.calls, ['subscribe room'])
+    subscribing.done()
+    t.equal((await fixture.broker.next()).verb, 'unsubscribe')
+  })
+
+  t.test('a topic that the broker fails to give up is asked for again by who joins it', { buffered: true }, async (t) => {
+    const fixture = await createUp(t)
+    fixture.leave('room', await joined(fixture, 'room'))
+    const call = await fixture.broker.next()
+    call.fail(new Error('no'))
+    await setImmediate()
+    await setImmediate()
+    t.strictSame(fixture.lines, ['warn the broker has failed to unsubscribe from a topic'])
+    fixture.join('room')
+    t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room', 'subscribe room'])
+  })
+
+  t.test('a broker that never starts keeps the app from starting for some seconds only', { buffered: true }, async (t) => {
+    const { broker, link, lines } = create(t, new ScriptedBroker())
+    broker.start = () => new Promise(() => {})
+    await within([4_900, 7_000], link.start())
+    t.strictSame(lines, ['warn the broker is out of reach: until it is up, topics are those of this process'])
+  })
+
+  t.test('one that fails after that is told of', { buffered: true }, async (t) => {
+    const { broker, link, lines } = create(t, new ScriptedBroker())
+    broker.start = () => setTimeout(5_200).then(() => { throw new Error('late') })
+    await link.start()
+    await setTimeout(500)
+    t.strictSame(lines.slice(1), ['error the broker cannot be started: late'])
+  })
+
+  t.test('one that never closes keeps the app from closing for some seconds only', { buffered: true }, async (t) => {
+    const { broker, link, lines } = await createUp(t)
+    broker.close = () => new Promise(() => {})
+    await within([4_900, 7_000], link.close())
+    t.strictSame(lines, ['warn the broker has not closed within 5000 ms'])
+    broker.close = async () => {}
+  })
+})

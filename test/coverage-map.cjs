@@ -1,9 +1,9 @@
 'use strict'
 
-// A test file covers the file of the same name in lib; those without a namesake only add to what is covered. Without the
-// programs that a test needs it is skipped, and nothing is asked of it.
-const { existsSync } = require('node:fs')
-const { join } = require('node:path')
+// The tests of a folder cover the folder of the same name in lib, all of it, and tests outside of a folder cover nothing.
+// A file whose tests need a program that is missing is left out, since these tests are skipped.
+const { existsSync, readdirSync } = require('node:fs')
+const { basename, join } = require('node:path')
 const findProgram = require('./helpers/find-program.cjs')
 
 const redis = ['redis-server', 'redis-cli']
@@ -15,8 +15,12 @@ const needs = {
   'lib/brokers/redis-links.ts': redis
 }
 
+const root = join(__dirname, '..')
+
 module.exports = (test) => {
-  const file = test.replace(/^test[\\/]/, 'lib/').replace(/\.test\.ts$/, '.ts')
-  const isCovered = existsSync(join(__dirname, '..', file)) && (needs[file] ?? []).every((program) => findProgram(program))
-  return isCovered ? [file] : null
+  const folder = basename(join(test, '..'))
+  if (test === 'test/index.test.ts') return ['lib/index.ts']
+  if (folder === 'test' || !existsSync(join(root, 'lib', folder))) return null
+  const files = readdirSync(join(root, 'lib', folder)).map((name) => `lib/${folder}/${name}`)
+  return files.filter((file) => (needs[file] ?? []).every((program) => findProgram(program)))
 }

@@ -115,7 +115,7 @@ t.test('the examples that are shown are those that can be run', async (t) => {
 t.test('the diagram of states is that of the code', async (t) => {
   const diagram = (text: string): string[] => text.split('\n').map((line) => line.replace(/^ \*/, '').trim()).filter((line) => /[─│]/.test(line))
   const documented = blocks.find(({ page, language }) => page === 'docs/life.md' && language === 'text')!
-  t.same(diagram(documented.code), diagram(readFileSync(join(root, 'lib', 'state.ts'), 'utf8')))
+  t.same(diagram(documented.code), diagram(readFileSync(join(root, 'lib', 'base', 'state.ts'), 'utf8')))
 })
 
 t.jobs = 2 // programs run beside each other

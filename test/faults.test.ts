@@ -166,8 +166,8 @@ function judge (story: Story, server: Report, client: Report): void {
   must(server.disconnects === Number(story.hasSessionHandlers), `onDisconnect ran ${server.disconnects} times`)
 }
 
-function must (condition: boolean, complaint: string): void {
-  if (!condition) throw new Error(complaint)
+function must (condition: boolean, throttledLog: string): void {
+  if (!condition) throw new Error(throttledLog)
 }
 
 const pieces = fc.constantFrom(1, 7, 100, 1_460, 65_536)

@@ -1,7 +1,7 @@
 import { WebSocketDisconnect } from './errors'
 
 /** How a connection ended: the close code and reason of the peer, and whether both sides had closed in order. */
-export class End {
+export class ConnectionEnd {
   readonly code: number
   readonly reason: string
   readonly wasClean: boolean

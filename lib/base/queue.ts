@@ -1,4 +1,4 @@
-/** An empty queue gives a ring back that has more places than this: a burst is to take no memory for ever. */
+/** An empty queue gives a ring back that has more places than this: a batch is to take no memory for ever. */
 const MAX_IDLE = 64
 
 /** A first-in first-out queue on a ring: what is queued is not moved, except when the ring grows. */

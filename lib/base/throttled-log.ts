@@ -4,7 +4,7 @@ import { logSafely, type Logging } from './user-code'
 const INTERVAL = 60_000
 
 /** One line of the log for what may happen over and over: the first is told at once, of others how many there were. */
-export class Complaint {
+export class ThrottledLog {
   readonly #logging: Logging
   readonly #message: string
   #count = 0

@@ -7,9 +7,9 @@ const TICK = 10
 
 /** Something to be looked at when it is due. */
 export abstract class Entry {
-  /** On the clock of the agenda. */
+  /** On the clock of the timers. */
   due = 0
-  /** Where it stands in the agenda; -1 where it does not. */
+  /** Where it stands in the timers; -1 where it does not. */
   place = -1
 
   /** Called once, when it is due; adds itself again if it is to be looked at again. */
@@ -21,7 +21,7 @@ export abstract class Entry {
  *
  * A binary heap: none of its entries is due before the one at half of its place.
  */
-export class Agenda {
+export class Timers {
   readonly #heap: Entry[] = []
   #timer?: NodeJS.Timeout
   // Made here, a timer keeps nothing of the request in whose async context an entry is added.
@@ -109,4 +109,4 @@ export class Agenda {
 }
 
 /** That of the process. */
-export const agenda = new Agenda()
+export const timers = new Timers()

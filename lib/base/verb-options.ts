@@ -1,7 +1,7 @@
 import { isObject } from './checks'
 import { WebSocketError, WebSocketOptionError } from './errors'
-import { messageOf, show } from './show'
 import { checkSignal } from './guarded-signal'
+import { messageOf, show } from './show'
 import type { HeadersLike, JsonMode, ValueType } from '../../types/message'
 
 /*
@@ -10,14 +10,14 @@ import type { HeadersLike, JsonMode, ValueType } from '../../types/message'
  */
 
 /** How long and how far a `receive` waits. */
-export interface Patience {
+export interface WaitOptions {
   /** Milliseconds. */
   timeout?: number
   signal?: AbortSignal
 }
 
-export interface ReceiveOptions extends Patience { type?: ValueType }
-export interface ReceiveJsonOptions extends Patience { mode?: JsonMode }
+export interface ReceiveOptions extends WaitOptions { type?: ValueType }
+export interface ReceiveJsonOptions extends WaitOptions { mode?: JsonMode }
 export interface PairOptions extends ReceiveOptions { receiveFirst?: boolean }
 
 export interface AcceptOptions {
@@ -50,8 +50,8 @@ export function receivesFirst (verb: string, options: { receiveFirst?: boolean }
   return receiveFirst
 }
 
-/** The patience that `options` have; that of `otherwise` where they leave it out. Undefined where there is no limit to it. */
-export function patienceIn (verb: string, options: Patience | undefined, otherwise: Patience | undefined): Patience | undefined {
+/** The wait options that `options` have; that of `otherwise` where they leave it out. Undefined where there is no limit to it. */
+export function waitOptionsIn (verb: string, options: WaitOptions | undefined, otherwise: WaitOptions | undefined): WaitOptions | undefined {
   if (options === undefined) return otherwise
   checkObject(verb, options)
   const { timeout = otherwise?.timeout, signal } = options

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { agenda, Entry } from '../base/timers'
 import { checkAll, readOptions } from '../base/checks'
-import { WebSocketOptionError } from '../base/errors'
 import { Deferred, quiet, rejected } from '../base/deferred'
+import { WebSocketOptionError } from '../base/errors'
 import { detailsOf, show } from '../base/show'
+import { timers, Entry } from '../base/timers'
 import type { Broker, BrokerListener } from '../../types/broker'
 
 /** What the broker uses of a connection to NATS, so that its types are not needed to compile. */
@@ -322,11 +322,11 @@ class Pulse extends Entry {
   start (): void {
     this.stop()
     this.#isAnswered = true
-    this.look(agenda.now)
+    this.look(timers.now)
   }
 
   stop (): void {
-    agenda.remove(this)
+    timers.remove(this)
   }
 
   look (now: number): void {
@@ -337,7 +337,7 @@ class Pulse extends Entry {
     this.#received = inMsgs
     this.#isAnswered = false
     quiet(this.#connection.rtt().then(() => { this.#isAnswered = true }))
-    agenda.add(this, now + INTERVAL)
+    timers.add(this, now + INTERVAL)
   }
 }
 

@@ -1,6 +1,6 @@
 import { checkAll, readOptions, text } from '../base/checks'
-import { WebSocketBrokerError, WebSocketOptionError } from '../base/errors'
 import { rejected } from '../base/deferred'
+import { WebSocketBrokerError, WebSocketOptionError } from '../base/errors'
 import { detailsOf } from '../base/show'
 import { ioredis } from './ioredis'
 import { nodeRedis } from './node-redis'

@@ -3,11 +3,11 @@ import {
   bytes, checkAll, defined, fail, flag, func, maxPayload, milliseconds, oneOf, perMessageDeflate, readOptions, subprotocols, text,
   type Check, type Checks, type Options
 } from '../base/checks'
-import { VALUE_TYPES } from '../codec/codec'
 import { WebSocketOptionError } from '../base/errors'
-import { messageOf, show } from '../base/show'
 import { checkSignal } from '../base/guarded-signal'
+import { messageOf, show } from '../base/show'
 import { checkTimeout } from '../base/verb-options'
+import { VALUE_TYPES } from '../codec/codec'
 import type { ConnectOptions, InjectOptions } from '../../types/client'
 
 const valueType = oneOf(VALUE_TYPES)

@@ -1,21 +1,21 @@
 import { STATUS_CODES } from 'node:http'
-import { Channel } from '../connection/channel'
 import { defined } from '../base/checks'
-import { checkUrl, connectSettings, tlsOptions, type ClientSettings } from './client-options'
-import { Codec } from '../codec/codec'
-import { WebSocketOptionError, WebSocketUpgradeError } from '../base/errors'
-import { LifeSigns } from '../connection/life-signs'
 import { Deferred } from '../base/deferred'
-import { detailsOf } from '../base/show'
+import { WebSocketOptionError, WebSocketUpgradeError } from '../base/errors'
 import { forgetSignal, listenTo, reasonOf } from '../base/guarded-signal'
+import { detailsOf } from '../base/show'
+import { Codec } from '../codec/codec'
+import { Channel } from '../connection/channel'
+import { Connection } from '../connection/connection'
+import { LifeSigns } from '../connection/life-signs'
 import { ChannelWebSocket } from '../protocol/websocket'
-import { Socket } from '../connection/connection'
+import { checkUrl, connectSettings, tlsOptions, type ClientSettings } from './client-options'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { RawWebSocket } from '../../types/raw'
 import type { State } from '../base/state'
-import type { Patience } from '../base/verb-options'
+import type { WaitOptions } from '../base/verb-options'
 import type { ConnectOptions } from '../../types/client'
+import type { RawWebSocket } from '../../types/raw'
 
 /** Makes the stream that the client talks through, in place of a connection over the network. */
 export type CreateConnection = () => Duplex
@@ -27,7 +27,7 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024
 export class Client extends Channel {
   /** The headers of the server's response to the handshake. */
   readonly headers: IncomingHttpHeaders
-  readonly #patience: Patience | undefined
+  readonly #waitOptions: WaitOptions | undefined
 
   constructor (raw: RawWebSocket, response: IncomingMessage, options: ClientSettings) {
     super()
@@ -36,16 +36,16 @@ export class Client extends Channel {
       receiveType: options.receiveType ?? options.valueType,
       sendType: options.sendType ?? options.valueType
     })
-    if (options.receiveTimeout !== undefined) this.#patience = { timeout: options.receiveTimeout }
-    this.socket = new Socket(raw, response.socket, options, this, new LifeSigns(raw))
+    if (options.receiveTimeout !== undefined) this.#waitOptions = { timeout: options.receiveTimeout }
+    this.connection = new Connection(raw, response.socket, options, this, new LifeSigns(raw))
   }
 
   get state (): State {
-    return this.socket!.state
+    return this.connection!.state
   }
 
-  protected override get patience (): Patience | undefined {
-    return this.#patience
+  protected override get waitOptions (): WaitOptions | undefined {
+    return this.#waitOptions
   }
 
   protected override report (error: unknown): void {

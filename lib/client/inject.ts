@@ -1,13 +1,12 @@
 import { Duplex } from 'node:stream'
 import { defined } from '../base/checks'
-import { open, type Client } from './client'
-import { checkUrl, injectSettings } from './client-options'
 import { nextTurn } from '../base/clock'
 import { WebSocketOptionError, WebSocketUpgradeError } from '../base/errors'
 import { show } from '../base/show'
+import { open, type Client } from './client'
+import { checkUrl, injectSettings } from './client-options'
 import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import type { Service } from '../plugin/app-state'
 import type { ConnectOptions, InjectOptions } from '../../types/client'
 
 type Written = (error?: Error | null) => void
@@ -127,7 +126,7 @@ function brokenPipe (): Error {
  * Opens a connection to `url`, a path of the app, without a port: through the HTTP server of the app, all of its hooks
  * and the whole protocol, over a stream within the process.
  */
-export async function injectWebSocket (app: FastifyInstance, service: Service, path: unknown, options?: InjectOptions): Promise<Client> {
+export async function injectWebSocket (app: FastifyInstance, clients: Set<Pick<Client, 'terminate'>>, path: unknown, options?: InjectOptions): Promise<Client> {
   const { query = {}, cookies = {}, remoteAddress = '127.0.0.1', ...settings } = injectSettings(options)
   const secure = 'setSecureContext' in app.server // an https server takes streams that have been decrypted already
   const url = target(checkUrl('injectWebSocket', path), query, secure)
@@ -139,8 +138,8 @@ export async function injectWebSocket (app: FastifyInstance, service: Service, p
     enter(app.server, far)
     return near
   })
-  service.injected.add(client)
-  client.closed.then(() => service.injected.delete(client))
+  clients.add(client)
+  client.closed.then(() => clients.delete(client))
   return client
 }
 

@@ -1,19 +1,19 @@
 import { checkCloseCode, closeCodes, isNormal } from '../base/close-codes'
+import { Deferred, quiet, rejected } from '../base/deferred'
 import { WebSocketDecodeError, WebSocketExpectError, WebSocketOptionError } from '../base/errors'
-import type { Decode, Message } from '../codec/decode'
+import { createGuardedController } from '../base/guarded-signal'
+import { show } from '../base/show'
+import {
+  argumentError, modeIn, waitOptionsIn, receivesFirst, typeIn, type PairOptions, type WaitOptions, type ReceiveJsonOptions, type ReceiveOptions
+} from '../base/verb-options'
 import { isEqual, typeOf } from './expectation'
 import { rejecting, type Ending } from './receive-queue'
-import { Deferred, quiet, rejected } from '../base/deferred'
-import { show } from '../base/show'
-import { createGuardedController } from '../base/guarded-signal'
-import {
-  argumentError, modeIn, patienceIn, receivesFirst, typeIn, type PairOptions, type Patience, type ReceiveJsonOptions, type ReceiveOptions
-} from '../base/verb-options'
-import type { Codec } from '../codec/codec'
-import type { Encode } from '../codec/encode'
-import type { End } from '../base/connection-end'
-import type { Socket } from './connection'
+import type { ConnectionEnd } from '../base/connection-end'
 import type { State } from '../base/state'
+import type { Codec } from '../codec/codec'
+import type { Decode, Message } from '../codec/decode'
+import type { Encode } from '../codec/encode'
+import type { Connection } from './connection'
 import type { CloseInfo, IncomingEvent, JsonMode, OutgoingEvent, ValueType } from '../../types/message'
 import type { RawWebSocket } from '../../types/raw'
 
@@ -40,9 +40,9 @@ function decodeEvent (message: Message): IncomingEvent {
  */
 export abstract class Channel implements Ending {
   /** The connection; null before the handshake is complete. */
-  socket: Socket | null = null
+  connection: Connection | null = null
   codec!: Codec
-  #end: End | null = null
+  #end: ConnectionEnd | null = null
   #disconnectReported = false
   #closed: Deferred<CloseInfo> | null = null
   #controller: AbortController | null = null
@@ -55,7 +55,7 @@ export abstract class Channel implements Ending {
   }
 
   /** What a `receive` without options waits for. */
-  protected get patience (): Patience | undefined {
+  protected get waitOptions (): WaitOptions | undefined {
     return undefined
   }
 
@@ -67,17 +67,17 @@ export abstract class Channel implements Ending {
 
   /** The negotiated subprotocol, or `''`. */
   get protocol (): string {
-    return this.socket?.raw.protocol ?? ''
+    return this.connection?.raw.protocol ?? ''
   }
 
   /** Bytes that have not yet been handed to the kernel. */
   get bufferedAmount (): number {
-    return this.socket?.outbox.bufferedAmount ?? 0
+    return this.connection?.sendQueue.bufferedAmount ?? 0
   }
 
   /** The underlying `ws` socket; null before the handshake is complete. */
   get raw (): RawWebSocket | null {
-    return this.socket?.raw ?? null
+    return this.connection?.raw ?? null
   }
 
   /** Resolves when the connection has ended, whoever ended it; never rejects. */
@@ -99,7 +99,7 @@ export abstract class Channel implements Ending {
   }
 
   /** The connection has ended, or the handshake has without one. */
-  finish (end: End): void {
+  finish (end: ConnectionEnd): void {
     this.#end = end
     this.#controller?.abort(end.error)
     this.#closed?.resolve(closeInfo(end))
@@ -131,26 +131,26 @@ export abstract class Channel implements Ending {
   }
 
   receive (options?: ValueType | ReceiveOptions): Promise<any> {
-    if (options === undefined) return this.#receive(this.codec.decode, this.patience)
+    if (options === undefined) return this.#receive(this.codec.decode, this.waitOptions)
     try {
       const decode = this.codec.decoder(typeIn('receive', options))
-      return this.#receive(decode, typeof options === 'string' ? this.patience : patienceIn('receive', options, this.patience))
+      return this.#receive(decode, typeof options === 'string' ? this.waitOptions : waitOptionsIn('receive', options, this.waitOptions))
     } catch (error) {
       return rejected(argumentError('receive', error))
     }
   }
 
-  receiveText (options?: Patience): Promise<string> {
+  receiveText (options?: WaitOptions): Promise<string> {
     return this.#receiveAs('text', 'receiveText', options)
   }
 
-  receiveBytes (options?: Patience): Promise<Buffer> {
+  receiveBytes (options?: WaitOptions): Promise<Buffer> {
     return this.#receiveAs('bytes', 'receiveBytes', options)
   }
 
   receiveJson (options?: ReceiveJsonOptions): Promise<any> {
     try {
-      return this.#receive(this.codec.jsonDecoder(modeIn('receiveJson', options)), patienceIn('receiveJson', options, this.patience), REJECTING.receiveJson)
+      return this.#receive(this.codec.jsonDecoder(modeIn('receiveJson', options)), waitOptionsIn('receiveJson', options, this.waitOptions), REJECTING.receiveJson)
     } catch (error) {
       return rejected(argumentError('receiveJson', error))
     }
@@ -160,16 +160,16 @@ export abstract class Channel implements Ending {
     try {
       // Before anything is sent.
       const decode = this.codec.decoder(typeIn('pair', options))
-      const patience = patienceIn('pair', options, this.patience)
-      return quiet(this.#pair(message, decode, patience, receivesFirst('pair', options)))
+      const waitOptions = waitOptionsIn('pair', options, this.waitOptions)
+      return quiet(this.#pair(message, decode, waitOptions, receivesFirst('pair', options)))
     } catch (error) {
       return rejected(argumentError('pair', error))
     }
   }
 
-  expect (message: unknown, options?: Patience): Promise<void> {
+  expect (message: unknown, options?: WaitOptions): Promise<void> {
     try {
-      return quiet(this.#expect(message, patienceIn('expect', options, this.patience)))
+      return quiet(this.#expect(message, waitOptionsIn('expect', options, this.waitOptions)))
     } catch (error) {
       return rejected(argumentError('expect', error))
     }
@@ -187,29 +187,29 @@ export abstract class Channel implements Ending {
   iteration (options: ValueType | ReceiveOptions | undefined): Iteration {
     return {
       decode: this.codec.resultDecoder(typeIn('messages', options)),
-      patience: typeof options === 'string' ? this.patience : patienceIn('messages', options, this.patience)
+      waitOptions: typeof options === 'string' ? this.waitOptions : waitOptionsIn('messages', options, this.waitOptions)
     }
   }
 
   /** What an iterator gives next. */
-  receiveResult ({ decode, patience }: Iteration): Promise<IteratorResult<any>> {
-    return this.#receive(decode, patience, this) as Promise<IteratorResult<any>>
+  receiveResult ({ decode, waitOptions }: Iteration): Promise<IteratorResult<any>> {
+    return this.#receive(decode, waitOptions, this) as Promise<IteratorResult<any>>
   }
 
   /** What an iterator gives at the end of the connection; throws its error where it is one. */
-  atEnd (end: End): IteratorResult<any> {
+  atEnd (end: ConnectionEnd): IteratorResult<any> {
     if (this.catchDisconnect && isNormal(end.code)) return { done: true, value: undefined }
     throw end.during('messages')
   }
 
   /** The next message as an ASGI event; the end of the connection is one too, once. */
   receiveEvent (): Promise<IncomingEvent> {
-    const atEnd = (end: End): IncomingEvent => {
+    const atEnd = (end: ConnectionEnd): IncomingEvent => {
       if (this.#disconnectReported) throw end.during('receiveEvent')
       this.#disconnectReported = true
       return { type: 'websocket.disconnect', code: end.code, reason: end.reason }
     }
-    return this.#receive(decodeEvent, this.patience, { atEnd }) as Promise<IncomingEvent>
+    return this.#receive(decodeEvent, this.waitOptions, { atEnd }) as Promise<IncomingEvent>
   }
 
   /** Does what an ASGI event says. */
@@ -231,7 +231,7 @@ export abstract class Channel implements Ending {
   }
 
   ping (): Promise<number> {
-    return this.socket === null ? rejected(this.unavailable!()) : this.socket.ping()
+    return this.connection === null ? rejected(this.unavailable!()) : this.connection.ping()
   }
 
   /** Starts the closing handshake, without a code where that is null; resolves when the connection has ended. */
@@ -248,12 +248,12 @@ export abstract class Channel implements Ending {
   }
 
   protected closeWith (code: number | null, reason: string): Promise<void> {
-    this.socket!.close(code, reason)
+    this.connection!.close(code, reason)
     return this.closed.then(() => {})
   }
 
   terminate (): void {
-    this.socket!.terminate()
+    this.connection!.terminate()
   }
 
   [Symbol.asyncDispose] (): Promise<void> {
@@ -261,47 +261,47 @@ export abstract class Channel implements Ending {
   }
 
   #send (encode: Encode, data: unknown): Promise<void> {
-    if (this.socket === null) return rejected(this.unavailable!())
+    if (this.connection === null) return rejected(this.unavailable!())
     let payload
     try {
       payload = encode(data)
     } catch (error) {
       return rejected(error)
     }
-    return this.socket.outbox.send(payload)
+    return this.connection.sendQueue.send(payload)
   }
 
-  #receive (decode: Decode, patience: Patience | undefined, ending?: Ending): Promise<unknown> {
-    return this.socket === null ? rejected(this.unavailable!()) : this.socket.inbox.receive(decode, patience, ending)
+  #receive (decode: Decode, waitOptions: WaitOptions | undefined, ending?: Ending): Promise<unknown> {
+    return this.connection === null ? rejected(this.unavailable!()) : this.connection.receiveQueue.receive(decode, waitOptions, ending)
   }
 
-  #receiveAs (type: ValueType, verb: 'receiveText' | 'receiveBytes', options: Patience | undefined): Promise<any> {
+  #receiveAs (type: ValueType, verb: 'receiveText' | 'receiveBytes', options: WaitOptions | undefined): Promise<any> {
     try {
-      return this.#receive(this.codec.decoder(type), patienceIn(verb, options, this.patience), REJECTING[verb])
+      return this.#receive(this.codec.decoder(type), waitOptionsIn(verb, options, this.waitOptions), REJECTING[verb])
     } catch (error) {
       return rejected(argumentError(verb, error))
     }
   }
 
-  async #pair (message: unknown, decode: Decode, patience: Patience | undefined, receiveFirst: boolean): Promise<unknown> {
+  async #pair (message: unknown, decode: Decode, waitOptions: WaitOptions | undefined, receiveFirst: boolean): Promise<unknown> {
     if (receiveFirst) {
-      const received = await this.#receive(decode, patience, REJECTING.pair)
+      const received = await this.#receive(decode, waitOptions, REJECTING.pair)
       await this.#sendWhileOpen(message)
       return received
     }
     await this.#sendWhileOpen(message)
-    return await this.#receive(decode, patience, REJECTING.pair)
+    return await this.#receive(decode, waitOptions, REJECTING.pair)
   }
 
   // `send` resolves without effect where messages before the end still wait: what answers `message` is none of them.
   async #sendWhileOpen (message: unknown): Promise<void> {
-    const { socket } = this
-    const isOpen = socket?.state === 'open'
+    const { connection } = this
+    const isOpen = connection?.state === 'open'
     await this.send(message)
-    if (!isOpen) throw socket!.end!.during('pair')
+    if (!isOpen) throw connection!.end!.during('pair')
   }
 
-  async #expect (expected: unknown, patience: Patience | undefined): Promise<void> {
+  async #expect (expected: unknown, waitOptions: WaitOptions | undefined): Promise<void> {
     const decode = this.codec.decoder(typeOf(expected))
     let misfit
     const received = await this.#receive((message) => {
@@ -312,14 +312,14 @@ export abstract class Channel implements Ending {
         misfit = error
         return message
       }
-    }, patience, REJECTING.expect)
+    }, waitOptions, REJECTING.expect)
     if (misfit !== undefined || !isEqual(expected, received)) {
       throw new WebSocketExpectError('received another message than the expected one', expected, received, { cause: misfit })
     }
   }
 }
 
-function closeInfo ({ code, reason, wasClean }: End): CloseInfo {
+function closeInfo ({ code, reason, wasClean }: ConnectionEnd): CloseInfo {
   return { code, reason, wasClean }
 }
 
@@ -328,7 +328,7 @@ interface Iteration {
   /** Makes its result of a message. */
   decode: Decode
   /** How long it waits for each. */
-  patience: Patience | undefined
+  waitOptions: WaitOptions | undefined
 }
 
 /** Iterates over the messages of a channel. */

@@ -1,21 +1,21 @@
-import { agenda } from '../base/timers'
-import { End } from '../base/connection-end'
-import { Heartbeat, type CountingStream, type HeartbeatOptions } from './heartbeat'
-import { Idleness } from './idle-timeout'
-import { Inbox, type Flow } from './receive-queue'
-import { Outbox } from './send-queue'
+import { closeCodes, cutReason, isClean } from '../base/close-codes'
+import { ConnectionEnd } from '../base/connection-end'
 import { Deferred, rejected } from '../base/deferred'
 import { Queue } from '../base/queue'
+import { timers } from '../base/timers'
 import { deliver, type Recipient } from '../protocol/recipient'
+import { Heartbeat, type CountingStream, type HeartbeatOptions } from './heartbeat'
+import { IdleTimeout } from './idle-timeout'
 import { RateLimit, type RateLimitOptions } from './rate-limit'
-import { closeCodes, cutReason, isClean } from '../base/close-codes'
+import { ReceiveQueue, type Flow } from './receive-queue'
+import { SendQueue } from './send-queue'
 import type { Duplex } from 'node:stream'
+import type { State } from '../base/state'
 import type { ChannelWebSocket } from '../protocol/websocket'
 import type { RawWebSocket } from '../../types/raw'
-import type { State } from '../base/state'
 
 /** What bounds a connection: bytes and milliseconds. */
-export interface SocketOptions {
+export interface ConnectionOptions {
   receiveHighWaterMark: number
   sendHighWaterMark: number
   sendTimeout: number
@@ -28,14 +28,14 @@ export interface SocketOptions {
 /** Whose connection it is. */
 export interface Owner {
   /** The connection has ended. */
-  finish (end: End): void
+  finish (end: ConnectionEnd): void
   /** One of the limits ends the connection: `reason` says which. */
   reportLimit? (reason: string): void
 }
 
 const kSocket = Symbol('fastify-async-websocket.socket')
 
-interface Wired extends RawWebSocket, Partial<Pick<ChannelWebSocket, 'isTerminated' | 'oversize'>> { [kSocket]?: Socket }
+interface Wired extends RawWebSocket, Partial<Pick<ChannelWebSocket, 'isTerminated' | 'oversize'>> { [kSocket]?: Connection }
 
 /** Whose connection `raw` is; undefined where it is nobody's, and when it has ended. */
 export function ownerOf (raw: RawWebSocket): Owner | undefined {
@@ -52,15 +52,15 @@ interface Ping {
 }
 
 /**
- * An open connection: one `ws` socket, wired to an inbox and an outbox.
+ * An open connection: one `ws` socket, wired to a receive queue and a send queue.
  * Nothing of the user's runs inside its listeners except decoders, whose errors go to their readers.
  */
-export class Socket {
+export class Connection {
   readonly raw: RawWebSocket
-  readonly inbox: Inbox
-  readonly outbox: Outbox
+  readonly receiveQueue: ReceiveQueue
+  readonly sendQueue: SendQueue
   /** How the connection ended; null until then. */
-  end: End | null = null
+  end: ConnectionEnd | null = null
   readonly owner: Owner
   #pings: Queue<Ping> | null = null
   #pingCount = 0
@@ -73,20 +73,20 @@ export class Socket {
    * `stream` is what `raw` reads and writes; `owner` is told once, when the connection has ended; `flow` is paused where
    * nothing is taken.
    */
-  constructor (raw: RawWebSocket, stream: Duplex, options: SocketOptions, owner: Owner, flow: Flow = raw) {
+  constructor (raw: RawWebSocket, stream: Duplex, options: ConnectionOptions, owner: Owner, flow: Flow = raw) {
     const { heartbeat, idleTimeout, rateLimit } = options
     const limit = rateLimit ? new RateLimit(rateLimit, flow) : null
     this.raw = raw
     this.#allowance = options.closeTimeout
-    this.inbox = new Inbox(options.receiveHighWaterMark, limit ?? flow)
-    this.outbox = new Outbox(raw, stream, options)
+    this.receiveQueue = new ReceiveQueue(options.receiveHighWaterMark, limit ?? flow)
+    this.sendQueue = new SendQueue(raw, stream, options)
     this.owner = owner
     ;(raw as Wired)[kSocket] = this
     raw.on('error', rawOnError)
     raw.on('close', rawOnClose)
     // The streams of `injectWS` of @fastify/websocket do not count, and their clients answer no pings.
     if (heartbeat && 'bytesRead' in stream) this.#heartbeat = new Heartbeat(this, stream as Duplex & CountingStream, heartbeat)
-    const recipient = limit === null ? this.inbox : this.#within(limit)
+    const recipient = limit === null ? this.receiveQueue : this.#within(limit)
     deliver(raw, idleTimeout ? this.#whileBusy(idleTimeout, stream, recipient) : recipient)
   }
 
@@ -100,7 +100,7 @@ export class Socket {
    */
   close (code: number | null, reason: string): void {
     this.#allowance = 0
-    this.inbox.discard()
+    this.receiveQueue.discard()
     this.raw.close(code ?? undefined, cutReason(reason))
   }
 
@@ -109,7 +109,7 @@ export class Socket {
     if (this.state !== 'open') return
     this.owner.reportLimit?.(reason)
     this.#allowance = 0
-    this.inbox.seal()
+    this.receiveQueue.seal()
     this.raw.close(code, reason)
   }
 
@@ -122,7 +122,7 @@ export class Socket {
 
   /** Drops the connection at once; what was sent before is written first, as far as the kernel takes it. */
   terminate (): void {
-    this.outbox.flush()
+    this.sendQueue.flush()
     this.raw.terminate()
   }
 
@@ -148,11 +148,11 @@ export class Socket {
 
   /** The connection has ended. */
   finish (code: number, reason: Buffer): void {
-    const end = new End(code, reason.toString(), isClean(this.raw, code), this.#error)
+    const end = new ConnectionEnd(code, reason.toString(), isClean(this.raw, code), this.#error)
     this.end = end
-    if (this.#heartbeat !== null) agenda.remove(this.#heartbeat)
-    this.inbox.end(end, (this.raw as Wired).isTerminated === true ? 0 : this.#allowance)
-    this.outbox.end(end, this.inbox)
+    if (this.#heartbeat !== null) timers.remove(this.#heartbeat)
+    this.receiveQueue.end(end, (this.raw as Wired).isTerminated === true ? 0 : this.#allowance)
+    this.sendQueue.end(end, this.receiveQueue)
     for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.during('ping'))
     this.owner.finish(end)
     ;(this.raw as Wired)[kSocket] = undefined
@@ -161,16 +161,16 @@ export class Socket {
   #within (limit: RateLimit): Recipient {
     return {
       push: (message, bytes) => {
-        if (limit.take()) this.inbox.push(message, bytes)
+        if (limit.take()) this.receiveQueue.push(message, bytes)
         else this.cutOff(closeCodes.POLICY_VIOLATION, limit.reason)
       }
     }
   }
 
-  #whileBusy (idleTimeout: number, stream: Duplex, recipient: Recipient): Recipient {
-    const idleness = new Idleness(this, stream, idleTimeout, recipient)
-    this.raw.on('close', () => agenda.remove(idleness))
-    return idleness
+  #whileBusy (milliseconds: number, stream: Duplex, recipient: Recipient): Recipient {
+    const idleTimeout = new IdleTimeout(this, stream, milliseconds, recipient)
+    this.raw.on('close', () => timers.remove(idleTimeout))
+    return idleTimeout
   }
 
   #awaitPongs (): Queue<Ping> {

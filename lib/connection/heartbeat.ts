@@ -1,4 +1,4 @@
-import { agenda, Entry } from '../base/timers'
+import { timers, Entry } from '../base/timers'
 import type { State } from '../base/state'
 
 export interface HeartbeatOptions {
@@ -49,8 +49,8 @@ export class Heartbeat extends Entry {
     this.#socket = socket
     this.#stream = stream
     this.#options = options
-    this.#pingAt = agenda.now + Math.floor(options.interval * (1 + Math.random()) / 2)
-    agenda.add(this, this.#pingAt)
+    this.#pingAt = timers.now + Math.floor(options.interval * (1 + Math.random()) / 2)
+    timers.add(this, this.#pingAt)
   }
 
   override look (now: number): void {
@@ -63,7 +63,7 @@ export class Heartbeat extends Entry {
       this.#skipTo(now)
       if (this.#deadline === 0) this.#ping(now)
     }
-    agenda.add(this, this.#deadline === 0 ? this.#pingAt : Math.min(this.#pingAt, this.#deadline))
+    timers.add(this, this.#deadline === 0 ? this.#pingAt : Math.min(this.#pingAt, this.#deadline))
   }
 
   // What is paused is not read: whether something has arrived is not known.

@@ -1,11 +1,11 @@
-import { agenda, Entry } from '../base/timers'
 import { closeCodes } from '../base/close-codes'
+import { timers, Entry } from '../base/timers'
 import type { Message } from '../codec/decode'
 import type { Recipient } from '../protocol/recipient'
 
-/** What idleness needs of a connection. */
+/** What idle timeout needs of a connection. */
 export interface Traffic {
-  readonly outbox: {
+  readonly sendQueue: {
     /** In how many turns of the event loop something was sent. */
     readonly turns: number
   }
@@ -19,14 +19,14 @@ const LOOKS = 16
  * Closes a connection on which no message comes or goes for `timeout` milliseconds, a sixteenth of that later at the most.
  * What arrives passes through it, to `next`.
  */
-export class Idleness extends Entry implements Recipient {
+export class IdleTimeout extends Entry implements Recipient {
   readonly #socket: Traffic
   readonly #stream: { isPaused (): boolean }
   readonly #timeout: number
   readonly #next: Recipient
   #received = 0
   #traffic = 0
-  #idleSince = agenda.now
+  #idleSince = timers.now
 
   constructor (socket: Traffic, stream: { isPaused (): boolean }, timeout: number, next: Recipient) {
     super()
@@ -43,7 +43,7 @@ export class Idleness extends Entry implements Recipient {
   }
 
   override look (now: number): void {
-    const traffic = this.#received + this.#socket.outbox.turns
+    const traffic = this.#received + this.#socket.sendQueue.turns
     // Who is not read may have sent something.
     if (traffic !== this.#traffic || this.#stream.isPaused()) {
       this.#traffic = traffic
@@ -54,6 +54,6 @@ export class Idleness extends Entry implements Recipient {
   }
 
   #goOn (now: number): void {
-    agenda.add(this, Math.min(now + Math.floor(this.#timeout / LOOKS), this.#idleSince + this.#timeout))
+    timers.add(this, Math.min(now + Math.floor(this.#timeout / LOOKS), this.#idleSince + this.#timeout))
   }
 }

@@ -1,4 +1,4 @@
-import { agenda, Entry } from '../base/timers'
+import { timers, Entry } from '../base/timers'
 import type { Flow } from './receive-queue'
 
 /** Milliseconds from one pong to the next. */
@@ -14,7 +14,7 @@ export interface PausableSocket extends Flow {
 }
 
 /**
- * Stands between the inbox of a client and its socket. Who is paused reads no pings, and would be taken for gone by a
+ * Stands between the receive queue of a client and its socket. Who is paused reads no pings, and would be taken for gone by a
  * server that waits for its pongs: so it sends some that nobody has asked for (RFC 6455, section 5.5.3), one as it pauses
  * and one a second while it is paused.
  */
@@ -28,11 +28,11 @@ export class LifeSigns extends Entry implements Flow {
 
   pause (): void {
     this.#socket.pause()
-    this.look(agenda.now)
+    this.look(timers.now)
   }
 
   resume (): void {
-    agenda.remove(this)
+    timers.remove(this)
     this.#socket.resume()
   }
 
@@ -40,6 +40,6 @@ export class LifeSigns extends Entry implements Flow {
   override look (now: number): void {
     if (this.#socket.readyState !== OPEN) return
     if (this.#socket.bufferedAmount === 0) this.#socket.pong()
-    agenda.add(this, now + INTERVAL)
+    timers.add(this, now + INTERVAL)
   }
 }

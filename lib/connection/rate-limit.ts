@@ -10,7 +10,7 @@ export interface RateLimitOptions {
  * How many messages a client may send: a bucket of tokens, one for each, that is full at first and fills up evenly, all of
  * it in one interval.
  *
- * It stands between an inbox and the flow that this one pauses. What comes at once after a pause may have been sent at
+ * It stands between a receive queue and the flow that this one pauses. What comes at once after a pause may have been sent at
  * any time during it, so a pause fills the bucket too, and not only to its brim.
  */
 export class RateLimit implements Flow {
@@ -38,7 +38,7 @@ export class RateLimit implements Flow {
     return true
   }
 
-  /** The inbox pauses as a message arrives, which has just been counted. */
+  /** The receive queue pauses as a message arrives, which has just been counted. */
   pause (): void {
     this.#flow.pause()
   }

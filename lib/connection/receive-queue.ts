@@ -1,18 +1,18 @@
-import { Backlog } from './backlog'
 import { MAX_DELAY } from '../base/checks'
 import { now } from '../base/clock'
-import { WebSocketTimeoutError } from '../base/errors'
 import { Deferred, quiet, rejected } from '../base/deferred'
+import { WebSocketTimeoutError } from '../base/errors'
 import { forgetSignal, listenTo, reasonOf } from '../base/guarded-signal'
+import { Backlog } from './backlog'
+import type { ConnectionEnd } from '../base/connection-end'
+import type { WaitOptions } from '../base/verb-options'
 import type { Decode, Message } from '../codec/decode'
-import type { End } from '../base/connection-end'
 import type { Recipient } from '../protocol/recipient'
-import type { Patience } from '../base/verb-options'
 
 /** What a `receive` makes of the end of the connection. */
 export interface Ending {
   /** What it is to resolve with; or throws what it is to reject with. */
-  atEnd (end: End): unknown
+  atEnd (end: ConnectionEnd): unknown
 }
 
 /** The ending of a verb that rejects with the connection's `WebSocketDisconnect`. */
@@ -52,7 +52,7 @@ class Reader extends Deferred<unknown> {
     }
   }
 
-  end (end: End): void {
+  end (end: ConnectionEnd): void {
     this.settled()
     try {
       this.resolve(this.#ending.atEnd(end))
@@ -61,28 +61,28 @@ class Reader extends Deferred<unknown> {
     }
   }
 
-  /** It is in the inbox. */
+  /** It is in the receive queue. */
   wait (): void {}
 
   protected settled (): void {}
 }
 
-/** One that waits for no longer than its `patience`, then leaves the inbox and rejects. */
+/** One that waits for no longer than its `waitOptions`, then leaves the receive queue and rejects. */
 class PatientReader extends Reader {
-  readonly #inbox: Inbox
-  readonly #patience: Patience
+  readonly #receiveQueue: ReceiveQueue
+  readonly #waitOptions: WaitOptions
   #isOver = false
   #timer?: NodeJS.Timeout
-  readonly #onAbort = (): void => this.#giveUp(reasonOf(this.#patience.signal!))
+  readonly #onAbort = (): void => this.#giveUp(reasonOf(this.#waitOptions.signal!))
 
-  constructor (decode: Decode, ending: Ending, patience: Patience, inbox: Inbox) {
+  constructor (decode: Decode, ending: Ending, waitOptions: WaitOptions, receiveQueue: ReceiveQueue) {
     super(decode, ending)
-    this.#inbox = inbox
-    this.#patience = patience
+    this.#receiveQueue = receiveQueue
+    this.#waitOptions = waitOptions
   }
 
   override wait (): void {
-    const { timeout, signal } = this.#patience
+    const { timeout, signal } = this.#waitOptions
     if (timeout !== undefined && timeout <= MAX_DELAY) {
       this.#timer = setTimeout(() => this.#giveUp(new WebSocketTimeoutError(`no message within ${timeout} ms`)), timeout)
     }
@@ -96,12 +96,12 @@ class PatientReader extends Reader {
   protected override settled (): void {
     this.#isOver = true
     clearTimeout(this.#timer)
-    if (this.#patience.signal !== undefined) forgetSignal(this.#patience.signal, this.#onAbort)
+    if (this.#waitOptions.signal !== undefined) forgetSignal(this.#waitOptions.signal, this.#onAbort)
   }
 
   #giveUp (error: unknown): void {
     if (this.#isOver) return // a signal that is not Node's may tell whom it was to forget
-    this.#inbox.forget(this)
+    this.#receiveQueue.forget(this)
     this.settled()
     this.reject(error)
   }
@@ -111,7 +111,7 @@ class PatientReader extends Reader {
  * The received messages that wait to be taken, or the readers that wait for messages: never both.
  * Above `highWaterMark` bytes it pauses the flow, at half of it it lets the flow go on.
  */
-export class Inbox implements Recipient {
+export class ReceiveQueue implements Recipient {
   #backlog: Backlog | null = null
   // Of those who wait, in the order in which they came: a list, since mostly there is one.
   #first: Reader | null = null
@@ -120,7 +120,7 @@ export class Inbox implements Recipient {
   readonly #flow: Flow
   #paused = false
   #discarding = false
-  #end: End | null = null
+  #end: ConnectionEnd | null = null
   /** How long who takes the messages before the end may take for each, in milliseconds, and until when the next is to be taken. */
   #allowance = 0
   #deadline = 0
@@ -150,15 +150,15 @@ export class Inbox implements Recipient {
   /**
    * Takes the next message and decodes it. Readers are served in the order in which they came.
    * Rejects with what `decode` throws, with `WebSocketTimeoutError` or the signal's reason when
-   * `patience` ends (no message is taken then), and at the end of the connection with its `WebSocketDisconnect`,
+   * `waitOptions` ends (no message is taken then), and at the end of the connection with its `WebSocketDisconnect`,
    * unless `ending` makes something else of it.
    */
-  receive (decode: Decode, patience?: Patience, ending = RECEIVE): Promise<unknown> {
-    if (patience?.signal?.aborted === true) return rejected(patience.signal.reason)
+  receive (decode: Decode, waitOptions?: WaitOptions, ending = RECEIVE): Promise<unknown> {
+    if (waitOptions?.signal?.aborted === true) return rejected(waitOptions.signal.reason)
     const message = this.#backlog?.shift()
     if (message !== undefined) return this.#take(message, decode)
     if (this.#end !== null) return this.#receiveEnd(this.#end, ending)
-    const reader = patience === undefined ? new Reader(decode, ending) : new PatientReader(decode, ending, patience, this)
+    const reader = waitOptions === undefined ? new Reader(decode, ending) : new PatientReader(decode, ending, waitOptions, this)
     if (this.#last === null) {
       this.#first = reader
     } else {
@@ -191,7 +191,7 @@ export class Inbox implements Recipient {
    * Nothing more will come: readers that find no message are given the end. `allowance`: within how many milliseconds the
    * first of the messages that wait, and each after it, has to be taken to count as going on.
    */
-  end (end: End, allowance: number): void {
+  end (end: ConnectionEnd, allowance: number): void {
     this.#end = end
     if (this.#backlog !== null && this.#backlog.bytes > 0) this.#allow(allowance)
     for (let reader = this.#first; reader !== null; reader = this.#first) {
@@ -231,7 +231,7 @@ export class Inbox implements Recipient {
     this.#deadline = now() + allowance
   }
 
-  #receiveEnd (end: End, ending: Ending): Promise<unknown> {
+  #receiveEnd (end: ConnectionEnd, ending: Ending): Promise<unknown> {
     this.#deadline = 0
     try {
       return Promise.resolve(ending.atEnd(end))

@@ -1,17 +1,17 @@
-import { settle } from '../protocol/multicast'
 import { nextTurn } from '../base/clock'
-import { Congestion } from './congestion'
-import { payloadLength } from '../protocol/frame'
 import { rejected } from '../base/deferred'
 import { flushAfterTurn } from '../base/end-of-turn'
+import { payloadLength } from '../protocol/frame'
 import { createWriter, type Writer } from '../protocol/frame-writer'
+import { settle } from '../protocol/multicast'
+import { Congestion } from './congestion'
 import type { Duplex } from 'node:stream'
-import type { End } from '../base/connection-end'
+import type { ConnectionEnd } from '../base/connection-end'
 import type { Payload } from '../codec/encode'
-import type { Burst } from '../protocol/prepared-message'
+import type { Batch } from '../protocol/prepared-message'
 import type { RawWebSocket } from '../../types/raw'
 
-export interface OutboxOptions {
+export interface SendQueueOptions {
   /** Bytes. */
   sendHighWaterMark: number
   /** Milliseconds in which something has to drain of what waits: else the connection is terminated. */
@@ -30,21 +30,21 @@ const OPEN = 1
 /**
  * What is sent: written in order, one write a turn, and no faster than the peer drains it.
  */
-export class Outbox {
+export class SendQueue {
   /** In how many turns something was sent. */
   turns = 0
   readonly #raw: RawWebSocket
   readonly #stream: Duplex
-  readonly #options: OutboxOptions
+  readonly #options: SendQueueOptions
   readonly #writer: Writer
   #congestion: Congestion | null = null
   #isHeld = false
   /** The bytes that wait, as long as a turn lasts: in a turn nothing drains. */
   #waiting = 0
-  #end: End | null = null
+  #end: ConnectionEnd | null = null
   #taker!: Taker
 
-  constructor (raw: RawWebSocket, stream: Duplex, options: OutboxOptions) {
+  constructor (raw: RawWebSocket, stream: Duplex, options: SendQueueOptions) {
     this.#raw = raw
     this.#stream = stream
     this.#writer = createWriter(raw, stream)
@@ -81,18 +81,18 @@ export class Outbox {
   }
 
   /** Sends what was published, if fewer than `mark` bytes wait then; tells whether it has. */
-  share (burst: Burst, mark: number): boolean {
+  share (batch: Batch, mark: number): boolean {
     if (this.#raw.readyState !== OPEN) return false
     this.#beginTurn()
-    if (this.#waiting + burst.byteLength >= mark) return false
-    this.#waiting += this.#writer.share(burst)
+    if (this.#waiting + batch.byteLength >= mark) return false
+    this.#waiting += this.#writer.share(batch)
     return true
   }
 
   /** Sends what was published, whatever waits. */
-  forceShare (burst: Burst): void {
+  forceShare (batch: Batch): void {
     this.#beginTurn()
-    this.#waiting += this.#writer.share(burst, this.#congested().add())
+    this.#waiting += this.#writer.share(batch, this.#congested().add())
   }
 
   /** How much has drained, when more than the mark waits: see `Congestion`. */
@@ -114,7 +114,7 @@ export class Outbox {
   }
 
   /** Nothing can be sent any more: who waits is given the error of `end`, unless `taker` is catching up. */
-  end (end: End, taker: Taker): void {
+  end (end: ConnectionEnd, taker: Taker): void {
     this.#end = end
     this.#taker = taker
     this.#congestion?.end(taker.isCatchingUp ? null : end.during('send'))

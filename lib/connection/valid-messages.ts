@@ -1,11 +1,11 @@
-import { WebSocketDecodeError, WebSocketValidationError } from '../base/errors'
 import { quiet } from '../base/deferred'
+import { WebSocketDecodeError, WebSocketValidationError } from '../base/errors'
 
 /** Is given what a message has failed with, in place of the message. */
 export type OnInvalid = (error: WebSocketDecodeError | WebSocketValidationError) => unknown
 
 /** Leaves out of `messages` what does not decode or validate: `onInvalid` is awaited, and what that throws is thrown. */
-export class Sift implements AsyncIterableIterator<any> {
+export class ValidMessages implements AsyncIterableIterator<any> {
   readonly #messages: AsyncIterableIterator<any>
   readonly #onInvalid: OnInvalid
 

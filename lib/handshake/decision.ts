@@ -1,26 +1,26 @@
-import { End } from '../base/connection-end'
-import { WebSocketHandshakeError, WebSocketOptionError } from '../base/errors'
-import { addedTo, refusalHeaders, repliedHeaders, type HeaderPairs } from './headers'
+import { ConnectionEnd } from '../base/connection-end'
 import { Deferred } from '../base/deferred'
-import { answerSwitchingProtocols, letGo } from './response'
+import { WebSocketHandshakeError, WebSocketOptionError } from '../base/errors'
 import { show } from '../base/show'
 import { acceptanceIn, type AcceptOptions } from '../base/verb-options'
+import { addedTo, refusalHeaders, repliedHeaders, type HeaderPairs } from './headers'
+import { answerSwitchingProtocols, letGo } from './response'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Acceptance, Handshake, HandshakeOwner } from './handshake'
-import type { RawWebSocket } from '../../types/raw'
 import type { HeadersLike } from '../../types/message'
+import type { RawWebSocket } from '../../types/raw'
 
 /** Whose handshake it is. */
-export interface OpeningOwner {
+export interface DecisionOwner {
   /** It is complete: `raw` is the connection. `response` is to be told of its end, if there is one. */
   open (raw: RawWebSocket, response: ServerResponse | null): void
   /** It has ended without a connection. */
-  finish (end: End): void
+  finish (end: ConnectionEnd): void
 }
 
 /** What the handshake of a session needs of its route. */
-export interface OpeningRoute {
+export interface DecisionRoute {
   readonly options: { readonly subprotocols: readonly string[], readonly handshakeTimeout: number }
   /** Answers 101; returns null where the client is no longer there. */
   upgrade (request: IncomingMessage): RawWebSocket | null
@@ -32,14 +32,14 @@ export interface OpeningRoute {
  * What a session is before it is open: a handshake that its handler completes or refuses, in time.
  * An open connection keeps nothing of it.
  */
-export class Opening<Owner extends OpeningOwner> implements HandshakeOwner, Acceptance {
+export class HandshakeDecision<Owner extends DecisionOwner> implements HandshakeOwner, Acceptance {
   readonly handshake: Handshake
   /** What an onSend hook of the route has failed with. */
   error: unknown
   state: 'connecting' | 'closing' | 'closed' = 'connecting'
   /** Whether it has been told of as an event. */
   isReported = false
-  readonly #route: OpeningRoute
+  readonly #route: DecisionRoute
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #owner: Owner
@@ -47,7 +47,7 @@ export class Opening<Owner extends OpeningOwner> implements HandshakeOwner, Acce
   #accepted: Deferred<Owner> | null = null
   #timer: NodeJS.Timeout | null = null
 
-  constructor (route: OpeningRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply, owner: Owner) {
+  constructor (route: DecisionRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply, owner: Owner) {
     this.handshake = handshake
     this.#route = route
     this.#request = request
@@ -157,7 +157,7 @@ export class Opening<Owner extends OpeningOwner> implements HandshakeOwner, Acce
     if (this.state === 'connecting') this.refuse(error)
   }
 
-  over (end = new End(1006, '', false)): void {
+  over (end = new ConnectionEnd(1006, '', false)): void {
     this.state = 'closed'
     this.#leave()
     this.#deferred.resolve(undefined)

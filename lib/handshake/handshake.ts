@@ -1,14 +1,14 @@
 import { IncomingMessage } from 'node:http'
-import { abort } from './answered'
 import { TOKEN } from '../base/checks'
-import { WebSocketHandshakeError } from '../base/errors'
-import { switchingHeaders, type HeaderPairs } from './headers'
 import { Deferred } from '../base/deferred'
+import { WebSocketHandshakeError } from '../base/errors'
 import { show } from '../base/show'
-import { isRead, Watch } from './waiting-client'
+import { abort } from './answered'
+import { switchingHeaders, type HeaderPairs } from './headers'
+import { isRead, WaitingClient } from './waiting-client'
 import type { Duplex } from 'node:stream'
 import type { Closing } from '../base/close-codes'
-import type { End } from '../base/connection-end'
+import type { ConnectionEnd } from '../base/connection-end'
 import type { HeadersLike } from '../../types/message'
 
 /** RFC 6455, section 4.1: the key is 16 bytes in base64. */
@@ -35,7 +35,7 @@ export interface Acceptance {
 /** Whose handshake it is. */
 export interface HandshakeOwner {
   /** It has ended without having been completed: the client has left, or has been refused, perhaps with a connection, whose end is given then. */
-  over (end?: End): void
+  over (end?: ConnectionEnd): void
   /** The server does not wait any longer for it to be decided. */
   turnAway (error: Error): void
 }
@@ -61,7 +61,7 @@ export class Handshake {
   readonly #pending: Set<Handshake>
   #isOver = false
   #over: Deferred<void> | null = null
-  #watch: Watch | null = null
+  #watch: WaitingClient | null = null
   #isDropping = false
   #linger?: NodeJS.Timeout
 
@@ -138,7 +138,7 @@ export class Handshake {
     if (this.stream.destroyed) return this.#leave()
     if (isRead(this.stream)) return this.forgo()
     this.#pending.add(this)
-    this.#watch = new Watch(this.stream, { onLeave: () => this.#leave(), onTaken: () => this.forgo() })
+    this.#watch = new WaitingClient(this.stream, { onLeave: () => this.#leave(), onTaken: () => this.forgo() })
     if (this.#isDropping) this.#watch.drop()
   }
 

@@ -1,6 +1,6 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import { cutReason, isClean, type Closing } from '../base/close-codes'
-import { End } from '../base/connection-end'
+import { ConnectionEnd } from '../base/connection-end'
 import { Handshake } from './handshake'
 import { repliedHeaders } from './headers'
 import { letGo } from './response'
@@ -56,14 +56,14 @@ function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply,
   const raw = refuser.upgrade(request.raw)
   handshake.complete()
   const response = letGo(reply.raw, handshake.stream)
-  const over = (end?: End): void => {
+  const over = (end?: ConnectionEnd): void => {
     handshake.owner?.over(end)
     response?.emit('finish')
   }
   if (raw === null) return over()
   refuser.opened(raw)
   raw.on('error', ignore) // its end follows
-  raw.on('close', (code, reason) => over(new End(code, reason.toString(), isClean(raw, code))))
+  raw.on('close', (code, reason) => over(new ConnectionEnd(code, reason.toString(), isClean(raw, code))))
   raw.close(code ?? undefined, cutReason(reason))
   raw.resume()
 }

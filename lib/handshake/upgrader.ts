@@ -1,6 +1,6 @@
 import { WebSocketServer } from 'ws'
-import { Handshake } from './handshake'
 import { SessionWebSocket } from '../protocol/websocket'
+import { Handshake } from './handshake'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../../types/raw'

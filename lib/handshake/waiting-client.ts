@@ -20,7 +20,7 @@ export function isRead (stream: Duplex): boolean {
 }
 
 /** Watches a client that waits for its handshake: keeps what it sends meanwhile, and tells when it has left. */
-export class Watch {
+export class WaitingClient {
   readonly #stream: Duplex
   readonly #watcher: Watcher
   #early: Buffer[] = []

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
-import fastifyPlugin from 'fastify-plugin'
 import fastifyWebsocket from '@fastify/websocket'
+import fastifyPlugin from 'fastify-plugin'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'

@@ -1,24 +1,24 @@
-import { Hub } from '../pubsub/pubsub'
-import { ConnectionLimit } from '../handshake/connection-limit'
-import { Leftovers } from './other-listeners'
 import { Deferred } from '../base/deferred'
 import { ownerOf } from '../connection/connection'
+import { ConnectionLimit } from '../handshake/connection-limit'
+import { PubSub } from '../pubsub/pubsub'
+import { Leftovers } from './other-listeners'
+import type { WebSocketServer } from 'ws'
 import type { Handshake } from '../handshake/handshake'
+import type { Session } from '../session/session'
 import type { Lookup } from './lookup'
 import type { PluginSettings } from './options'
-import type { Session } from '../session/session'
-import type { WebSocketServer } from 'ws'
 import type { RawWebSocket } from '../../types/raw'
 
 /** What the routes of one app have in common: its options, and what is going on. */
-export class Service {
+export class AppState {
   readonly options: Record<string, unknown>
   readonly settings: PluginSettings
   /** Which requests are for its routes. */
   readonly lookup: Lookup
   /** Set when it is registered. */
   websocketServer!: WebSocketServer
-  readonly hub = new Hub<Session>()
+  readonly pubsub = new PubSub<Session>()
   /** Of its WebSocket routes, without slashes at their end. */
   readonly urls = new Set<string>()
   readonly routes: {
@@ -67,8 +67,8 @@ export class Service {
   }
 
   /** Whether `session` is one of them. */
-  has ({ socket }: Session): boolean {
-    return socket !== null && this.sockets.has(socket.raw)
+  has ({ connection }: Session): boolean {
+    return connection !== null && this.sockets.has(connection.raw)
   }
 
   /** A session has begun, and its handler. */
@@ -88,8 +88,8 @@ export class Service {
   }
 
   /** The connection of a session has ended, or its handshake has without one. */
-  ended ({ socket }: Session): void {
-    if (socket !== null && this.sockets.delete(socket.raw)) this.open--
+  ended ({ connection }: Session): void {
+    if (connection !== null && this.sockets.delete(connection.raw)) this.open--
   }
 
   /** What has not ended is not waited for. */

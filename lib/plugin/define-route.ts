@@ -1,8 +1,8 @@
 import { readOptions, type Options } from '../base/checks'
 import { WebSocketOptionError } from '../base/errors'
+import { show } from '../base/show'
 import { onInvalidIn, sessionHandlersIn } from './options'
 import { answerUpgradeRequired, kNoHandler, ownOptions } from './route'
-import { show } from '../base/show'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
 /** The options of a route, from what `owner` was given. The handler may be session handlers, which stand beside the options. */

@@ -65,7 +65,7 @@ function unlink (this: Link): void {
 }
 
 /** The connections of a server on which requests come. Those that have been upgraded, by whomever, are none of them. */
-export class Connections {
+export class IncompleteRequests {
   readonly #server: Server
   /** Over TLS: those whose handshake is not complete. */
   readonly #beginning = new List<Socket>()

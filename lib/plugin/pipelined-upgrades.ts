@@ -1,5 +1,5 @@
 import { abort, responseOn, whenAnswered } from '../handshake/answered'
-import { Watch } from '../handshake/waiting-client'
+import { WaitingClient } from '../handshake/waiting-client'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { ConnectionLimit } from '../handshake/connection-limit'
@@ -26,7 +26,7 @@ export function afterEarlier (request: IncomingMessage, stream: Duplex, limit: C
     leave()
     stream.removeListener('error', ignore)
   }
-  const watch = new Watch(stream, {
+  const watch = new WaitingClient(stream, {
     onLeave () {
       settle()
       const response = responseOn(socket)

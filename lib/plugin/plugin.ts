@@ -1,22 +1,22 @@
 import fastifyPlugin from 'fastify-plugin'
-import { Connections } from './incomplete-requests'
+import { atMost } from '../base/deferred'
+import { injectWebSocket } from '../client/inject'
+import { Handshake } from '../handshake/handshake'
+import { answerBadGateway } from '../handshake/upstream'
+import { BrokerLink } from '../pubsub/broker-link'
+import { AppState } from './app-state'
 import { checkDeclared, see } from './declared-routes'
 import { addWebSocketRoute, allowSessionHandlers } from './define-route'
 import { furtherServers, rootOf } from './fastify-internals'
-import { Handshake } from '../handshake/handshake'
-import { injectWebSocket } from '../client/inject'
-import { Link } from '../pubsub/broker-link'
+import { IncompleteRequests } from './incomplete-requests'
 import { Lookup } from './lookup'
 import { checkPluginOptions, pluginSettings } from './options'
 import { upgradeOnly } from './other-protocols'
-import { atMost } from '../base/deferred'
 import { checkRegistration, NAME, reserve } from './registration'
 import { isWebSocketRoute, mount, Route, type AnyRouteOptions } from './route'
-import { Service } from './app-state'
-import { Sessions } from './websockets'
 import { shutDown } from './shutdown'
 import { checkUpgrade, isUpgrade, routeUpgrades } from './upgrade'
-import { answerBadGateway } from '../handshake/upstream'
+import { WebSockets } from './websockets'
 import type { FastifyInstance } from 'fastify'
 import type { Broker } from '../../types/broker'
 
@@ -24,38 +24,38 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
   checkRegistration(app)
   checkPluginOptions(options)
   checkDeclared(app)
-  const service = new Service(options, pluginSettings(options), new Lookup(app))
+  const appState = new AppState(options, pluginSettings(options), new Lookup(app))
 
   reserve(app)
-  attach(app, service)
-  await routeUpgrades(app, service)
-  addWebSocketRoutes(app, service)
+  attach(app, appState)
+  await routeUpgrades(app, appState)
+  addWebSocketRoutes(app, appState)
   app.addHook('onError', answerBadGateway)
-  endConnections(app, service)
+  endConnections(app, appState)
 
-  const sessions = new Sessions(service)
-  const { broker } = service.settings
-  if (broker !== undefined) connectBroker(app, service, sessions, broker)
+  const sessions = new WebSockets(appState)
+  const { broker } = appState.settings
+  if (broker !== undefined) connectBroker(app, appState, sessions, broker)
   app.decorate('websockets', sessions as never)
   app.decorate('websocket', addWebSocketRoute as never)
-  app.decorate('injectWebSocket', ((url: unknown, options?: object) => injectWebSocket(app, service, url, options)) as never)
+  app.decorate('injectWebSocket', ((url: unknown, options?: object) => injectWebSocket(app, appState.injected, url, options)) as never)
 }
 
 /** The app has its broker from when it is ready until its connections have ended. */
-function connectBroker (app: FastifyInstance, { hub }: Service, sessions: Sessions, broker: Broker): void {
-  const link = new Link(broker, hub.topics, (topics) => sessions.resync(topics, app), app)
-  hub.link = link
+function connectBroker (app: FastifyInstance, { pubsub }: AppState, sessions: WebSockets, broker: Broker): void {
+  const link = new BrokerLink(broker, pubsub.topics, (topics) => sessions.resync(topics, app), app)
+  pubsub.link = link
   app.addHook('onReady', () => link.start())
 }
 
 /** What Fastify and its users see of WebSocket routes. */
-function addWebSocketRoutes (app: FastifyInstance, service: Service): void {
+function addWebSocketRoutes (app: FastifyInstance, appState: AppState): void {
   app.addHook('onRoute', function (options) {
     const route = options as unknown as AnyRouteOptions
     if (!isWebSocketRoute(route)) return
     see(route)
-    mount(route, new Route(service, this, route))
-    service.lookup.add(route)
+    mount(route, new Route(appState, this, route))
+    appState.lookup.add(route)
   })
   allowSessionHandlers(app)
   // Of all contexts, those that there are already among them: a WebSocket request may be for any route.
@@ -65,10 +65,10 @@ function addWebSocketRoutes (app: FastifyInstance, service: Service): void {
 }
 
 /** What is set on the servers of `app`, and taken back when it has closed. */
-function attach (app: FastifyInstance, { settings: { shutdown } }: Service): void {
+function attach (app: FastifyInstance, { settings: { shutdown } }: AppState): void {
   const detach: (() => void)[] = []
   const attachTo = (server: FastifyInstance['server']): void => {
-    const connections = new Connections(server, shutdown.timeout)
+    const connections = new IncompleteRequests(server, shutdown.timeout)
     detach.push(() => connections.stop())
     detach.push(upgradeOnly(server, isUpgrade.bind(null, app.server)))
   }
@@ -78,17 +78,17 @@ function attach (app: FastifyInstance, { settings: { shutdown } }: Service): voi
 }
 
 /** `app.close()` ends the connections before the server. */
-function endConnections (app: FastifyInstance, service: Service): void {
+function endConnections (app: FastifyInstance, appState: AppState): void {
   let closed: Promise<void> | undefined
   app.addHook('preClose', async () => {
-    closed = shutDown(service, service.settings.shutdown, app.log)
+    closed = shutDown(appState, appState.settings.shutdown, app.log)
     // Fastify gives up on a preClose hook after `pluginTimeout`, unless that is 0.
     const { pluginTimeout } = app.initialConfig
     await (pluginTimeout ? atMost(0.9 * pluginTimeout, closed) : closed)
   })
   app.addHook('onClose', async () => {
     await closed
-    await service.hub.link?.close()
+    await appState.pubsub.link?.close()
   })
 }
 

@@ -1,24 +1,24 @@
 import { isObject, readOptions } from '../base/checks'
-import { Codec } from '../codec/codec'
 import { WebSocketHandshakeError, WebSocketOptionError } from '../base/errors'
-import { Handshake } from '../handshake/handshake'
+import { guard, logSafely, readable } from '../base/user-code'
+import { Codec } from '../codec/codec'
+import { MessageSchemas, type SchemaErrorFormatter } from '../codec/message-schema'
 import { ConnectionLimit } from '../handshake/connection-limit'
+import { Handshake } from '../handshake/handshake'
 import { createOriginCheck, type OriginCheck } from '../handshake/origins'
-import { checkBeside, checkRouteOptions, routeSettings, sessionHandlersIn, type PluginSettings, type RouteSettings } from './options'
 import { createRefusalHook, refusesByClosing, type Refuser } from '../handshake/refusal'
 import { keepHookError } from '../handshake/response'
-import { MessageSchemas, type SchemaErrorFormatter } from '../codec/message-schema'
+import { Upgrader, upgradeRaw } from '../handshake/upgrader'
 import { guardListeners } from '../protocol/websocket'
 import { accepting, disconnectAll, ended, fail, serve, sessionHandlers, type Life } from '../session/lifecycle'
-import { guard, logSafely, readable } from '../base/user-code'
-import { serverIsClosing } from './shutdown'
 import { Session, type SessionRoute } from '../session/session'
-import { Upgrader, upgradeRaw } from '../handshake/upgrader'
+import { checkBeside, checkRouteOptions, routeSettings, sessionHandlersIn, type PluginSettings, type RouteSettings } from './options'
+import { serverIsClosing } from './shutdown'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { JsonParse } from '../codec/decode'
-import type { Hub } from '../pubsub/pubsub'
-import type { Service } from './app-state'
+import type { PubSub } from '../pubsub/pubsub'
+import type { AppState } from './app-state'
 import type { RawWebSocket } from '../../types/raw'
 
 /** Where the WebSocket route stands in the `config` of a route of Fastify's. */
@@ -43,12 +43,12 @@ export type AnyRouteOptions = Omit<RouteOptions, 'handler' | 'schema'> & {
 /** One WebSocket route. */
 export class Route implements SessionRoute, Refuser {
   readonly options: RouteSettings
-  readonly hub: Hub<Session>
+  readonly pubsub: PubSub<Session>
   /** Whether the handler gets the plain `ws` socket. */
   readonly raw: boolean
   readonly allowsOrigin: OriginCheck
   readonly #limit: ConnectionLimit
-  readonly #service: Service
+  readonly #appState: AppState
   readonly #instance: FastifyInstance
   readonly #life: Life
   readonly #http: Handler
@@ -58,18 +58,18 @@ export class Route implements SessionRoute, Refuser {
   #codec: Codec | null = null
 
   /** Takes the options of a route with `websocket` or `wsHandler`. Throws `WebSocketOptionError` for what cannot be. */
-  constructor (service: Service, instance: FastifyInstance, route: AnyRouteOptions) {
+  constructor (appState: AppState, instance: FastifyInstance, route: AnyRouteOptions) {
     const { wsHandler, handler, schema } = route
     const place = `${String(route.method)} ${route.url}`
-    const options = attempt(place, () => settingsOf(route, service.settings.rawRoutes))
-    attempt(place, () => checkRoute(service.urls, route, options))
+    const options = attempt(place, () => settingsOf(route, appState.settings.rawRoutes))
+    attempt(place, () => checkRoute(appState.urls, route, options))
     attempt(place, () => checkRouteOptions(options))
-    service.urls.add(withoutSlash(route.url))
+    appState.urls.add(withoutSlash(route.url))
 
-    this.#service = service
+    this.#appState = appState
     this.#instance = instance
-    this.hub = service.hub
-    this.options = routeSettings(service.options, options, { receive: schema?.receive !== undefined, send: schema?.send !== undefined })
+    this.pubsub = appState.pubsub
+    this.options = routeSettings(appState.options, options, { receive: schema?.receive !== undefined, send: schema?.send !== undefined })
     this.raw = options.raw === true
     this.allowsOrigin = createOriginCheck(this.options.origins)
     this.#limit = new ConnectionLimit(this.options.maxConnections)
@@ -78,9 +78,9 @@ export class Route implements SessionRoute, Refuser {
       instance,
       handlers: this.options.autoAccept && !this.raw ? accepting(handlers) : handlers,
       catchDisconnect: this.options.catchDisconnect,
-      errorHandler: service.settings.errorHandler,
-      closeTimeout: service.settings.closeTimeout,
-      onEnd: () => service.served(),
+      errorHandler: appState.settings.errorHandler,
+      closeTimeout: appState.settings.closeTimeout,
+      onEnd: () => appState.served(),
       untold: new Map()
     }
     this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
@@ -89,8 +89,8 @@ export class Route implements SessionRoute, Refuser {
     // Not for the HEAD route that Fastify adds: it has no messages.
     if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(instance))
 
-    this.#upgrader = new Upgrader({ ...this.options, closeTimeout: service.settings.closeTimeout })
-    service.routes.push(this)
+    this.#upgrader = new Upgrader({ ...this.options, closeTimeout: appState.settings.closeTimeout })
+    appState.routes.push(this)
   }
 
   /** The handler of Fastify's. */
@@ -101,7 +101,7 @@ export class Route implements SessionRoute, Refuser {
       reply.hijack() // a hook has taken the connection over
       return
     }
-    if (this.#service.closing) throw serverIsClosing()
+    if (this.#appState.closing) throw serverIsClosing()
     if (this.raw) return this.#giveAway(handshake, request, reply)
     const session = new Session(this, handshake, request, reply)
     serve(this.#life, session)
@@ -110,7 +110,7 @@ export class Route implements SessionRoute, Refuser {
 
   /** Throws `WebSocketHandshakeError` with status 503 when the route, or the app, has as many connections as it may have. */
   admit (handshake: Handshake): void {
-    this.#service.limit.admit(handshake)
+    this.#appState.limit.admit(handshake)
     this.#limit.admit(handshake)
   }
 
@@ -133,19 +133,19 @@ export class Route implements SessionRoute, Refuser {
   }
 
   opened (raw: RawWebSocket): void {
-    this.#service.opened(raw)
+    this.#appState.opened(raw)
   }
 
   begun (): void {
-    this.#service.begun()
+    this.#appState.begun()
   }
 
   accepted (raw: RawWebSocket): void {
-    this.#service.accepted(raw)
+    this.#appState.accepted(raw)
   }
 
   ended (session: Session): void {
-    this.#service.ended(session)
+    this.#appState.ended(session)
     ended(this.#life, session)
   }
 
@@ -161,7 +161,7 @@ export class Route implements SessionRoute, Refuser {
     reply.hijack()
     handshake.release()
     try {
-      upgradeRaw(this.#service.websocketServer, request.raw, handshake.stream, this.options, (raw) => this.#adopt(raw, request))
+      upgradeRaw(this.#appState.websocketServer, request.raw, handshake.stream, this.options, (raw) => this.#adopt(raw, request))
     } catch (error) { // nobody knows whether there is a connection
       logSafely(request, 'error', 'a listener on app.websocketServer threw', error)
       handshake.stream.destroy()

@@ -1,31 +1,31 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import { finished, type Duplex } from 'node:stream'
-import { registerFastifyWebsocket } from './adapter'
-import { release } from './incomplete-requests'
 import { WebSocketHandshakeError, type WebSocketError } from '../base/errors'
-import { rootOf } from './fastify-internals'
-import { Handshake } from '../handshake/handshake'
-import { asksForWebSocket, handBack } from './other-protocols'
-import { afterOthers } from './other-listeners'
-import { afterEarlier } from './pipelined-upgrades'
-import { answerBy, isInjected } from '../handshake/response'
-import { offerUpgrade, routeOf, type Route } from './route'
 import { show } from '../base/show'
 import { logSafely } from '../base/user-code'
+import { Handshake } from '../handshake/handshake'
+import { answerBy, isInjected } from '../handshake/response'
 import { serverOptions } from '../handshake/upgrader'
+import { registerFastifyWebsocket } from './adapter'
+import { rootOf } from './fastify-internals'
+import { release } from './incomplete-requests'
+import { afterOthers } from './other-listeners'
+import { asksForWebSocket, handBack } from './other-protocols'
+import { afterEarlier } from './pipelined-upgrades'
+import { offerUpgrade, routeOf, type Route } from './route'
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Service } from './app-state'
+import type { AppState } from './app-state'
 
 type Dispatch = (request: IncomingMessage, stream: Duplex) => void
 
 /** Has the upgrade requests of the server of `app` routed, each watched until it is answered. */
-export async function routeUpgrades (app: FastifyInstance, service: Service): Promise<void> {
+export async function routeUpgrades (app: FastifyInstance, appState: AppState): Promise<void> {
   const root = rootOf(app)
   const { routing } = root
   const dispatch: Dispatch = (request, stream) => {
-    const handshake = Handshake.begin(request, stream, service.handshakes)
+    const handshake = Handshake.begin(request, stream, appState.handshakes)
     if (isInjected(stream)) finished(stream, () => stream.destroy())
     const response = new ServerResponse(request)
     answerBy(response, handshake)
@@ -38,10 +38,10 @@ export async function routeUpgrades (app: FastifyInstance, service: Service): Pr
     }
     handshake.watch() // mostly there is nothing to watch any more: a handler that accepts at once has done so
   }
-  service.websocketServer = await registerFastifyWebsocket(app, serverOptions(service.settings), dispatch)
+  appState.websocketServer = await registerFastifyWebsocket(app, serverOptions(appState.settings), dispatch)
   // @fastify/http-proxy routes all upgrade requests of its prefixes: no request is to be served twice.
   root.routing = (request: IncomingMessage, response: ServerResponse) => { if (!Handshake.isFor(request)) routing(request, response) }
-  listen(app, service, dispatch)
+  listen(app, appState, dispatch)
 }
 
 /** Whether `request` is to be upgraded: by this package, or by others who listen to the upgrades of `server`, whatever they make of it. */
@@ -50,9 +50,9 @@ export function isUpgrade (server: EventEmitter, request: IncomingMessage): bool
 }
 
 /** Takes the upgrade requests that are for this package, or for nobody else. */
-function listen (app: FastifyInstance, service: Service, dispatch: Dispatch): void {
+function listen (app: FastifyInstance, appState: AppState, dispatch: Dispatch): void {
   const { server } = app
-  const { leftovers, limit, lookup, settings: { handshakeTimeout } } = service
+  const { leftovers, limit, lookup, settings: { handshakeTimeout } } = appState
   const onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
     release(request.socket)
     if (!isUpgrade(server, request)) {
@@ -60,7 +60,7 @@ function listen (app: FastifyInstance, service: Service, dispatch: Dispatch): vo
     } else if (server.listenerCount('upgrade') === 1) {
       take(request, stream, head)
     } else if (asksForWebSocket(request) && lookup.has(request)) {
-      const handshake = Handshake.begin(request, stream, service.handshakes)
+      const handshake = Handshake.begin(request, stream, appState.handshakes)
       afterOthers(request, stream, (isServed) => { isServed ? handshake.forgo() : take(request, stream, head) })
     } else {
       leftovers.add(request, stream, handshakeTimeout)

@@ -1,45 +1,45 @@
 import { EventEmitter } from 'node:events'
-import { Codec } from '../codec/codec'
 import { rejected } from '../base/deferred'
 import { guard, logSafely, type Logging } from '../base/user-code'
-import { checkTopic } from '../pubsub/topics'
 import { argumentError, typeIn } from '../base/verb-options'
-import type { Service } from './app-state'
+import { Codec } from '../codec/codec'
+import { checkTopic } from '../pubsub/topics'
 import { Session } from '../session/session'
+import type { AppState } from './app-state'
 import type { ValueType } from '../../types/message'
 
 const codec = new Codec({ sendType: 'any' })
 
 /** `app.websockets`: the open sessions. */
-export class Sessions extends EventEmitter {
-  readonly #service: Service
+export class WebSockets extends EventEmitter {
+  readonly #appState: AppState
 
-  constructor (service: Service) {
+  constructor (appState: AppState) {
     super()
-    this.#service = service
+    this.#appState = appState
   }
 
   get size (): number {
-    return this.#service.open
+    return this.#appState.open
   }
 
   [Symbol.iterator] (): IterableIterator<Session> {
-    return this.#service.sessions()
+    return this.#appState.sessions()
   }
 
   /** Whether what is published reaches other processes; `'up'` where there are none. */
   get brokerState (): 'up' | 'down' {
-    return this.#service.hub.link?.state ?? 'up'
+    return this.#appState.pubsub.link?.state ?? 'up'
   }
 
   has (session: unknown): boolean {
-    return Session.is(session) && this.#service.has(session)
+    return Session.is(session) && this.#appState.has(session)
   }
 
   /** The sessions that have subscribed to `topic`. */
   subscribers (topic: string): ReadonlySet<Session> {
     checkTopic(topic)
-    return this.#service.hub.topics.subscribers(topic)
+    return this.#appState.pubsub.topics.subscribers(topic)
   }
 
   /** Tells those who listen that `topics` may have missed messages. What they throw is logged. */
@@ -55,7 +55,7 @@ export class Sessions extends EventEmitter {
   publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
     try {
       checkTopic(topic)
-      return this.#service.hub.publish(topic, codec.encoder(typeIn('publish', options))(message))
+      return this.#appState.pubsub.publish(topic, codec.encoder(typeIn('publish', options))(message))
     } catch (error) {
       return rejected(argumentError('publish', error))
     }

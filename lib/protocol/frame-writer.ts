@@ -1,11 +1,11 @@
 import { Buffer } from 'node:buffer'
 import { Socket } from 'node:net'
 import { frameOf, headerOf, MAX_HEADER, payloadLength, writeFrame } from './frame'
-import { MAX_BURST } from './prepared-message'
+import { MAX_BATCH } from './prepared-message'
 import { SessionWebSocket, type HeldFrames } from './websocket'
 import type { Duplex } from 'node:stream'
 import type { Payload } from '../codec/encode'
-import type { Burst } from './prepared-message'
+import type { Batch } from './prepared-message'
 import type { RawWebSocket } from '../../types/raw'
 
 export type OnWritten = (error?: Error | null) => void
@@ -20,7 +20,7 @@ export interface Writer {
    */
   add (payload: Payload, onWritten?: OnWritten): number
   /** Takes what was published. */
-  share (burst: Burst, onWritten?: OnWritten): number
+  share (batch: Batch, onWritten?: OnWritten): number
   flush (): void
 }
 
@@ -70,7 +70,7 @@ class CorkedStream {
 /** Makes the frames itself: `ws` makes some writes of each, which cost more than all the rest. */
 class FrameWriter extends CorkedStream implements Writer, HeldFrames {
   #heldBytes = 0
-  #burst: Burst | null = null
+  #batch: Batch | null = null
 
   constructor (raw: SessionWebSocket, stream: Duplex) {
     super(stream)
@@ -84,7 +84,7 @@ class FrameWriter extends CorkedStream implements Writer, HeldFrames {
   add (payload: Payload, onWritten?: OnWritten): number {
     const length = payloadLength(payload)
     if (length > SMALL) return this.#addLarge(payload, length, onWritten)
-    if (this.#burst !== null) this.release()
+    if (this.#batch !== null) this.release()
     if (owner !== this) this.#takePool()
     if (end + MAX_HEADER + length > POOL) this.#renewPool()
     const before = end
@@ -94,14 +94,14 @@ class FrameWriter extends CorkedStream implements Writer, HeldFrames {
     return end - before
   }
 
-  share (burst: Burst, onWritten?: OnWritten): number {
-    const isBurst = this.#heldBytes === 0 || this.#burst !== null
-    if (onWritten !== undefined || !isBurst || this.#heldBytes + burst.byteLength > MAX_BURST) {
-      return this.#handFrame(burst.bytes, onWritten)
+  share (batch: Batch, onWritten?: OnWritten): number {
+    const isBatch = this.#heldBytes === 0 || this.#batch !== null
+    if (onWritten !== undefined || !isBatch || this.#heldBytes + batch.byteLength > MAX_BATCH) {
+      return this.#handFrame(batch.bytes, onWritten)
     }
-    this.#burst = this.#burst === null ? burst : this.#burst.and(burst)
-    this.#heldBytes = this.#burst.byteLength
-    return burst.byteLength
+    this.#batch = this.#batch === null ? batch : this.#batch.and(batch)
+    this.#heldBytes = this.#batch.byteLength
+    return batch.byteLength
   }
 
   /** Into the stream goes what is held back, but not yet to the kernel. */
@@ -135,10 +135,10 @@ class FrameWriter extends CorkedStream implements Writer, HeldFrames {
   }
 
   #takeHeld (): Buffer {
-    const burst = this.#burst
-    this.#burst = null
+    const batch = this.#batch
+    this.#batch = null
     this.#heldBytes = 0
-    if (burst !== null) return burst.bytes
+    if (batch !== null) return batch.bytes
     const frames = pool.subarray(start, end)
     start = end
     return frames
@@ -182,9 +182,9 @@ class SendWriter extends CorkedStream implements Writer {
     return this.#send(typeof payload === 'string' || onWritten !== undefined ? payload : Buffer.from(payload), onWritten)
   }
 
-  share (burst: Burst, onWritten?: OnWritten): number {
+  share (batch: Batch, onWritten?: OnWritten): number {
     let bytes = 0
-    for (const { payload } of burst.publications) bytes += this.#send(payload, onWritten)
+    for (const { payload } of batch.messages) bytes += this.#send(payload, onWritten)
     return bytes
   }
 

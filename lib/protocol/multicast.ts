@@ -1,5 +1,5 @@
-import { MAX_BURST, type Burst, type Publication } from './prepared-message'
 import { flushAfterTurn } from '../base/end-of-turn'
+import { MAX_BATCH, type Batch, type PreparedMessage } from './prepared-message'
 
 /*
  * What is published to the same subscribers in one turn reaches them together, at the end of that turn: then each is
@@ -9,23 +9,23 @@ import { flushAfterTurn } from '../base/end-of-turn'
 
 /** Who can be given what is published. */
 export interface Subscriber {
-  deliver (burst: Burst): void
+  deliver (batch: Batch): void
 }
 
-let pending: Burst | null = null
+let pending: Batch | null = null
 let subscribers: Iterable<Subscriber> = []
 let except: Subscriber | undefined
 
 const endOfTurn = { flush: settle }
 
-/** Gives `publication` to all of `to` but `not`, at the end of the turn at the latest. */
-export function broadcast (publication: Publication, to: Iterable<Subscriber>, not?: Subscriber): void {
-  if (pending !== null && subscribers === to && except === not && pending.byteLength + publication.byteLength <= MAX_BURST) {
-    pending = pending.and(publication)
+/** Gives `prepared message` to all of `to` but `not`, at the end of the turn at the latest. */
+export function multicast (prepared: PreparedMessage, to: Iterable<Subscriber>, not?: Subscriber): void {
+  if (pending !== null && subscribers === to && except === not && pending.byteLength + prepared.byteLength <= MAX_BATCH) {
+    pending = pending.and(prepared)
     return
   }
   settle()
-  pending = publication
+  pending = prepared
   subscribers = to
   except = not
   flushAfterTurn(endOfTurn)
@@ -36,12 +36,12 @@ export function settle (): void {
   if (pending !== null) deliver(pending)
 }
 
-function deliver (burst: Burst): void {
+function deliver (batch: Batch): void {
   const [to, not] = [subscribers, except]
   pending = null
   subscribers = []
   except = undefined
   for (const subscriber of to) {
-    if (subscriber !== not) subscriber.deliver(burst)
+    if (subscriber !== not) subscriber.deliver(batch)
   }
 }

@@ -4,29 +4,29 @@ import { frameOf, payloadLength, textFrameOf } from './frame'
 import type { Payload } from '../codec/encode'
 
 /** What is published in a turn is put together up to this length, in bytes. */
-export const MAX_BURST = 64 * 1024
+export const MAX_BATCH = 64 * 1024
 
 /**
  * What has been published to somebody in one turn. All who were given the same, in the same order, hold the same
- * burst, so that its frames are put together once for all of them.
+ * batch, so that its frames are put together once for all of them.
  */
-export abstract class Burst {
+export abstract class Batch {
   /** What was published, in its order. */
-  abstract readonly publications: readonly Publication[]
+  abstract readonly messages: readonly PreparedMessage[]
   /** Its frames, one after the other. */
   abstract readonly bytes: Buffer
   abstract readonly byteLength: number
   #next: Sequence | null = null
 
-  /** This burst, and `last` after it. */
-  and (last: Burst): Burst {
+  /** This batch, and `last` after it. */
+  and (last: Batch): Batch {
     if (this.#next === null || this.#next.last !== last) this.#next = new Sequence(this, last)
     return this.#next
   }
 }
 
 /** One message. */
-export class Publication extends Burst {
+export class PreparedMessage extends Batch {
   readonly #frame: Buffer
   readonly #isText: boolean
   readonly #length: number
@@ -42,7 +42,7 @@ export class Publication extends Burst {
     this.#frame = isText && !isString ? textFrameOf(payload) : frameOf(payload, this.#length)
   }
 
-  get publications (): Publication[] {
+  get messages (): PreparedMessage[] {
     return [this]
   }
 
@@ -64,27 +64,27 @@ export class Publication extends Burst {
   }
 }
 
-/** One burst after another. */
-class Sequence extends Burst {
+/** One batch after another. */
+class Sequence extends Batch {
   readonly byteLength: number
-  readonly #before: Burst
+  readonly #before: Batch
   #bytes: Buffer | null = null
 
-  constructor (before: Burst, readonly last: Burst) {
+  constructor (before: Batch, readonly last: Batch) {
     super()
     this.#before = before
     this.byteLength = before.byteLength + last.byteLength
   }
 
-  get publications (): Publication[] {
-    const bursts: Burst[] = []
-    let burst: Burst = this
-    for (; burst instanceof Sequence; burst = burst.#before) bursts.push(burst.last) // there may be thousands
-    return [burst, ...bursts.reverse()].flatMap(({ publications }) => publications)
+  get messages (): PreparedMessage[] {
+    const batches: Batch[] = []
+    let batch: Batch = this
+    for (; batch instanceof Sequence; batch = batch.#before) batches.push(batch.last) // there may be thousands
+    return [batch, ...batches.reverse()].flatMap(({ messages }) => messages)
   }
 
   get bytes (): Buffer {
-    this.#bytes ??= Buffer.concat(this.publications.map(({ bytes }) => bytes), this.byteLength)
+    this.#bytes ??= Buffer.concat(this.messages.map(({ bytes }) => bytes), this.byteLength)
     return this.#bytes
   }
 }

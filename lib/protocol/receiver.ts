@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import WebSocket from 'ws'
-import { bytesIn, own } from './read-buffer'
-import { onlyRecipient } from './recipient'
 import { flushAfterTurn } from '../base/end-of-turn'
 import { unmask } from './mask'
+import { bytesIn, own } from './read-buffer'
+import { onlyRecipient } from './recipient'
 import type { Duplex, Writable } from 'node:stream'
 import type { RawWebSocket } from '../../types/raw'
 

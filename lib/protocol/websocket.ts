@@ -1,7 +1,7 @@
 import WebSocket from 'ws'
-import { settle } from './multicast'
 import { closeCodes } from '../base/close-codes'
 import { guard } from '../base/user-code'
+import { settle } from './multicast'
 import { oversizeIn, putEndsOff, readWholeMessages } from './receiver'
 import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../../types/raw'

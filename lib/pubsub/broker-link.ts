@@ -1,9 +1,9 @@
-import { agenda, Entry } from '../base/timers'
-import { Complaint } from '../base/throttled-log'
-import { createOrigin, isFrom, seal, unseal } from './envelope'
-import { WebSocketBrokerError } from '../base/errors'
 import { atMost, Deferred, quiet, rejected } from '../base/deferred'
+import { WebSocketBrokerError } from '../base/errors'
+import { ThrottledLog } from '../base/throttled-log'
+import { timers, Entry } from '../base/timers'
 import { logSafely, readable, type Logging } from '../base/user-code'
+import { createOrigin, isFrom, seal, unseal } from './envelope'
 import type { Payload } from '../codec/encode'
 import type { Broker, BrokerListener } from '../../types/broker'
 
@@ -18,7 +18,7 @@ export interface LocalTopics {
 const LINGER = 1_000
 
 /** Milliseconds that an app waits for its broker at the most, when it starts and when it closes. */
-const PATIENCE = 5_000
+const WAIT_OPTIONS = 5_000
 
 /** What the broker has been asked for. Resolves when it is done, and when the broker goes down. */
 class Operation extends Deferred<void> {
@@ -34,7 +34,7 @@ class Operation extends Deferred<void> {
  *
  * Of a topic there is one operation at a time. What is not under way and not held, the broker does not have.
  */
-export class Link implements BrokerListener {
+export class BrokerLink implements BrokerListener {
   /** `'up'` when publishing and subscribing are possible, and every topic has been subscribed to. */
   state: 'up' | 'down' = 'down'
   readonly #broker: Broker
@@ -45,9 +45,9 @@ export class Link implements BrokerListener {
   readonly #operations = new Map<string, Operation>()
   readonly #held = new Set<string>()
   readonly #sweep = new Sweep((topics) => this.#giveUp(topics))
-  readonly #foreign: Complaint
-  readonly #unheld: Complaint
-  readonly #unreleased: Complaint
+  readonly #foreign: ThrottledLog
+  readonly #unheld: ThrottledLog
+  readonly #unreleased: ThrottledLog
   /** How often the broker has come up or gone down: what was begun before counts no more. */
   #changes = 0
   #isConnected = false
@@ -62,15 +62,15 @@ export class Link implements BrokerListener {
     this.#topics = topics
     this.#onResync = onResync
     this.#logging = logging
-    this.#foreign = new Complaint(logging, 'the broker has brought what this version of fastify-async-websocket has not published: it is ignored')
-    this.#unheld = new Complaint(logging, 'the broker refuses to subscribe to a topic again: its sessions get only what is published in this process')
-    this.#unreleased = new Complaint(logging, 'the broker has failed to unsubscribe from a topic')
+    this.#foreign = new ThrottledLog(logging, 'the broker has brought what this version of fastify-async-websocket has not published: it is ignored')
+    this.#unheld = new ThrottledLog(logging, 'the broker refuses to subscribe to a topic again: its sessions get only what is published in this process')
+    this.#unreleased = new ThrottledLog(logging, 'the broker has failed to unsubscribe from a topic')
   }
 
   /** Resolves when the broker is up, or has failed to be at first; rejects with `WebSocketBrokerError` when it never will be. */
   async start (): Promise<void> {
     const started = quiet(this.#start())
-    if (!await atMost(PATIENCE, started)) {
+    if (!await atMost(WAIT_OPTIONS, started)) {
       started.catch((error) => logSafely(this.#logging, 'error', error.message, error.cause))
     }
     if (!this.#isConnected) logSafely(this.#logging, 'warn', 'the broker is out of reach: until it is up, topics are those of this process', this.#reason)
@@ -89,7 +89,7 @@ export class Link implements BrokerListener {
     this.#disconnect()
     this.#isClosed = true
     try {
-      if (!await atMost(PATIENCE, this.#broker.close())) logSafely(this.#logging, 'warn', `the broker has not closed within ${PATIENCE} ms`)
+      if (!await atMost(WAIT_OPTIONS, this.#broker.close())) logSafely(this.#logging, 'warn', `the broker has not closed within ${WAIT_OPTIONS} ms`)
     } catch (error) {
       logSafely(this.#logging, 'warn', 'the broker has failed to close', error)
     }
@@ -245,7 +245,7 @@ class Sweep extends Entry {
   clear (): void {
     this.#old.clear()
     this.#new.clear()
-    agenda.remove(this)
+    timers.remove(this)
   }
 
   override look (): void {
@@ -257,7 +257,7 @@ class Sweep extends Entry {
   }
 
   #plan (): void {
-    if (this.place === -1) agenda.add(this, agenda.now + LINGER)
+    if (this.place === -1) timers.add(this, timers.now + LINGER)
   }
 }
 

@@ -1,9 +1,9 @@
 import { nextTurn } from '../base/clock'
 import { quiet } from '../base/deferred'
 import { Topics } from './topics'
-import type { Subscriber } from '../protocol/multicast'
 import type { Payload } from '../codec/encode'
-import type { Link } from './broker-link'
+import type { Subscriber } from '../protocol/multicast'
+import type { BrokerLink } from './broker-link'
 
 const DONE = Promise.resolve()
 
@@ -11,10 +11,10 @@ const DONE = Promise.resolve()
 const MAX_PUBLISHED = 32 * 1024
 
 /** Topics as they are used: those of this process first, then through a broker, if there is one, those of others. */
-export class Hub<S extends Subscriber> {
+export class PubSub<S extends Subscriber> {
   readonly topics = new Topics<S>()
   /** To the broker. */
-  link: Link | null = null
+  link: BrokerLink | null = null
   /** Bytes, since the last such turn. */
   #published = 0
   #turn: Promise<void> | null = null

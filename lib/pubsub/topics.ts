@@ -1,7 +1,7 @@
-import { broadcast, settle, type Subscriber } from '../protocol/multicast'
 import { WebSocketTopicError } from '../base/errors'
-import { excluding, including, setOf, type Few } from '../base/small-set'
-import { Publication } from '../protocol/prepared-message'
+import { excluding, including, setOf, type SmallSet } from '../base/small-set'
+import { multicast, settle, type Subscriber } from '../protocol/multicast'
+import { PreparedMessage } from '../protocol/prepared-message'
 import type { Payload } from '../codec/encode'
 
 const MAX_TOPIC_BYTES = 256
@@ -18,7 +18,7 @@ export function checkTopic (topic: unknown): asserts topic is string {
 
 /** Who listens to what in this process. The other direction, what one listens to, each subscriber keeps itself. */
 export class Topics<S extends Subscriber> {
-  readonly #subscribers = new Map<string, Few<S>>()
+  readonly #subscribers = new Map<string, SmallSet<S>>()
 
   /** The topics that have subscribers. */
   get names (): Iterable<string> {
@@ -53,12 +53,12 @@ export class Topics<S extends Subscriber> {
   publish (topic: string, payload: Payload, except?: S, isText?: boolean): void {
     const subscribers = this.#subscribers.get(topic)
     if (subscribers === undefined || subscribers === except) return
-    const publication = new Publication(payload, isText)
+    const prepared = new PreparedMessage(payload, isText)
     if (subscribers instanceof Set) {
-      broadcast(publication, subscribers, except)
+      multicast(prepared, subscribers, except)
     } else {
       settle()
-      subscribers.deliver(publication)
+      subscribers.deliver(prepared)
     }
   }
 }

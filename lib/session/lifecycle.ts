@@ -1,11 +1,11 @@
 import { closeCodes, isSendable } from '../base/close-codes'
-import { WebSocketDisconnect, WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from '../base/errors'
 import { atMost, settled } from '../base/deferred'
+import { WebSocketDisconnect, WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from '../base/errors'
 import { logSafely, readable } from '../base/user-code'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { PluginSettings } from '../plugin/options'
 import type { Session } from './session'
 import type { CloseInfo } from '../../types/message'
+import type { WebSocketPluginOptions } from '../../types/options'
 
 /** The user's code for one route. */
 export interface Handlers {
@@ -18,7 +18,7 @@ export interface Life {
   readonly instance: FastifyInstance
   readonly handlers: Handlers
   readonly catchDisconnect: boolean
-  readonly errorHandler?: PluginSettings['errorHandler']
+  readonly errorHandler?: WebSocketPluginOptions['errorHandler']
   /**
    * How long an `errorHandler` may take, and after the end of a connection `onConnect`, or `onMessage` for one message,
    * until `onDisconnect` runs without them, in milliseconds.
@@ -101,7 +101,7 @@ async function threw (life: Life, session: Session, error: unknown): Promise<voi
 
 /** The handler has ended, and so does its connection. */
 async function end (life: Life, session: Session): Promise<void> {
-  if (session.socket?.end === null) await session.close()
+  if (session.connection?.end === null) await session.close()
   if (life.untold.has(session)) await disconnected(life, session)
   session.endRequest()
   life.onEnd()

@@ -1,36 +1,44 @@
 import { randomUUID } from 'node:crypto'
-import { settle } from '../protocol/multicast'
-import { Channel } from '../connection/channel'
-import { WebSocketHandshakeError } from '../base/errors'
-import { offeredBy, type Handshake } from '../handshake/handshake'
-import { shareMemory } from '../protocol/read-buffer'
-import { Opening, type OpeningRoute } from '../handshake/decision'
 import { quiet, rejected } from '../base/deferred'
-import { Socket } from '../connection/connection'
-import { guardListeners } from '../protocol/websocket'
-import { readsWholeMessages } from '../protocol/receiver'
-import { Sift } from '../connection/valid-messages'
-import { TopicSubscriber } from './subscriber'
+import { WebSocketHandshakeError, type WebSocketError } from '../base/errors'
 import { logSafely } from '../base/user-code'
-import { checkTopic } from '../pubsub/topics'
 import { argumentError, typeIn, type AcceptOptions, type ReceiveOptions } from '../base/verb-options'
+import { Channel } from '../connection/channel'
+import { Connection, type ConnectionOptions } from '../connection/connection'
+import { ValidMessages } from '../connection/valid-messages'
+import { HandshakeDecision, type DecisionRoute } from '../handshake/decision'
+import { offeredBy, type Handshake } from '../handshake/handshake'
+import { settle } from '../protocol/multicast'
+import { shareMemory } from '../protocol/read-buffer'
+import { readsWholeMessages } from '../protocol/receiver'
+import { guardListeners } from '../protocol/websocket'
+import { checkTopic } from '../pubsub/topics'
+import { TopicSubscriber, type SubscriberSettings } from './subscriber'
 import type { ServerResponse } from 'node:http'
-import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
-import type { Codec } from '../codec/codec'
-import type { End } from '../base/connection-end'
-import type { Hub } from '../pubsub/pubsub'
-import type { RouteSettings } from '../plugin/options'
-import type { Burst } from '../protocol/prepared-message'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ConnectionEnd } from '../base/connection-end'
 import type { State } from '../base/state'
+import type { Codec } from '../codec/codec'
+import type { Batch } from '../protocol/prepared-message'
+import type { PubSub } from '../pubsub/pubsub'
 import type { HeadersLike, IncomingEvent, OutgoingEvent, ValueType } from '../../types/message'
 import type { RawWebSocket } from '../../types/raw'
 
 const DONE = Promise.resolve()
 
+/** The settings that a session reads; times are in milliseconds. */
+export interface SessionSettings extends ConnectionOptions, SubscriberSettings {
+  subprotocols: readonly string[]
+  handshakeTimeout: number
+  catchDisconnect: boolean
+  /** Gets a message that does not decode or validate in an iteration, in place of the iteration. */
+  onInvalid?: (this: FastifyInstance, ws: any, error: WebSocketError, request: FastifyRequest) => unknown
+}
+
 /** What a session needs of its route. */
-export interface SessionRoute extends OpeningRoute {
-  readonly options: RouteSettings
-  readonly hub: Hub<Session>
+export interface SessionRoute extends DecisionRoute {
+  readonly options: SessionSettings
+  readonly pubsub: PubSub<Session>
   codec (request: FastifyRequest, reply: FastifyReply): Codec
   begun (): void
   accepted (raw: RawWebSocket): void
@@ -46,7 +54,7 @@ export class Session extends Channel {
   handled = 0
   readonly #route: SessionRoute
   /** Null as soon as the handshake is complete. */
-  #opening: Opening<this> | null
+  #decision: HandshakeDecision<this> | null
   /** Null until it subscribes. */
   #subscriber: TopicSubscriber<Session> | null = null
   #id: string | null = null
@@ -64,14 +72,14 @@ export class Session extends Channel {
     this.request = request
     this.codec = route.codec(request, reply)
     this.#route = route
-    this.#opening = new Opening(route, handshake, request, reply, this)
+    this.#decision = new HandshakeDecision(route, handshake, request, reply, this)
     route.begun()
-    this.#opening.begin()
+    this.#decision.begin()
   }
 
   /** What the handshake is answered with (see `Opening`); nothing more where it is complete. */
   get answer (): Promise<unknown> | undefined {
-    return this.#opening?.answer
+    return this.#decision?.answer
   }
 
   get id (): string {
@@ -97,12 +105,12 @@ export class Session extends Channel {
   get subprotocols (): string[] { return offeredBy(this.request.raw) }
 
   get state (): State {
-    return this.socket?.state ?? this.#opening!.state
+    return this.connection?.state ?? this.#decision!.state
   }
 
   /** The underlying `ws` socket; null before the handshake is complete. What a listener on it throws is as if it had left the handler. */
   override get raw (): RawWebSocket | null {
-    if (this.socket !== null) guardListeners(this.socket.raw, (error) => this.#route.failed(this, error))
+    if (this.connection !== null) guardListeners(this.connection.raw, (error) => this.#route.failed(this, error))
     return super.raw
   }
 
@@ -119,12 +127,12 @@ export class Session extends Channel {
 
   /** Whether the handshake was completed. */
   get accepted (): boolean {
-    return this.socket !== null
+    return this.connection !== null
   }
 
   accept (options?: AcceptOptions): Promise<this> {
     try {
-      return quiet(this.#openingFor('accept').accept(options))
+      return quiet(this.#decisionFor('accept').accept(options))
     } catch (error) {
       return rejected(argumentError('accept', error))
     }
@@ -132,15 +140,15 @@ export class Session extends Channel {
 
   /** Settles when the handshake is complete, or is not to be, where `accept` is under way. */
   get accepting (): Promise<unknown> | undefined {
-    return this.#opening?.accepting
+    return this.#decision?.accepting
   }
 
   /** The handshake is complete. `response` waits for the end of the session, if there is one. */
   open (raw: RawWebSocket, response: ServerResponse | null): void {
-    const { stream } = this.#opening!.handshake
-    this.socket = new Socket(raw, stream, this.#route.options, this)
+    const { stream } = this.#decision!.handshake
+    this.connection = new Connection(raw, stream, this.#route.options, this)
     if (readsWholeMessages(raw)) shareMemory(stream)
-    this.#opening = null
+    this.#decision = null
     this.#response = response
     this.#route.accepted(raw)
     raw.resume()
@@ -158,12 +166,12 @@ export class Session extends Channel {
 
   /** The handler is running: from now on it has `handshakeTimeout` to decide. */
   limitHandshake (): void {
-    this.#opening?.limit()
+    this.#decision?.limit()
   }
 
   /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
   refuse (error: unknown): void {
-    this.#opening!.refuse(error)
+    this.#decision!.refuse(error)
   }
 
   /** Without those that `onInvalid` of the route gets, where it has one. */
@@ -171,15 +179,15 @@ export class Session extends Channel {
     const messages = super.messages(options)
     const { onInvalid } = this.#route.options
     if (onInvalid === undefined) return messages
-    return new Sift(messages, async (error) => {
+    return new ValidMessages(messages, async (error) => {
       await onInvalid.call(this.request.server, this, error, this.request)
       this.handled++
     })
   }
 
   override receiveEvent (): Promise<IncomingEvent> {
-    if (this.#opening?.state === 'connecting' && !this.#opening.isReported) {
-      this.#opening.isReported = true
+    if (this.#decision?.state === 'connecting' && !this.#decision.isReported) {
+      this.#decision.isReported = true
       return Promise.resolve({ type: 'websocket.connect' })
     }
     return super.receiveEvent()
@@ -194,16 +202,16 @@ export class Session extends Channel {
   }
 
   override terminate (): void {
-    if (this.#opening === null) super.terminate()
-    else this.#opening.handshake.stream.destroy()
+    if (this.#decision === null) super.terminate()
+    else this.#decision.handshake.stream.destroy()
   }
 
   subscribe (topic: string): Promise<void> {
     return this.#attempt('subscribe', () => {
       checkTopic(topic)
-      if (this.socket === null) throw this.unavailable()
-      if (this.socket.end !== null) throw this.socket.end.during('subscribe')
-      this.#subscriber ??= new TopicSubscriber<Session>(this, this.#route.hub, this.#route.options)
+      if (this.connection === null) throw this.unavailable()
+      if (this.connection.end !== null) throw this.connection.end.during('subscribe')
+      this.#subscriber ??= new TopicSubscriber<Session>(this, this.#route.pubsub, this.#route.options)
       return this.#subscriber.join(topic)
     })
   }
@@ -211,7 +219,7 @@ export class Session extends Channel {
   unsubscribe (topic: string): Promise<void> {
     return this.#attempt('unsubscribe', () => {
       checkTopic(topic)
-      if (this.socket === null) throw this.unavailable()
+      if (this.connection === null) throw this.unavailable()
       this.#subscriber?.leave(topic)
       return DONE
     })
@@ -221,14 +229,14 @@ export class Session extends Channel {
     return this.#attempt('publish', () => {
       checkTopic(topic)
       const encode = this.codec.encoder(typeIn('publish', options))
-      if (this.socket === null) throw this.unavailable()
-      return this.#route.hub.publish(topic, encode(message), this)
+      if (this.connection === null) throw this.unavailable()
+      return this.#route.pubsub.publish(topic, encode(message), this)
     })
   }
 
   /** Something was published to a topic of its. */
-  deliver (burst: Burst): void {
-    this.#subscriber!.deliver(burst)
+  deliver (batch: Batch): void {
+    this.#subscriber!.deliver(batch)
   }
 
   protected override get catchDisconnect (): boolean {
@@ -236,7 +244,7 @@ export class Session extends Channel {
   }
 
   protected override unavailable (): Error {
-    return this.#opening!.unavailable
+    return this.#decision!.unavailable
   }
 
   protected override report (error: unknown): void {
@@ -251,14 +259,14 @@ export class Session extends Channel {
   }
 
   protected override closeWith (code: number | null, reason: string): Promise<void> {
-    if (this.#opening === null) return super.closeWith(code, reason)
-    const { accepting, state } = this.#opening
+    if (this.#decision === null) return super.closeWith(code, reason)
+    const { accepting, state } = this.#decision
     if (accepting !== undefined && state === 'connecting') return quiet(accepting.then(() => this.close(code, reason), () => {}))
-    if (state === 'connecting') this.#opening.close(code, reason)
+    if (state === 'connecting') this.#decision.close(code, reason)
     return this.closed.then(() => {})
   }
 
-  override finish (end: End): void {
+  override finish (end: ConnectionEnd): void {
     this.#subscriber?.finish(end)
     this.#route.ended(this)
     super.finish(end)
@@ -266,16 +274,16 @@ export class Session extends Channel {
 
   async #deny (statusCode: number, payload: unknown, headers: HeadersLike | undefined): Promise<void> {
     try {
-      this.#openingFor('deny').deny(statusCode, payload, headers)
+      this.#decisionFor('deny').deny(statusCode, payload, headers)
     } catch (error) {
       throw argumentError('deny', error)
     }
     await this.closed
   }
 
-  #openingFor (verb: string): Opening<this> {
-    if (this.#opening === null) throw new WebSocketHandshakeError(`${verb}: the handshake is complete already`)
-    return this.#opening
+  #decisionFor (verb: string): HandshakeDecision<this> {
+    if (this.#decision === null) throw new WebSocketHandshakeError(`${verb}: the handshake is complete already`)
+    return this.#decision
   }
 
   #attempt (verb: string, operation: () => Promise<void>): Promise<void> {

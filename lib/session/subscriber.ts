@@ -1,24 +1,30 @@
 import { closeCodes } from '../base/close-codes'
-import { excluding, includes, including, setOf, type Few } from '../base/small-set'
 import { Deferred, quiet } from '../base/deferred'
 import { hasComeRound, markRound } from '../base/end-of-turn'
+import { excluding, includes, including, setOf, type SmallSet } from '../base/small-set'
+import type { ConnectionEnd } from '../base/connection-end'
+import type { Connection } from '../connection/connection'
+import type { SendQueue } from '../connection/send-queue'
 import type { Subscriber } from '../protocol/multicast'
-import type { End } from '../base/connection-end'
-import type { Hub } from '../pubsub/pubsub'
-import type { RouteSettings } from '../plugin/options'
-import type { Outbox } from '../connection/send-queue'
-import type { Burst } from '../protocol/prepared-message'
-import type { Socket } from '../connection/connection'
+import type { Batch } from '../protocol/prepared-message'
+import type { PubSub } from '../pubsub/pubsub'
 
 const DONE = Promise.resolve()
 
 /** How many times `maxBufferedAmount` a subscriber that drains may fall behind, from when it has exceeded it. */
 const MAX_LAG = 16
 
+/** What decides whether a subscriber is too slow, and what becomes of one: lengths are in bytes. */
+export interface SubscriberSettings {
+  slowSubscriber: 'close' | 'skip'
+  sendHighWaterMark: number
+  maxBufferedAmount: number
+}
+
 /** What topics need of a session. */
 export interface SubscribingSession extends Subscriber {
   /** Not null: before the handshake is complete, nobody subscribes. */
-  readonly socket: Socket | null
+  readonly connection: Connection | null
   close (code: number, reason: string): Promise<void>
 }
 
@@ -27,9 +33,9 @@ export class TopicSubscriber<S extends SubscribingSession> {
   /** How many published messages it has missed. */
   skipped = 0
   readonly #session: S
-  readonly #hub: Hub<S>
-  readonly #options: RouteSettings
-  #topics: Few<string> | undefined
+  readonly #pubsub: PubSub<S>
+  readonly #options: SubscriberSettings
+  #topics: SmallSet<string> | undefined
   /** Those of its subscriptions that the broker has not confirmed. */
   #unconfirmed: Set<Deferred<void>> | null = null
   /** What had drained when that was last looked at, the bytes that were published since it changed, and the round of the event loop to wait for. */
@@ -39,9 +45,9 @@ export class TopicSubscriber<S extends SubscribingSession> {
   /** The least that has waited since it was more than the limit. */
   #least = Infinity
 
-  constructor (session: S, hub: Hub<S>, options: RouteSettings) {
+  constructor (session: S, pubsub: PubSub<S>, options: SubscriberSettings) {
     this.#session = session
-    this.#hub = hub
+    this.#pubsub = pubsub
     this.#options = options
   }
 
@@ -53,26 +59,26 @@ export class TopicSubscriber<S extends SubscribingSession> {
   join (topic: string): Promise<void> {
     const wasIn = includes(this.#topics, topic)
     this.#topics = including(this.#topics, topic)
-    const confirmed = this.#hub.subscribe(topic, this.#session)
+    const confirmed = this.#pubsub.subscribe(topic, this.#session)
     return confirmed === null ? DONE : quiet(this.#confirm(topic, wasIn, confirmed))
   }
 
   leave (topic: string): void {
     this.#topics = excluding(this.#topics, topic)
-    this.#hub.unsubscribe(topic, this.#session)
+    this.#pubsub.unsubscribe(topic, this.#session)
   }
 
   /** Sends what was published, unless the session is too slow for it. */
-  deliver (burst: Burst): void {
+  deliver (batch: Batch): void {
     const { slowSubscriber, sendHighWaterMark, maxBufferedAmount } = this.#options
-    const socket = this.#session.socket!
-    const { outbox } = socket
-    if (outbox.share(burst, Math.min(sendHighWaterMark, maxBufferedAmount)) || socket.state !== 'open') return
-    if (!this.#isTooSlow(outbox)) {
-      this.#published += burst.byteLength
-      outbox.forceShare(burst)
+    const socket = this.#session.connection!
+    const { sendQueue } = socket
+    if (sendQueue.share(batch, Math.min(sendHighWaterMark, maxBufferedAmount)) || socket.state !== 'open') return
+    if (!this.#isTooSlow(sendQueue)) {
+      this.#published += batch.byteLength
+      sendQueue.forceShare(batch)
     } else if (slowSubscriber === 'skip') {
-      this.skipped += burst.publications.length
+      this.skipped += batch.messages.length
     } else {
       this.#leaveAll()
       this.#session.close(closeCodes.TRY_AGAIN_LATER, 'too slow')
@@ -80,7 +86,7 @@ export class TopicSubscriber<S extends SubscribingSession> {
   }
 
   /** The session has ended. */
-  finish (end: End): void {
+  finish (end: ConnectionEnd): void {
     this.#leaveAll()
     this.#unconfirmed?.forEach((waiting) => waiting.reject(end.during('subscribe')))
   }
@@ -89,21 +95,21 @@ export class TopicSubscriber<S extends SubscribingSession> {
    * Whether more than the limit was published since it has drained anything, or it drains ever less than is published. How
    * much is published in one turn is no sign of that: there, the kernel takes what it has room for, and no more can drain.
    */
-  #isTooSlow (outbox: Outbox): boolean {
+  #isTooSlow (sendQueue: SendQueue): boolean {
     const { slowSubscriber, sendHighWaterMark, maxBufferedAmount } = this.#options
     const limit = slowSubscriber === 'skip' ? sendHighWaterMark : maxBufferedAmount
-    this.#look(outbox)
+    this.#look(sendQueue)
     if (this.#published > limit) {
-      outbox.write()
-      this.#look(outbox)
+      sendQueue.write()
+      this.#look(sendQueue)
     }
-    const waiting = outbox.bufferedAmount
+    const waiting = sendQueue.bufferedAmount
     this.#least = waiting > limit ? Math.min(waiting, this.#least) : Infinity
     if (waiting - this.#least > MAX_LAG * maxBufferedAmount) return true
     return this.#published > limit && hasComeRound(this.#round)
   }
 
-  #look ({ drained }: Outbox): void {
+  #look ({ drained }: SendQueue): void {
     if (drained === this.#drained) return
     this.#published = 0
     this.#drained = drained
@@ -129,6 +135,6 @@ export class TopicSubscriber<S extends SubscribingSession> {
   #leaveAll (): void {
     const { topics } = this
     this.#topics = undefined
-    for (const topic of topics) this.#hub.unsubscribe(topic, this.#session)
+    for (const topic of topics) this.#pubsub.unsubscribe(topic, this.#session)
   }
 }

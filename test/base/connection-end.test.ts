@@ -1,24 +1,24 @@
 import t from 'tap'
-import { End } from '../../lib/base/connection-end'
+import { ConnectionEnd } from '../../lib/base/connection-end'
 import { WebSocketDisconnect } from '../../lib/base/errors'
 
 t.test('it tells how the connection ended', async (t) => {
-  t.match(new End(4001, 'bye', true), { code: 4001, reason: 'bye', wasClean: true })
-  t.match(new End(1006, '', false), { code: 1006, reason: '', wasClean: false })
+  t.match(new ConnectionEnd(4001, 'bye', true), { code: 4001, reason: 'bye', wasClean: true })
+  t.match(new ConnectionEnd(1006, '', false), { code: 1006, reason: '', wasClean: false })
 })
 
 t.test('its error tells the same, and what broke the connection', async (t) => {
   const cause = new Error('cause')
-  const { error } = new End(1006, 'broken', false, cause)
+  const { error } = new ConnectionEnd(1006, 'broken', false, cause)
   t.type(error, WebSocketDisconnect)
   t.match(error, { closeCode: 1006, reason: 'broken', wasClean: false })
   t.equal(error.cause, cause)
-  t.equal(new End(1000, '', true).error.cause, undefined)
+  t.equal(new ConnectionEnd(1000, '', true).error.cause, undefined)
 })
 
 t.test('it has one error for all who ask, and one for each verb, whose stack names it', async (t) => {
   const cause = new Error('cause')
-  const end = new End(4001, 'bye', true, cause)
+  const end = new ConnectionEnd(4001, 'bye', true, cause)
   t.equal(end.error, end.error)
   t.equal(end.error.stack, 'WebSocketDisconnect: the connection is closed: 4001 bye')
   for (const verb of ['receive', 'send']) {

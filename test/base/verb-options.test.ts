@@ -1,6 +1,6 @@
 import t from 'tap'
 import { WebSocketTimeoutError } from '../../lib/base/errors'
-import { acceptanceIn, argumentError, checkTimeout, modeIn, patienceIn, receivesFirst, typeIn } from '../../lib/base/verb-options'
+import { acceptanceIn, argumentError, checkTimeout, modeIn, waitOptionsIn, receivesFirst, typeIn } from '../../lib/base/verb-options'
 import { revoked, throwing, unreadable } from '../helpers/hostile'
 
 const OPTION_ERROR = { name: 'WebSocketOptionError', code: 'FST_WS_OPTION' }
@@ -11,7 +11,7 @@ const READERS: Record<string, (options: any) => unknown> = {
   type: (options) => typeIn('verb', options),
   mode: (options) => modeIn('verb', options),
   receiveFirst: (options) => receivesFirst('verb', options),
-  patience: (options) => patienceIn('verb', options, undefined),
+  waitOptions: (options) => waitOptionsIn('verb', options, undefined),
   acceptance: acceptanceIn
 }
 
@@ -28,7 +28,7 @@ t.test('without options nothing is read', async (t) => {
   t.equal(typeIn('verb', undefined), undefined)
   t.equal(modeIn('verb', undefined), undefined)
   t.equal(receivesFirst('verb', undefined), false)
-  t.equal(patienceIn('verb', undefined, undefined), undefined)
+  t.equal(waitOptionsIn('verb', undefined, undefined), undefined)
   t.same(acceptanceIn(undefined), {})
 })
 
@@ -45,24 +45,24 @@ t.test('receiveFirst is true or false', async (t) => {
   for (const receiveFirst of [null, 1, 'yes']) t.throws(() => receivesFirst('verb', { receiveFirst: receiveFirst as never }), { ...OPTION_ERROR, message: /^receiveFirst is .*: use true or false$/ })
 })
 
-t.test('patience: a timeout, a signal, or that of the channel', async (t) => {
-  t.strictSame(patienceIn('verb', { timeout: 5 }, undefined), { timeout: 5, signal: undefined })
-  t.strictSame(patienceIn('verb', { signal }, { timeout: 7 }), { timeout: 7, signal })
-  t.strictSame(patienceIn('verb', { timeout: 0 }, { timeout: 7 }), { timeout: 0, signal: undefined })
-  t.strictSame(patienceIn('verb', undefined, { timeout: 7 }), { timeout: 7 })
-  t.equal(patienceIn('verb', {}, undefined), undefined)
+t.test('wait options: a timeout, a signal, or that of the channel', async (t) => {
+  t.strictSame(waitOptionsIn('verb', { timeout: 5 }, undefined), { timeout: 5, signal: undefined })
+  t.strictSame(waitOptionsIn('verb', { signal }, { timeout: 7 }), { timeout: 7, signal })
+  t.strictSame(waitOptionsIn('verb', { timeout: 0 }, { timeout: 7 }), { timeout: 0, signal: undefined })
+  t.strictSame(waitOptionsIn('verb', undefined, { timeout: 7 }), { timeout: 7 })
+  t.equal(waitOptionsIn('verb', {}, undefined), undefined)
 })
 
 t.test('a timeout is a number from 0 up', async (t) => {
   for (const value of [0, 0.5, 2 ** 31, Infinity]) t.doesNotThrow(() => checkTimeout('timeout', value))
   for (const value of [-1, NaN, '5', null, 5n, {}, Symbol('s'), Object.create(null), new Date()]) {
-    t.throws(() => patienceIn('verb', { timeout: value as never }, undefined), { ...OPTION_ERROR, message: /^timeout is .*: use a number of milliseconds from 0 up$/ })
+    t.throws(() => waitOptionsIn('verb', { timeout: value as never }, undefined), { ...OPTION_ERROR, message: /^timeout is .*: use a number of milliseconds from 0 up$/ })
   }
 })
 
 t.test('a signal is an AbortSignal', async (t) => {
   for (const value of [null, 5, true, {}, { aborted: false }, { aborted: false, addEventListener () {} }, new AbortController(), new EventTarget(), () => {}]) {
-    t.throws(() => patienceIn('verb', { signal: value as never }, undefined), { ...OPTION_ERROR, message: /^signal is .*: use an AbortSignal$/ })
+    t.throws(() => waitOptionsIn('verb', { signal: value as never }, undefined), { ...OPTION_ERROR, message: /^signal is .*: use an AbortSignal$/ })
   }
 })
 

@@ -1,12 +1,12 @@
 import type { NatsConnection as Connection } from '@nats-io/transport-node'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { agenda } from '../../lib/base/timers'
+import { timers } from '../../lib/base/timers'
 import { natsBroker, type NatsBrokerOptions, type NatsConnection } from '../../lib/brokers/nats'
 import { WebSocketOptionError } from '../../lib/base/errors'
 import type { Broker } from '../../types/broker'
 import { TRICKY_TOPICS } from '../contract/brokers'
-import { Link } from '../helpers/link'
+import { Link } from '../helpers/broker-link'
 import { NatsServer, skip } from '../helpers/nats'
 import { Recorder } from '../helpers/recorder'
 
@@ -14,7 +14,7 @@ import { Recorder } from '../helpers/recorder'
 const FOUND = 5_000
 
 /** What is there to be looked at later, in this process. */
-const entries = agenda.size
+const entries = timers.size
 
 interface Started {
   broker: Broker
@@ -366,7 +366,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
 })
 
 t.test('nothing of a broker is left when it has been closed', { skip }, async (t) => {
-  t.equal(agenda.size, entries)
+  t.equal(timers.size, entries)
 })
 
 /** A configuration with one user, app, who may subscribe to `subjects` only. */

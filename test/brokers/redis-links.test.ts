@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { ioredis } from '../../lib/brokers/ioredis'
 import { Links, type LinksListener } from '../../lib/brokers/redis-links'
 import type { Library } from '../../lib/brokers/redis-library'
-import { Link } from '../helpers/link'
+import { Link } from '../helpers/broker-link'
 import { RedisCluster, RedisServer, skip } from '../helpers/redis'
 
 interface Opened {

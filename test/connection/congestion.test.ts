@@ -2,25 +2,25 @@ import t from 'tap'
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { createApp } from '../helpers/app'
-import { congest, createOutbox, isPending, MARK, MiB, receive, type OutboxFixture } from '../helpers/outbox'
+import { congest, createOutbox, isPending, MARK, MiB, receive, type OutboxFixture } from '../helpers/send-queue'
 import { runningTimers } from '../helpers/timers'
 import { until } from '../helpers/until'
 
 t.test('while the client drains nothing a send waits, however small it is, and resolves when the client reads', async (t) => {
   const fixture = await createOutbox(t)
   const { sending } = congest(fixture)
-  const small = fixture.outbox.send('small')
+  const small = fixture.sendQueue.send('small')
   t.ok(await isPending(sending))
   t.ok(await isPending(small))
-  t.ok(fixture.outbox.bufferedAmount > MARK)
+  t.ok(fixture.sendQueue.bufferedAmount > MARK)
   fixture.client.resume()
   await Promise.all([sending, small])
-  t.equal(fixture.outbox.bufferedAmount, 0)
+  t.equal(fixture.sendQueue.bufferedAmount, 0)
 })
 
 t.test('a loop that awaits its sends keeps no more than the mark and one message, whatever the client does', async (t) => {
   const fixture = await createOutbox(t)
-  const { outbox, client } = fixture
+  const { sendQueue, client } = fixture
   const message = Buffer.alloc(16 * 1024)
   const count = 1000 // far more than the kernel takes
   let sent = 0
@@ -28,12 +28,12 @@ t.test('a loop that awaits its sends keeps no more than the mark and one message
   client.pause()
   const loop = (async () => {
     while (sent < count) {
-      await outbox.send(message)
+      await sendQueue.send(message)
       sent++
-      most = Math.max(most, outbox.bufferedAmount)
+      most = Math.max(most, sendQueue.bufferedAmount)
     }
   })()
-  await until(() => outbox.bufferedAmount >= MARK)
+  await until(() => sendQueue.bufferedAmount >= MARK)
   t.ok(sent < count, `it waits after ${sent} messages`)
   const received = receive(fixture, count)
   client.resume()
@@ -44,11 +44,11 @@ t.test('a loop that awaits its sends keeps no more than the mark and one message
 
 t.test('sends that wait resolve in their order, large and small', async (t) => {
   const fixture = await createOutbox(t)
-  const { outbox, client } = fixture
+  const { sendQueue, client } = fixture
   const { sending } = congest(fixture)
   const order: number[] = []
   const sizes = [1, MARK * 3, 10, MARK, 0, MARK - 1, MARK * 10, 5]
-  const sends = sizes.map((size, i) => outbox.send(Buffer.alloc(size)).then(() => order.push(i)))
+  const sends = sizes.map((size, i) => sendQueue.send(Buffer.alloc(size)).then(() => order.push(i)))
   client.resume()
   await Promise.all([sending, ...sends])
   t.strictSame(order, sizes.map((_size, i) => i))
@@ -56,9 +56,9 @@ t.test('sends that wait resolve in their order, large and small', async (t) => {
 
 t.test('a client that drains nothing of what was posted has stalled as well', async (t) => {
   const fixture = await createOutbox(t, { sendTimeout: 100 })
-  const { client, outbox, server } = fixture
+  const { client, sendQueue, server } = fixture
   client.pause()
-  outbox.post(Buffer.alloc(8 * MiB))
+  sendQueue.post(Buffer.alloc(8 * MiB))
   await once(server, 'close')
   t.equal(fixture.stalls, 1)
 })
@@ -70,7 +70,7 @@ for (const secure of [false, true]) {
     const fixture = await createOutbox(t, { sendTimeout: 200, secure })
     const start = performance.now()
     const { sending } = congest(fixture)
-    const small = fixture.outbox.send('small')
+    const small = fixture.sendQueue.send('small')
     await t.rejects(sending, { name: 'WebSocketDisconnect', closeCode: 1006, wasClean: false })
     await t.rejects(small, { name: 'WebSocketDisconnect' })
     const elapsed = performance.now() - start
@@ -82,9 +82,9 @@ for (const secure of [false, true]) {
   t.test(`over ${transport}, a client that slowly reads one huge message has not stalled`, async (t) => {
     const sendTimeout = 300
     const fixture = await createOutbox(t, { sendTimeout, secure })
-    const { client, outbox } = fixture
+    const { client, sendQueue } = fixture
     const start = performance.now()
-    const sending = outbox.send(Buffer.alloc(32 * MiB))
+    const sending = sendQueue.send(Buffer.alloc(32 * MiB))
     client.pause()
     const reading = setInterval(() => { // reads at most 2 MiB: as much as Node reads in one turn
       client.resume()
@@ -122,17 +122,17 @@ t.test('without a limit to the time it watches nothing', async (t) => {
 
 t.test('it watches while something waits, and no longer', async (t) => {
   const fixture = await createOutbox(t)
-  const { outbox, client, server } = fixture
+  const { sendQueue, client, server } = fixture
   const before = runningTimers()
-  await outbox.send('a')
+  await sendQueue.send('a')
   t.equal(runningTimers(), before, 'nothing waits')
   for (let round = 0; round < 2; round++) {
     const { sending } = congest(fixture)
-    outbox.send('a')
+    sendQueue.send('a')
     t.equal(runningTimers(), before + 1, 'a send waits')
     client.resume()
     await sending
-    await outbox.send(Buffer.alloc(MARK))
+    await sendQueue.send(Buffer.alloc(MARK))
     t.equal(runningTimers(), before, 'all have been written')
   }
   congest(fixture)
@@ -146,9 +146,9 @@ for (const [who, drop] of [['client', ({ client }: OutboxFixture) => client.term
   t.test(`a send that waits rejects with the end of the connection when the ${who} drops it`, async (t) => {
     const fixture = await createOutbox(t)
     const { sending } = congest(fixture)
-    const small = fixture.outbox.send('small')
+    const small = fixture.sendQueue.send('small')
     await setImmediate()
-    const later = fixture.outbox.send('later')
+    const later = fixture.sendQueue.send('later')
     drop(fixture)
     const ends = await Promise.all([sending, small, later].map((send) => send.catch((error) => error)))
     for (const end of ends) t.match(end, { name: 'WebSocketDisconnect', closeCode: 1006 })
@@ -157,10 +157,10 @@ for (const [who, drop] of [['client', ({ client }: OutboxFixture) => client.term
 
 t.test('on a connection that is closing a send does not resolve when those before it do', async (t) => {
   const fixture = await createOutbox(t)
-  const { outbox, server, client } = fixture
+  const { sendQueue, server, client } = fixture
   const { sending } = congest(fixture)
   server.close(1000)
-  const late = outbox.send('late')
+  const late = sendQueue.send('late')
   client.resume()
   await sending
   await t.rejects(late, { name: 'WebSocketDisconnect', closeCode: 1000 })

@@ -1,34 +1,34 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { agenda } from '../../lib/base/timers'
-import { ownerOf, Socket, type Owner, type SocketOptions } from '../../lib/connection/connection'
+import { timers } from '../../lib/base/timers'
+import { ownerOf, Connection, type Owner, type ConnectionOptions } from '../../lib/connection/connection'
 import { ChannelWebSocket } from '../../lib/protocol/websocket'
 import { Peer } from '../helpers/peer'
 import { BINARY, clientFrame } from '../helpers/raw'
 import { connectSockets } from '../helpers/sockets'
 import type { Message } from '../../lib/codec/decode'
-import type { End } from '../../lib/base/connection-end'
+import type { ConnectionEnd } from '../../lib/base/connection-end'
 
-const OPTIONS: SocketOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000, closeTimeout: 5_000 }
+const OPTIONS: ConnectionOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000, closeTimeout: 5_000 }
 
 /** A Socket on the server's side of a connection, and the client; `ends` is what the Socket has said of its end. */
-async function createPair (t: Test, options: Partial<SocketOptions> = {}) {
+async function createPair (t: Test, options: Partial<ConnectionOptions> = {}) {
   const { server, stream, client } = await connectSockets(t, { WebSocket: ChannelWebSocket })
-  const ends: End[] = []
+  const ends: ConnectionEnd[] = []
   const reports: string[] = []
-  const owner = { finish: (end: End) => ends.push(end), reportLimit: (reason: string) => reports.push(reason) }
-  const socket = new Socket(server, stream, { ...OPTIONS, ...options }, owner as Owner)
-  const ended = new Promise<End>((resolve) => server.once('close', () => resolve(ends[0])))
+  const owner = { finish: (end: ConnectionEnd) => ends.push(end), reportLimit: (reason: string) => reports.push(reason) }
+  const socket = new Connection(server, stream, { ...OPTIONS, ...options }, owner as Owner)
+  const ended = new Promise<ConnectionEnd>((resolve) => server.once('close', () => resolve(ends[0])))
   return { socket, peer: new Peer(client), stream, ended, ends, reports }
 }
 
 const text = (message: Message): string => message.toString()
 
-t.test('what comes in goes to the inbox, what goes to the outbox goes out', async (t) => {
+t.test('what comes in goes to the receive queue, what goes to the send queue goes out', async (t) => {
   const { socket, peer } = await createPair(t)
   peer.socket.send('in')
-  t.equal(await socket.inbox.receive(text), 'in')
-  await socket.outbox.send('out')
+  t.equal(await socket.receiveQueue.receive(text), 'in')
+  await socket.sendQueue.send('out')
   t.equal(await peer.next(), 'out')
 })
 
@@ -36,7 +36,7 @@ t.test('a socket of ws is somebody\'s from when it is wired until it has ended',
   const { server, stream, client } = await connectSockets(t)
   t.equal(ownerOf(server), undefined)
   const owner = { finish: () => t.equal(ownerOf(server), owner) }
-  const socket = new Socket(server, stream, OPTIONS, owner)
+  const socket = new Connection(server, stream, OPTIONS, owner)
   t.equal(ownerOf(server), owner)
   client.close()
   await once(server, 'close')
@@ -45,13 +45,13 @@ t.test('a socket of ws is somebody\'s from when it is wired until it has ended',
   t.equal(socket.end?.code, 1005)
 })
 
-t.test('the inbox pauses the socket', async (t) => {
+t.test('the receive queue pauses the socket', async (t) => {
   const { socket, peer } = await createPair(t)
   peer.socket.send('a'.repeat(1001))
   peer.socket.ping()
   await once(socket.raw, 'ping')
   t.equal(socket.raw.isPaused, true)
-  await socket.inbox.receive(text)
+  await socket.receiveQueue.receive(text)
   t.equal(socket.raw.isPaused, false)
 })
 
@@ -68,7 +68,7 @@ t.test('small messages that come in pieces do not pause it, also where the pool 
     await arrived
   }
   t.equal(socket.raw.isPaused, false)
-  for (let i = 0; i < 2; i++) t.equal(await socket.inbox.receive(text), 'hello')
+  for (let i = 0; i < 2; i++) t.equal(await socket.receiveQueue.receive(text), 'hello')
 })
 
 t.test('its state is that of the ws socket', async (t) => {
@@ -88,8 +88,8 @@ t.test('the end of the connection is told once: code, reason, and that it was cl
   t.equal(socket.end, end)
   t.match(end, { code: 4001, reason: 'bye', wasClean: true })
   t.equal(end.error.cause, undefined)
-  t.equal(await socket.inbox.receive(text).catch((error) => error), end.during('receive'))
-  t.equal(await socket.outbox.send('late').catch((error) => error), end.during('send'))
+  t.equal(await socket.receiveQueue.receive(text).catch((error) => error), end.during('receive'))
+  t.equal(await socket.sendQueue.send('late').catch((error) => error), end.during('send'))
   t.same(ends, [end])
 })
 
@@ -127,12 +127,12 @@ t.test('after close, what is queued and what still comes is dropped', async (t) 
   await once(socket.raw, 'ping')
   socket.close(4001, '')
   const end = await ended
-  t.equal(await socket.inbox.receive(text).catch((error) => error), end.during('receive'))
+  t.equal(await socket.receiveQueue.receive(text).catch((error) => error), end.during('receive'))
   t.equal(end.code, 4001)
 })
 
 t.test('after an end that the peer began, what has come before it can be caught up with; after one of this side not', async (t) => {
-  const ends: Record<string, (socket: Socket, peer: Peer) => void> = {
+  const ends: Record<string, (socket: Connection, peer: Peer) => void> = {
     close: (_, peer) => peer.socket.close(),
     loss: (_, peer) => peer.socket.terminate(),
     terminate: (socket) => socket.terminate(),
@@ -144,13 +144,13 @@ t.test('after an end that the peer began, what has come before it can be caught 
     await once(socket.raw, 'message')
     end(socket, peer)
     await ended
-    t.equal(socket.inbox.isCatchingUp, ['close', 'loss'].includes(name), name)
+    t.equal(socket.receiveQueue.isCatchingUp, ['close', 'loss'].includes(name), name)
   }
 })
 
 t.test('terminate writes what was sent, and ends at once', async (t) => {
   const { socket, peer, ended } = await createPair(t)
-  socket.outbox.send('last words')
+  socket.sendQueue.send('last words')
   socket.terminate()
   t.match(await ended, { code: 1006, wasClean: false })
   t.same(await peer.rest(), ['last words'])
@@ -159,7 +159,7 @@ t.test('terminate writes what was sent, and ends at once', async (t) => {
 t.test('a peer that drains nothing for sendTimeout is dropped', async (t) => {
   const { socket, peer, ended } = await createPair(t, { sendTimeout: 40 })
   peer.socket.pause()
-  for (let n = 0; n < 500; n++) socket.outbox.post(Buffer.alloc(64 * 1024))
+  for (let n = 0; n < 500; n++) socket.sendQueue.post(Buffer.alloc(64 * 1024))
   t.match(await ended, { code: 1006, wasClean: false })
 })
 
@@ -188,18 +188,18 @@ t.test('pongs that answer no ping are ignored', async (t) => {
   const { socket, peer } = await createPair(t)
   for (const data of ['', '0', '1', 'pong']) peer.socket.pong(data)
   peer.socket.send('after them')
-  await socket.inbox.receive(text)
+  await socket.receiveQueue.receive(text)
   ;(peer.socket as any)._autoPong = false
   let settled = false
   socket.ping().then(() => { settled = true })
   const [data] = await once(peer.socket, 'ping')
   for (const other of ['', '0', '2', '1e3', 'pong']) peer.socket.pong(other)
   peer.socket.send('after them')
-  await socket.inbox.receive(text)
+  await socket.receiveQueue.receive(text)
   t.equal(settled, false)
   peer.socket.pong(data)
   peer.socket.send('after it')
-  await socket.inbox.receive(text)
+  await socket.receiveQueue.receive(text)
   t.equal(settled, true)
 })
 
@@ -224,9 +224,9 @@ t.test('cutOff closes, says why, and leaves what has arrived', async (t) => {
   peer.socket.send('late')
   t.same(await peer.closed, { code: 1008, reason: 'enough' })
   t.equal((await ended).code, 1008)
-  t.equal(await socket.inbox.receive(text), 'first')
-  t.equal(await socket.inbox.receive(text), 'second')
-  t.equal(await socket.inbox.receive(text).catch((error) => error), (await ended).during('receive'))
+  t.equal(await socket.receiveQueue.receive(text), 'first')
+  t.equal(await socket.receiveQueue.receive(text), 'second')
+  t.equal(await socket.receiveQueue.receive(text).catch((error) => error), (await ended).during('receive'))
   t.same(reports, ['enough'])
 })
 
@@ -240,8 +240,8 @@ t.test('lose drops the connection, and says why', async (t) => {
 t.test('a message that is too large ends the connection, and it says why, once', async (t) => {
   const { server, stream, client } = await connectSockets(t, { WebSocket: ChannelWebSocket })
   const reports: string[] = []
-  const ended = new Promise<End>((resolve) => {
-    const socket = new Socket(server, stream, OPTIONS, { finish: resolve, reportLimit: (reason) => reports.push(reason) })
+  const ended = new Promise<ConnectionEnd>((resolve) => {
+    const socket = new Connection(server, stream, OPTIONS, { finish: resolve, reportLimit: (reason) => reports.push(reason) })
     t.equal(socket.state, 'open')
   })
   const { closed } = new Peer(client)
@@ -257,7 +257,7 @@ t.test('a message that is too large ends the connection, and it says why, once',
 t.test('its heartbeat, idle timeout and rate limit are those of its options, and end with it', async (t) => {
   const heartbeat = { interval: 20, timeout: 5_000 }
   const { socket, peer, ended, reports } = await createPair(t, { heartbeat, idleTimeout: 5_000, rateLimit: { messages: 2, interval: 60_000 } })
-  t.equal(agenda.size, 2)
+  t.equal(timers.size, 2)
   t.same(await once(peer.socket, 'ping'), [Buffer.from('0')])
   const roundTrip = socket.ping()
   t.same(await once(peer.socket, 'ping'), [Buffer.from('1')])
@@ -266,10 +266,10 @@ t.test('its heartbeat, idle timeout and rate limit are those of its options, and
   for (let n = 0; n < 3; n++) peer.socket.send(String(n))
   t.same(await peer.closed, { code: 1008, reason: 'rate limit exceeded: 2 per 60000 ms' })
   t.match(await ended, { code: 1008 })
-  t.equal(await socket.inbox.receive(text), '0')
-  t.equal(await socket.inbox.receive(text), '1')
+  t.equal(await socket.receiveQueue.receive(text), '0')
+  t.equal(await socket.receiveQueue.receive(text), '1')
   t.same(reports, ['rate limit exceeded: 2 per 60000 ms'])
-  t.equal(agenda.size, 0)
+  t.equal(timers.size, 0)
 })
 
 t.test('frames of one turn leave in one write', async (t) => {
@@ -280,9 +280,9 @@ t.test('frames of one turn leave in one write', async (t) => {
     writes++
     return _writev!.apply(this, args)
   }
-  for (let n = 0; n < 10; n++) socket.outbox.send(String(n))
+  for (let n = 0; n < 10; n++) socket.sendQueue.send(String(n))
   await Promise.resolve()
-  socket.outbox.send('10')
+  socket.sendQueue.send('10')
   for (let n = 0; n <= 10; n++) t.equal(await peer.next(), String(n))
   t.equal(writes, 1)
 })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { agenda } from '../../lib/base/timers'
+import { timers } from '../../lib/base/timers'
 import { Heartbeat } from '../../lib/connection/heartbeat'
 import { createApp, listen } from '../helpers/app'
 import { collectLogs, INFO } from '../helpers/logs'
@@ -261,24 +261,24 @@ t.test('heartbeat: false, a route with raw: true and injectWS have no heartbeat'
     await clients[i].until('\r\n\r\n')
   }
   const injected = await (app as any).injectWS('/on')
-  t.equal(agenda.size, 0)
+  t.equal(timers.size, 0)
   await setTimeout(100)
   for (const client of clients) t.notOk(client.socket.closed)
   t.equal(injected.readyState, injected.OPEN)
   injected.terminate()
 })
 
-t.test('nothing is left on the agenda when the last connection has ended, however it did', async (t) => {
+t.test('nothing is left on the timers when the last connection has ended, however it did', async (t) => {
   const { port, sessions, ends } = await createRoute(t, { heartbeat: {} })
   const peers = await Promise.all(Array.from({ length: 4 }, () => connectPeer(t, `ws://127.0.0.1:${port}`)))
   await until(() => sessions.length === 4)
-  t.equal(agenda.size, 4)
+  t.equal(timers.size, 4)
   peers[0].socket.close()
   peers[1].socket.terminate()
   sessions[2].close()
   sessions[3].terminate()
   await until(() => ends.length === 4)
-  t.equal(agenda.size, 0)
+  t.equal(timers.size, 0)
 })
 
 /** A connection that only counts; `pings` are the times of its pings. */
@@ -306,7 +306,7 @@ t.test('the pings of connections that began together are spread over half of the
   const begin = performance.now()
   const all = Array.from({ length: 1_000 }, () => createPulse())
   const heartbeats = all.map(({ pulse }) => new Heartbeat(pulse, pulse, { interval, timeout: 100 }))
-  t.teardown(() => { for (const heartbeat of heartbeats) agenda.remove(heartbeat) })
+  t.teardown(() => { for (const heartbeat of heartbeats) timers.remove(heartbeat) })
   await until(() => all.every(({ pings }) => pings.length >= 2))
   for (const round of [0, 1]) {
     const times = all.map(({ pings }) => pings[round])
@@ -321,13 +321,13 @@ t.test('the pings of connections that began together are spread over half of the
 t.test('from one ping to the next it is the interval, also where what was due in between was missed', async (t) => {
   const { pulse, pings } = createPulse()
   const heartbeat = new Heartbeat(pulse, pulse, { interval: 1_000, timeout: 100 })
-  agenda.remove(heartbeat)
+  timers.remove(heartbeat)
   const first = heartbeat.due
   const looks: number[] = []
   for (const now of [first + 1, first + 102, first + 1_001, first + 5_500, first + 5_601]) {
     heartbeat.look(now)
     looks.push(heartbeat.due - first)
-    agenda.remove(heartbeat)
+    timers.remove(heartbeat)
   }
   t.same(looks, [101, 1_000, 1_101, 5_600, 6_000])
   t.equal(pings.length, 3)
@@ -336,37 +336,37 @@ t.test('from one ping to the next it is the interval, also where what was due in
 t.test('where the timeout is longer than the interval, there is one ping at a time that is not answered', async (t) => {
   const { pulse, pings } = createPulse(false)
   const heartbeat = new Heartbeat(pulse, pulse, { interval: 100, timeout: 250 })
-  agenda.remove(heartbeat)
+  timers.remove(heartbeat)
   const first = heartbeat.due
   for (const [now, count] of [[1, 1], [101, 1], [201, 1]]) {
     heartbeat.look(first + now)
-    agenda.remove(heartbeat)
+    timers.remove(heartbeat)
     t.equal(pings.length, count)
   }
   t.equal(heartbeat.due, first + 251)
   pulse.bytesRead++
   heartbeat.look(first + 252)
-  agenda.remove(heartbeat)
+  timers.remove(heartbeat)
   t.equal(pings.length, 1, 'the next one is due at the next interval')
   heartbeat.look(first + 301)
-  agenda.remove(heartbeat)
+  timers.remove(heartbeat)
   t.equal(pings.length, 2)
   heartbeat.look(first + 552)
   t.equal(pulse.lost, 'nothing has arrived within 250 ms of a ping (heartbeat)')
-  t.equal(agenda.size, 0)
+  t.equal(timers.size, 0)
 })
 
 t.test('a process that has stood still gives its clients their time once more', async (t) => {
   const { pulse } = createPulse(false)
   const heartbeat = new Heartbeat(pulse, pulse, { interval: 1_000, timeout: 100 })
-  agenda.remove(heartbeat)
+  timers.remove(heartbeat)
   const ping = heartbeat.due + 1
   heartbeat.look(ping)
-  agenda.remove(heartbeat)
+  timers.remove(heartbeat)
   heartbeat.look(ping + 60_000)
   t.equal(pulse.lost, '')
   t.equal(heartbeat.due, ping + 60_100)
-  agenda.remove(heartbeat)
+  timers.remove(heartbeat)
   heartbeat.look(ping + 60_101)
   t.not(pulse.lost, '')
 })
@@ -374,12 +374,12 @@ t.test('a process that has stood still gives its clients their time once more', 
 t.test('a client that is neither read nor reads gets no ping after those that wait', async (t) => {
   const { pulse, pings } = createPulse(false)
   const heartbeat = new Heartbeat(pulse, pulse, { interval: 100, timeout: 50 })
-  agenda.remove(heartbeat)
+  timers.remove(heartbeat)
   const first = heartbeat.due
   pulse.paused = true
   const look = (now: number): void => {
     heartbeat.look(first + now)
-    agenda.remove(heartbeat)
+    timers.remove(heartbeat)
   }
   look(1)
   pulse.writableLength = 2
@@ -400,11 +400,11 @@ t.test('a client that is neither read nor reads gets no ping after those that wa
 t.test('a client that is not read any more when its time is up is not judged', async (t) => {
   const { pulse, pings } = createPulse(false)
   const heartbeat = new Heartbeat(pulse, pulse, { interval: 100, timeout: 50 })
-  agenda.remove(heartbeat)
+  timers.remove(heartbeat)
   const first = heartbeat.due
   for (const now of [1, 52, 101]) {
     heartbeat.look(first + now)
-    agenda.remove(heartbeat)
+    timers.remove(heartbeat)
     pulse.paused = true
   }
   t.equal(pulse.lost, '')

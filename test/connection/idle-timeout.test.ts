@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { agenda } from '../../lib/base/timers'
+import { timers } from '../../lib/base/timers'
 import { createApp, listen } from '../helpers/app'
 import { collectLogs, INFO } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
@@ -32,7 +32,7 @@ t.test('a connection without messages is closed with 1001 and a reason when the 
   await until(() => ends.length === 1)
   t.match(ends, [{ code: 1001, wasClean: true }])
   t.match(lines.filter(({ ws }) => ws !== undefined), [{ level: INFO, msg: /no message for 200 ms/ }])
-  t.equal(agenda.size, 0)
+  t.equal(timers.size, 0)
 })
 
 const TRAFFIC: Record<string, (app: Awaited<ReturnType<typeof createApp>>, socket: { send (data: string): void }) => void> = {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { agenda } from '../../lib/base/timers'
+import { timers } from '../../lib/base/timers'
 import { connect } from '../../lib/client/client'
 import { LifeSigns } from '../../lib/connection/life-signs'
 import { createApp, listen } from '../helpers/app'
@@ -30,23 +30,23 @@ t.test('a pong is sent at a pause, and one a second until it is over', async (t)
   await until(() => done.length === 3)
   t.ok(performance.now() - begin >= 1_000)
   t.same(done, ['pause', 'pong', 'pong'])
-  t.equal(agenda.size, 1)
+  t.equal(timers.size, 1)
   signs.resume()
   t.same(done, ['pause', 'pong', 'pong', 'resume'])
-  t.equal(agenda.size, 0)
+  t.equal(timers.size, 0)
 })
 
 t.test('no pong is sent when the connection is ending or has ended', async (t) => {
   const { socket, done, signs } = createSocket()
   signs.pause()
   socket.readyState = CLOSED
-  agenda.remove(signs)
-  signs.look(agenda.now)
+  timers.remove(signs)
+  signs.look(timers.now)
   t.same(done, ['pause', 'pong'])
-  t.equal(agenda.size, 0)
+  t.equal(timers.size, 0)
   signs.pause()
   t.same(done, ['pause', 'pong', 'pause'])
-  t.equal(agenda.size, 0)
+  t.equal(timers.size, 0)
 })
 
 t.test('pongs do not pile up behind what the server does not read', async (t) => {
@@ -54,10 +54,10 @@ t.test('pongs do not pile up behind what the server does not read', async (t) =>
   socket.bufferedAmount = 1
   signs.pause()
   t.same(done, ['pause'])
-  t.equal(agenda.size, 1, 'it is looked at again')
+  t.equal(timers.size, 1, 'it is looked at again')
   socket.bufferedAmount = 0
-  agenda.remove(signs)
-  signs.look(agenda.now)
+  timers.remove(signs)
+  signs.look(timers.now)
   t.same(done, ['pause', 'pong'])
   signs.resume()
 })

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { once, getEventListeners } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import { End } from '../../lib/base/connection-end'
-import { Inbox, type Flow } from '../../lib/connection/receive-queue'
+import { ConnectionEnd } from '../../lib/base/connection-end'
+import { ReceiveQueue, type Flow } from '../../lib/connection/receive-queue'
 import { isLinear } from '../helpers/linear'
 import { connectSockets } from '../helpers/sockets'
 import { runningTimers } from '../helpers/timers'
@@ -12,7 +12,7 @@ import type { Decode } from '../../lib/codec/decode'
 
 const asText: Decode = (data) => data.toString()
 
-/** Counts how often the inbox has stopped its source and let it go on. */
+/** Counts how often the receive queue has stopped its source and let it go on. */
 class Gauge implements Flow {
   pauses = 0
   resumes = 0
@@ -27,118 +27,118 @@ function bytes (text: string): Buffer {
   return data
 }
 
-function push (inbox: Inbox, ...messages: string[]): void {
-  for (const message of messages) inbox.push(bytes(message), Buffer.byteLength(message))
+function push (receiveQueue: ReceiveQueue, ...messages: string[]): void {
+  for (const message of messages) receiveQueue.push(bytes(message), Buffer.byteLength(message))
 }
 
 t.test('messages that have arrived are taken in their order', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  push(inbox, 'a', 'b', 'c')
-  t.strictSame([await inbox.receive(asText), await inbox.receive(asText), await inbox.receive(asText)], ['a', 'b', 'c'])
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  push(receiveQueue, 'a', 'b', 'c')
+  t.strictSame([await receiveQueue.receive(asText), await receiveQueue.receive(asText), await receiveQueue.receive(asText)], ['a', 'b', 'c'])
 })
 
 t.test('readers that wait are served in the order in which they came', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const served: string[] = []
-  const readers = ['first', 'second', 'third'].map((name) => inbox.receive(asText).then((message) => served.push(`${name} ${message}`)))
-  push(inbox, 'a', 'b', 'c')
+  const readers = ['first', 'second', 'third'].map((name) => receiveQueue.receive(asText).then((message) => served.push(`${name} ${message}`)))
+  push(receiveQueue, 'a', 'b', 'c')
   await Promise.all(readers)
   t.strictSame(served, ['first a', 'second b', 'third c'])
 })
 
 t.test('each message goes to one reader, with messages and readers in turn', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  push(inbox, 'a')
-  const [a, b] = [inbox.receive(asText), inbox.receive(asText)]
-  push(inbox, 'b', 'c')
-  t.strictSame(await Promise.all([a, b, inbox.receive(asText)]), ['a', 'b', 'c'])
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  push(receiveQueue, 'a')
+  const [a, b] = [receiveQueue.receive(asText), receiveQueue.receive(asText)]
+  push(receiveQueue, 'b', 'c')
+  t.strictSame(await Promise.all([a, b, receiveQueue.receive(asText)]), ['a', 'b', 'c'])
 })
 
 t.test('a message is decoded by its reader, which is given a text or bytes', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const decode: Decode = (message) => [message]
   const messages = [Buffer.from('a'), 'b', Buffer.from('c'), 'd']
-  inbox.push(messages[0], 1)
-  inbox.push(messages[1], 1)
-  t.strictSame(await inbox.receive(decode), [messages[0]])
-  t.strictSame(await inbox.receive(decode), [messages[1]])
-  const waiting = [inbox.receive(decode), inbox.receive(decode)]
-  inbox.push(messages[2], 1)
-  inbox.push(messages[3], 1)
+  receiveQueue.push(messages[0], 1)
+  receiveQueue.push(messages[1], 1)
+  t.strictSame(await receiveQueue.receive(decode), [messages[0]])
+  t.strictSame(await receiveQueue.receive(decode), [messages[1]])
+  const waiting = [receiveQueue.receive(decode), receiveQueue.receive(decode)]
+  receiveQueue.push(messages[2], 1)
+  receiveQueue.push(messages[3], 1)
   t.strictSame(await Promise.all(waiting), [[messages[2]], [messages[3]]])
 })
 
 t.test('a message is decoded once, when it is received', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
   let decoded = 0
   const decode: Decode = () => ++decoded
-  push(inbox, 'a', 'b')
+  push(receiveQueue, 'a', 'b')
   t.equal(decoded, 0)
-  await inbox.receive(decode)
+  await receiveQueue.receive(decode)
   t.equal(decoded, 1)
 })
 
 for (const [when, isQueued] of [['a message that had arrived', true], ['a message that was waited for', false]] as const) {
-  const receive = (inbox: Inbox, decode: Decode): Promise<unknown> => {
-    if (isQueued) push(inbox, 'bad')
-    const receiving = inbox.receive(decode)
-    if (!isQueued) push(inbox, 'bad')
+  const receive = (receiveQueue: ReceiveQueue, decode: Decode): Promise<unknown> => {
+    if (isQueued) push(receiveQueue, 'bad')
+    const receiving = receiveQueue.receive(decode)
+    if (!isQueued) push(receiveQueue, 'bad')
     return receiving
   }
   const failure = new Error('does not decode')
 
   t.test(`${when}: what its decoder throws rejects, and concerns that message only`, async (t) => {
-    const inbox = new Inbox(1000, new Gauge())
-    await t.rejects(receive(inbox, () => { throw failure }), failure)
-    push(inbox, 'good')
-    t.equal(await inbox.receive(asText), 'good')
+    const receiveQueue = new ReceiveQueue(1000, new Gauge())
+    await t.rejects(receive(receiveQueue, () => { throw failure }), failure)
+    push(receiveQueue, 'good')
+    t.equal(await receiveQueue.receive(asText), 'good')
   })
 
   t.test(`${when}: a decoder may return a promise`, async (t) => {
-    const inbox = new Inbox(1000, new Gauge())
-    t.equal(await receive(inbox, async () => { await setImmediate(); return 'later' }), 'later')
+    const receiveQueue = new ReceiveQueue(1000, new Gauge())
+    t.equal(await receive(receiveQueue, async () => { await setImmediate(); return 'later' }), 'later')
   })
 
   t.test(`${when}: a promise of its decoder that rejects rejects, and concerns that message only`, async (t) => {
-    const inbox = new Inbox(1000, new Gauge())
-    await t.rejects(receive(inbox, async () => { throw failure }), failure)
-    push(inbox, 'good')
-    t.equal(await inbox.receive(asText), 'good')
+    const receiveQueue = new ReceiveQueue(1000, new Gauge())
+    await t.rejects(receive(receiveQueue, async () => { throw failure }), failure)
+    push(receiveQueue, 'good')
+    t.equal(await receiveQueue.receive(asText), 'good')
   })
 
   t.test(`${when}: a receive that nobody awaits is no unhandled rejection when it does not decode`, async (t) => {
-    t.strictSame(await unhandledRejections(() => { receive(new Inbox(1000, new Gauge()), () => { throw failure }) }), [])
-    t.strictSame(await unhandledRejections(() => { receive(new Inbox(1000, new Gauge()), async () => { throw failure }) }), [])
-    t.strictSame(await unhandledRejections(() => { receive(new Inbox(1000, new Gauge()), async () => { await setImmediate(); throw failure }) }), [])
+    t.strictSame(await unhandledRejections(() => { receive(new ReceiveQueue(1000, new Gauge()), () => { throw failure }) }), [])
+    t.strictSame(await unhandledRejections(() => { receive(new ReceiveQueue(1000, new Gauge()), async () => { throw failure }) }), [])
+    t.strictSame(await unhandledRejections(() => { receive(new ReceiveQueue(1000, new Gauge()), async () => { await setImmediate(); throw failure }) }), [])
   })
 }
 
 t.test('a receive whose time is out rejects with a WebSocketTimeoutError that tells the time', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  await t.rejects(inbox.receive(asText, { timeout: 5 }), { name: 'WebSocketTimeoutError', code: 'FST_WS_TIMEOUT', closeCode: 1008, message: 'no message within 5 ms' })
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  await t.rejects(receiveQueue.receive(asText, { timeout: 5 }), { name: 'WebSocketTimeoutError', code: 'FST_WS_TIMEOUT', closeCode: 1008, message: 'no message within 5 ms' })
 })
 
 t.test('a receive without time rejects when there is no message, and takes one that there is', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  await t.rejects(inbox.receive(asText, { timeout: 0 }), { code: 'FST_WS_TIMEOUT' })
-  push(inbox, 'a')
-  t.equal(await inbox.receive(asText, { timeout: 0 }), 'a')
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  await t.rejects(receiveQueue.receive(asText, { timeout: 0 }), { code: 'FST_WS_TIMEOUT' })
+  push(receiveQueue, 'a')
+  t.equal(await receiveQueue.receive(asText, { timeout: 0 }), 'a')
 })
 
 t.test('a receive whose time was out takes no message with it', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  await t.rejects(inbox.receive(asText, { timeout: 1 }))
-  push(inbox, 'a')
-  t.equal(await inbox.receive(asText), 'a')
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  await t.rejects(receiveQueue.receive(asText, { timeout: 1 }))
+  push(receiveQueue, 'a')
+  t.equal(await receiveQueue.receive(asText), 'a')
 })
 
 t.test('the readers around one whose time was out are served in their order', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  const first = inbox.receive(asText)
-  const second = inbox.receive(asText, { timeout: 1 })
-  const third = inbox.receive(asText)
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  const first = receiveQueue.receive(asText)
+  const second = receiveQueue.receive(asText, { timeout: 1 })
+  const third = receiveQueue.receive(asText)
   await t.rejects(second)
-  push(inbox, 'a', 'b')
+  push(receiveQueue, 'a', 'b')
   t.strictSame(await Promise.all([first, third]), ['a', 'b'])
 })
 
@@ -156,9 +156,9 @@ t.test('to give up takes no longer where many others wait, whoever of them gives
     'from the middle on': (list) => [...list.slice(list.length / 2), ...list.slice(0, list.length / 2)]
   })) {
     isLinear(t, 10_000, (n) => {
-      const inbox = new Inbox(1000, new Gauge())
+      const receiveQueue = new ReceiveQueue(1000, new Gauge())
       const signals = Array.from({ length: n }, () => new Signal())
-      for (const signal of signals) inbox.receive(asText, { signal: signal as never })
+      for (const signal of signals) receiveQueue.receive(asText, { signal: signal as never })
       return () => { for (const signal of arrange(signals)) signal.abort() }
     }, order)
   }
@@ -166,268 +166,268 @@ t.test('to give up takes no longer where many others wait, whoever of them gives
 
 t.test('whoever of those that wait gives up, the others are served in their order', async (t) => {
   for (const order of [[2, 1], [0, 1], [1, 2, 3], [3, 0, 2], [0, 1, 2, 3]]) {
-    const inbox = new Inbox(1000, new Gauge())
+    const receiveQueue = new ReceiveQueue(1000, new Gauge())
     const controllers = Array.from({ length: 4 }, () => new AbortController())
     const served: string[] = []
-    const readers = controllers.map(({ signal }, i) => inbox.receive(asText, { signal }).then((text) => served.push(`${i} ${text}`), () => {}))
+    const readers = controllers.map(({ signal }, i) => receiveQueue.receive(asText, { signal }).then((text) => served.push(`${i} ${text}`), () => {}))
     for (const i of order) controllers[i].abort()
-    readers.push(inbox.receive(asText).then((text) => served.push(`last ${text}`)))
+    readers.push(receiveQueue.receive(asText).then((text) => served.push(`last ${text}`)))
     const left = [0, 1, 2, 3].filter((i) => !order.includes(i))
-    push(inbox, ...left.map(String), 'last')
+    push(receiveQueue, ...left.map(String), 'last')
     await Promise.all(readers)
     t.strictSame(served, [...left.map((i) => `${i} ${i}`), 'last last'], order.join())
   }
 })
 
 t.test('a reader that comes after the last one has given up is served in its turn', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  const first = inbox.receive(asText)
-  await t.rejects(inbox.receive(asText, { timeout: 1 }))
-  const second = inbox.receive(asText, { timeout: 1_000 })
-  push(inbox, 'a', 'b')
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  const first = receiveQueue.receive(asText)
+  await t.rejects(receiveQueue.receive(asText, { timeout: 1 }))
+  const second = receiveQueue.receive(asText, { timeout: 1_000 })
+  push(receiveQueue, 'a', 'b')
   t.strictSame(await Promise.all([first, second]), ['a', 'b'])
 })
 
 t.test('a time longer than timers can keep does not run out at once', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  const patient = [2 ** 31, Number.MAX_SAFE_INTEGER, Infinity].map((timeout) => inbox.receive(asText, { timeout }))
-  await t.rejects(inbox.receive(asText, { timeout: 20 }))
-  push(inbox, 'a', 'b', 'c')
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  const patient = [2 ** 31, Number.MAX_SAFE_INTEGER, Infinity].map((timeout) => receiveQueue.receive(asText, { timeout }))
+  await t.rejects(receiveQueue.receive(asText, { timeout: 20 }))
+  push(receiveQueue, 'a', 'b', 'c')
   t.strictSame(await Promise.all(patient), ['a', 'b', 'c'])
 })
 
 t.test('the longest time that timers can keep is waited for', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  const patient = inbox.receive(asText, { timeout: 2 ** 31 - 1 })
-  await t.rejects(inbox.receive(asText, { timeout: 20 }))
-  push(inbox, 'a')
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  const patient = receiveQueue.receive(asText, { timeout: 2 ** 31 - 1 })
+  await t.rejects(receiveQueue.receive(asText, { timeout: 20 }))
+  push(receiveQueue, 'a')
   t.equal(await patient, 'a')
 })
 
 t.test('a receive that is aborted rejects with the reason of the signal', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const reason = new Error('enough')
   const controller = new AbortController()
-  const receiving = inbox.receive(asText, { signal: controller.signal })
+  const receiving = receiveQueue.receive(asText, { signal: controller.signal })
   controller.abort(reason)
   await t.rejects(receiving, reason)
 })
 
 t.test('a receive that is aborted takes no message with it', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const controller = new AbortController()
-  const [first, second, third] = [inbox.receive(asText), inbox.receive(asText, { signal: controller.signal }), inbox.receive(asText)]
+  const [first, second, third] = [receiveQueue.receive(asText), receiveQueue.receive(asText, { signal: controller.signal }), receiveQueue.receive(asText)]
   controller.abort()
-  push(inbox, 'a', 'b')
+  push(receiveQueue, 'a', 'b')
   await t.rejects(second, { name: 'AbortError' })
   t.strictSame(await Promise.all([first, third]), ['a', 'b'])
 })
 
 t.test('a receive with a signal that has been aborted rejects, and leaves the message that there is', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  push(inbox, 'a')
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  push(receiveQueue, 'a')
   const reason = new Error('enough')
-  await t.rejects(inbox.receive(asText, { signal: AbortSignal.abort(reason), timeout: 5 }), reason)
-  t.equal(await inbox.receive(asText), 'a')
+  await t.rejects(receiveQueue.receive(asText, { signal: AbortSignal.abort(reason), timeout: 5 }), reason)
+  t.equal(await receiveQueue.receive(asText), 'a')
 })
 
 t.test('an abort after the message was received changes nothing', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const controller = new AbortController()
-  const receiving = inbox.receive(asText, { signal: controller.signal })
-  const next = inbox.receive(asText)
-  push(inbox, 'a')
+  const receiving = receiveQueue.receive(asText, { signal: controller.signal })
+  const next = receiveQueue.receive(asText)
+  push(receiveQueue, 'a')
   controller.abort()
   t.equal(await receiving, 'a')
-  push(inbox, 'b')
+  push(receiveQueue, 'b')
   t.equal(await next, 'b')
 })
 
 t.test('one signal can abort many receives', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const controller = new AbortController()
-  const receiving = Array.from({ length: 5 }, () => inbox.receive(asText, { signal: controller.signal }))
+  const receiving = Array.from({ length: 5 }, () => receiveQueue.receive(asText, { signal: controller.signal }))
   controller.abort()
   for (const result of await Promise.allSettled(receiving)) t.equal(result.status, 'rejected')
-  push(inbox, 'a')
-  t.equal(await inbox.receive(asText), 'a')
+  push(receiveQueue, 'a')
+  t.equal(await receiveQueue.receive(asText), 'a')
 })
 
 t.test('however a receive ends, its timer and its listener go with it', async (t) => {
-  const end = new End(1000, '', true)
-  const ways: Record<string, (inbox: Inbox, controller: AbortController) => void> = {
-    message: (inbox) => push(inbox, 'a'),
+  const end = new ConnectionEnd(1000, '', true)
+  const ways: Record<string, (receiveQueue: ReceiveQueue, controller: AbortController) => void> = {
+    message: (receiveQueue) => push(receiveQueue, 'a'),
     abort: (_inbox, controller) => controller.abort(),
-    end: (inbox) => inbox.end(end, 0)
+    end: (receiveQueue) => receiveQueue.end(end, 0)
   }
   const before = runningTimers()
   for (const [name, way] of Object.entries(ways)) {
-    const inbox = new Inbox(1000, new Gauge())
+    const receiveQueue = new ReceiveQueue(1000, new Gauge())
     const controller = new AbortController()
-    const receiving = inbox.receive(asText, { timeout: 60_000, signal: controller.signal })
+    const receiving = receiveQueue.receive(asText, { timeout: 60_000, signal: controller.signal })
     t.equal(runningTimers(), before + 1)
     t.equal(getEventListeners(controller.signal, 'abort').length, 1)
-    way(inbox, controller)
+    way(receiveQueue, controller)
     await receiving.catch(() => {})
     t.equal(runningTimers(), before, `timer after ${name}`)
     t.equal(getEventListeners(controller.signal, 'abort').length, 0, `listener after ${name}`)
   }
   const { signal } = new AbortController()
-  await t.rejects(new Inbox(1000, new Gauge()).receive(asText, { timeout: 1, signal }), { code: 'FST_WS_TIMEOUT' })
+  await t.rejects(new ReceiveQueue(1000, new Gauge()).receive(asText, { timeout: 1, signal }), { code: 'FST_WS_TIMEOUT' })
   t.equal(getEventListeners(signal, 'abort').length, 0, 'listener after timeout')
 })
 
 t.test('a receive that finds its message at once leaves no timer and no listener', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const { signal } = new AbortController()
   const before = runningTimers()
-  push(inbox, 'a')
-  await inbox.receive(asText, { timeout: 60_000, signal })
+  push(receiveQueue, 'a')
+  await receiveQueue.receive(asText, { timeout: 60_000, signal })
   t.equal(runningTimers(), before)
   t.equal(getEventListeners(signal, 'abort').length, 0)
 })
 
 t.test('at the end every reader that waits is given the error', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  const end = new End(1001, 'bye', true)
-  const readers = [inbox.receive(asText), inbox.receive(asText, { timeout: 60_000 })]
-  inbox.end(end, 0)
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  const end = new ConnectionEnd(1001, 'bye', true)
+  const readers = [receiveQueue.receive(asText), receiveQueue.receive(asText, { timeout: 60_000 })]
+  receiveQueue.end(end, 0)
   for (const reader of readers) t.equal(await reader.catch((error) => error), end.during('receive'))
 })
 
 t.test('after the end the messages that came before are delivered, then every receive is given the error', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  const end = new End(1001, 'bye', true)
-  push(inbox, 'a', 'b')
-  inbox.end(end, 0)
-  t.equal(await inbox.receive(asText), 'a')
-  t.equal(await inbox.receive(asText), 'b')
-  for (let i = 0; i < 3; i++) t.equal(await inbox.receive(asText).catch((error) => error), end.during('receive'))
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  const end = new ConnectionEnd(1001, 'bye', true)
+  push(receiveQueue, 'a', 'b')
+  receiveQueue.end(end, 0)
+  t.equal(await receiveQueue.receive(asText), 'a')
+  t.equal(await receiveQueue.receive(asText), 'b')
+  for (let i = 0; i < 3; i++) t.equal(await receiveQueue.receive(asText).catch((error) => error), end.during('receive'))
 })
 
 t.test('a receive that nobody awaits is no unhandled rejection, however it ends', async (t) => {
-  const end = new End(1006, '', false)
+  const end = new ConnectionEnd(1006, '', false)
   t.strictSame(await unhandledRejections(async () => {
-    const inbox = new Inbox(1000, new Gauge())
-    inbox.receive(asText, { timeout: 1 })
-    inbox.receive(asText, { signal: AbortSignal.abort() })
-    inbox.receive(asText, { signal: AbortSignal.timeout(1) })
-    inbox.receive(asText)
-    await t.rejects(inbox.receive(asText, { timeout: 10 }))
-    inbox.end(end, 0)
-    inbox.receive(asText)
+    const receiveQueue = new ReceiveQueue(1000, new Gauge())
+    receiveQueue.receive(asText, { timeout: 1 })
+    receiveQueue.receive(asText, { signal: AbortSignal.abort() })
+    receiveQueue.receive(asText, { signal: AbortSignal.timeout(1) })
+    receiveQueue.receive(asText)
+    await t.rejects(receiveQueue.receive(asText, { timeout: 10 }))
+    receiveQueue.end(end, 0)
+    receiveQueue.receive(asText)
   }), [])
 })
 
 t.test('at the end, who takes the messages before it in time is catching up, until there are none', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  push(inbox, '1', '2')
-  t.equal(inbox.isCatchingUp, false)
-  inbox.end(new End(1000, '', true), 10_000)
-  t.equal(inbox.isCatchingUp, true)
-  await inbox.receive(asText)
-  await inbox.receive(asText)
-  t.equal(inbox.isCatchingUp, true, 'the last one may be at work')
-  await t.rejects(inbox.receive(asText))
-  t.equal(inbox.isCatchingUp, false)
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  push(receiveQueue, '1', '2')
+  t.equal(receiveQueue.isCatchingUp, false)
+  receiveQueue.end(new ConnectionEnd(1000, '', true), 10_000)
+  t.equal(receiveQueue.isCatchingUp, true)
+  await receiveQueue.receive(asText)
+  await receiveQueue.receive(asText)
+  t.equal(receiveQueue.isCatchingUp, true, 'the last one may be at work')
+  await t.rejects(receiveQueue.receive(asText))
+  t.equal(receiveQueue.isCatchingUp, false)
 })
 
 t.test('at the end, who takes nothing for longer than is allowed is not catching up, until it goes on', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  push(inbox, '1', '2')
-  inbox.end(new End(1000, '', true), 50)
-  await until(() => !inbox.isCatchingUp)
-  await inbox.receive(asText)
-  t.equal(inbox.isCatchingUp, true)
-  await until(() => !inbox.isCatchingUp)
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  push(receiveQueue, '1', '2')
+  receiveQueue.end(new ConnectionEnd(1000, '', true), 50)
+  await until(() => !receiveQueue.isCatchingUp)
+  await receiveQueue.receive(asText)
+  t.equal(receiveQueue.isCatchingUp, true)
+  await until(() => !receiveQueue.isCatchingUp)
 })
 
 t.test('at the end, nobody is catching up where no message waits', (t) => {
-  for (const inbox of [new Inbox(1000, new Gauge()), new Inbox(1000, new Gauge())]) {
-    inbox.end(new End(1000, '', true), 10_000)
-    t.equal(inbox.isCatchingUp, false)
+  for (const receiveQueue of [new ReceiveQueue(1000, new Gauge()), new ReceiveQueue(1000, new Gauge())]) {
+    receiveQueue.end(new ConnectionEnd(1000, '', true), 10_000)
+    t.equal(receiveQueue.isCatchingUp, false)
   }
   t.end()
 })
 
 t.test('above its mark, and not at it, it pauses the flow', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(1000, flow)
-  push(inbox, 'x'.repeat(500), 'x'.repeat(500))
+  const receiveQueue = new ReceiveQueue(1000, flow)
+  push(receiveQueue, 'x'.repeat(500), 'x'.repeat(500))
   t.equal(flow.pauses, 0)
-  push(inbox, 'x'.repeat(200))
+  push(receiveQueue, 'x'.repeat(200))
   t.equal(flow.pauses, 1)
 })
 
 t.test('it pauses the flow once, whatever arrives after that', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(1000, flow)
-  for (let i = 0; i < 10; i++) push(inbox, 'x'.repeat(600))
+  const receiveQueue = new ReceiveQueue(1000, flow)
+  for (let i = 0; i < 10; i++) push(receiveQueue, 'x'.repeat(600))
   t.equal(flow.pauses, 1)
   t.equal(flow.resumes, 0)
 })
 
 t.test('it lets the flow go on when no more than half of the mark is left, and once', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(1000, flow)
-  for (let i = 0; i < 6; i++) push(inbox, 'x'.repeat(250))
+  const receiveQueue = new ReceiveQueue(1000, flow)
+  for (let i = 0; i < 6; i++) push(receiveQueue, 'x'.repeat(250))
   for (let left = 1250; left >= 500; left -= 250) {
-    await inbox.receive(asText)
+    await receiveQueue.receive(asText)
     t.equal(flow.resumes, left > 500 ? 0 : 1, `${left} bytes left`)
   }
-  await inbox.receive(asText)
-  await inbox.receive(asText)
+  await receiveQueue.receive(asText)
+  await receiveQueue.receive(asText)
   t.equal(flow.resumes, 1)
   t.equal(flow.pauses, 1)
 })
 
 t.test('it pauses and goes on again and again', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(1000, flow)
+  const receiveQueue = new ReceiveQueue(1000, flow)
   for (let round = 1; round <= 5; round++) {
-    push(inbox, 'x'.repeat(600), 'x'.repeat(600))
+    push(receiveQueue, 'x'.repeat(600), 'x'.repeat(600))
     t.equal(flow.pauses, round)
-    await inbox.receive(asText)
-    await inbox.receive(asText)
+    await receiveQueue.receive(asText)
+    await receiveQueue.receive(asText)
     t.equal(flow.resumes, round)
   }
 })
 
 t.test('one message above the mark pauses the flow, and goes on when it is taken', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(1000, flow)
-  push(inbox, 'x'.repeat(5000))
+  const receiveQueue = new ReceiveQueue(1000, flow)
+  push(receiveQueue, 'x'.repeat(5000))
   t.equal(flow.pauses, 1)
-  await inbox.receive(asText)
+  await receiveQueue.receive(asText)
   t.equal(flow.resumes, 1)
 })
 
 t.test('bytes are counted, not characters', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(1000, flow)
-  push(inbox, '€'.repeat(334))
+  const receiveQueue = new ReceiveQueue(1000, flow)
+  push(receiveQueue, '€'.repeat(334))
   t.equal(flow.pauses, 1)
 })
 
 t.test('messages of no bytes cannot fill the memory: they count too', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(64 * 1024, flow)
+  const receiveQueue = new ReceiveQueue(64 * 1024, flow)
   let queued = 0
   while (flow.pauses === 0 && queued < 100_000) {
-    push(inbox, '')
+    push(receiveQueue, '')
     queued++
   }
   t.ok(queued <= 1000, `paused after ${queued} empty messages`)
-  for (let taken = 0; taken < queued; taken++) await inbox.receive(asText)
+  for (let taken = 0; taken < queued; taken++) await receiveQueue.receive(asText)
   t.equal(flow.resumes, 1)
 })
 
 t.test('messages that readers wait for do not pause the flow', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(1000, flow)
+  const receiveQueue = new ReceiveQueue(1000, flow)
   for (let i = 0; i < 10; i++) {
-    const receiving = inbox.receive(asText)
-    push(inbox, 'x'.repeat(600))
+    const receiving = receiveQueue.receive(asText)
+    push(receiveQueue, 'x'.repeat(600))
     await receiving
   }
   t.equal(flow.pauses, 0)
@@ -435,77 +435,77 @@ t.test('messages that readers wait for do not pause the flow', async (t) => {
 
 t.test('a message that does not decode frees its room as well', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(1000, flow)
-  push(inbox, 'x'.repeat(2000))
-  await t.rejects(inbox.receive(() => { throw new Error('does not decode') }))
+  const receiveQueue = new ReceiveQueue(1000, flow)
+  push(receiveQueue, 'x'.repeat(2000))
+  await t.rejects(receiveQueue.receive(() => { throw new Error('does not decode') }))
   t.equal(flow.resumes, 1)
 })
 
 t.test('discarding drops what is queued and what still arrives', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  const end = new End(1000, '', true)
-  push(inbox, 'a')
-  inbox.discard()
-  push(inbox, 'b')
-  const receiving = inbox.receive(asText)
-  push(inbox, 'c')
-  inbox.end(end, 0)
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  const end = new ConnectionEnd(1000, '', true)
+  push(receiveQueue, 'a')
+  receiveQueue.discard()
+  push(receiveQueue, 'b')
+  const receiving = receiveQueue.receive(asText)
+  push(receiveQueue, 'c')
+  receiveQueue.end(end, 0)
   t.equal(await receiving.catch((error) => error), end.during('receive'))
-  t.equal(await inbox.receive(asText).catch((error) => error), end.during('receive'))
+  t.equal(await receiveQueue.receive(asText).catch((error) => error), end.during('receive'))
 })
 
 t.test('discarding gives a reader that waits nothing but the end', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  const end = new End(1000, '', true)
-  const receiving = inbox.receive(asText)
-  inbox.discard()
-  push(inbox, 'a')
-  inbox.end(end, 0)
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  const end = new ConnectionEnd(1000, '', true)
+  const receiving = receiveQueue.receive(asText)
+  receiveQueue.discard()
+  push(receiveQueue, 'a')
+  receiveQueue.end(end, 0)
   t.equal(await receiving.catch((error) => error), end.during('receive'))
 })
 
 t.test('discarding lets a paused flow go on, so that the end can come, and does not pause it again', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(1000, flow)
-  push(inbox, 'x'.repeat(2000))
-  inbox.discard()
+  const receiveQueue = new ReceiveQueue(1000, flow)
+  push(receiveQueue, 'x'.repeat(2000))
+  receiveQueue.discard()
   t.equal(flow.resumes, 1)
-  push(inbox, 'x'.repeat(2000))
-  inbox.discard()
+  push(receiveQueue, 'x'.repeat(2000))
+  receiveQueue.discard()
   t.equal(flow.pauses, 1)
   t.equal(flow.resumes, 1)
 })
 
 t.test('discarding does not touch a flow that is not paused', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(1000, flow)
-  push(inbox, 'a')
-  inbox.discard()
+  const receiveQueue = new ReceiveQueue(1000, flow)
+  push(receiveQueue, 'a')
+  receiveQueue.discard()
   t.strictSame([flow.pauses, flow.resumes], [0, 0])
 })
 
 t.test('sealing drops what still arrives, lets the flow go on, and leaves what is queued to be taken before the end', async (t) => {
   const flow = new Gauge()
-  const inbox = new Inbox(1000, flow)
-  const end = new End(1008, '', true)
-  push(inbox, 'x'.repeat(2000), 'b')
-  inbox.seal()
-  push(inbox, 'late')
+  const receiveQueue = new ReceiveQueue(1000, flow)
+  const end = new ConnectionEnd(1008, '', true)
+  push(receiveQueue, 'x'.repeat(2000), 'b')
+  receiveQueue.seal()
+  push(receiveQueue, 'late')
   t.strictSame([flow.pauses, flow.resumes], [1, 1])
-  inbox.end(end, 0)
-  t.equal(await inbox.receive(asText), 'x'.repeat(2000))
-  t.equal(await inbox.receive(asText), 'b')
-  t.equal(await inbox.receive(asText).catch((error) => error), end.during('receive'))
+  receiveQueue.end(end, 0)
+  t.equal(await receiveQueue.receive(asText), 'x'.repeat(2000))
+  t.equal(await receiveQueue.receive(asText), 'b')
+  t.equal(await receiveQueue.receive(asText).catch((error) => error), end.during('receive'))
   t.equal(flow.resumes, 1)
 })
 
 t.test('over a real socket: TCP pushes back on a client while nothing is taken, and all messages come in order', async (t) => {
   const { server, client } = await connectSockets(t)
-  const inbox = new Inbox(32 * 1024, server)
+  const receiveQueue = new ReceiveQueue(32 * 1024, server)
   let arrived = 0
   server.on('message', (data: Buffer) => {
     arrived++
-    inbox.push(data, data.length)
+    receiveQueue.push(data, data.length)
   })
 
   const count = 500
@@ -516,7 +516,7 @@ t.test('over a real socket: TCP pushes back on a client while nothing is taken, 
   t.ok(client.bufferedAmount > size, 'the client cannot get rid of what it sends')
 
   for (let i = 0; i < count; i++) {
-    const message = await inbox.receive((data) => data, { timeout: 10_000 }) as Buffer
+    const message = await receiveQueue.receive((data) => data, { timeout: 10_000 }) as Buffer
     if (!message.equals(Buffer.alloc(size, i))) t.fail(`message ${i}`)
     if (i === 0) t.ok(arrived < 20, `${arrived} messages had arrived when the first was taken`)
   }
@@ -525,30 +525,30 @@ t.test('over a real socket: TCP pushes back on a client while nothing is taken, 
 })
 
 t.test('at the end a receive can give something else than the error', async (t) => {
-  const end = new End(1001, 'bye', true)
-  const inbox = new Inbox(1000, new Gauge())
-  const code = { atEnd: (end: End): number => end.code }
-  const early = inbox.receive(asText, undefined, code)
-  inbox.end(end, 0)
+  const end = new ConnectionEnd(1001, 'bye', true)
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  const code = { atEnd: (end: ConnectionEnd): number => end.code }
+  const early = receiveQueue.receive(asText, undefined, code)
+  receiveQueue.end(end, 0)
   t.equal(await early, 1001)
-  t.equal(await inbox.receive(asText, undefined, code), 1001)
+  t.equal(await receiveQueue.receive(asText, undefined, code), 1001)
 })
 
 t.test('what a receive is to give at the end may be another error', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const other = new Error('other')
   const fail = { atEnd: (): never => { throw other } }
-  const early = inbox.receive(asText, undefined, fail)
-  inbox.end(new End(1001, 'bye', true), 0)
+  const early = receiveQueue.receive(asText, undefined, fail)
+  receiveQueue.end(new ConnectionEnd(1001, 'bye', true), 0)
   await t.rejects(early, other)
-  await t.rejects(inbox.receive(asText, undefined, fail), other)
+  await t.rejects(receiveQueue.receive(asText, undefined, fail), other)
 })
 
 t.test('only the end is given as something else: not a timeout, nor a message', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
-  await t.rejects(inbox.receive(asText, { timeout: 1 }, { atEnd: () => 'end' }), { code: 'FST_WS_TIMEOUT' })
-  push(inbox, 'a')
-  t.equal(await inbox.receive(asText, undefined, { atEnd: () => 'end' }), 'a')
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
+  await t.rejects(receiveQueue.receive(asText, { timeout: 1 }, { atEnd: () => 'end' }), { code: 'FST_WS_TIMEOUT' })
+  push(receiveQueue, 'a')
+  t.equal(await receiveQueue.receive(asText, undefined, { atEnd: () => 'end' }), 'a')
 })
 
 /** What looks like a signal, and calls whom it likes, when it likes. */
@@ -559,30 +559,30 @@ function oddSignal (): { signal: AbortSignal, abort: () => void } {
 }
 
 t.test('a signal that tells whom it was to forget takes nothing from others', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const { signal, abort } = oddSignal()
-  const first = inbox.receive(asText, { signal })
-  push(inbox, '1')
+  const first = receiveQueue.receive(asText, { signal })
+  push(receiveQueue, '1')
   t.equal(await first, '1')
-  const others = [inbox.receive(asText), inbox.receive(asText, { signal }), inbox.receive(asText)]
+  const others = [receiveQueue.receive(asText), receiveQueue.receive(asText, { signal }), receiveQueue.receive(asText)]
   abort()
   abort()
-  push(inbox, '2', '3')
+  push(receiveQueue, '2', '3')
   t.strictSame(await Promise.allSettled(others), [{ status: 'fulfilled', value: '2' }, { status: 'rejected', reason: 'odd' }, { status: 'fulfilled', value: '3' }])
 })
 
 t.test('a signal that tells at once that it is aborted, or that fails, takes nothing from others, and leaves no timer', async (t) => {
-  const inbox = new Inbox(1000, new Gauge())
+  const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const timers = runningTimers()
   const addEventListener = { immediate (_type: string, listener: () => void) { listener() }, failing () { throw new Error('from the signal') } }
-  const other = inbox.receive(asText)
+  const other = receiveQueue.receive(asText)
   for (const [name, add] of Object.entries(addEventListener)) {
     const signal = { aborted: false, reason: 'odd', addEventListener: add, removeEventListener () {} } as never
-    const receiving = inbox.receive(asText, { timeout: 60_000, signal })
+    const receiving = receiveQueue.receive(asText, { timeout: 60_000, signal })
     if (name === 'immediate') t.equal(await receiving.catch((error) => error), 'odd')
     else await t.rejects(receiving, { name: 'WebSocketOptionError', message: 'signal cannot be listened to: from the signal' })
   }
   t.equal(runningTimers(), timers)
-  push(inbox, '1')
+  push(receiveQueue, '1')
   t.equal(await other, '1')
 })

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import { Publication } from '../../lib/protocol/prepared-message'
-import { congest, createOutbox, isPending, MARK, MiB, receive } from '../helpers/outbox'
+import { PreparedMessage } from '../../lib/protocol/prepared-message'
+import { congest, createOutbox, isPending, MARK, MiB, receive } from '../helpers/send-queue'
 import { unhandledRejections } from '../helpers/unhandled'
 import type { Sockets } from '../helpers/sockets'
 
@@ -22,13 +22,13 @@ function countWrites (stream: Sockets['stream']): () => number {
 }
 
 t.test('a string leaves as a text frame, bytes as a binary one', async (t) => {
-  const { outbox, client } = await createOutbox(t)
+  const { sendQueue, client } = await createOutbox(t)
   const messages: unknown[] = []
   const second = new Promise<void>((resolve) => client.on('message', (data: Buffer, isBinary) => {
     messages.push([data.toString(), isBinary])
     if (messages.length === 4) resolve()
   }))
-  for (const payload of ['tëxt', Buffer.from('bytes'), new Uint8Array([65, 66]), '']) await outbox.send(payload)
+  for (const payload of ['tëxt', Buffer.from('bytes'), new Uint8Array([65, 66]), '']) await sendQueue.send(payload)
   await second
   t.strictSame(messages, [['tëxt', false], ['bytes', true], ['AB', true], ['', false]])
 })
@@ -38,7 +38,7 @@ t.test('what is sent in one turn leaves in one write, in its order', async (t) =
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 100)
   const sent = Array.from({ length: 100 }, (_, i) => `message ${i}`)
-  for (const message of sent) fixture.outbox.send(message)
+  for (const message of sent) fixture.sendQueue.send(message)
   t.strictSame(await received, sent)
   t.equal(writes(), 1)
 })
@@ -47,7 +47,7 @@ t.test('sends that are awaited one after the other leave in one write as well', 
   const fixture = await createOutbox(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 100)
-  for (let i = 0; i < 100; i++) await fixture.outbox.send(`message ${i}`)
+  for (let i = 0; i < 100; i++) await fixture.sendQueue.send(`message ${i}`)
   t.equal(writes(), 0)
   await received
   t.equal(writes(), 1)
@@ -58,9 +58,9 @@ t.test('what a callback sends leaves in one write with what the promises after i
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 3)
   globalThis.setImmediate(async () => { // no promise is pending when this is called
-    await fixture.outbox.send('a')
-    await fixture.outbox.send('b')
-    await fixture.outbox.send('c')
+    await fixture.sendQueue.send('a')
+    await fixture.sendQueue.send('b')
+    await fixture.sendQueue.send('c')
   })
   t.strictSame(await received, ['a', 'b', 'c'])
   t.equal(writes(), 1)
@@ -71,8 +71,8 @@ t.test('what is sent in the next turn leaves in the next write', async (t) => {
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 6)
   for (let turn = 1; turn <= 3; turn++) {
-    await fixture.outbox.send('a')
-    await fixture.outbox.send('b')
+    await fixture.sendQueue.send('a')
+    await fixture.sendQueue.send('b')
     await setImmediate()
     t.equal(writes(), turn)
   }
@@ -83,61 +83,61 @@ t.test('flushing writes what is held back at once', async (t) => {
   const fixture = await createOutbox(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 2)
-  fixture.outbox.send('a')
+  fixture.sendQueue.send('a')
   t.equal(writes(), 0)
-  fixture.outbox.flush()
+  fixture.sendQueue.flush()
   t.equal(writes(), 1)
-  fixture.outbox.flush()
-  fixture.outbox.send('b')
+  fixture.sendQueue.flush()
+  fixture.sendQueue.send('b')
   await received
   t.equal(writes(), 2)
 })
 
 t.test('below the mark a send resolves before anything is written', async (t) => {
-  const { outbox, stream } = await createOutbox(t)
+  const { sendQueue, stream } = await createOutbox(t)
   const writes = countWrites(stream)
-  await outbox.send(Buffer.alloc(MARK - 1))
+  await sendQueue.send(Buffer.alloc(MARK - 1))
   t.equal(writes(), 0)
-  t.ok(outbox.bufferedAmount >= MARK - 1)
+  t.ok(sendQueue.bufferedAmount >= MARK - 1)
 })
 
 t.test('from the mark on a send resolves when it has been written', async (t) => {
-  const { outbox, stream } = await createOutbox(t)
+  const { sendQueue, stream } = await createOutbox(t)
   const writes = countWrites(stream)
-  await outbox.send(Buffer.alloc(MARK))
+  await sendQueue.send(Buffer.alloc(MARK))
   t.equal(writes(), 1)
-  t.equal(outbox.bufferedAmount, 0)
+  t.equal(sendQueue.bufferedAmount, 0)
 })
 
 t.test('what was sent before in the same turn counts', async (t) => {
-  const { outbox, stream } = await createOutbox(t)
+  const { sendQueue, stream } = await createOutbox(t)
   const writes = countWrites(stream)
-  await outbox.send(Buffer.alloc(MARK / 2))
+  await sendQueue.send(Buffer.alloc(MARK / 2))
   t.equal(writes(), 0)
-  await outbox.send(Buffer.alloc(MARK / 2))
+  await sendQueue.send(Buffer.alloc(MARK / 2))
   t.equal(writes(), 1)
 })
 
 t.test('of a text its bytes are counted, not its characters', async (t) => {
-  const { outbox, stream } = await createOutbox(t)
+  const { sendQueue, stream } = await createOutbox(t)
   const writes = countWrites(stream)
-  await outbox.send('a'.repeat(MARK / 2)) // three bytes a character would be above the mark
+  await sendQueue.send('a'.repeat(MARK / 2)) // three bytes a character would be above the mark
   t.equal(writes(), 0)
   await setImmediate()
   t.equal(writes(), 1)
-  await outbox.send('\u20ac'.repeat(MARK / 3 + 1))
+  await sendQueue.send('\u20ac'.repeat(MARK / 3 + 1))
   t.equal(writes(), 2)
 })
 
 t.test('what is sent while the connection is congested arrives in its order', async (t) => {
   const fixture = await createOutbox(t)
-  const { outbox, client } = fixture
+  const { sendQueue, client } = fixture
   const received = receive(fixture, 4)
   congest(fixture)
-  outbox.send('a')
+  sendQueue.send('a')
   await setImmediate()
-  outbox.send('b'.repeat(MARK))
-  outbox.send('c')
+  sendQueue.send('b'.repeat(MARK))
+  sendQueue.send('c')
   client.resume()
   const [first, ...rest] = await received
   t.equal(first.length, 8 * MiB)
@@ -146,32 +146,32 @@ t.test('what is sent while the connection is congested arrives in its order', as
 
 t.test('posting tells whether there is still room, and waits for nothing', async (t) => {
   const fixture = await createOutbox(t)
-  const { outbox, client } = fixture
+  const { sendQueue, client } = fixture
   const received = receive(fixture, 4)
-  t.equal(outbox.post('a'), true)
-  t.equal(outbox.post(Buffer.alloc(MARK)), false)
-  t.equal(outbox.post('b'), false)
-  await outbox.send('c')
+  t.equal(sendQueue.post('a'), true)
+  t.equal(sendQueue.post(Buffer.alloc(MARK)), false)
+  t.equal(sendQueue.post('b'), false)
+  await sendQueue.send('c')
   t.strictSame((await received).map((message) => message.length), [1, MARK, 1, 1])
   client.close()
 })
 
 t.test('after the end every send rejects with it', async (t) => {
-  const { outbox, server, client } = await createOutbox(t)
+  const { sendQueue, server, client } = await createOutbox(t)
   client.close(4000, 'bye')
   await once(server, 'close')
-  const [first, second] = await Promise.all([outbox.send('a').catch((error) => error), outbox.send('b').catch((error) => error)])
+  const [first, second] = await Promise.all([sendQueue.send('a').catch((error) => error), sendQueue.send('b').catch((error) => error)])
   t.match(first, { name: 'WebSocketDisconnect', closeCode: 4000, reason: 'bye', wasClean: true })
   t.equal(first, second)
 })
 
 t.test('on a connection that is closing nothing is sent, and a send rejects when it has ended', async (t) => {
-  const { outbox, server, client } = await createOutbox(t)
+  const { sendQueue, server, client } = await createOutbox(t)
   const messages: string[] = []
   client.on('message', (data: Buffer) => messages.push(data.toString()))
-  await outbox.send('before')
+  await sendQueue.send('before')
   server.close(1000)
-  const sending = outbox.send('after')
+  const sending = sendQueue.send('after')
   t.ok(await isPending(sending))
   await t.rejects(sending, { name: 'WebSocketDisconnect', closeCode: 1000 })
   t.strictSame(messages, ['before'])
@@ -179,23 +179,23 @@ t.test('on a connection that is closing nothing is sent, and a send rejects when
 
 t.test('for who catches up after the end, a send resolves in another turn', async (t) => {
   const fixture = await createOutbox(t)
-  const { outbox, client, server, taker } = fixture
+  const { sendQueue, client, server, taker } = fixture
   const { sending } = congest(fixture)
   taker.isCatchingUp = true
   client.terminate()
   await once(server, 'close')
   t.equal(await sending, undefined, 'also one that waited')
-  t.equal(await isPending(outbox.send('late')), false)
-  t.equal(await Promise.race([outbox.send('late'), Promise.resolve('sooner')]), 'sooner')
+  t.equal(await isPending(sendQueue.send('late')), false)
+  t.equal(await Promise.race([sendQueue.send('late'), Promise.resolve('sooner')]), 'sooner')
   taker.isCatchingUp = false
-  await t.rejects(outbox.send('late'), { name: 'WebSocketDisconnect' })
+  await t.rejects(sendQueue.send('late'), { name: 'WebSocketDisconnect' })
 })
 
 t.test('what was sent before a close is delivered before it', async (t) => {
   const fixture = await createOutbox(t)
   const received = receive(fixture, 2)
   const { sending } = congest(fixture)
-  const small = fixture.outbox.send('last')
+  const small = fixture.sendQueue.send('last')
   fixture.server.close(1000)
   fixture.client.resume()
   await Promise.all([sending, small])
@@ -204,41 +204,41 @@ t.test('what was sent before a close is delivered before it', async (t) => {
 
 t.test('sends that nobody awaits are no unhandled rejections, however they end', async (t) => {
   const fixture = await createOutbox(t)
-  const { outbox, server } = fixture
+  const { sendQueue, server } = fixture
   t.strictSame(await unhandledRejections(async () => {
     congest(fixture)
     await setImmediate()
-    outbox.send('waits')
+    sendQueue.send('waits')
     server.terminate()
-    outbox.send('closing')
+    sendQueue.send('closing')
     await once(server, 'close')
-    outbox.send('closed')
+    sendQueue.send('closed')
   }), [])
 })
 
 t.test('what is published is shared while fewer than the given bytes wait, those of this turn included', async (t) => {
   const fixture = await createOutbox(t)
-  const { outbox, client } = fixture
+  const { sendQueue, client } = fixture
   const received = receive(fixture, 3)
-  const publication = new Publication('x'.repeat(100))
-  t.equal(outbox.share(publication, 250), true)
-  await outbox.send('first')
-  t.equal(outbox.share(publication, 250), true)
-  t.equal(outbox.share(publication, 250), false)
+  const prepared = new PreparedMessage('x'.repeat(100))
+  t.equal(sendQueue.share(prepared, 250), true)
+  await sendQueue.send('first')
+  t.equal(sendQueue.share(prepared, 250), true)
+  t.equal(sendQueue.share(prepared, 250), false)
   await setImmediate()
-  t.equal(outbox.bufferedAmount, 0)
+  t.equal(sendQueue.bufferedAmount, 0)
   t.strictSame((await received).map((message) => message.length), [100, 5, 100])
   client.close()
 })
 
 t.test('what is published can be forced on a connection, whose client has stalled if it drains nothing of it', async (t) => {
   const fixture = await createOutbox(t, { sendTimeout: 100 })
-  const { client, outbox, server } = fixture
+  const { client, sendQueue, server } = fixture
   client.pause()
-  const publication = new Publication(Buffer.alloc(8 * MiB))
-  t.equal(outbox.share(publication, MARK), false)
-  outbox.forceShare(publication)
-  const waiting = outbox.send('small')
+  const prepared = new PreparedMessage(Buffer.alloc(8 * MiB))
+  t.equal(sendQueue.share(prepared, MARK), false)
+  sendQueue.forceShare(prepared)
+  const waiting = sendQueue.send('small')
   await once(server, 'close')
   t.equal(fixture.stalls, 1)
   await t.rejects(waiting, { name: 'WebSocketDisconnect' })
@@ -246,43 +246,43 @@ t.test('what is published can be forced on a connection, whose client has stalle
 
 t.test('writing within the turn gives the kernel what it takes, and what follows still leaves at the end of the turn', async (t) => {
   const fixture = await createOutbox(t)
-  const { outbox } = fixture
+  const { sendQueue } = fixture
   const received = receive(fixture, 2)
-  const publication = new Publication('x'.repeat(100))
-  outbox.forceShare(publication)
-  const { drained } = outbox
-  t.equal(outbox.share(publication, 200), false)
-  outbox.write()
-  t.equal(outbox.drained, drained + 102)
-  t.equal(outbox.share(publication, 200), true)
-  t.equal(outbox.bufferedAmount, 102)
+  const prepared = new PreparedMessage('x'.repeat(100))
+  sendQueue.forceShare(prepared)
+  const { drained } = sendQueue
+  t.equal(sendQueue.share(prepared, 200), false)
+  sendQueue.write()
+  t.equal(sendQueue.drained, drained + 102)
+  t.equal(sendQueue.share(prepared, 200), true)
+  t.equal(sendQueue.bufferedAmount, 102)
   await received
-  t.strictSame([outbox.bufferedAmount, outbox.turns], [0, 1])
+  t.strictSame([sendQueue.bufferedAmount, sendQueue.turns], [0, 1])
 })
 
 t.test('nothing is shared with a connection that is closing', async (t) => {
   const fixture = await createOutbox(t)
-  const { outbox, server, client } = fixture
+  const { sendQueue, server, client } = fixture
   const messages: string[] = []
   client.on('message', (data: Buffer) => messages.push(data.toString()))
-  const publication = new Publication('published')
-  t.equal(outbox.share(publication, MARK), true)
+  const prepared = new PreparedMessage('published')
+  t.equal(sendQueue.share(prepared, MARK), true)
   server.close(1000)
-  t.equal(outbox.share(publication, MARK), false)
+  t.equal(sendQueue.share(prepared, MARK), false)
   await once(server, 'close')
   t.strictSame(messages, ['published'])
 })
 
 t.test('it counts the turns in which something is sent: alone, with more, or published', async (t) => {
-  const { outbox } = await createOutbox(t)
-  t.equal(outbox.turns, 0)
-  outbox.send('a')
-  outbox.send('b')
+  const { sendQueue } = await createOutbox(t)
+  t.equal(sendQueue.turns, 0)
+  sendQueue.send('a')
+  sendQueue.send('b')
   await setImmediate()
-  t.equal(outbox.turns, 1)
-  outbox.share(new Publication('c'), MARK)
+  t.equal(sendQueue.turns, 1)
+  sendQueue.share(new PreparedMessage('c'), MARK)
   await setImmediate()
-  outbox.forceShare(new Publication('d'))
+  sendQueue.forceShare(new PreparedMessage('d'))
   await setImmediate()
-  t.equal(outbox.turns, 3)
+  t.equal(sendQueue.turns, 3)
 })

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { WebSocketDecodeError, WebSocketValidationError } from '../../lib/base/errors'
-import { Sift } from '../../lib/connection/valid-messages'
+import { ValidMessages } from '../../lib/connection/valid-messages'
 import { createApp } from '../helpers/app'
 import { unhandledRejections } from '../helpers/unhandled'
 import type { WebSocketRouteOptions } from '../../types/options'
@@ -110,7 +110,7 @@ t.test('it is refused where it can have no effect, is no function, or is given t
 t.test('a message that nobody awaits is no unhandled rejection', async (t) => {
   const error = new Error('expected')
   const messages = { next: async () => { throw error } } as unknown as AsyncIterableIterator<unknown>
-  const sift = new Sift(messages, () => t.fail('it is not invalid'))
+  const sift = new ValidMessages(messages, () => t.fail('it is not invalid'))
   t.equal(sift[Symbol.asyncIterator](), sift)
   t.same(await unhandledRejections(() => { sift.next() }), [])
   await t.rejects(sift.next(), error)

@@ -59,13 +59,13 @@ export function appsContract (t: Test, engine: Engine): void {
 
   /** Hubs that are up. */
   async function createHubs (t: Test, count: number, options?: WebSocketPluginOptions): Promise<Hub[]> {
-    const hubs = []
-    for (let i = 0; i < count; i++) hubs.push(await createHub(t, options))
-    for (const hub of hubs) {
-      await hub.app.ready()
-      await becomes(hub, 'up')
+    const pubsubs = []
+    for (let i = 0; i < count; i++) pubsubs.push(await createHub(t, options))
+    for (const pubsub of pubsubs) {
+      await pubsub.app.ready()
+      await becomes(pubsub, 'up')
     }
-    return hubs
+    return pubsubs
   }
 
   async function becomes ({ app }: Hub, state: 'up' | 'down'): Promise<void> {
@@ -103,9 +103,9 @@ export function appsContract (t: Test, engine: Engine): void {
   })
 
   t.test('what one app publishes to a topic arrives in order everywhere, awaited or not', async (t) => {
-    const hubs = await createHubs(t, 3)
-    const clients = await Promise.all(hubs.map(({ join }) => join('room')))
-    await Promise.all(Array.from({ length: 500 }, (_, i) => hubs.map(({ app }, h) => app.websockets.publish('room', `${h} ${i}`))).flat())
+    const pubsubs = await createHubs(t, 3)
+    const clients = await Promise.all(pubsubs.map(({ join }) => join('room')))
+    await Promise.all(Array.from({ length: 500 }, (_, i) => pubsubs.map(({ app }, h) => app.websockets.publish('room', `${h} ${i}`))).flat())
     for (const client of clients) {
       const messages = await receive(client, 1500)
       for (const h of ['0', '1', '2']) {
@@ -181,14 +181,14 @@ export function appsContract (t: Test, engine: Engine): void {
   }
 
   t.test('while the server is away, each app goes on by itself, and when it is back resync tells of what may have been missed', async (t) => {
-    const hubs = await createHubs(t, 2)
-    const [one, two] = hubs
+    const pubsubs = await createHubs(t, 2)
+    const [one, two] = pubsubs
     const [here, alsoHere, there] = [await one.join('room'), await one.join('room'), await two.join('room')]
     const lines = one.lines.length
-    const resyncs = Promise.all(hubs.map(({ app }) => once(app.websockets, 'resync')))
+    const resyncs = Promise.all(pubsubs.map(({ app }) => once(app.websockets, 'resync')))
     await engine.stop()
     try {
-      for (const hub of hubs) await becomes(hub, 'down')
+      for (const pubsub of pubsubs) await becomes(pubsub, 'down')
       await here.send('publish room local')
       t.equal(await alsoHere.receive({ timeout: SOON }), 'local')
       t.equal(await here.receive({ timeout: SOON }), 'FST_WS_BROKER')
@@ -200,7 +200,7 @@ export function appsContract (t: Test, engine: Engine): void {
     const [[ofOne], [ofTwo]] = await inTime(resyncs, () => 'there was no resync')
     t.strictSame([...ofOne.topics].sort(), ['new', 'room'])
     t.strictSame(ofTwo.topics, ['room'])
-    for (const { app } of hubs) t.equal(app.websockets.brokerState, 'up')
+    for (const { app } of pubsubs) t.equal(app.websockets.brokerState, 'up')
     await one.app.websockets.publish('room', 'again')
     await two.app.websockets.publish('new', 'of new')
     t.equal(await there.receive({ timeout: SOON }), 'again')
@@ -223,19 +223,19 @@ export function appsContract (t: Test, engine: Engine): void {
       await engine.start()
     }
     const client = await one.join('hall')
-    for (const hub of [one, two]) await becomes(hub, 'up')
+    for (const pubsub of [one, two]) await becomes(pubsub, 'up')
     await two.app.websockets.publish('hall', 'hello')
     t.equal(await client.receive({ timeout: SOON }), 'hello')
   })
 
   t.test('app.close() is not held up by a server that is away', async (t) => {
-    const hubs = await createHubs(t, 2)
-    const client = await hubs[0].join('room')
+    const pubsubs = await createHubs(t, 2)
+    const client = await pubsubs[0].join('room')
     await engine.stop()
     try {
-      for (const hub of hubs) await becomes(hub, 'down')
+      for (const pubsub of pubsubs) await becomes(pubsub, 'down')
       const begin = performance.now()
-      await hubs[0].app.close()
+      await pubsubs[0].app.close()
       t.ok(performance.now() - begin < 3_000, `${performance.now() - begin} ms`)
       t.equal((await client.closed).code, 1001)
     } finally {

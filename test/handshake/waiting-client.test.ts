@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Duplex, PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
-import { isRead, Watch, type Watcher } from '../../lib/handshake/waiting-client'
+import { isRead, WaitingClient, type Watcher } from '../../lib/handshake/waiting-client'
 import { isLinear } from '../helpers/linear'
 import { connectSides } from '../helpers/tcp'
 import { until } from '../helpers/until'
@@ -24,7 +24,7 @@ function isFree (t: Test, stream: Socket): void {
 
 t.test('what the client sends is given back, in order, to whoever reads the stream next', async (t) => {
   const { client, stream } = await connectSides(t)
-  const watch = new Watch(stream, nobody(t))
+  const watch = new WaitingClient(stream, nobody(t))
   for (const [before, text] of ['a', 'b', 'c'].entries()) {
     client.write(text)
     await until(() => stream.bytesRead === before + 1)
@@ -41,7 +41,7 @@ t.test('what the client sends is given back, in order, to whoever reads the stre
 
 t.test('beyond 64 KiB the client waits, and whoever reads the stream next gets all of it', async (t) => {
   const { client, stream } = await connectSides(t)
-  const watch = new Watch(stream, nobody(t))
+  const watch = new WaitingClient(stream, nobody(t))
   client.write(Buffer.alloc(64 * KIB))
   await until(() => stream.bytesRead === 64 * KIB)
   t.notOk(stream.isPaused())
@@ -57,7 +57,7 @@ t.test('beyond 64 KiB the client waits, and whoever reads the stream next gets a
 t.test('the time that it takes to give back is linear in the number of reads in which it came', async (t) => {
   isLinear(t, 10_000, (n) => {
     const stream = new PassThrough()
-    const watch = new Watch(stream, nobody(t))
+    const watch = new WaitingClient(stream, nobody(t))
     for (let i = 0; i < n; i++) stream.emit('data', Buffer.from('a'))
     return () => watch.giveBack()
   }, 'reads')
@@ -81,7 +81,7 @@ for (const isPaused of [false, true]) {
     t.test(`who reads the stream with ${way}, ${isPaused ? 'paused' : 'flowing'}, has all of it, and the watch is over`, async (t) => {
       const { client, stream } = await connectSides(t)
       let isTaken = false
-      const watch = new Watch(stream, { onLeave: () => t.fail('it has not left'), onTaken: () => { isTaken = true } })
+      const watch = new WaitingClient(stream, { onLeave: () => t.fail('it has not left'), onTaken: () => { isTaken = true } })
       t.ok(isRead(stream))
       const length = isPaused ? 300 * KIB : 3
       client.write(Buffer.alloc(length, 'a'))
@@ -102,7 +102,7 @@ for (const isPaused of [false, true]) {
 
 t.test('other listeners do not end it', async (t) => {
   const { client, stream } = await connectSides(t)
-  const left = new Promise<void>((resolve) => new Watch(stream, { ...nobody(t), onLeave: resolve }))
+  const left = new Promise<void>((resolve) => new WaitingClient(stream, { ...nobody(t), onLeave: resolve }))
   stream.on('close', () => {}).on('drain', () => {}).on('error', () => {})
   client.destroy()
   await left
@@ -110,7 +110,7 @@ t.test('other listeners do not end it', async (t) => {
 
 t.test('what is of no use is read, and not given back', async (t) => {
   const { client, stream } = await connectSides(t)
-  const watch = new Watch(stream, nobody(t))
+  const watch = new WaitingClient(stream, nobody(t))
   client.write('early')
   await until(() => stream.bytesRead === 5)
   watch.drop()
@@ -126,7 +126,7 @@ t.test('who leaves, or ends its side, has left', async (t) => {
   for (const leave of [(socket: Socket) => socket.destroy(), (socket: Socket) => socket.end()]) {
     const { client, stream } = await connectSides(t)
     stream.allowHalfOpen = true // as those of an HTTP server
-    const left = new Promise<void>((resolve) => new Watch(stream, { ...nobody(t), onLeave: resolve }))
+    const left = new Promise<void>((resolve) => new WaitingClient(stream, { ...nobody(t), onLeave: resolve }))
     leave(client)
     await left
     t.ok(stream.destroyed)
@@ -136,7 +136,7 @@ t.test('who leaves, or ends its side, has left', async (t) => {
 
 t.test('a watch that has given back tells of nothing', async (t) => {
   const { client, stream } = await connectSides(t)
-  const watch = new Watch(stream, nobody(t))
+  const watch = new WaitingClient(stream, nobody(t))
   watch.giveBack()
   stream.resume()
   client.destroy()

@@ -62,16 +62,16 @@ export function random (seed: number): () => number {
 }
 
 /** How long anything may take that is to happen, in milliseconds. */
-const PATIENCE = 5_000
+const WAIT_OPTIONS = 5_000
 
 /** How many turns of the event loop what happens within the process mostly takes at most. */
 const SOON = 100
 
 /** Resolves as soon as `condition` holds; rejects with `complaint` if it does not within 5 s. */
-export async function promptly (condition: () => boolean, complaint: () => string): Promise<void> {
-  const deadline = Date.now() + PATIENCE
+export async function promptly (condition: () => boolean, throttledLog: () => string): Promise<void> {
+  const deadline = Date.now() + WAIT_OPTIONS
   for (let turns = 0; !condition(); turns++) {
-    if (Date.now() > deadline) throw new Error(complaint())
+    if (Date.now() > deadline) throw new Error(throttledLog())
     if (turns < SOON) await setImmediate()
     else await setTimeout(1)
   }

@@ -1,24 +1,24 @@
 import { settle, type Subscriber } from '../../lib/protocol/multicast'
 import type { Payload } from '../../lib/codec/encode'
-import type { Burst, Publication } from '../../lib/protocol/prepared-message'
+import type { Batch, PreparedMessage } from '../../lib/protocol/prepared-message'
 
 /** Somebody who subscribes. */
 export class Listener implements Subscriber {
   onDeliver?: () => void
-  readonly #publications: Publication[] = []
+  readonly #prepareds: PreparedMessage[] = []
 
   /** What it has been given, or would be at the end of this turn. */
-  get publications (): Publication[] {
+  get prepareds (): PreparedMessage[] {
     settle()
-    return this.#publications
+    return this.#prepareds
   }
 
   get received (): Payload[] {
-    return this.publications.map(({ payload }) => payload)
+    return this.prepareds.map(({ payload }) => payload)
   }
 
-  deliver (burst: Burst): void {
-    this.#publications.push(...burst.publications)
+  deliver (batch: Batch): void {
+    this.#prepareds.push(...batch.messages)
     this.onDeliver?.()
   }
 }

@@ -33,9 +33,9 @@ export function eachWay (name: string, body: (t: Test, start: (app: FastifyInsta
 }
 
 /** What `opening` is refused with. */
-export async function refused (opening: Promise<WebSocketClient>): Promise<Refused> {
+export async function refused (decision: Promise<WebSocketClient>): Promise<Refused> {
   try {
-    await opening
+    await decision
   } catch (error: any) {
     if (error.statusCode === undefined) throw error
     return { status: error.statusCode, headers: error.responseHeaders, body: String(error.body) }

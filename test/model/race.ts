@@ -252,6 +252,6 @@ function mustCount (who: string, numbers: number[], sent: number, isWhole: boole
   must(isWhole ? numbers.length === sent : numbers.length <= sent, `${who} has received ${numbers.length} of ${sent}`)
 }
 
-function must (condition: boolean, complaint: string): void {
-  if (!condition) throw new Error(complaint)
+function must (condition: boolean, throttledLog: string): void {
+  if (!condition) throw new Error(throttledLog)
 }

@@ -236,9 +236,9 @@ export class World {
     for (const call of model.calls) {
       const actual = this.actual.get(call) ?? null
       if (actual === call.expected) continue
-      const complaint = `${call.name}: ${actual ?? 'waits'}, not ${call.expected ?? 'waiting'}`
-      if (actual !== null) throw new Error(complaint)
-      return complaint
+      const throttledLog = `${call.name}: ${actual ?? 'waits'}, not ${call.expected ?? 'waiting'}`
+      if (actual !== null) throw new Error(throttledLog)
+      return throttledLog
     }
     const seen = show(peer.sent)
     if (seen !== show(model.seen)) return `the client has seen ${seen}, not ${show(model.seen)}`

@@ -12,7 +12,7 @@ import { setTimeout } from 'node:timers/promises'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { Connections, release } from '../../lib/plugin/incomplete-requests'
+import { IncompleteRequests, release } from '../../lib/plugin/incomplete-requests'
 import websocket from '../../lib/index'
 import { Deferred } from '../../lib/base/deferred'
 import { createApp, listen } from '../helpers/app'
@@ -339,7 +339,7 @@ t.test('a listener for CONNECT from before the plugin is heard, too', async (t) 
 
 t.test('a connection that a server is given after it has begun to close ends', async (t) => {
   const server = createServer()
-  const connections = new Connections(server, 1000)
+  const connections = new IncompleteRequests(server, 1000)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { stream } = await connectSides(t)
@@ -351,7 +351,7 @@ t.test('a connection that a server is given after it has begun to close ends', a
 
 t.test('one that is given to it twice is one, and may be taken out twice', async (t) => {
   const server = createServer()
-  const connections = new Connections(server, 1000)
+  const connections = new IncompleteRequests(server, 1000)
   const { stream } = await connectSides(t)
   server.emit('connection', stream)
   server.emit('connection', stream)

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { setImmediate } from 'node:timers/promises'
 import { WebSocket } from 'ws'
-import { Publication } from '../../lib/protocol/prepared-message'
+import { PreparedMessage } from '../../lib/protocol/prepared-message'
 import { SessionWebSocket } from '../../lib/protocol/websocket'
 import { createWriter, type OnWritten, type Writer } from '../../lib/protocol/frame-writer'
 import { Peer } from '../helpers/peer'
@@ -37,11 +37,11 @@ async function setUp (t: Test, options: object): Promise<Fixture> {
   return { ...sockets, writer: createWriter(sockets.server, stream), peer: new Peer(sockets.client), writes: () => writes }
 }
 
-function give (writer: Writer, message: Payload | Publication, onWritten?: OnWritten): number {
-  return message instanceof Publication ? writer.share(message, onWritten) : writer.add(message, onWritten)
+function give (writer: Writer, message: Payload | PreparedMessage, onWritten?: OnWritten): number {
+  return message instanceof PreparedMessage ? writer.share(message, onWritten) : writer.add(message, onWritten)
 }
 
-function written (writer: Writer, message: Payload | Publication): Promise<void> {
+function written (writer: Writer, message: Payload | PreparedMessage): Promise<void> {
   return new Promise((resolve, reject) => give(writer, message, (error) => error ? reject(error) : resolve()))
 }
 
@@ -54,7 +54,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
       for (const [i, length] of lengths.entries()) {
         const payload = (i + round) % 2 === 0 ? String(i).repeat(length) : Buffer.alloc(length, i)
         payloads.push(payload)
-        const message = (i + round) % 3 === 0 ? new Publication(payload) : payload
+        const message = (i + round) % 3 === 0 ? new PreparedMessage(payload) : payload
         give(writer, message, (i + round) % 4 === 0 ? () => {} : undefined)
       }
     }
@@ -66,7 +66,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
     if ('perMessageDeflate' in options) return t.pass('ws compresses in turns of its own')
     const { writer, peer, writes } = await setUp(t, options)
     writer.add('text')
-    writer.share(new Publication('published'))
+    writer.share(new PreparedMessage('published'))
     writer.add('x'.repeat(20 * KiB))
     writer.add(Buffer.from('bytes'))
     await setImmediate()
@@ -102,7 +102,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
   t.test(`${kind}: the callback is called when the message has been written`, async (t) => {
     const { writer, peer } = await setUp(t, options)
     writer.add('first')
-    const done = [written(writer, 'text'), written(writer, new Publication('published'))]
+    const done = [written(writer, 'text'), written(writer, new PreparedMessage('published'))]
     writer.flush()
     await Promise.all(done)
     t.same([await peer.next(), await peer.next(), await peer.next()], ['first', 'text', 'published'])
@@ -113,9 +113,9 @@ for (const [kind, options] of Object.entries(KINDS)) {
     writer.add('a')
     server.send('b')
     writer.add('c')
-    writer.share(new Publication('d'))
+    writer.share(new PreparedMessage('d'))
     server.send('e')
-    writer.share(new Publication('f'))
+    writer.share(new PreparedMessage('f'))
     server.close(4001)
     writer.flush()
     t.same(await peer.rest(), ['a', 'b', 'c', 'd', 'e', 'f'])
@@ -128,7 +128,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
     const { writer, peer } = await setUp(t, options)
     t.equal(writer.bufferedAmount, 0)
     let bytes = 0
-    for (const message of ['12345', Buffer.from('678'), 'x'.repeat(20 * KiB), 'end', new Publication('published')]) {
+    for (const message of ['12345', Buffer.from('678'), 'x'.repeat(20 * KiB), 'end', new PreparedMessage('published')]) {
       bytes += give(writer, message)
       t.ok(writer.bufferedAmount >= bytes, `${writer.bufferedAmount} of ${bytes}`)
       t.ok(writer.bufferedAmount <= bytes + 30)
@@ -141,7 +141,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
 
 t.test('connections that send in turns, in one turn of the event loop, each get their own in their order', async (t) => {
   const fixtures = [await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own'])]
-  const published = Array.from({ length: 20 }, (_, n) => new Publication(`published ${n}`))
+  const published = Array.from({ length: 20 }, (_, n) => new PreparedMessage(`published ${n}`))
   for (let n = 0; n < 20; n++) {
     for (const [i, { writer }] of fixtures.entries()) {
       writer.add(`${i} ${n}`)
@@ -167,9 +167,9 @@ t.test('what is longer than the pool goes on in the next', async (t) => {
   for (const message of messages) t.equal(await peer.next(), message)
 })
 
-t.test('a burst that is too long to be put together goes on in the next', async (t) => {
+t.test('a batch that is too long to be put together goes on in the next', async (t) => {
   const { writer, peer, writes } = await setUp(t, KINDS['frames of its own'])
-  const messages = Array.from({ length: 30 }, (_, n) => new Publication(`${n} `.padEnd(10_000, 'x')))
+  const messages = Array.from({ length: 30 }, (_, n) => new PreparedMessage(`${n} `.padEnd(10_000, 'x')))
   for (const message of messages) writer.share(message)
   writer.flush()
   t.equal(writes(), 1)
@@ -186,8 +186,8 @@ t.test('all who were published the same are given the same bytes', async (t) => 
       return write.apply(this as never, args as never)
     } as typeof write
   }
-  const publications = ['a', 'b', 'c'].map((text) => new Publication(text))
-  for (const publication of publications) for (const { writer } of fixtures) writer.share(publication)
+  const prepareds = ['a', 'b', 'c'].map((text) => new PreparedMessage(text))
+  for (const prepared of prepareds) for (const { writer } of fixtures) writer.share(prepared)
   for (const { writer } of fixtures) writer.flush()
   t.equal(given.length, 2)
   t.equal(given[0], given[1])

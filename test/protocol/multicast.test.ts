@@ -1,14 +1,14 @@
 import t, { type Test } from 'tap'
-import { broadcast, settle, type Subscriber } from '../../lib/protocol/multicast'
-import { MAX_BURST, Publication, type Burst } from '../../lib/protocol/prepared-message'
+import { multicast, settle, type Subscriber } from '../../lib/protocol/multicast'
+import { MAX_BATCH, PreparedMessage, type Batch } from '../../lib/protocol/prepared-message'
 import { serve } from '../helpers/app'
 import { connectPeer, type Peer } from '../helpers/peer'
 import type { Session } from '../model/world'
 
 /** Somebody who notes down what comes together. */
 class Listener implements Subscriber {
-  readonly bursts: unknown[][] = []
-  deliver (burst: Burst): void { this.bursts.push(burst.publications.map(({ payload }) => payload)) }
+  readonly batches: unknown[][] = []
+  deliver (batch: Batch): void { this.batches.push(batch.messages.map(({ payload }) => payload)) }
 }
 
 const endOfTurn = (): Promise<void> => new Promise(setImmediate)
@@ -16,48 +16,48 @@ const endOfTurn = (): Promise<void> => new Promise(setImmediate)
 t.test('what is published to the same subscribers in a turn comes together, at its end', async (t) => {
   const [a, b] = [new Listener(), new Listener()]
   const both = new Set([a, b])
-  for (const text of ['1', '2']) broadcast(new Publication(text), both)
+  for (const text of ['1', '2']) multicast(new PreparedMessage(text), both)
   await null
-  broadcast(new Publication('3'), both)
-  t.strictSame([a.bursts, b.bursts], [[], []])
+  multicast(new PreparedMessage('3'), both)
+  t.strictSame([a.batches, b.batches], [[], []])
   await endOfTurn()
-  t.strictSame([a.bursts, b.bursts], [[['1', '2', '3']], [['1', '2', '3']]])
-  broadcast(new Publication('4'), both)
+  t.strictSame([a.batches, b.batches], [[['1', '2', '3']], [['1', '2', '3']]])
+  multicast(new PreparedMessage('4'), both)
   await endOfTurn()
-  t.strictSame(a.bursts, [['1', '2', '3'], ['4']])
+  t.strictSame(a.batches, [['1', '2', '3'], ['4']])
 })
 
 t.test('it comes in its order, whoever it is for', async (t) => {
   const [a, b] = [new Listener(), new Listener()]
   const [both, one] = [new Set([a, b]), new Set([a])]
-  broadcast(new Publication('1'), both)
-  broadcast(new Publication('2'), one)
-  broadcast(new Publication('3'), both, a)
-  broadcast(new Publication('4'), both)
+  multicast(new PreparedMessage('1'), both)
+  multicast(new PreparedMessage('2'), one)
+  multicast(new PreparedMessage('3'), both, a)
+  multicast(new PreparedMessage('4'), both)
   await endOfTurn()
-  t.strictSame(a.bursts.flat(), ['1', '2', '4'])
-  t.strictSame(b.bursts.flat(), ['1', '3', '4'])
+  t.strictSame(a.batches.flat(), ['1', '2', '4'])
+  t.strictSame(b.batches.flat(), ['1', '3', '4'])
 })
 
-t.test('no more than a burst is kept until the end of the turn', async (t) => {
+t.test('no more than a batch is kept until the end of the turn', async (t) => {
   const a = new Listener()
   const all = new Set([a])
-  const half = 'x'.repeat(MAX_BURST / 2 - 10)
-  for (let i = 0; i < 3; i++) broadcast(new Publication(half), all)
-  t.strictSame(a.bursts, [[half, half]])
+  const half = 'x'.repeat(MAX_BATCH / 2 - 10)
+  for (let i = 0; i < 3; i++) multicast(new PreparedMessage(half), all)
+  t.strictSame(a.batches, [[half, half]])
   await endOfTurn()
-  t.strictSame(a.bursts, [[half, half], [half]])
+  t.strictSame(a.batches, [[half, half], [half]])
 })
 
 t.test('who asks gets it at once, and nobody gets it twice', async (t) => {
   const a = new Listener()
   settle()
-  broadcast(new Publication('1'), new Set([a]))
+  multicast(new PreparedMessage('1'), new Set([a]))
   settle()
-  t.strictSame(a.bursts, [['1']])
+  t.strictSame(a.batches, [['1']])
   settle()
   await endOfTurn()
-  t.strictSame(a.bursts, [['1']])
+  t.strictSame(a.batches, [['1']])
 })
 
 /* Sessions see no difference to what is sent at once. */

@@ -1,47 +1,47 @@
 import t from 'tap'
 import { frameOf, payloadLength } from '../../lib/protocol/frame'
-import { Publication } from '../../lib/protocol/prepared-message'
+import { PreparedMessage } from '../../lib/protocol/prepared-message'
 import type { Payload } from '../../lib/codec/encode'
 
 const frame = (payload: Payload): Buffer => frameOf(payload, payloadLength(payload))
 
 t.test('it is framed once: text as text, bytes as bytes', async (t) => {
   for (const payload of ['', 'text', '€'.repeat(100), Buffer.from('bytes'), new Uint8Array(0), Buffer.alloc(70_000, 1)]) {
-    const publication = new Publication(payload)
-    t.same(publication.bytes, frame(payload))
-    t.equal(publication.byteLength, publication.bytes.length)
-    t.same(typeof payload === 'string' ? payload : Buffer.from(payload), publication.payload)
+    const prepared = new PreparedMessage(payload)
+    t.same(prepared.bytes, frame(payload))
+    t.equal(prepared.byteLength, prepared.bytes.length)
+    t.same(typeof payload === 'string' ? payload : Buffer.from(payload), prepared.payload)
   }
 })
 
 t.test('bytes that are the UTF-8 of a text are framed as that text, and are a string for who asks', async (t) => {
   for (const text of ['', 'text', '€'.repeat(100), 'x'.repeat(70_000)]) {
-    const publication = new Publication(Buffer.from(text), true)
-    t.same(publication.bytes, frame(text))
-    t.equal(publication.byteLength, publication.bytes.length)
-    t.equal(publication.payload, text)
-    t.equal(publication.payload, text)
+    const prepared = new PreparedMessage(Buffer.from(text), true)
+    t.same(prepared.bytes, frame(text))
+    t.equal(prepared.byteLength, prepared.bytes.length)
+    t.equal(prepared.payload, text)
+    t.equal(prepared.payload, text)
   }
 })
 
 t.test('what the caller does with its bytes afterwards changes nothing', async (t) => {
   const bytes = Buffer.from('bytes')
-  const publication = new Publication(bytes)
+  const prepared = new PreparedMessage(bytes)
   bytes.fill(0)
-  t.same(publication.payload, Buffer.from('bytes'))
-  t.same(publication.bytes, frame(Buffer.from('bytes')))
+  t.same(prepared.payload, Buffer.from('bytes'))
+  t.same(prepared.bytes, frame(Buffer.from('bytes')))
 })
 
-t.test('a burst has the frames of what was published, in its order', async (t) => {
-  const [a, b, c] = ['a', 'b', 'c'].map((text) => new Publication(text))
-  const burst = a.and(b).and(c).and(b)
-  t.same(burst.bytes, Buffer.concat([frame('a'), frame('b'), frame('c'), frame('b')]))
-  t.equal(burst.byteLength, burst.bytes.length)
+t.test('a batch has the frames of what was published, in its order', async (t) => {
+  const [a, b, c] = ['a', 'b', 'c'].map((text) => new PreparedMessage(text))
+  const batch = a.and(b).and(c).and(b)
+  t.same(batch.bytes, Buffer.concat([frame('a'), frame('b'), frame('c'), frame('b')]))
+  t.equal(batch.byteLength, batch.bytes.length)
   t.equal(a.bytes, a.bytes, 'one frame alone is not copied')
 })
 
 t.test('who was given the same holds the same', async (t) => {
-  const [a, b, c] = ['a', 'b', 'c'].map((text) => new Publication(text))
+  const [a, b, c] = ['a', 'b', 'c'].map((text) => new PreparedMessage(text))
   const [first, second] = [a.and(b), a.and(b)]
   t.equal(first, second)
   t.equal(first.bytes, second.bytes)

@@ -2,17 +2,17 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createOrigin, seal } from '../../lib/pubsub/envelope'
 import { WebSocketBrokerError } from '../../lib/base/errors'
-import { Link } from '../../lib/pubsub/broker-link'
+import { BrokerLink } from '../../lib/pubsub/broker-link'
 import { Topics } from '../../lib/pubsub/topics'
 import { Listener } from '../helpers/listener'
-import { isPending } from '../helpers/outbox'
+import { isPending } from '../helpers/send-queue'
 import { ScriptedBroker } from '../helpers/scripted-broker'
 import { unhandledRejections } from '../helpers/unhandled'
 
 interface Fixture<B> {
   broker: B
   topics: Topics<Listener>
-  link: Link
+  link: BrokerLink
   /** What was logged, as 'level message'. */
   lines: string[]
   /** What 'resync' has told. */
@@ -28,7 +28,7 @@ function create<B extends ScriptedBroker> (t: Test, broker: B): Fixture<B> {
   for (const level of ['debug', 'info', 'warn', 'error']) log[level] = (_: unknown, message: string) => lines.push(`${level} ${message}`)
   const topics = new Topics<Listener>()
   const resyncs: string[][] = []
-  const link = new Link(broker, topics, (topics) => resyncs.push(topics), { log })
+  const link = new BrokerLink(broker, topics, (topics) => resyncs.push(topics), { log })
   t.teardown(() => link.close())
   return {
     broker,
@@ -355,7 +355,7 @@ t.test('what no app like this has published is ignored, with one line', async (t
 
 t.test('an app starts when its broker is up', async (t) => {
   class Prompt extends ScriptedBroker {
-    override async start (listener: Link): Promise<void> { listener.onUp() }
+    override async start (listener: BrokerLink): Promise<void> { listener.onUp() }
   }
   const { link, lines } = create(t, new Prompt())
   await link.start()
@@ -365,7 +365,7 @@ t.test('an app starts when its broker is up', async (t) => {
 
 t.test('an app starts without its broker, and says why', async (t) => {
   class Late extends ScriptedBroker {
-    override async start (listener: Link): Promise<void> { listener.onDown(new Error('ECONNREFUSED')) }
+    override async start (listener: BrokerLink): Promise<void> { listener.onDown(new Error('ECONNREFUSED')) }
   }
   const { link, lines } = create(t, new Late())
   await link.start()

@@ -62,14 +62,14 @@ t.test('what is published reaches every subscriber of the topic, once and in the
   t.strictSame(order, ['a', 'b', 'c'])
 })
 
-t.test('all subscribers are given the very same publication', async (t) => {
+t.test('all subscribers are given the very same prepared message', async (t) => {
   const topics = new Topics<Listener>()
   const [a, b] = [new Listener(), new Listener()]
   topics.add('room', a)
   topics.add('room', b)
   topics.publish('room', Buffer.from('hello'))
-  t.equal(a.publications.length, 1)
-  t.equal(a.publications[0], b.publications[0])
+  t.equal(a.prepareds.length, 1)
+  t.equal(a.prepareds[0], b.prepareds[0])
 })
 
 t.test('the one that is excepted gets nothing', async (t) => {

@@ -1,8 +1,8 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { Hub } from '../../lib/pubsub/pubsub'
+import { PubSub } from '../../lib/pubsub/pubsub'
 import { Deferred } from '../../lib/base/deferred'
-import { Publication, type Burst } from '../../lib/protocol/prepared-message'
+import { PreparedMessage, type Batch } from '../../lib/protocol/prepared-message'
 import { TopicSubscriber, type SubscribingSession } from '../../lib/session/subscriber'
 import { createApp, listen, serve } from '../helpers/app'
 import { MemoryBroker, MemoryServer } from '../helpers/memory'
@@ -95,7 +95,7 @@ t.test('publish settles as the broker says', async (t) => {
   await t.rejects(ws.publish('a', 'x'), { name: 'WebSocketBrokerError' })
 })
 
-/* Who is slow: what is published, drained and waits is told by an outbox of the test's. */
+/* Who is slow: what is published, drained and waits is told by a send queue of the test's. */
 
 const LIMITS = { sendHighWaterMark: 1_000, maxBufferedAmount: 10_000 }
 
@@ -108,9 +108,9 @@ class FakeOutbox {
 
   share (): boolean { return false }
 
-  forceShare (burst: Burst): void {
-    this.forced += burst.publications.length
-    this.bufferedAmount += burst.byteLength
+  forceShare (batch: Batch): void {
+    this.forced += batch.messages.length
+    this.bufferedAmount += batch.byteLength
   }
 
   write (): void {
@@ -125,7 +125,7 @@ class FakeOutbox {
 }
 
 interface Fake {
-  outbox: FakeOutbox
+  sendQueue: FakeOutbox
   subscriber: TopicSubscriber<SubscribingSession>
   closes: unknown[]
   /** Publishes a message of `bytes` bytes, its header included. */
@@ -133,20 +133,20 @@ interface Fake {
 }
 
 function createFake (slowSubscriber: 'close' | 'skip'): Fake {
-  const outbox = new FakeOutbox()
+  const sendQueue = new FakeOutbox()
   const closes: unknown[] = []
-  const socket: any = { outbox, state: 'open' }
+  const socket: any = { sendQueue, state: 'open' }
   const session: SubscribingSession = {
-    socket,
+    connection: socket,
     deliver () {},
     close: async (...args) => {
       closes.push(args)
       socket.state = 'closing'
     }
   }
-  const subscriber = new TopicSubscriber(session, new Hub<SubscribingSession>(), { ...LIMITS, slowSubscriber } as any)
+  const subscriber = new TopicSubscriber(session, new PubSub<SubscribingSession>(), { ...LIMITS, slowSubscriber } as any)
   subscriber.join('x')
-  return { outbox, subscriber, closes, publish: (bytes) => subscriber.deliver(new Publication('x'.repeat(bytes - 4))) }
+  return { sendQueue, subscriber, closes, publish: (bytes) => subscriber.deliver(new PreparedMessage('x'.repeat(bytes - 4))) }
 }
 
 /** Lets the event loop look at all sockets. */
@@ -155,7 +155,7 @@ async function comeRound (): Promise<void> {
 }
 
 t.test('who drains nothing is closed when more than maxBufferedAmount was published meanwhile', async (t) => {
-  const { outbox, subscriber, closes, publish } = createFake('close')
+  const { sendQueue, subscriber, closes, publish } = createFake('close')
   for (let i = 0; i < 11; i++) {
     t.strictSame(closes, [])
     publish(1_000)
@@ -163,66 +163,66 @@ t.test('who drains nothing is closed when more than maxBufferedAmount was publis
   }
   publish(1_000)
   t.strictSame(closes, [[1013, 'too slow']])
-  t.strictSame([outbox.forced, subscriber.topics.size], [11, 0])
+  t.strictSame([sendQueue.forced, subscriber.topics.size], [11, 0])
   publish(1_000)
-  t.strictSame([outbox.forced, closes.length, subscriber.skipped], [11, 1, 0])
+  t.strictSame([sendQueue.forced, closes.length, subscriber.skipped], [11, 1, 0])
 })
 
 t.test('with skip, who drains nothing misses what comes when more than sendHighWaterMark was published meanwhile, until it drains', async (t) => {
-  const { outbox, subscriber, closes, publish } = createFake('skip')
+  const { sendQueue, subscriber, closes, publish } = createFake('skip')
   for (let i = 0; i < 5; i++) {
     publish(500)
     await comeRound()
   }
-  t.strictSame([outbox.forced, subscriber.skipped], [3, 2])
-  subscriber.deliver(new Publication('a').and(new Publication('b')))
+  t.strictSame([sendQueue.forced, subscriber.skipped], [3, 2])
+  subscriber.deliver(new PreparedMessage('a').and(new PreparedMessage('b')))
   t.equal(subscriber.skipped, 4, 'each message counts')
-  outbox.drain(1)
+  sendQueue.drain(1)
   publish(500)
-  t.strictSame([outbox.forced, subscriber.skipped, closes.length, subscriber.topics.size], [4, 4, 0, 1])
+  t.strictSame([sendQueue.forced, subscriber.skipped, closes.length, subscriber.topics.size], [4, 4, 0, 1])
 })
 
 for (const slowSubscriber of ['close', 'skip'] as const) {
   t.test(`${slowSubscriber}: how much is published in one turn tells nothing`, async (t) => {
-    const { outbox, subscriber, closes, publish } = createFake(slowSubscriber)
+    const { sendQueue, subscriber, closes, publish } = createFake(slowSubscriber)
     for (let i = 0; i < 50; i++) publish(1_000)
-    t.strictSame([outbox.forced, subscriber.skipped, closes.length], [50, 0, 0])
+    t.strictSame([sendQueue.forced, subscriber.skipped, closes.length], [50, 0, 0])
     await setImmediate()
     publish(1_000)
-    t.strictSame([outbox.forced, subscriber.skipped, closes.length], [51, 0, 0], 'the next turn may have begun before its socket could be written to')
+    t.strictSame([sendQueue.forced, subscriber.skipped, closes.length], [51, 0, 0], 'the next turn may have begun before its socket could be written to')
   })
 
   t.test(`${slowSubscriber}: what waits is written first`, async (t) => {
-    const { outbox, subscriber, closes, publish } = createFake(slowSubscriber)
+    const { sendQueue, subscriber, closes, publish } = createFake(slowSubscriber)
     for (let i = 0; i < 20; i++) {
       publish(1_000)
       await comeRound()
-      outbox.room = Infinity
+      sendQueue.room = Infinity
     }
-    t.strictSame([outbox.forced, subscriber.skipped, closes.length], [20, 0, 0])
+    t.strictSame([sendQueue.forced, subscriber.skipped, closes.length], [20, 0, 0])
   })
 
   t.test(`${slowSubscriber}: who drains something of a large message gets what follows`, async (t) => {
-    const { outbox, subscriber, closes, publish } = createFake(slowSubscriber)
+    const { sendQueue, subscriber, closes, publish } = createFake(slowSubscriber)
     publish(70 * LIMITS.maxBufferedAmount)
     for (let i = 0; i < 20; i++) {
       await comeRound()
-      outbox.drain(1)
+      sendQueue.drain(1)
       publish(1_000)
     }
-    t.strictSame([outbox.forced, subscriber.skipped, closes.length], [21, 0, 0])
+    t.strictSame([sendQueue.forced, subscriber.skipped, closes.length], [21, 0, 0])
   })
 
   t.test(`${slowSubscriber}: who drains ever less than is published falls behind by 16 times maxBufferedAmount at the most`, async (t) => {
-    const { outbox, subscriber, closes, publish } = createFake(slowSubscriber)
+    const { sendQueue, subscriber, closes, publish } = createFake(slowSubscriber)
     const limit = slowSubscriber === 'close' ? LIMITS.maxBufferedAmount : LIMITS.sendHighWaterMark
     while (subscriber.skipped + closes.length === 0) {
       publish(500)
-      outbox.drain(1)
+      sendQueue.drain(1)
     }
     const most = limit + 16 * LIMITS.maxBufferedAmount
-    t.ok(outbox.bufferedAmount > most, String(outbox.bufferedAmount))
-    t.ok(outbox.bufferedAmount <= most + 1_000, String(outbox.bufferedAmount))
+    t.ok(sendQueue.bufferedAmount > most, String(sendQueue.bufferedAmount))
+    t.ok(sendQueue.bufferedAmount <= most + 1_000, String(sendQueue.bufferedAmount))
   })
 }
 

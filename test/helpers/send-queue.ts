@@ -1,35 +1,35 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { End } from '../../lib/base/connection-end'
-import { Outbox, type OutboxOptions } from '../../lib/connection/send-queue'
+import { ConnectionEnd } from '../../lib/base/connection-end'
+import { SendQueue, type SendQueueOptions } from '../../lib/connection/send-queue'
 import { SessionWebSocket } from '../../lib/protocol/websocket'
 import { connectSockets, type Sockets } from './sockets'
 
-/** The `sendHighWaterMark` of an outbox. */
+/** The `sendHighWaterMark` of a send queue. */
 export const MARK = 64 * 1024
 export const MiB = 1024 * 1024
 
 export interface OutboxFixture extends Sockets {
-  outbox: Outbox
-  /** How often the outbox has dropped its client. */
+  sendQueue: SendQueue
+  /** How often the send queue has dropped its client. */
   stalls: number
   /** Who takes what the client has sent. */
   taker: { isCatchingUp: boolean }
 }
 
-/** An outbox on the server's end of a connection, wired as `Socket` wires it. */
-export async function createOutbox (t: Test, { secure = false, ...options }: Partial<OutboxOptions> & { secure?: boolean } = {}): Promise<OutboxFixture> {
+/** An send queue on the server's end of a connection, wired as `Socket` wires it. */
+export async function createOutbox (t: Test, { secure = false, ...options }: Partial<SendQueueOptions> & { secure?: boolean } = {}): Promise<OutboxFixture> {
   const sockets = await connectSockets(t, { secure, WebSocket: SessionWebSocket })
   const { server, stream } = sockets
-  const outbox = new Outbox(server, stream, { sendHighWaterMark: MARK, sendTimeout: 30_000, ...options })
+  const sendQueue = new SendQueue(server, stream, { sendHighWaterMark: MARK, sendTimeout: 30_000, ...options })
   const terminate = server.terminate.bind(server)
   server.terminate = () => {
     fixture.stalls++
     terminate()
   }
   server.on('error', () => {})
-  server.on('close', (code: number, reason: Buffer) => outbox.end(new End(code, reason.toString(), code !== 1006), fixture.taker))
-  const fixture = { ...sockets, outbox, stalls: 0, taker: { isCatchingUp: false } }
+  server.on('close', (code: number, reason: Buffer) => sendQueue.end(new ConnectionEnd(code, reason.toString(), code !== 1006), fixture.taker))
+  const fixture = { ...sockets, sendQueue, stalls: 0, taker: { isCatchingUp: false } }
   return fixture
 }
 
@@ -46,9 +46,9 @@ export async function receive ({ client }: Sockets, count: number): Promise<stri
 }
 
 /** Lets the client read nothing, and sends more than the kernel takes. Returns the send that waits. */
-export function congest ({ client, outbox }: OutboxFixture): { sending: Promise<void> } {
+export function congest ({ client, sendQueue }: OutboxFixture): { sending: Promise<void> } {
   client.pause()
-  return { sending: outbox.send(Buffer.alloc(8 * MiB)) }
+  return { sending: sendQueue.send(Buffer.alloc(8 * MiB)) }
 }
 
 /** Whether `promise` is still pending when the turn is over. */

@@ -1,4 +1,5 @@
 import { WebSocketDisconnect } from './errors'
+import type { CloseInfo } from '../../types/message'
 
 /** How a connection ended: the close code and reason of the peer, and whether both sides had closed in order. */
 export class ConnectionEnd {
@@ -14,6 +15,10 @@ export class ConnectionEnd {
     this.reason = reason
     this.wasClean = wasClean
     this.#cause = cause
+  }
+
+  get info (): CloseInfo {
+    return { code: this.code, reason: this.reason, wasClean: this.wasClean }
   }
 
   /** The reason of its signal, made when somebody first asks for it. Mostly nobody does. */

@@ -1,4 +1,5 @@
 import { isObject } from './checks'
+import { rejected } from './deferred'
 import { WebSocketError, WebSocketOptionError } from './errors'
 import { checkSignal } from './guarded-signal'
 import { messageOf, show } from './show'
@@ -73,6 +74,15 @@ export function acceptanceIn (options: AcceptOptions | undefined): AcceptOptions
 export function checkTimeout (name: string, value: unknown): void {
   if (typeof value === 'number' && value >= 0) return
   throw new WebSocketOptionError(`${name} is ${show(value)}: use a number of milliseconds from 0 up`)
+}
+
+/** Calls `operation`, the body of `verb`. Rejects with what it throws, as `argumentError` has it. */
+export function attempt<T> (verb: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return operation()
+  } catch (error) {
+    return rejected(argumentError(verb, error))
+  }
 }
 
 /** What a verb rejects with whose arguments have made it throw `error`: getters, and proxies, can throw anything. */

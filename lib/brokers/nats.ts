@@ -1,45 +1,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { checkAll, readOptions } from '../base/checks'
 import { Deferred, quiet, rejected } from '../base/deferred'
-import { WebSocketOptionError } from '../base/errors'
-import { detailsOf, show } from '../base/show'
-import { timers, Entry } from '../base/timers'
+import { detailsOf } from '../base/show'
+import { checkConnection, FOR_EVER, triesForEver, type Internals, type NatsConnection, type Statuses } from './nats/connection'
+import { Pulse, SILENCE } from './nats/pulse'
+import { checkPrefix, Subjects } from './nats/subjects'
 import type { Broker, BrokerListener } from '../../types/broker'
 
-/** What the broker uses of a connection to NATS, so that its types are not needed to compile. */
-export interface NatsConnection {
-  readonly info?: { max_payload: number }
-  publish (subject: string, payload: Uint8Array): void
-  subscribe (subject: string, options: { callback: (error: Error | null, message: { data: Uint8Array }) => void }): { unsubscribe (): void }
-  flush (): Promise<void>
-  rtt (): Promise<number>
-  status (): AsyncIterable<{ type: string }>
-  stats (): { inMsgs: number }
-  isClosed (): boolean
-  closed (): Promise<unknown>
-  reconnect? (): Promise<void>
-}
+export type { NatsConnection } from './nats/connection'
 
 export interface NatsBrokerOptions {
   /** What all subjects begin with, default `'fastify-async-websocket.'`: at most 256 characters, no spaces, `*`, `>` or empty tokens. */
   prefix?: string
-}
-
-/** A connection as it is, where it shows more than its types say. */
-interface Internals extends NatsConnection {
-  options?: { reconnect?: boolean, maxReconnectAttempts?: number }
-  protocol?: { transport?: { socket?: { destroy? (): void } } }
-}
-
-/** What a connection tells of itself. `nats` 2 has `data` for the `error` of version 3. */
-interface Status {
-  type: string
-  error?: Error
-  data?: unknown
-}
-
-interface Statuses extends AsyncIterable<Status> {
-  stop? (): void
 }
 
 /** A topic, as the server has it. */
@@ -52,19 +24,8 @@ interface Subscription {
 
 const PREFIX = 'fastify-async-websocket.'
 
-/** How many subjects are kept at the most: to make one takes a third of the time in which a message is published. */
-const MAX_SUBJECTS = 1_000
-
 /** What every publish returns that goes well: none costs a promise. */
 const ACCEPTED = Promise.resolve()
-
-const METHODS = ['publish', 'subscribe', 'flush', 'rtt', 'status', 'stats', 'isClosed', 'closed'] as const
-const MAX_PREFIX = 256
-const FOR_EVER = 'connect with maxReconnectAttempts: -1'
-
-/** How often the server is asked whether it is there, in milliseconds, and how often in vain until it counts as gone: found within 4 s. */
-const INTERVAL = 1_000
-const MAX_SILENCE = 3
 
 /**
  * A broker on NATS (core, without JetStream), for the option `broker` of the plugin.
@@ -88,8 +49,7 @@ class NatsBroker implements Broker {
   readonly #connection: Internals
   readonly #prefix: string
   readonly #subscriptions = new Map<string, Subscription>()
-  /** Of topics that were published to of late. */
-  readonly #subjects = new Map<string, string>()
+  readonly #subjects: Subjects
   readonly #pulse: Pulse
   /** Round trips that are to confirm subscriptions, and the one of them that has not begun. */
   readonly #confirmations = new Set<Deferred<void>>()
@@ -104,6 +64,7 @@ class NatsBroker implements Broker {
   constructor (connection: NatsConnection, prefix: string) {
     this.#connection = connection
     this.#prefix = prefix
+    this.#subjects = new Subjects(prefix)
     this.#pulse = new Pulse(connection, () => this.#onSilence())
   }
 
@@ -169,23 +130,13 @@ class NatsBroker implements Broker {
     this.#check()
     const max = this.#connection.info?.max_payload as number // known while it is up
     if (message.length > max) throw new Error(`the message has ${message.length} bytes, and the NATS server takes ${max} (max_payload)`)
-    this.#connection.publish(this.#subject(topic), message)
-  }
-
-  #subject (topic: string): string {
-    let subject = this.#subjects.get(topic)
-    if (subject === undefined) {
-      subject = this.#prefix + encodeTopic(topic)
-      if (this.#subjects.size === MAX_SUBJECTS) this.#subjects.clear()
-      this.#subjects.set(topic, subject)
-    }
-    return subject
+    this.#connection.publish(this.#subjects.of(topic), message)
   }
 
   #subscribe (topic: string): Subscription {
     const subscription: Subscription = {
       isConfirmed: false,
-      client: this.#connection.subscribe(this.#prefix + encodeTopic(topic), {
+      client: this.#connection.subscribe(this.#subjects.of(topic), {
         callback: (error, message) => {
           if (error === null) this.#receive(topic, message.data)
           else this.#refuse(topic, subscription, error)
@@ -263,7 +214,7 @@ class NatsBroker implements Broker {
   }
 
   #onSilence (): void {
-    this.#goDown(new Error(`the NATS server has not answered for ${MAX_SILENCE * INTERVAL / 1000} s`))
+    this.#goDown(new Error(`the NATS server has not answered for ${SILENCE / 1000} s`))
     const { protocol } = this.#connection
     quiet(Promise.resolve(this.#connection.reconnect?.()))
     // It waits until all is written, which is never if nobody reads, but not longer than there is a socket.
@@ -299,77 +250,5 @@ class NatsBroker implements Broker {
     for (const confirmation of this.#confirmations) confirmation.reject(error)
     this.#confirmations.clear()
     this.#gathering = undefined
-  }
-}
-
-/**
- * Finds out when a connection is dead that looks as if it were open. What counts are answers to pings, or messages that come
- * meanwhile, and how often was looked: a process that was kept busy has had no chance to read.
- */
-class Pulse extends Entry {
-  readonly #connection: NatsConnection
-  readonly #onSilence: () => void
-  #isAnswered = true
-  #received = 0
-  #silence = 0
-
-  constructor (connection: NatsConnection, onSilence: () => void) {
-    super()
-    this.#connection = connection
-    this.#onSilence = onSilence
-  }
-
-  start (): void {
-    this.stop()
-    this.#isAnswered = true
-    this.look(timers.now)
-  }
-
-  stop (): void {
-    timers.remove(this)
-  }
-
-  look (now: number): void {
-    const { inMsgs } = this.#connection.stats()
-    const isAlive = this.#isAnswered || inMsgs !== this.#received
-    this.#silence = isAlive ? 0 : this.#silence + 1
-    if (this.#silence === MAX_SILENCE) return this.#onSilence()
-    this.#received = inMsgs
-    this.#isAnswered = false
-    quiet(this.#connection.rtt().then(() => { this.#isAnswered = true }))
-    timers.add(this, now + INTERVAL)
-  }
-}
-
-/**
- * A topic as one token of a subject: no two topics have the same, and none is a wildcard. Spaces, control characters, `.`, `*`, `>`
- * and the `%` that marks them become two hexadecimal digits, and halves of surrogate pairs, which have no bytes, four.
- */
-function encodeTopic (topic: string): string {
-  return topic.replace(/[^!-\u{10ffff}]|[%*.>\p{Surrogate}]/gu, (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`)
-}
-
-function triesForEver ({ options }: Internals): boolean {
-  return options === undefined || (options.reconnect !== false && options.maxReconnectAttempts === -1)
-}
-
-function checkConnection (connection: any): void {
-  if (!isConnection(connection)) {
-    throw new WebSocketOptionError('natsBroker takes a connection of @nats-io/transport-node, await connect(…), and has got something else')
-  }
-  if (connection.isClosed()) throw new WebSocketOptionError('natsBroker takes an open connection, and has got one that is closed')
-}
-
-function isConnection (value: any): boolean {
-  try {
-    return typeof value === 'object' && value !== null && METHODS.every((name) => typeof value[name] === 'function')
-  } catch {
-    return false // a proxy that throws
-  }
-}
-
-function checkPrefix (prefix: unknown): void {
-  if (typeof prefix !== 'string' || prefix.length > MAX_PREFIX || !/^[^\s.*>]+(\.[^\s.*>]+)*\.?$/.test(prefix)) {
-    throw new WebSocketOptionError(`the prefix of natsBroker is ${show(prefix)}: use the beginning of a subject, such as 'chat.', of at most ${MAX_PREFIX} characters`)
   }
 }

@@ -1,12 +1,13 @@
 import { checkCloseCode, closeCodes, isNormal } from '../base/close-codes'
 import { Deferred, quiet, rejected } from '../base/deferred'
-import { WebSocketDecodeError, WebSocketExpectError, WebSocketOptionError } from '../base/errors'
+import { WebSocketOptionError } from '../base/errors'
 import { createGuardedController } from '../base/guarded-signal'
 import { show } from '../base/show'
 import {
-  argumentError, modeIn, waitOptionsIn, receivesFirst, typeIn, type PairOptions, type WaitOptions, type ReceiveJsonOptions, type ReceiveOptions
+  argumentError, attempt, modeIn, waitOptionsIn, receivesFirst, typeIn, type PairOptions, type WaitOptions, type ReceiveJsonOptions, type ReceiveOptions
 } from '../base/verb-options'
-import { isEqual, typeOf } from './expectation'
+import { Expectation, typeOf } from './expectation'
+import { MessageIterator, type IterableChannel, type Iteration } from './iteration'
 import { rejecting, type Ending } from './receive-queue'
 import type { ConnectionEnd } from '../base/connection-end'
 import type { State } from '../base/state'
@@ -38,7 +39,7 @@ function decodeEvent (message: Message): IncomingEvent {
  *
  * Its verbs return promises that do not end the process when they reject unobserved (see `promise.ts`).
  */
-export abstract class Channel implements Ending {
+export abstract class Channel implements Ending, IterableChannel {
   /** The connection; null before the handshake is complete. */
   connection: Connection | null = null
   codec!: Codec
@@ -84,7 +85,7 @@ export abstract class Channel implements Ending {
   get closed (): Promise<CloseInfo> {
     if (this.#closed === null) {
       this.#closed = new Deferred()
-      if (this.#end !== null) this.#closed.resolve(closeInfo(this.#end))
+      if (this.#end !== null) this.#closed.resolve(this.#end.info)
     }
     return this.#closed.promise
   }
@@ -102,7 +103,7 @@ export abstract class Channel implements Ending {
   finish (end: ConnectionEnd): void {
     this.#end = end
     this.#controller?.abort(end.error)
-    this.#closed?.resolve(closeInfo(end))
+    this.#closed?.resolve(end.info)
   }
 
   send (data: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
@@ -157,22 +158,16 @@ export abstract class Channel implements Ending {
   }
 
   pair (message: unknown, options?: PairOptions): Promise<any> {
-    try {
-      // Before anything is sent.
+    return attempt('pair', () => {
+      // Options are read before anything is sent.
       const decode = this.codec.decoder(typeIn('pair', options))
       const waitOptions = waitOptionsIn('pair', options, this.waitOptions)
       return quiet(this.#pair(message, decode, waitOptions, receivesFirst('pair', options)))
-    } catch (error) {
-      return rejected(argumentError('pair', error))
-    }
+    })
   }
 
   expect (message: unknown, options?: WaitOptions): Promise<void> {
-    try {
-      return quiet(this.#expect(message, waitOptionsIn('expect', options, this.waitOptions)))
-    } catch (error) {
-      return rejected(argumentError('expect', error))
-    }
+    return attempt('expect', () => quiet(this.#expect(message, waitOptionsIn('expect', options, this.waitOptions))))
   }
 
   [Symbol.asyncIterator] (): AsyncIterableIterator<any> {
@@ -180,7 +175,7 @@ export abstract class Channel implements Ending {
   }
 
   messages (options?: ValueType | ReceiveOptions): AsyncIterableIterator<any> {
-    return new Messages(this, options)
+    return new MessageIterator(this, options)
   }
 
   /** How an iterator with `options` receives. Throws what reading them does. */
@@ -214,11 +209,7 @@ export abstract class Channel implements Ending {
 
   /** Does what an ASGI event says. */
   sendEvent (event: OutgoingEvent): Promise<void> {
-    try {
-      return this.perform(event)
-    } catch (error) {
-      return rejected(argumentError('sendEvent', error))
-    }
+    return attempt('sendEvent', () => this.perform(event))
   }
 
   /** Throws what reading `event` does. */
@@ -302,56 +293,7 @@ export abstract class Channel implements Ending {
   }
 
   async #expect (expected: unknown, waitOptions: WaitOptions | undefined): Promise<void> {
-    const decode = this.codec.decoder(typeOf(expected))
-    let misfit
-    const received = await this.#receive((message) => {
-      try {
-        return decode(message)
-      } catch (error) {
-        if (!(error instanceof WebSocketDecodeError)) throw error
-        misfit = error
-        return message
-      }
-    }, waitOptions, REJECTING.expect)
-    if (misfit !== undefined || !isEqual(expected, received)) {
-      throw new WebSocketExpectError('received another message than the expected one', expected, received, { cause: misfit })
-    }
-  }
-}
-
-function closeInfo ({ code, reason, wasClean }: ConnectionEnd): CloseInfo {
-  return { code, reason, wasClean }
-}
-
-/** What an iterator knows from its first message on. */
-interface Iteration {
-  /** Makes its result of a message. */
-  decode: Decode
-  /** How long it waits for each. */
-  waitOptions: WaitOptions | undefined
-}
-
-/** Iterates over the messages of a channel. */
-class Messages implements AsyncIterableIterator<any> {
-  readonly #channel: Channel
-  readonly #options: ValueType | ReceiveOptions | undefined
-  #iteration: Iteration | null = null
-
-  constructor (channel: Channel, options: ValueType | ReceiveOptions | undefined) {
-    this.#channel = channel
-    this.#options = options
-  }
-
-  [Symbol.asyncIterator] (): this {
-    return this
-  }
-
-  next (): Promise<IteratorResult<any>> {
-    try {
-      this.#iteration ??= this.#channel.iteration(this.#options)
-    } catch (error) {
-      return rejected(argumentError('messages', error))
-    }
-    return this.#channel.receiveResult(this.#iteration)
+    const expectation = new Expectation(expected, this.codec.decoder(typeOf(expected)))
+    expectation.check(await this.#receive(expectation.decode, waitOptions, REJECTING.expect))
   }
 }

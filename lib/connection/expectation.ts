@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
+import { WebSocketDecodeError, WebSocketExpectError } from '../base/errors'
 import { bytesOf, isBytes } from '../codec/encode'
+import type { Decode, Message } from '../codec/decode'
 import type { ValueType } from '../../types/message'
 
 /** The type in which `expect` receives, after what it expects. */
@@ -18,5 +20,36 @@ export function isEqual (expected: unknown, received: unknown): boolean {
     return Buffer.isBuffer(received) ? isBytes(expected) && received.equals(bytesOf(expected)) : isDeepStrictEqual(expected, received)
   } catch {
     return false
+  }
+}
+
+/** The message that `expect` waits for. */
+export class Expectation {
+  readonly #expected: unknown
+  readonly #decode: Decode
+  /** Why the message that was received does not decode. */
+  #misfit: WebSocketDecodeError | undefined
+
+  /** `decode` is the decoder of the type in which `expected` is received. */
+  constructor (expected: unknown, decode: Decode) {
+    this.#expected = expected
+    this.#decode = decode
+  }
+
+  /** Returns the value of `message`, or `message` itself where it does not decode. */
+  readonly decode = (message: Message): unknown => {
+    try {
+      return this.#decode(message)
+    } catch (error) {
+      if (!(error instanceof WebSocketDecodeError)) throw error
+      this.#misfit = error
+      return message
+    }
+  }
+
+  /** Throws `WebSocketExpectError` unless `received`, which `decode` has returned, is equal to the expected message. */
+  check (received: unknown): void {
+    if (this.#misfit === undefined && isEqual(this.#expected, received)) return
+    throw new WebSocketExpectError('received another message than the expected one', this.#expected, received, { cause: this.#misfit })
   }
 }

@@ -10,7 +10,8 @@ import { createRefusalHook, refusesByClosing, type Refuser } from '../handshake/
 import { keepHookError } from '../handshake/response'
 import { Upgrader, upgradeRaw } from '../handshake/upgrader'
 import { guardListeners } from '../protocol/websocket'
-import { accepting, disconnectAll, ended, fail, serve, sessionHandlers, type Life } from '../session/lifecycle'
+import { accepting, sessionHandlers, type Handlers } from '../session/handlers'
+import { Lifecycle } from '../session/lifecycle'
 import { Session, type SessionRoute } from '../session/session'
 import { checkBeside, checkRouteOptions, routeSettings, sessionHandlersIn, type PluginSettings, type RouteSettings } from './options'
 import { serverIsClosing } from './shutdown'
@@ -50,7 +51,8 @@ export class Route implements SessionRoute, Refuser {
   readonly #limit: ConnectionLimit
   readonly #appState: AppState
   readonly #instance: FastifyInstance
-  readonly #life: Life
+  readonly #handlers: Handlers
+  readonly #lifecycle: Lifecycle
   readonly #http: Handler
   readonly #upgrader: Upgrader
   readonly #parse: JsonParse
@@ -74,15 +76,15 @@ export class Route implements SessionRoute, Refuser {
     this.allowsOrigin = createOriginCheck(this.options.origins)
     this.#limit = new ConnectionLimit(this.options.maxConnections)
     const handlers = options.onMessage === undefined ? { handle: wsHandler ?? handler } : sessionHandlers(options as never)
-    this.#life = {
+    this.#handlers = this.options.autoAccept && !this.raw ? accepting(handlers) : handlers
+    this.#lifecycle = new Lifecycle({
       instance,
-      handlers: this.options.autoAccept && !this.raw ? accepting(handlers) : handlers,
+      handlers: this.#handlers,
       catchDisconnect: this.options.catchDisconnect,
       errorHandler: appState.settings.errorHandler,
       closeTimeout: appState.settings.closeTimeout,
-      onEnd: () => appState.served(),
-      untold: new Map()
-    }
+      onEnd: () => appState.served()
+    })
     this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
     this.#parse = jsonParse(instance)
     this.#schemas = new MessageSchemas(route)
@@ -104,7 +106,7 @@ export class Route implements SessionRoute, Refuser {
     if (this.#appState.closing) throw serverIsClosing()
     if (this.raw) return this.#giveAway(handshake, request, reply)
     const session = new Session(this, handshake, request, reply)
-    serve(this.#life, session)
+    this.#lifecycle.begin(session)
     return session.answer // not the handler's, so that Fastify keeps nothing of the request for as long as the connection is open
   }
 
@@ -146,15 +148,15 @@ export class Route implements SessionRoute, Refuser {
 
   ended (session: Session): void {
     this.#appState.ended(session)
-    ended(this.#life, session)
+    this.#lifecycle.disconnected(session)
   }
 
   failed (session: Session, error: unknown): void {
-    fail(this.#life, session, error)
+    this.#lifecycle.fail(session, error)
   }
 
   disconnectAll (): Promise<void> {
-    return disconnectAll(this.#life)
+    return this.#lifecycle.disconnectAll()
   }
 
   #giveAway (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
@@ -178,7 +180,7 @@ export class Route implements SessionRoute, Refuser {
     raw.on('error', fail)
     guardListeners(raw, fail)
     raw.resume()
-    guard(() => this.#life.handlers.handle.call(this.#instance, raw as never, request), fail)
+    guard(() => this.#handlers.handle.call(this.#instance, raw as never, request), fail)
   }
 }
 

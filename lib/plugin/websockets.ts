@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events'
-import { rejected } from '../base/deferred'
 import { guard, logSafely, type Logging } from '../base/user-code'
-import { argumentError, typeIn } from '../base/verb-options'
+import { attempt, typeIn } from '../base/verb-options'
 import { Codec } from '../codec/codec'
 import { checkTopic } from '../pubsub/topics'
 import { Session } from '../session/session'
@@ -53,11 +52,9 @@ export class WebSockets extends EventEmitter {
    * Rejects with `WebSocketBrokerError` where it has reached those in this process only.
    */
   publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
-    try {
+    return attempt('publish', () => {
       checkTopic(topic)
       return this.#appState.pubsub.publish(topic, codec.encoder(typeIn('publish', options))(message))
-    } catch (error) {
-      return rejected(argumentError('publish', error))
-    }
+    })
   }
 }

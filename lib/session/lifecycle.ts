@@ -1,176 +1,150 @@
 import { closeCodes, isSendable } from '../base/close-codes'
 import { atMost, settled } from '../base/deferred'
-import { WebSocketDisconnect, WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from '../base/errors'
+import { WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from '../base/errors'
 import { logSafely, readable } from '../base/user-code'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { isDisconnect, type Handlers } from './handlers'
+import type { FastifyInstance } from 'fastify'
 import type { Session } from './session'
-import type { CloseInfo } from '../../types/message'
 import type { WebSocketPluginOptions } from '../../types/options'
 
-/** The user's code for one route. */
-export interface Handlers {
-  handle (this: FastifyInstance, ws: Session, request: FastifyRequest): unknown
-  onDisconnect?: (this: FastifyInstance, ws: Session, info: CloseInfo, request: FastifyRequest) => unknown
-}
-
-/** What the sessions of a route have in common. */
-export interface Life {
+/** The settings of a lifecycle. */
+export interface LifecycleSettings {
   readonly instance: FastifyInstance
   readonly handlers: Handlers
   readonly catchDisconnect: boolean
   readonly errorHandler?: WebSocketPluginOptions['errorHandler']
   /**
-   * How long an `errorHandler` may take, and after the end of a connection `onConnect`, or `onMessage` for one message,
-   * until `onDisconnect` runs without them, in milliseconds.
+   * Milliseconds in which `errorHandler` has to settle. After the end of a connection also the milliseconds in which
+   * `onConnect`, or `onMessage` for one message, has to settle: after them `onDisconnect` runs without waiting.
    */
   readonly closeTimeout: number
-  /** A session and its handlers have ended. */
+  /** Called when a session and its handlers have ended. */
   readonly onEnd: () => void
-  /** The sessions whose connection has ended and whose `onDisconnect` has not run, with what ends the wait for their handlers. */
-  readonly untold: Map<Session, NodeJS.Timeout>
 }
 
-/** `{ onConnect, onMessage, onDisconnect }` as a handler: one message at a time. */
-export interface SessionHandlers {
-  onConnect?: (this: FastifyInstance, ws: Session, request: FastifyRequest) => unknown
-  onMessage: (this: FastifyInstance, ws: Session, data: any, request: FastifyRequest) => unknown
-  onDisconnect?: Handlers['onDisconnect']
-}
+/**
+ * The lifecycle of the sessions of one route. The handler is the scope of a session:
+ *
+ *     handle ── returns ──> the handshake is refused, or the connection is closed ──> onDisconnect ──> onResponse
+ *          └─── throws ───> Fastify's error handler answers, or `errorHandler` and a close code
+ *
+ * Before the handshake is complete, Fastify's error handler answers with what the handler has thrown. Afterwards the
+ * lifecycle reports the error once and closes the connection. No method rejects.
+ */
+export class Lifecycle {
+  readonly #settings: LifecycleSettings
+  /**
+   * The sessions whose connection has ended and whose `onDisconnect` has not run. Each has the timer that ends the wait
+   * for its handlers.
+   */
+  readonly #awaitingHandlers = new Map<Session, NodeJS.Timeout>()
 
-export function sessionHandlers ({ onConnect, onMessage, onDisconnect }: SessionHandlers): Handlers {
-  return {
-    async handle (ws, request) {
-      if (onConnect === undefined) {
-        if (!ws.accepted) await ws.accept()
-      } else {
-        await onConnect.call(this, ws, request)
-        if (!ws.accepted) return
-      }
-      let disconnect: unknown
-      for await (const data of ws) {
-        try {
-          await onMessage.call(this, ws, data, request)
-        } catch (error) {
-          // Nobody can be answered any more, but what came before the end is still delivered.
-          if (!isDisconnect(ws, error)) throw error
-          disconnect ??= error
-        }
-        ws.handled++
-      }
-      if (disconnect !== undefined) throw disconnect
-    },
-    onDisconnect
+  constructor (settings: LifecycleSettings) {
+    this.#settings = settings
   }
-}
 
-/** `autoAccept`: the handshake is complete before the handler runs; it does not run for a client that has left. */
-export function accepting (handlers: Handlers): Handlers {
-  return {
-    ...handlers,
-    async handle (ws, request) {
-      await ws.accept()
-      await handlers.handle.call(this, ws, request)
+  /** Calls the handler for `session`. */
+  begin (session: Session): void {
+    const { instance, handlers } = this.#settings
+    let handled
+    try {
+      handled = Promise.resolve(handlers.handle.call(instance, session, session.request))
+    } catch (error) {
+      handled = Promise.reject(error)
+    }
+    session.limitHandshake()
+    // Not awaited: an async function would keep its variables for as long as the connection is open.
+    handled.then(() => this.#onReturned(session), (error) => this.#onThrown(session, error))
+  }
+
+  /**
+   * The connection of `session` has ended. `onDisconnect` runs when the handler, which still gets the messages before
+   * the end, has settled. Where the handler makes no progress for `closeTimeout`, `onDisconnect` runs without it.
+   */
+  disconnected (session: Session): void {
+    const { closeTimeout, handlers } = this.#settings
+    if (handlers.onDisconnect === undefined || !session.accepted) return
+    const { handled } = session
+    this.#awaitingHandlers.set(session, setTimeout(() => {
+      if (session.handled > handled) return this.disconnected(session)
+      logSafely(session, 'warn', `the handler of a WebSocket route has not gone on within ${closeTimeout} ms (closeTimeout) of the end of the connection: onDisconnect runs without it`)
+      this.#callOnDisconnect(session)
+    }, closeTimeout).unref())
+  }
+
+  /** The code of a user has thrown `thrown` into the scope of `session`. */
+  async fail (session: Session, thrown: unknown): Promise<void> {
+    const error = readable(thrown)
+    if (session.state === 'connecting') {
+      session.refuse(error)
+      return
+    }
+    if (isDisconnect(session, error) && this.#settings.catchDisconnect) {
+      logSafely(session, 'debug', 'the WebSocket client has disconnected', error)
+      return
+    }
+    if (!session.accepted && error instanceof WebSocketHandshakeError) {
+      logSafely(session, 'debug', 'the WebSocket handshake was not completed', error)
+      return
+    }
+    await this.#report(session, error)
+    if (error instanceof WebSocketValidationError) session.sendText(describe(error))
+    await session.close(closeCodeOf(error))
+  }
+
+  /** Runs each `onDisconnect` that has not run yet, whatever the handlers do. */
+  async disconnectAll (): Promise<void> {
+    await Promise.all(Array.from(this.#awaitingHandlers.keys(), (session) => this.#callOnDisconnect(session)))
+  }
+
+  async #onReturned (session: Session): Promise<void> {
+    if (session.accepting !== undefined) await settled(session.accepting)
+    if (session.state === 'connecting') session.refuse(new WebSocketHandshakeError('the handler has returned without accept(), deny() or close()'))
+    await this.#end(session)
+  }
+
+  async #onThrown (session: Session, error: unknown): Promise<void> {
+    if (session.accepting !== undefined) await settled(session.accepting)
+    await this.fail(session, error)
+    await this.#end(session)
+  }
+
+  /** The handler has settled: ends the connection, and then the request. */
+  async #end (session: Session): Promise<void> {
+    if (session.connection?.end === null) await session.close()
+    if (this.#awaitingHandlers.has(session)) await this.#callOnDisconnect(session)
+    session.endRequest()
+    this.#settings.onEnd()
+  }
+
+  async #callOnDisconnect (session: Session): Promise<void> {
+    const { instance, handlers } = this.#settings
+    clearTimeout(this.#awaitingHandlers.get(session))
+    this.#awaitingHandlers.delete(session)
+    try {
+      await handlers.onDisconnect!.call(instance, session, await session.closed, session.request)
+    } catch (error) {
+      logSafely(session, 'error', 'onDisconnect of a WebSocket route threw', error)
+    }
+  }
+
+  async #report (session: Session, error: unknown): Promise<void> {
+    const { instance, errorHandler, closeTimeout } = this.#settings
+    if (errorHandler === undefined || !session.accepted) {
+      log(session, error)
+      return
+    }
+    try {
+      if (await atMost(closeTimeout, errorHandler.call(instance, error, session as never, session.request))) return
+      logSafely(session, 'error', `the errorHandler of fastify-async-websocket has not settled within ${closeTimeout} ms (closeTimeout)`, error)
+    } catch (thrown) {
+      log(session, error)
+      logSafely(session, 'error', 'the errorHandler of fastify-async-websocket threw', thrown)
     }
   }
 }
 
-/**
- * The life of one session: the handler is its scope.
- *
- * What is thrown before the handshake is complete, Fastify's error handler answers with. Afterwards the connection is
- * closed, and what was thrown is reported once. Nothing rejects.
- */
-export function serve (life: Life, session: Session): void {
-  const { instance, handlers } = life
-  let handled
-  try {
-    handled = Promise.resolve(handlers.handle.call(instance, session, session.request))
-  } catch (error) {
-    handled = Promise.reject(error)
-  }
-  session.limitHandshake()
-  // Not awaited: what an async function keeps, it keeps for as long as the connection is open.
-  handled.then(() => returned(life, session), (error) => threw(life, session, error))
-}
-
-async function threw (life: Life, session: Session, error: unknown): Promise<void> {
-  if (session.accepting !== undefined) await settled(session.accepting)
-  await fail(life, session, error)
-  await end(life, session)
-}
-
-/** The handler has ended, and so does its connection. */
-async function end (life: Life, session: Session): Promise<void> {
-  if (session.connection?.end === null) await session.close()
-  if (life.untold.has(session)) await disconnected(life, session)
-  session.endRequest()
-  life.onEnd()
-}
-
-/**
- * The connection of a session has ended: `onDisconnect` is to run when the handler has ended, too, which still handles
- * what came before. If it does not get on with that any more, `onDisconnect` runs without it.
- */
-export function ended (life: Life, session: Session): void {
-  const { closeTimeout, handlers, untold } = life
-  if (handlers.onDisconnect === undefined || !session.accepted) return
-  const { handled } = session
-  untold.set(session, setTimeout(() => {
-    if (session.handled > handled) return ended(life, session)
-    logSafely(session, 'warn', `the handler of a WebSocket route has not gone on within ${closeTimeout} ms (closeTimeout) of the end of the connection: onDisconnect runs without it`)
-    disconnected(life, session)
-  }, closeTimeout).unref())
-}
-
-async function returned (life: Life, session: Session): Promise<void> {
-  if (session.accepting !== undefined) await settled(session.accepting)
-  if (session.state === 'connecting') session.refuse(new WebSocketHandshakeError('the handler has returned without accept(), deny() or close()'))
-  await end(life, session)
-}
-
-/** Runs `onDisconnect`, once. */
-async function disconnected ({ instance, handlers, untold }: Life, session: Session): Promise<void> {
-  clearTimeout(untold.get(session))
-  untold.delete(session)
-  try {
-    await handlers.onDisconnect!.call(instance, session, await session.closed, session.request)
-  } catch (error) {
-    logSafely(session, 'error', 'onDisconnect of a WebSocket route threw', error)
-  }
-}
-
-/** Runs each `onDisconnect` that has not run yet, whatever the handlers do. Never rejects. */
-export async function disconnectAll (life: Life): Promise<void> {
-  await Promise.all(Array.from(life.untold.keys(), (session) => disconnected(life, session)))
-}
-
-/** `thrown` has left the handler. Never rejects. */
-export async function fail (life: Life, session: Session, thrown: unknown): Promise<void> {
-  const error = readable(thrown)
-  if (session.state === 'connecting') {
-    session.refuse(error)
-    return
-  }
-  if (isDisconnect(session, error) && life.catchDisconnect) {
-    logSafely(session, 'debug', 'the WebSocket client has disconnected', error)
-    return
-  }
-  if (!session.accepted && error instanceof WebSocketHandshakeError) {
-    logSafely(session, 'debug', 'the WebSocket handshake was not completed', error)
-    return
-  }
-  await report(life, session, error)
-  if (error instanceof WebSocketValidationError) session.sendText(describe(error))
-  await session.close(closeCodeOf(error))
-}
-
-/** Whether `error` only says that the connection is gone: itself, or an operation that was aborted by the session's signal. */
-function isDisconnect (session: Session, error: any): boolean {
-  if (session.state !== 'closed') return false
-  return error instanceof WebSocketDisconnect || (error?.name === 'AbortError' && error.cause instanceof WebSocketDisconnect)
-}
-
-/** What the client is told of a message that is not valid. What a validator lists need not fit into JSON. */
+/** The text for a client whose message is not valid. A validator may list errors that do not fit into JSON. */
 function describe ({ closeCode: code, message: error, validation }: WebSocketValidationError): string {
   try {
     return JSON.stringify({ code, error, validation })
@@ -183,21 +157,7 @@ function closeCodeOf (error: any): number {
   return isSendable(error?.closeCode) ? error.closeCode : closeCodes.INTERNAL_ERROR
 }
 
-async function report ({ instance, errorHandler, closeTimeout }: Life, session: Session, error: unknown): Promise<void> {
-  if (errorHandler === undefined || !session.accepted) {
-    log(session, error)
-    return
-  }
-  try {
-    if (await atMost(closeTimeout, errorHandler.call(instance, error, session as never, session.request))) return
-    logSafely(session, 'error', `the errorHandler of fastify-async-websocket has not settled within ${closeTimeout} ms (closeTimeout)`, error)
-  } catch (thrown) {
-    log(session, error)
-    logSafely(session, 'error', 'the errorHandler of fastify-async-websocket threw', thrown)
-  }
-}
-
-// As Fastify does: what the client has done wrong is information, what the server has done wrong is an error.
+/** As Fastify does, logs a fault of the client at `info`, and a fault of the server at `error`. */
 function log (session: Session, error: any): void {
   const level = error instanceof WebSocketError && error.closeCode !== undefined ? 'info' : 'error'
   logSafely(session, level, 'an error left the handler of a WebSocket route', error)

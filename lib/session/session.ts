@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { quiet, rejected } from '../base/deferred'
+import { quiet } from '../base/deferred'
 import { WebSocketHandshakeError, type WebSocketError } from '../base/errors'
 import { logSafely } from '../base/user-code'
-import { argumentError, typeIn, type AcceptOptions, type ReceiveOptions } from '../base/verb-options'
+import { argumentError, attempt, typeIn, type AcceptOptions, type ReceiveOptions } from '../base/verb-options'
 import { Channel } from '../connection/channel'
 import { Connection, type ConnectionOptions } from '../connection/connection'
 import { ValidMessages } from '../connection/valid-messages'
@@ -131,11 +131,7 @@ export class Session extends Channel {
   }
 
   accept (options?: AcceptOptions): Promise<this> {
-    try {
-      return quiet(this.#decisionFor('accept').accept(options))
-    } catch (error) {
-      return rejected(argumentError('accept', error))
-    }
+    return attempt('accept', () => quiet(this.#decisionFor('accept').accept(options)))
   }
 
   /** Settles when the handshake is complete, or is not to be, where `accept` is under way. */
@@ -207,7 +203,7 @@ export class Session extends Channel {
   }
 
   subscribe (topic: string): Promise<void> {
-    return this.#attempt('subscribe', () => {
+    return attempt('subscribe', () => {
       checkTopic(topic)
       if (this.connection === null) throw this.unavailable()
       if (this.connection.end !== null) throw this.connection.end.during('subscribe')
@@ -217,7 +213,7 @@ export class Session extends Channel {
   }
 
   unsubscribe (topic: string): Promise<void> {
-    return this.#attempt('unsubscribe', () => {
+    return attempt('unsubscribe', () => {
       checkTopic(topic)
       if (this.connection === null) throw this.unavailable()
       this.#subscriber?.leave(topic)
@@ -226,7 +222,7 @@ export class Session extends Channel {
   }
 
   publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
-    return this.#attempt('publish', () => {
+    return attempt('publish', () => {
       checkTopic(topic)
       const encode = this.codec.encoder(typeIn('publish', options))
       if (this.connection === null) throw this.unavailable()
@@ -284,14 +280,6 @@ export class Session extends Channel {
   #decisionFor (verb: string): HandshakeDecision<this> {
     if (this.#decision === null) throw new WebSocketHandshakeError(`${verb}: the handshake is complete already`)
     return this.#decision
-  }
-
-  #attempt (verb: string, operation: () => Promise<void>): Promise<void> {
-    try {
-      return operation()
-    } catch (error) {
-      return rejected(argumentError(verb, error))
-    }
   }
 }
 

@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { connectStreams } from '../../lib/client/inject'
+import { connectStreams } from '../../lib/client/duplex-pair'
 import type { WebSocketChannel, WebSocketSession } from '../../types/session'
 import { createApp } from '../helpers/app'
 

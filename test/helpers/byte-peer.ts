@@ -3,7 +3,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net'
 import { finished, type Duplex, type Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import WebSocket from 'ws'
-import { connectStreams } from '../../lib/client/inject'
+import { connectStreams } from '../../lib/client/duplex-pair'
 import { promptly } from './fuzz'
 
 /** What a server sends, in its order. */

@@ -1,4 +1,4 @@
-import { sharded, single, type Connection, type Library, type Receiver, type Server, type Topology } from './redis-library'
+import { sharded, single, type Connection, type Library, type Receiver, type Server, type Topology } from './library'
 
 /** What is used of a client of ioredis for one server. */
 interface Client {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { SLOTS, slotOf } from '../../lib/brokers/redis-slot'
-import { RedisServer, skip } from '../helpers/redis'
+import { SLOTS, slotOf } from '../../../lib/brokers/redis/slot'
+import { RedisServer, skip } from '../../helpers/redis'
 
 t.test('the check value of the specification', async (t) => {
   t.equal(slotOf('123456789'), 0x31c3)

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
-import { guard } from '../base/user-code'
-import { sharded, single, type Connection, type Library, type Receiver, type Server, type Topology } from './redis-library'
+import { guard } from '../../base/user-code'
+import { sharded, single, type Connection, type Library, type Receiver, type Server, type Topology } from './library'
 
 type Listener = (message: Buffer, channel: Buffer) => void
 

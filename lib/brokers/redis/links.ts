@@ -1,4 +1,4 @@
-import type { Connection, Library, Receiver, Server, Topology } from './redis-library'
+import type { Connection, Library, Receiver, Server, Topology } from './library'
 
 /** Milliseconds in which all connections are to be there. */
 const OPENING = 4_000

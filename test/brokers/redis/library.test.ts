@@ -1,6 +1,6 @@
 import t from 'tap'
-import { sharded, single, type Server } from '../../lib/brokers/redis-library'
-import { slotOf } from '../../lib/brokers/redis-slot'
+import { sharded, single, type Server } from '../../../lib/brokers/redis/library'
+import { slotOf } from '../../../lib/brokers/redis/slot'
 
 const server = (): Server => ({ connect: () => { throw new Error('not called') } })
 

@@ -1,11 +1,11 @@
 import { Cluster, Redis } from 'ioredis'
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { ioredis } from '../../lib/brokers/ioredis'
-import { Links, type LinksListener } from '../../lib/brokers/redis-links'
-import type { Library } from '../../lib/brokers/redis-library'
-import { Link } from '../helpers/broker-link'
-import { RedisCluster, RedisServer, skip } from '../helpers/redis'
+import { ioredis } from '../../../lib/brokers/redis/ioredis'
+import { Links, type LinksListener } from '../../../lib/brokers/redis/links'
+import type { Library } from '../../../lib/brokers/redis/library'
+import { Link } from '../../helpers/broker-link'
+import { RedisCluster, RedisServer, skip } from '../../helpers/redis'
 
 interface Opened {
   links: Links

@@ -1,9 +1,9 @@
 import { createClient, createCluster } from 'redis'
 import t from 'tap'
-import { redisBroker } from '../../lib/brokers/redis'
-import { redisClusterContract, redisContract, type Clients } from '../contract/redis'
-import { Recorder } from '../helpers/recorder'
-import { skip } from '../helpers/redis'
+import { redisBroker } from '../../../lib/brokers/redis'
+import { redisClusterContract, redisContract, type Clients } from '../../contract/redis'
+import { Recorder } from '../../helpers/recorder'
+import { skip } from '../../helpers/redis'
 
 const clients: Clients = {
   create: ({ port, ca, protocol, ...options }) => createClient({

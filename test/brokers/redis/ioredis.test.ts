@@ -1,7 +1,7 @@
 import { Cluster, Redis } from 'ioredis'
 import t from 'tap'
-import { redisClusterContract, redisContract, type Clients } from '../contract/redis'
-import { skip } from '../helpers/redis'
+import { redisClusterContract, redisContract, type Clients } from '../../contract/redis'
+import { skip } from '../../helpers/redis'
 
 const clients: Clients = {
   create: ({ ca, ...options }) => new Redis({ host: '127.0.0.1', lazyConnect: true, ...options, ...ca && { tls: { ca, servername: 'localhost' } } }),

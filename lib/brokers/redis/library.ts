@@ -1,4 +1,4 @@
-import { SLOTS, slotOf } from './redis-slot'
+import { SLOTS, slotOf } from './slot'
 
 /*
  * What is needed of a library that speaks to Redis. Every connection is made for one attempt, and does not come back by

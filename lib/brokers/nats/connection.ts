@@ -1,0 +1,58 @@
+import { WebSocketOptionError } from '../../base/errors'
+
+/** What the broker uses of a connection to NATS, so that its types are not needed to compile. */
+export interface NatsConnection {
+  readonly info?: { max_payload: number }
+  publish (subject: string, payload: Uint8Array): void
+  subscribe (subject: string, options: { callback: (error: Error | null, message: { data: Uint8Array }) => void }): { unsubscribe (): void }
+  flush (): Promise<void>
+  rtt (): Promise<number>
+  status (): AsyncIterable<{ type: string }>
+  stats (): { inMsgs: number }
+  isClosed (): boolean
+  closed (): Promise<unknown>
+  reconnect? (): Promise<void>
+}
+
+/** A connection as it is, where it shows more than its types say. */
+export interface Internals extends NatsConnection {
+  options?: { reconnect?: boolean, maxReconnectAttempts?: number }
+  protocol?: { transport?: { socket?: { destroy? (): void } } }
+}
+
+/** What a connection tells of itself. `nats` 2 has `data` for the `error` of version 3. */
+export interface Status {
+  type: string
+  error?: Error
+  data?: unknown
+}
+
+export interface Statuses extends AsyncIterable<Status> {
+  stop? (): void
+}
+
+const METHODS = ['publish', 'subscribe', 'flush', 'rtt', 'status', 'stats', 'isClosed', 'closed'] as const
+
+/** What a user is told whose connection gives up after an outage. */
+export const FOR_EVER = 'connect with maxReconnectAttempts: -1'
+
+/** Whether the connection reconnects after any outage. */
+export function triesForEver ({ options }: Internals): boolean {
+  return options === undefined || (options.reconnect !== false && options.maxReconnectAttempts === -1)
+}
+
+/** Throws `WebSocketOptionError` unless `connection` is an open connection to NATS. */
+export function checkConnection (connection: any): void {
+  if (!isConnection(connection)) {
+    throw new WebSocketOptionError('natsBroker takes a connection of @nats-io/transport-node, await connect(…), and has got something else')
+  }
+  if (connection.isClosed()) throw new WebSocketOptionError('natsBroker takes an open connection, and has got one that is closed')
+}
+
+function isConnection (value: any): boolean {
+  try {
+    return typeof value === 'object' && value !== null && METHODS.every((name) => typeof value[name] === 'function')
+  } catch {
+    return false // a proxy that throws
+  }
+}

@@ -1,0 +1,45 @@
+import { rejected } from '../base/deferred'
+import { argumentError, type ReceiveOptions, type WaitOptions } from '../base/verb-options'
+import type { Decode } from '../codec/decode'
+import type { ValueType } from '../../types/message'
+
+/** What an iterator reads of its options, once, when its first message is asked for. */
+export interface Iteration {
+  /** Makes an `IteratorResult` of a message. */
+  decode: Decode
+  /** How long the iterator waits for each message. */
+  waitOptions: WaitOptions | undefined
+}
+
+/** What an iterator needs of its channel. */
+export interface IterableChannel {
+  /** Reads `options`. Throws what reading them throws. */
+  iteration (options: ValueType | ReceiveOptions | undefined): Iteration
+  /** Resolves with the next message, or with the end of the iteration. */
+  receiveResult (iteration: Iteration): Promise<IteratorResult<any>>
+}
+
+/** Iterates over the messages of a channel. */
+export class MessageIterator implements AsyncIterableIterator<any> {
+  readonly #channel: IterableChannel
+  readonly #options: ValueType | ReceiveOptions | undefined
+  #iteration: Iteration | null = null
+
+  constructor (channel: IterableChannel, options: ValueType | ReceiveOptions | undefined) {
+    this.#channel = channel
+    this.#options = options
+  }
+
+  [Symbol.asyncIterator] (): this {
+    return this
+  }
+
+  next (): Promise<IteratorResult<any>> {
+    try {
+      this.#iteration ??= this.#channel.iteration(this.#options)
+    } catch (error) {
+      return rejected(argumentError('messages', error))
+    }
+    return this.#channel.receiveResult(this.#iteration)
+  }
+}

@@ -81,7 +81,7 @@ t.test('in a browser', { skip }, async (t) => {
   const browser = await launchChromium(executable!)
   t.teardown(() => browser.close())
 
-  for (const [heading, text] of [[COOKIE, 'hello ada'], [TICKET, 'hello ada'], [SUBPROTOCOL, 'hello ada by receive queue.v1'], [FIRST_MESSAGE, 'hello ada']]) {
+  for (const [heading, text] of [[COOKIE, 'hello ada'], [TICKET, 'hello ada'], [SUBPROTOCOL, 'hello ada by inbox.v1'], [FIRST_MESSAGE, 'hello ada']]) {
     t.test(heading, async (t) => {
       await shows(t, await visit(t, browser, await createExample(t, heading), heading, { token: TOKEN }), text)
     })

@@ -5,20 +5,20 @@ import type { Batch, PreparedMessage } from '../../lib/protocol/prepared-message
 /** Somebody who subscribes. */
 export class Listener implements Subscriber {
   onDeliver?: () => void
-  readonly #prepareds: PreparedMessage[] = []
+  readonly #messages: PreparedMessage[] = []
 
   /** What it has been given, or would be at the end of this turn. */
-  get prepareds (): PreparedMessage[] {
+  get messages (): PreparedMessage[] {
     settle()
-    return this.#prepareds
+    return this.#messages
   }
 
   get received (): Payload[] {
-    return this.prepareds.map(({ payload }) => payload)
+    return this.messages.map(({ payload }) => payload)
   }
 
   deliver (batch: Batch): void {
-    this.#prepareds.push(...batch.messages)
+    this.#messages.push(...batch.messages)
     this.onDeliver?.()
   }
 }

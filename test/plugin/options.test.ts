@@ -105,7 +105,7 @@ t.test('the members of an option are checked too: those that there are, those th
     [{ rateLimit: { interval: 10 } }, 'option rateLimit.messages is undefined: use a whole number of messages from 1 up'],
     [{ rateLimit: { messages: 0, interval: 10 } }, 'option rateLimit.messages is 0'],
     [{ rateLimit: { messages: 1.5, interval: 10 } }, 'option rateLimit.messages is 1.5'],
-    [{ rateLimit: { messages: 1, interval: 10, batch: 5 } }, 'unknown batch in option rateLimit: use { messages, interval }']
+    [{ rateLimit: { messages: 1, interval: 10, burst: 5 } }, 'unknown burst in option rateLimit: use { messages, interval }']
   ]
   for (const [options, message] of bad) {
     for (const check of [checkPluginOptions, checkRouteOptions]) t.throws(() => check({ ...options }), { ...OPTION_ERROR, message })

@@ -186,8 +186,8 @@ t.test('all who were published the same are given the same bytes', async (t) => 
       return write.apply(this as never, args as never)
     } as typeof write
   }
-  const prepareds = ['a', 'b', 'c'].map((text) => new PreparedMessage(text))
-  for (const prepared of prepareds) for (const { writer } of fixtures) writer.share(prepared)
+  const messages = ['a', 'b', 'c'].map((text) => new PreparedMessage(text))
+  for (const prepared of messages) for (const { writer } of fixtures) writer.share(prepared)
   for (const { writer } of fixtures) writer.flush()
   t.equal(given.length, 2)
   t.equal(given[0], given[1])

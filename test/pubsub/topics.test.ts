@@ -68,8 +68,8 @@ t.test('all subscribers are given the very same prepared message', async (t) => 
   topics.add('room', a)
   topics.add('room', b)
   topics.publish('room', Buffer.from('hello'))
-  t.equal(a.prepareds.length, 1)
-  t.equal(a.prepareds[0], b.prepareds[0])
+  t.equal(a.messages.length, 1)
+  t.equal(a.messages[0], b.messages[0])
 })
 
 t.test('the one that is excepted gets nothing', async (t) => {

@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import { WebSocketValidationError } from '../base/errors'
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Validate } from './codec'
 import type { JsonSerialize } from './encode'
 
@@ -31,6 +31,12 @@ type Result = boolean | { error?: unknown, value?: unknown } | PromiseLike<unkno
 type Validator = ((data: unknown, parent?: { parentData: object, parentDataProperty: string }) => Result) & { errors?: unknown[] | null, schemaEnv?: object }
 type Compile = (definition: object) => any
 
+/** The compilers of the context of a route. Undefined where they are not within reach. */
+export interface Compilers {
+  validator (): Compile | undefined
+  serializer (): Compile | undefined
+}
+
 /**
  * The message schemas of a route. They are compiled when the app gets ready, as Fastify compiles a body and a response: by the
  * compilers of the route or of its context, with the schemas that this shares. They are no body and no response in the options
@@ -45,15 +51,15 @@ export class MessageSchemas {
     this.#route = route
   }
 
-  /** Throws Fastify's error for a schema that does not compile. */
-  compile (instance: FastifyInstance): void {
+  /** Compiles with the compilers of the route, or else with those of its context. Throws Fastify's error for a schema that does not compile. */
+  compile (context: Compilers): void {
     const { schema = {}, validatorCompiler, serializerCompiler } = this.#route
     if (schema.receive !== undefined) {
-      const compile = validatorCompiler ?? contextCompiler(instance, 'setupValidator', 'validatorCompiler')
+      const compile = validatorCompiler ?? context.validator()
       this.#validator = this.#build(compile, 'receive', { httpPart: 'body' })
     }
     if (schema.send !== undefined) {
-      const compile = serializerCompiler ?? contextCompiler(instance, 'setupSerializer', 'serializerCompiler')
+      const compile = serializerCompiler ?? context.serializer()
       this.#serialize = this.#build(compile, 'send', { httpStatus: SWITCHING_PROTOCOLS })
     }
   }
@@ -82,25 +88,6 @@ export class MessageSchemas {
     this.#serialize ??= reply.compileSerializationSchema(plain(schema.send), SWITCHING_PROTOCOLS, MESSAGE) as JsonSerialize
     return this.#serialize
   }
-}
-
-/**
- * A compiler of the context, made first if no HTTP route has needed it. Private to Fastify: `undefined` where it has
- * another form.
- */
-function contextCompiler (instance: FastifyInstance, setup: string, compiler: string): Compile | undefined {
-  const controller = privateOf(instance, 'fastify.schemaController') as Record<string, any> | undefined
-  const options = privateOf(instance, 'fastify.options')
-  if (typeof controller?.[setup] !== 'function' || options === undefined) return undefined
-  controller[setup](options)
-  return controller[compiler]
-}
-
-/** What an instance, or else the one around it, has under a symbol of this name. */
-function privateOf (instance: object | null, name: string): unknown {
-  if (instance === null) return undefined
-  const symbol = Object.getOwnPropertySymbols(instance).find(({ description }) => description === name)
-  return symbol === undefined ? privateOf(Object.getPrototypeOf(instance), name) : Reflect.get(instance, symbol)
 }
 
 // As Fastify does for a body: fluent-json-schema builds its schema on demand.

@@ -4,7 +4,7 @@ import { WebSocketHandshakeError, WebSocketOptionError } from '../base/errors'
 import { show } from '../base/show'
 import { acceptanceIn, type AcceptOptions } from '../base/verb-options'
 import { addedTo, refusalHeaders, repliedHeaders, type HeaderPairs } from './headers'
-import { answerSwitchingProtocols, letGo } from './response'
+import { letGo, SWITCHING_PROTOCOLS } from './response'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Acceptance, Handshake, HandshakeOwner } from './handshake'
@@ -22,6 +22,8 @@ export interface DecisionOwner {
 /** What the handshake of a session needs of its route. */
 export interface DecisionRoute {
   readonly options: { readonly subprotocols: readonly string[], readonly handshakeTimeout: number }
+  /** Has Fastify send `reply` with null as its payload: the onSend hooks run. */
+  sendNull (reply: FastifyReply): void
   /** Answers 101; returns null where the client is no longer there. */
   upgrade (request: IncomingMessage): RawWebSocket | null
   /** Whether it refuses `request` with a connection that is closed, not with a response. */
@@ -93,7 +95,8 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     const { subprotocol, headers } = acceptanceIn(options)
     this.handshake.decide(subprotocol, this.#route.options.subprotocols, headers)
     this.#accepted = new Deferred()
-    answerSwitchingProtocols(this.#reply, this)
+    this.handshake.acceptance = this
+    this.#route.sendNull(this.#reply.code(SWITCHING_PROTOCOLS))
     return this.#accepted.promise
   }
 

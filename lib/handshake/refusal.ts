@@ -3,7 +3,7 @@ import { cutReason, isClean, type Closing } from '../base/close-codes'
 import { ConnectionEnd } from '../base/connection-end'
 import { Handshake } from './handshake'
 import { repliedHeaders } from './headers'
-import { letGo } from './response'
+import { letGo, SWITCHING_PROTOCOLS } from './response'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { RawWebSocket } from '../../types/raw'
 
@@ -15,8 +15,6 @@ export type Refusal = 'http' | 'close' | 'auto'
 
 /** Where the status of a response is among the close codes that anybody may use (RFC 6455, section 7.4.2). */
 const FIRST_CODE = 4000
-
-const SWITCHING_PROTOCOLS = 101
 
 function ignore (): void {}
 

@@ -1,6 +1,6 @@
 import { ServerResponse } from 'node:http'
 import { Duplex } from 'node:stream'
-import { Handshake, type Acceptance } from './handshake'
+import { Handshake } from './handshake'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
@@ -9,13 +9,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
  * 101, which `ws` writes: then what Fastify would write is taken for it.
  */
 
-const SWITCHING_PROTOCOLS = 101
-
-/** What a text that has a type and a serializer is for Fastify's `send`: it goes to the onSend hooks as that makes it. */
-const NO_TYPE = 'application/vnd.fastify-async-websocket.none'
-
-/** Where a reply keeps its serializer. No public way leads back to none. */
-let kSerializer: symbol | undefined
+export const SWITCHING_PROTOCOLS = 101
 
 const { writeHead, end } = ServerResponse.prototype
 
@@ -26,34 +20,6 @@ export function answerBy (response: ServerResponse, handshake: Handshake): void 
   response.on('newListener', tellOfDrains)
   response.writeHead = writeHeadUnlessSwitching
   response.end = endUnlessSwitched
-}
-
-/**
- * Has Fastify answer 101, as it answers anything: its onSend hooks run, with null as their payload. `acceptance` is told
- * of what comes of that: at once where there are no hooks.
- */
-export function answerSwitchingProtocols (reply: FastifyReply, acceptance: Acceptance): void {
-  Handshake.of(reply.request.raw)!.acceptance = acceptance
-  sendNull(reply.code(SWITCHING_PROTOCOLS))
-}
-
-/** `send(null)` would make a JSON text of it. */
-function sendNull (reply: FastifyReply): void {
-  const type = reply.getHeader('content-type')
-  const serialize = (): any => {
-    (reply as any)[kSerializer!] = null
-    if (type === undefined) reply.removeHeader('content-type')
-    else reply.header('content-type', type)
-    return null
-  }
-  reply.serializer(serialize)
-  kSerializer = keyOf(reply, serialize)
-  if (kSerializer === undefined) reply.send()
-  else reply.type(NO_TYPE).send('')
-}
-
-function keyOf (reply: any, serialize: Function): symbol | undefined {
-  return reply[kSerializer!] === serialize ? kSerializer : Object.getOwnPropertySymbols(reply).find((key) => reply[key] === serialize)
 }
 
 /** An onError hook of a route: keeps what its onSend hooks fail with, before any error handler answers with it. */

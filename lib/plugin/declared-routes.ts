@@ -1,8 +1,8 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { WebSocketOptionError } from '../base/errors'
-import { rootOf } from './fastify-internals'
+import { rootOf } from './adapter'
 import { NAME } from './registration'
-import { isWebSocketRoute, type AnyRouteOptions } from './route'
+import { isWebSocketRoute, type AnyRouteOptions } from './route-options'
 import type { FastifyInstance } from 'fastify'
 
 /*

@@ -1,8 +1,10 @@
 import { readOptions, type Options } from '../base/checks'
 import { WebSocketOptionError } from '../base/errors'
 import { show } from '../base/show'
+import { completeRoutes } from './adapter'
 import { onInvalidIn, sessionHandlersIn } from './options'
-import { answerUpgradeRequired, kNoHandler, ownOptions } from './route'
+import { answerUpgradeRequired } from './route'
+import { kNoHandler, ownOptions } from './route-options'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
 /** The options of a route, from what `owner` was given. The handler may be session handlers, which stand beside the options. */
@@ -40,17 +42,7 @@ export function defineWebSocket (definition: unknown): RouteOptions {
 
 /** Fastify refuses a route without a handler before any hook sees it; one with session handlers needs none. */
 export function allowSessionHandlers (app: FastifyInstance): void {
-  const { get, route } = app as unknown as { get: Function, route: Function }
   // The first hook may wrap the handler already: that there is none is said by the options.
-  const complete = (options: any): any =>
-    options?.websocket && options.handler === undefined ? { ...options, handler: answerUpgradeRequired, [kNoHandler]: true } : options
-
-  Object.assign(app, {
-    get (this: FastifyInstance, url: string, options: unknown, handler?: unknown) {
-      return get.call(this, url, handler === undefined ? complete(options) : options, handler)
-    },
-    route (this: FastifyInstance, options: unknown) {
-      return route.call(this, complete(options))
-    }
-  })
+  completeRoutes(app, (options) =>
+    options?.websocket && options.handler === undefined ? { ...options, handler: answerUpgradeRequired, [kNoHandler]: true } : options)
 }

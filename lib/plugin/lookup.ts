@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import { customConstraints, rewritesUrls } from './fastify-internals'
+import { customConstraints, rewritesUrls } from './adapter'
 import type { IncomingMessage } from 'node:http'
 
 /** How Fastify routes unless it is told otherwise. */

@@ -1,8 +1,7 @@
-import { isObject, readOptions } from '../base/checks'
-import { WebSocketHandshakeError, WebSocketOptionError } from '../base/errors'
+import { WebSocketHandshakeError } from '../base/errors'
 import { guard, logSafely, readable } from '../base/user-code'
 import { Codec } from '../codec/codec'
-import { MessageSchemas, type SchemaErrorFormatter } from '../codec/message-schema'
+import { MessageSchemas } from '../codec/message-schema'
 import { ConnectionLimit } from '../handshake/connection-limit'
 import { Handshake } from '../handshake/handshake'
 import { createOriginCheck, type OriginCheck } from '../handshake/origins'
@@ -13,10 +12,12 @@ import { guardListeners } from '../protocol/websocket'
 import { accepting, sessionHandlers, type Handlers } from '../session/handlers'
 import { Lifecycle } from '../session/lifecycle'
 import { Session, type SessionRoute } from '../session/session'
-import { checkBeside, checkRouteOptions, routeSettings, sessionHandlersIn, type PluginSettings, type RouteSettings } from './options'
+import { contextCompilers, sendNull } from './adapter'
+import { routeSettings, type RouteSettings } from './options'
+import { readRoute, withoutSlash, type AnyRouteOptions, type Handler } from './route-options'
 import { serverIsClosing } from './shutdown'
 import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { JsonParse } from '../codec/decode'
 import type { PubSub } from '../pubsub/pubsub'
 import type { AppState } from './app-state'
@@ -24,22 +25,6 @@ import type { RawWebSocket } from '../../types/raw'
 
 /** Where the WebSocket route stands in the `config` of a route of Fastify's. */
 const kRoute = Symbol('fastify-async-websocket.route')
-
-/** Stands in the options of a route that was given no handler, and has `answerUpgradeRequired` since Fastify asks for one. */
-export const kNoHandler = Symbol('fastify-async-websocket.noHandler')
-
-type Handler = (this: FastifyInstance, ...args: any[]) => unknown
-
-/** The options of a route as the hooks of Fastify see them, before their types are narrowed. */
-export type AnyRouteOptions = Omit<RouteOptions, 'handler' | 'schema'> & {
-  handler: Handler
-  schema?: any
-  wsHandler?: Handler
-  onInvalid?: unknown
-  websocket?: boolean | Record<string, unknown>
-  schemaErrorFormatter?: SchemaErrorFormatter
-  [kNoHandler]?: true
-}
 
 /** One WebSocket route. */
 export class Route implements SessionRoute, Refuser {
@@ -62,10 +47,7 @@ export class Route implements SessionRoute, Refuser {
   /** Takes the options of a route with `websocket` or `wsHandler`. Throws `WebSocketOptionError` for what cannot be. */
   constructor (appState: AppState, instance: FastifyInstance, route: AnyRouteOptions) {
     const { wsHandler, handler, schema } = route
-    const place = `${String(route.method)} ${route.url}`
-    const options = attempt(place, () => settingsOf(route, appState.settings.rawRoutes))
-    attempt(place, () => checkRoute(appState.urls, route, options))
-    attempt(place, () => checkRouteOptions(options))
+    const options = readRoute(route, appState.urls, appState.settings.rawRoutes)
     appState.urls.add(withoutSlash(route.url))
 
     this.#appState = appState
@@ -89,7 +71,7 @@ export class Route implements SessionRoute, Refuser {
     this.#parse = jsonParse(instance)
     this.#schemas = new MessageSchemas(route)
     // Not for the HEAD route that Fastify adds: it has no messages.
-    if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(instance))
+    if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(contextCompilers(instance)))
 
     this.#upgrader = new Upgrader({ ...this.options, closeTimeout: appState.settings.closeTimeout })
     appState.routes.push(this)
@@ -128,6 +110,10 @@ export class Route implements SessionRoute, Refuser {
       serialize: this.#schemas.serialize(reply)
     })
     return this.#codec
+  }
+
+  sendNull (reply: FastifyReply): void {
+    sendNull(reply)
   }
 
   upgrade (request: IncomingMessage): RawWebSocket | null {
@@ -201,65 +187,6 @@ export function mount (options: AnyRouteOptions, route: Route): void {
 /** The WebSocket route that `request` is for, if it is for one. */
 export function routeOf (request: FastifyRequest): Route | undefined {
   return (request.routeOptions.config as { [kRoute]?: Route })[kRoute]
-}
-
-/** Whether a route is one for this package: `websocket`, or `wsHandler` beside a handler for plain requests. */
-export function isWebSocketRoute ({ websocket, wsHandler }: AnyRouteOptions): boolean {
-  return (websocket !== undefined && websocket !== false) || wsHandler !== undefined
-}
-
-/** Whether the plugin's option `rawRoutes` names `route`. */
-function isRaw (rawRoutes: PluginSettings['rawRoutes'], route: AnyRouteOptions): boolean {
-  return typeof rawRoutes === 'function' ? Boolean(rawRoutes(route as never)) : rawRoutes.includes(route.url)
-}
-
-/** Says which route it is whose options are wrong. */
-function attempt<T> (place: string, check: () => T): T {
-  try {
-    return check()
-  } catch (error) {
-    throw new WebSocketOptionError(`${place}: ${(error as Error).message}`, { cause: error })
-  }
-}
-
-/** What the `websocket` option of a route sets: nothing, where it is only `true`. */
-export function ownOptions (websocket: unknown = true): Record<string, unknown> {
-  if (websocket === true) return {}
-  if (!isObject(websocket)) throw new WebSocketOptionError('option websocket: use true or an object')
-  return readOptions('websocket', websocket)
-}
-
-/** What `route` sets: in its `websocket`, which may be `false` beside a `wsHandler`, and beside it session handlers and `onInvalid`. */
-function settingsOf (route: AnyRouteOptions, rawRoutes: PluginSettings['rawRoutes']): Record<string, unknown> {
-  checkBeside(route)
-  const own = ownOptions(route.websocket === false ? undefined : route.websocket)
-  const sessionHandlers = sessionHandlersIn(route)
-  if (sessionHandlers && sessionHandlersIn(own)) throw new WebSocketOptionError('session handlers are given twice')
-  if (route.onInvalid !== undefined && own.onInvalid !== undefined) throw new WebSocketOptionError('onInvalid is given twice')
-  return { ...own, raw: own.raw ?? isRaw(rawRoutes, route), ...sessionHandlers, ...(route.onInvalid !== undefined && { onInvalid: route.onInvalid }) }
-}
-
-/** Fastify tells of the route '/' below a prefix once, and adds the HEAD routes of both its forms. */
-function withoutSlash (url: string): string {
-  return url.endsWith('/') ? url.slice(0, -1) : url
-}
-
-/** `urls` are those of WebSocket routes. */
-function checkRoute (urls: ReadonlySet<string>, { method, url, schema, wsHandler, [kNoHandler]: noHandler }: AnyRouteOptions, options: Record<string, unknown>): void {
-  const methods = [method].flat()
-  const sessionHandlers = options.onConnect ?? options.onMessage ?? options.onDisconnect
-  const hasHandler = wsHandler !== undefined || noHandler === undefined
-  // Fastify adds a HEAD route to each GET route by itself. It does not find all of its own routes: not '*', nor '/:a?'.
-  const isGet = methods.includes('GET') || urls.has(withoutSlash(url))
-  if (!isGet || !methods.every((m) => m === 'GET' || m === 'HEAD')) {
-    throw new WebSocketOptionError(`a WebSocket route has the method GET, not ${methods.join()}`)
-  }
-  if (schema?.body !== undefined) throw new WebSocketOptionError('a handshake has no body: use schema.receive for messages instead of schema.body')
-  if (options.raw === true && (schema?.receive ?? schema?.send) !== undefined) throw new WebSocketOptionError('schema.receive and schema.send need a session: with raw: true they have no effect')
-  if (wsHandler !== undefined && typeof wsHandler !== 'function') throw new WebSocketOptionError('wsHandler is not a function')
-  if (sessionHandlers !== undefined && options.onMessage === undefined) throw new WebSocketOptionError('session handlers need onMessage')
-  if (sessionHandlers !== undefined && (hasHandler || options.raw === true)) throw new WebSocketOptionError('session handlers take the place of the handler: give one or the other')
-  if (sessionHandlers === undefined && !hasHandler) throw new WebSocketOptionError('the handler is missing: give a function, or onMessage')
 }
 
 /** Parses JSON as Fastify does the body of a request: with its protection against prototype poisoning. */

@@ -6,8 +6,7 @@ import { logSafely } from '../base/user-code'
 import { Handshake } from '../handshake/handshake'
 import { answerBy, isInjected } from '../handshake/response'
 import { serverOptions } from '../handshake/upgrader'
-import { registerFastifyWebsocket } from './adapter'
-import { rootOf } from './fastify-internals'
+import { limitRouting, registerFastifyWebsocket } from './adapter'
 import { release } from './incomplete-requests'
 import { afterOthers } from './other-listeners'
 import { asksForWebSocket, handBack } from './other-protocols'
@@ -22,8 +21,8 @@ type Dispatch = (request: IncomingMessage, stream: Duplex) => void
 
 /** Has the upgrade requests of the server of `app` routed, each watched until it is answered. */
 export async function routeUpgrades (app: FastifyInstance, appState: AppState): Promise<void> {
-  const root = rootOf(app)
-  const { routing } = root
+  // @fastify/http-proxy routes all upgrade requests of its prefixes: no request is to be served twice.
+  const routing = limitRouting(app, (request) => !Handshake.isFor(request))
   const dispatch: Dispatch = (request, stream) => {
     const handshake = Handshake.begin(request, stream, appState.handshakes)
     if (isInjected(stream)) finished(stream, () => stream.destroy())
@@ -39,8 +38,6 @@ export async function routeUpgrades (app: FastifyInstance, appState: AppState): 
     handshake.watch() // mostly there is nothing to watch any more: a handler that accepts at once has done so
   }
   appState.websocketServer = await registerFastifyWebsocket(app, serverOptions(appState.settings), dispatch)
-  // @fastify/http-proxy routes all upgrade requests of its prefixes: no request is to be served twice.
-  root.routing = (request: IncomingMessage, response: ServerResponse) => { if (!Handshake.isFor(request)) routing(request, response) }
   listen(app, appState, dispatch)
 }
 

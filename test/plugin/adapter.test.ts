@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import { customConstraints, furtherServers, rewritesUrls, rootOf } from '../../lib/plugin/fastify-internals'
+import { customConstraints, furtherServers, rewritesUrls, rootOf } from '../../lib/plugin/adapter'
 
 t.test('the root is the same from each context', async (t) => {
   const app = Fastify()

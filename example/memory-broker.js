@@ -1,8 +1,8 @@
 'use strict'
 
-// A broker for apps within one process, as the smallest that keeps to the contract (docs/brokers.md).
+// The smallest broker that follows the contract in docs/brokers.md. The broker connects apps within one process.
 
-/** What brokers connect to. That of a real engine is a process of its own. */
+/** The server that brokers connect to. The server of a real engine is a process of its own. */
 class MemoryServer {
   #isUp = true
   #connections = new Set()
@@ -31,7 +31,7 @@ class MemoryServer {
   }
 }
 
-/** Connects one app to a server. */
+/** A broker that connects one app to a server. */
 class MemoryBroker {
   #server
   #prefix
@@ -69,11 +69,11 @@ class MemoryBroker {
     this.#isUp = false
   }
 
-  // What the server tells it.
+  // The server calls these functions.
 
   up () {
     this.#isUp = true
-    this.#topics.clear() // who connects anew has subscribed to nothing
+    this.#topics.clear() // a new connection has no subscriptions
     this.#listener.onUp()
   }
 

@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls'
 import type { Received, Sendable, ValueType } from './message'
 import type { WebSocketClient } from './session'
 
-/** What a client is connected with, by `connect` or by `app.injectWebSocket`. */
+/** The options that `connect` and `app.injectWebSocket` share. */
 interface ClientOptions<Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> {
   /** Headers of the upgrade request. */
   headers?: Record<string, string | number | readonly string[] | undefined>
@@ -15,23 +15,23 @@ interface ClientOptions<Value extends ValueType = ValueType, Receive extends Val
   receiveType?: Receive
   /** Default: `'any'`. */
   sendType?: Send
-  /** Milliseconds that a `receive` waits unless it is given a `timeout`. Default: no limit; 5 s with `injectWebSocket`. */
+  /** The milliseconds that a `receive` without a `timeout` waits. Default: no limit; 5 s with `injectWebSocket`. */
   receiveTimeout?: number
-  /** Bytes. Default: 1 MiB. */
+  /** The largest message in bytes. A larger one closes the connection with 1009. Default: 1 MiB. */
   maxPayload?: number
-  /** Bytes. Default: 64 KiB. */
+  /** The client pauses its socket when more bytes than this are received and not taken. Default: 64 KiB. */
   receiveHighWaterMark?: number
-  /** Bytes. Default: 64 KiB. */
+  /** `send` waits when at least so many bytes wait to be written. Default: 64 KiB. */
   sendHighWaterMark?: number
-  /** Milliseconds. Default: 30 s. */
+  /** Milliseconds. When `send` waits and the server drains nothing for so long, the client drops the connection. Default: 30 s. */
   sendTimeout?: number
-  /** Milliseconds. Default: 5 s. */
+  /** The milliseconds after which a closing handshake is forced to its end. Default: 5 s. */
   closeTimeout?: number
-  /** As in `ws`. Default: false. */
+  /** Whether messages are compressed, or the options of `ws` for compression. Default: false. */
   perMessageDeflate?: boolean | object
 }
 
-/** The options of TLS that `connect` hands to Node, which documents them with `tls.connect` and `tls.createSecureContext`. */
+/** The TLS options that `connect` passes to Node. Node documents them at `tls.connect` and `tls.createSecureContext`. */
 type TlsOptions = Pick<ConnectionOptions,
   'rejectUnauthorized' | 'servername' | 'checkServerIdentity' | 'ca' | 'cert' | 'key' | 'pfx' | 'passphrase' | 'crl' | 'ciphers' | 'sigalgs' |
   'ecdhCurve' | 'minVersion' | 'maxVersion' | 'secureProtocol' | 'secureOptions'>
@@ -39,34 +39,38 @@ type TlsOptions = Pick<ConnectionOptions,
 /** The options of `connect`. */
 export interface ConnectOptions<Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType>
   extends ClientOptions<Value, Receive, Send>, TlsOptions {
-  /** Milliseconds. Default: 10 s. */
+  /** The milliseconds that the server has to answer the handshake. Default: 10 s. */
   handshakeTimeout?: number
-  /** When it aborts before the handshake is complete, `connect` rejects with its reason. A connection that is open it leaves alone. */
+  /** When the signal aborts before the handshake is complete, `connect` rejects with its reason. An open connection stays open. */
   signal?: AbortSignal
-  /** Makes the connection, as for `http.request`: one of `node:https` for `wss:`. Default: none, a connection of its own. */
+  /** The agent that makes the connection, as for `http.request`. `wss:` needs an agent of `node:https`. Default: no agent. */
   agent?: HttpAgent | false
 }
 
 /** The options of `app.injectWebSocket`. */
 export interface InjectOptions<Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType>
   extends ClientOptions<Value, Receive, Send> {
-  /** Parameters of the URL; they replace those of the same name in it. */
+  /** Query parameters. They replace the parameters of the same name in the URL. */
   query?: string | Record<string, string | number | boolean | readonly (string | number | boolean)[] | undefined>
+  /** Cookies, added to the `cookie` header. */
   cookies?: Record<string, string | undefined>
-  /** The address that the request comes from (`request.ip`). Default: 127.0.0.1. */
+  /** The client's address (`request.ip`). Default: 127.0.0.1. */
   remoteAddress?: string
 }
 
 /**
- * Opens a connection to `url` (`ws:`, `wss:`, `http:` or `https:`). Resolves when the handshake is complete; messages
- * are kept from the first. Rejects with `WebSocketUpgradeError` when the server refuses (`statusCode`, `responseHeaders`,
- * `body`) or cannot be reached (`cause`), with the reason of `signal`, and with `WebSocketOptionError` for wrong options.
+ * Opens a connection to `url` (`ws:`, `wss:`, `http:` or `https:`). Resolves when the handshake is complete; the client
+ * keeps messages from the first one on. Rejects
+ *
+ * - with `WebSocketUpgradeError` if the server refuses (`statusCode`, `responseHeaders`, `body`) or cannot be reached (`cause`),
+ * - with the reason of `signal` if the signal aborts first,
+ * - with `WebSocketOptionError` for a wrong option.
  */
 export type Connect = <V extends ValueType = never, R extends ValueType = [V] extends [never] ? 'text' : V, S extends ValueType = [V] extends [never] ? 'any' : V>(
   url: string | URL, options?: ConnectOptions<V, R, S>
 ) => Promise<WebSocketClient<Received[R], Sendable[S]>>
 
-/** `app.injectWebSocket`. */
+/** `app.injectWebSocket`: opens a connection to the app without a port. */
 export type InjectWebSocket = <V extends ValueType = never, R extends ValueType = [V] extends [never] ? 'text' : V, S extends ValueType = [V] extends [never] ? 'any' : V>(
   url: string, options?: InjectOptions<V, R, S>
 ) => Promise<WebSocketClient<Received[R], Sendable[S]>>

@@ -1,13 +1,13 @@
-/** The names of the forms in which a message can be taken or sent. */
+/** The types that a message can be received as or sent as. */
 export type ValueType = 'text' | 'bytes' | 'json' | 'integer' | 'number' | 'boolean' | 'any'
 
-/** Which frames carry JSON: text or binary. */
+/** The frames that carry JSON: text or binary. */
 export type JsonMode = 'text' | 'bytes'
 
-/** What can be sent as `'bytes'`: any view, or its buffer. */
+/** The values that can be sent as `'bytes'`: an array buffer, or any view of one. */
 export type Bytes = ArrayBufferView | ArrayBufferLike
 
-/** What `receive` returns for each type. `Json` is what stands for JSON: `any` unless a schema says more. */
+/** The value that `receive` returns for each type. `Json` is the type of JSON: `any`, or the type that a schema gives. */
 export interface Received<Json = any> {
   text: string
   bytes: Buffer
@@ -18,7 +18,7 @@ export interface Received<Json = any> {
   any: string | Buffer
 }
 
-/** What `send` takes for each type. */
+/** The value that `send` takes for each type. `Json` is the type of JSON: `any`, or the type that a schema gives. */
 export interface Sendable<Json = any> {
   text: string
   bytes: Bytes
@@ -31,11 +31,11 @@ export interface Sendable<Json = any> {
 
 /** How a connection ended. */
 export interface CloseInfo {
-  /** The code of the peer's close frame, whoever closed first; 1005 if it had none, 1006 if there was no closing handshake. */
+  /** The code of the peer's close frame, whichever side closed first. 1005: the frame had no code. 1006: no close frame came. */
   code: number
   /** The reason of the peer's close frame. */
   reason: string
-  /** Whether both close frames have gone over (RFC 6455, section 7.1.4). */
+  /** Whether each side has sent its close frame (RFC 6455, section 7.1.4). */
   wasClean: boolean
 }
 
@@ -51,7 +51,7 @@ export type WebSocketResponseEvent = { type: 'websocket.http.response', status?:
 export type IncomingEvent = WebSocketConnectEvent | WebSocketReceiveEvent | WebSocketDisconnectEvent
 export type OutgoingEvent = WebSocketAcceptEvent | WebSocketSendEvent | WebSocketCloseEvent | WebSocketResponseEvent
 
-/** Headers as a record (arrays for repeated ones), as pairs, or as anything that iterates over pairs (`Map`, `Headers`). */
+/** Headers as a record (an array repeats a header), as pairs, or as an iterable of pairs (`Map`, `Headers`). */
 export type HeadersLike =
   | Record<string, string | number | readonly (string | number)[] | undefined>
   | Iterable<readonly [string | Uint8Array, string | number | Uint8Array | readonly (string | number)[]]>

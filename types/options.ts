@@ -8,102 +8,128 @@ import type { RawWebSocket } from './raw'
 import type { WebSocketSession } from './session'
 
 /**
- * The origins whose pages may connect from a browser: `'same-origin'`, the host and port that the request is for; `'*'`,
- * all; a list of origins such as `'https://app.example.com'` or `'https://*.example.com'` (names at any depth below
- * example.com, not itself); what a RegExp finds in the Origin header; or what a function says of it.
+ * The origins whose pages may connect from a browser:
+ *
+ * - `'same-origin'`: the host and port of the request;
+ * - `'*'`: all origins;
+ * - a list of origins such as `'https://app.example.com'` or `'https://*.example.com'` (names at any depth below example.com,
+ *   not example.com itself);
+ * - a RegExp, tested on the Origin header;
+ * - a function that gets the Origin header and returns whether the page may connect.
  */
 export type AllowedOrigins = 'same-origin' | '*' | readonly string[] | RegExp |
   ((this: FastifyInstance, origin: string, request: FastifyRequest) => boolean | Promise<boolean>)
-/** Clients are pinged, and one from which nothing arrives is terminated, which its handler sees as 1006. */
+
+/** The plugin pings clients. It terminates a client from which nothing arrives; the handler sees 1006. */
 export interface HeartbeatOptions {
   /** Milliseconds from one ping to the next. */
   interval?: number
-  /** Milliseconds after a ping in which something has to arrive: a pong, or any other byte. */
+  /** Milliseconds after a ping within which a pong, or any other byte, must arrive. */
   timeout?: number
 }
 
-/** So many messages may come at once; from then on they may come as they would if spread evenly over the interval. */
+/** A client may send `messages` at once. After that it may send as many per `interval`, spread evenly. */
 export interface RateLimitOptions {
   messages: number
   /** Milliseconds. */
   interval: number
 }
 
-/** Gets what does not decode or validate, as its error: `WebSocketDecodeError` or `WebSocketValidationError`. */
+/** Gets the error of a message that does not decode or validate: `WebSocketDecodeError` or `WebSocketValidationError`. */
 export type OnInvalid = (this: FastifyInstance, ws: WebSocketSession<any>, error: any, request: FastifyRequest) => unknown
 
-/** What can be set for a route, or for all routes in the options of the plugin. */
+/** The options of a route. In the options of the plugin they apply to all routes. */
 export interface WebSocketSettings<Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> {
   /** Sets `receiveType` and `sendType` at once. */
   valueType?: Value
-  /** Default: `'text'`; `'json'` where there is a `schema.receive`. */
+  /** The type that `receive` decodes messages to. Default: `'text'`; `'json'` if the route has a `schema.receive`. */
   receiveType?: Receive
-  /** Default: `'any'`; `'json'` where there is a `schema.send`. */
+  /** The type that `send` encodes messages as. Default: `'any'`; `'json'` if the route has a `schema.send`. */
   sendType?: Send
-  /** In the server's order of preference. */
+  /** The subprotocols of the route, in the server's order of preference. */
   subprotocols?: readonly string[]
-  /** Completes the handshake before the handler runs. Default: false. */
+  /** Whether the plugin completes the handshake before the handler runs. Default: false. */
   autoAccept?: boolean
-  /** Whether a disconnect that leaves the handler, or a normal one that ends an iteration, is silent. Default: true. */
+  /**
+   * Whether a `WebSocketDisconnect` that leaves the handler is silent, and an iteration ends without an error after a normal
+   * closure. Default: true.
+   */
   catchDisconnect?: boolean
-  /** Which pages may connect; others get 403. A request without an Origin header passes: it is from no browser. Default: `'same-origin'`. */
+  /**
+   * The pages that may connect. Others get 403. A request without an Origin header passes: it does not come from a browser.
+   * Default: `'same-origin'`.
+   */
   origins?: AllowedOrigins
-  /** Bytes received and not yet taken above which the socket is paused. Default: 64 KiB. */
+  /** The plugin pauses the socket when more bytes than this are received and not taken. Default: 64 KiB. */
   receiveHighWaterMark?: number
-  /** Bytes waiting to be written from which on `send` waits. Default: 64 KiB. */
+  /** `send` waits when at least so many bytes wait to be written. Default: 64 KiB. */
   sendHighWaterMark?: number
-  /** Milliseconds after which a client that drains nothing is terminated. Default: 30 s. */
+  /** Milliseconds. When `send` waits and the client drains nothing for so long, the plugin terminates it. Default: 30 s. */
   sendTimeout?: number
-  /** Milliseconds that the handler has to accept or deny; then 503. Default: 10 s. */
+  /** Milliseconds within which the handler must accept or deny. After that the client gets 503. Default: 10 s. */
   handshakeTimeout?: number
   /**
-   * How a handshake is refused: `'http'`, with its HTTP response; `'close'`, with a connection that is closed at once, with
-   * 4000 and the status as the code and the error's message as the reason, which a browser's script can read; `'auto'`,
-   * with the latter for requests with an Origin header. Default: `'http'`.
+   * How the plugin refuses a handshake. Default: `'http'`.
+   *
+   * - `'http'`: with the HTTP response.
+   * - `'close'`: the plugin accepts and closes at once. The close code is 4000 + the status, the reason is the error's message.
+   *   A browser's script can read both.
+   * - `'auto'`: like `'close'` for a request with an Origin header, otherwise like `'http'`.
    */
   refusal?: 'http' | 'close' | 'auto'
-  /** How many connections there may be at once, of all routes or of this one; over it: 503 with `Retry-After`. Default: any number. */
+  /**
+   * The most connections at once. In the options of the plugin it counts all routes, on a route it counts the connections of
+   * that route. A handshake over the limit gets 503 with `Retry-After`. Default: no limit.
+   */
   maxConnections?: number
-  /** Finds out which clients are gone. Default: `{ interval: 25_000, timeout: 10_000 }`; what is left out is as in the plugin, or the default. */
+  /**
+   * Finds out which clients are gone. Default: `{ interval: 25_000, timeout: 10_000 }`. A member that a route leaves out is that
+   * of the plugin, or the default.
+   */
   heartbeat?: HeartbeatOptions | false
-  /** Milliseconds without a message either way after which a connection is closed with 1001. Default: false, none. */
+  /** Milliseconds. After so long without a message either way, the plugin closes the connection with 1001. Default: false (off). */
   idleTimeout?: number | false
-  /** How much a client may send; one that sends more is closed with 1008. Default: false, no limit. */
+  /** The messages that a client may send. The plugin closes a client over the limit with 1008. Default: false (no limit). */
   rateLimit?: RateLimitOptions | false
   /**
-   * What happens to a subscriber that drains nothing: `'close'`, with 1013 beyond `maxBufferedAmount`; `'skip'`, it misses
-   * what is published beyond `sendHighWaterMark`, until it drains. Default: `'close'`.
+   * What happens to a subscriber that drains nothing. Default: `'close'`.
+   *
+   * - `'close'`: the plugin closes it with 1013 beyond `maxBufferedAmount`.
+   * - `'skip'`: it misses the messages published beyond `sendHighWaterMark`, until it drains.
    */
   slowSubscriber?: 'close' | 'skip'
   /**
-   * Bytes published to a subscriber since it last drained anything beyond which it is closed with 1013. Of one that drains,
-   * 16 times as many more may wait. Default: 1 MiB.
+   * Bytes. The plugin closes a subscriber with 1013 when more than this was published to it since it last drained anything. For
+   * a subscriber that drains, 16 times as many more may wait. Default: 1 MiB.
    */
   maxBufferedAmount?: number
-  /** Bytes; the connection of a larger message is closed with 1009. Default: 1 MiB. */
+  /** The largest message in bytes. The plugin closes the connection of a larger one with 1009. Default: 1 MiB. */
   maxPayload?: number
   /**
-   * Gets a message that does not decode or validate, as its error (`WebSocketDecodeError`, `WebSocketValidationError`), where
-   * the session is iterated or has an `onMessage`: it is left out there, and the session goes on. Awaited; what it throws is
-   * thrown by the iteration. `receive`, `pair` and `expect` reject. On a route it may stand beside `websocket`, too.
-   * Default: none, the iteration throws.
+   * Gets the error (`WebSocketDecodeError`, `WebSocketValidationError`) of a message that does not decode or validate. Iteration
+   * and `onMessage` leave that message out, and the session goes on. The plugin awaits `onInvalid`; the iteration throws what
+   * `onInvalid` throws. `receive`, `pair` and `expect` reject as without it. On a route, `onInvalid` may also stand beside
+   * `websocket`. Default: none, the iteration throws.
    */
   onInvalid?: OnInvalid
-  /** Whether messages are compressed, or the options of `ws` for that, by their names there. Default: false. */
+  /** Whether messages are compressed, or the options of `ws` for compression, by their names there. Default: false. */
   perMessageDeflate?: boolean | object
 }
 
-/** How `app.close()` ends the connections: new handshakes get 503, sessions a closing handshake, and handlers are awaited. */
+/**
+ * How `app.close()` ends the connections. New handshakes get 503, sessions get a closing handshake, and the plugin awaits the
+ * handlers.
+ */
 export interface ShutdownOptions {
   /** The close code. Default: 1001. */
   code?: number
-  /** The reason; at most 123 bytes of it are sent. Default: `''`. */
+  /** The close reason, cut to 123 bytes. Default: `''`. */
   reason?: string
   /** Milliseconds over which the closes are spread, so that clients do not all come back at once. Default: 0. */
   spread?: number
-  /** Milliseconds after which whatever is left is dropped, and `app.close()` resolves. Default: 10 s. */
+  /** Milliseconds after which the plugin drops the connections that are left and `app.close()` resolves. Default: 10 s. */
   timeout?: number
-  /** Told of each session before it is closed; what it returns is awaited, what it throws is logged. */
+  /** Runs for each session before the session is closed. The plugin awaits its promise and logs its errors. */
   notify?: (ws: WebSocketSession<any>) => unknown
 }
 
@@ -112,31 +138,34 @@ export interface WebSocketPluginOptions extends WebSocketSettings {
   /** Milliseconds after which a closing handshake is forced to its end. Default: 5 s. */
   closeTimeout?: number
   /**
-   * Routes whose handlers get the plain socket, as with `raw: true`: those that libraries for @fastify/websocket add by
-   * themselves. A list of URLs, with their prefixes, or a function that tells of the options of a WebSocket route. Default: none.
+   * The routes whose handlers get the plain socket, as with `raw: true`. For the routes that libraries for @fastify/websocket
+   * register by themselves. A list of URLs with their prefixes, or a function that gets the options of a WebSocket route.
+   * Default: none.
    */
   rawRoutes?: readonly string[] | ((route: RouteOptions) => boolean)
   /** How `app.close()` ends the connections. */
   shutdown?: ShutdownOptions
-  /** Connects the topics of this process to those of others. Default: none, there is one process. */
+  /** Connects the topics of this process to the topics of other processes. Default: none. */
   broker?: Broker
-  /** Sees what leaves a handler after the handshake, in place of the log; may send and close. */
+  /** Gets the error that leaves a handler after the handshake, in place of the log. It may send and close. */
   errorHandler?: (this: FastifyInstance, error: any, ws: WebSocketSession<any>, request: FastifyRequest) => unknown
 }
 
-/** A route's schema: Fastify's, and what every message is validated against and serialized through. */
+/** A route's schema: Fastify's, and the schemas of its messages. */
 export interface WebSocketSchema extends FastifySchema {
+  /** Every message from the client is validated against this schema. */
   receive?: unknown
+  /** Every message to the client is serialized through this schema. */
   send?: unknown
 }
 
-/** The generics of a route, as on HTTP routes, with `Receive` and `Send` for its messages. */
+/** The generics of a route: those of an HTTP route, and `Receive` and `Send` for its messages. */
 export interface WebSocketRouteGeneric extends RouteGenericInterface {
   Receive?: unknown
   Send?: unknown
 }
 
-/** JSON is `any` until something says more. */
+/** `T`, or `any` where `T` is `unknown`. */
 type Known<T> = unknown extends T ? any : T
 
 type ReceiveJson<Provider extends FastifyTypeProvider, Schema> =
@@ -145,10 +174,13 @@ type ReceiveJson<Provider extends FastifyTypeProvider, Schema> =
 type SendJson<Provider extends FastifyTypeProvider, Schema> =
   Schema extends { send: infer S extends {} } ? Known<(Provider & { schema: S })['serializer']> : any
 
-/** A type that has not been named: nothing was inferred, or generics were given and inference did not take place. */
+/**
+ * Whether `Type` was named. It is `never` where TypeScript inferred nothing, and all of `ValueType` where the caller gave
+ * generics and TypeScript did not infer.
+ */
 type IsNamed<Type extends ValueType> = [Type] extends [never] ? false : [ValueType] extends [Type] ? false : true
 
-/** `Own` over `Value` over `'json'` for a side with a schema over `Default`. */
+/** The first of: `Own`, if named; `Value`, if named; `'json'`, if the side has a schema; `Default`. */
 type TypeName<Own extends ValueType, Value extends ValueType, HasSchema extends boolean, Default extends ValueType> =
   IsNamed<Own> extends true ? Own : IsNamed<Value> extends true ? Value : HasSchema extends true ? 'json' : Default
 
@@ -161,7 +193,7 @@ type ReceiveValue<Generic, Provider extends FastifyTypeProvider, Schema, Own ext
 type SendValue<Generic, Provider extends FastifyTypeProvider, Schema, Own extends ValueType, Value extends ValueType> =
   Generic extends { Send: infer T } ? T : Sendable<SendJson<Provider, Schema>>[TypeName<Own, Value, HasSend<Schema>, 'any'>]
 
-/** The environment of a route: what Fastify's own types carry along. */
+/** The types of a route: the type parameters that Fastify's own types carry along. */
 export interface RouteTypes {
   RawServer: RawServerBase
   RawRequest: any
@@ -187,7 +219,7 @@ export type SessionOf<T extends RouteTypes, Value extends ValueType, Receive ext
   RequestOf<T>
 >
 
-/** What iterating over a session, or `onMessage`, gives. */
+/** The type of a message that iteration or `onMessage` gets. */
 export type MessageOf<T extends RouteTypes, Value extends ValueType, Receive extends ValueType> =
   ReceiveValue<T['Generic'], T['Provider'], T['Schema'], Receive, Value>
 
@@ -195,30 +227,36 @@ export type MessageOf<T extends RouteTypes, Value extends ValueType, Receive ext
 export type WebSocketHandler<T extends RouteTypes, Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> =
   (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, request: RequestOf<T>) => unknown
 
-/** A handler for the plain socket, as @fastify/websocket calls it. Declared as a method, so that it may ask for the `WebSocket` of `ws`. */
+/**
+ * A handler for the plain socket, as @fastify/websocket calls it. The type is that of a method, so that a handler may declare
+ * its socket as the `WebSocket` of `ws`.
+ */
 export type RawWebSocketHandler<T extends RouteTypes> = {
   handler (this: InstanceOf<T>, socket: RawWebSocket, request: RequestOf<T>): unknown
 }['handler']
 
-/** In place of one handler. */
+/** Session handlers, in place of one handler. */
 export interface WebSocketSessionHandlers<T extends RouteTypes, Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> {
-  /** Accepts or refuses; without it the connection is accepted. */
+  /** Accepts or refuses the connection. Without `onConnect` the plugin accepts. */
   onConnect?: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, request: RequestOf<T>) => unknown
-  /** Gets one message at a time: the next one when the promise that it returned has settled. */
+  /** Gets one message at a time: the next one comes when the promise that `onMessage` returned has settled. */
   onMessage: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, data: MessageOf<T, Value, Receive>, request: RequestOf<T>) => unknown
   /**
-   * Runs once for every accepted connection, however it ended, when the messages that came before have been handled; without
-   * waiting for an `onMessage` that gets nothing done for `closeTimeout` after the end.
+   * Runs once for every accepted connection, however the connection ended, when the messages that came before the end have been
+   * handled. `onDisconnect` does not wait for an `onMessage` that gets nothing done for `closeTimeout` after the end.
    */
   onDisconnect?: (this: InstanceOf<T>, ws: SessionOf<T, Value, Receive, Send>, info: CloseInfo, request: RequestOf<T>) => unknown
-  /** Gets what does not decode or validate, in place of `onMessage`. */
+  /** Gets the error of a message that does not decode or validate, in place of `onMessage`. */
   onInvalid?: OnInvalid
 }
 
-/** A handshake has no body. A schema that is only known to be Fastify's may have one, which registration refuses. */
+/**
+ * Refuses a schema with a `body`: a handshake has no body. The type of a `FastifySchema` does not tell whether it has one, so
+ * registration refuses such a schema at run time.
+ */
 type Bodyless<Schema> = Schema extends { body: {} } ? { body?: never } : unknown
 
-/** The options of any Fastify route, but for what is different on a WebSocket route. */
+/** The options of a Fastify route, without those that differ on a WebSocket route. */
 export type WebSocketShorthandOptions<T extends RouteTypes> =
   Omit<RouteShorthandOptions<T['RawServer'], T['RawRequest'], T['RawReply'], T['Generic'], T['Config'], T['Schema'], T['Provider'], T['Logger']>,
     'websocket' | 'schema' | 'handler' | 'wsHandler'> & { schema?: T['Schema'] & Bodyless<T['Schema']>, onInvalid?: OnInvalid }
@@ -247,10 +285,10 @@ export interface Types<
   Schema: Schema
 }
 
-/** The types of a route that is known by its generics alone. */
+/** The types of a route of which only the generics are known. */
 export type TypesOf<Generic extends WebSocketRouteGeneric> =
   Types<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, FastifyTypeProviderDefault, Generic>
 
-/** What `app.websocket` takes between the URL and the handler. */
+/** The options of `app.websocket`, between the URL and the handler. */
 export type WebSocketRouteOptions<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> =
   WebSocketShorthandOptions<TypesOf<Generic>> & { schema?: WebSocketSchema, websocket?: true | WebSocketSettings }

@@ -1,9 +1,9 @@
 import type { EventEmitter } from 'node:events'
 
 /**
- * The part of a `ws` socket that this package relies on, written down here so that its declarations
- * need neither `@types/ws` nor the types of @fastify/websocket. A `WebSocket` of `ws` is assignable
- * to it; where the whole of `ws` is wanted, cast: `socket as unknown as WebSocket`.
+ * The part of a `ws` socket that this package uses. The package declares this part itself, so that its declarations need
+ * neither `@types/ws` nor the types of @fastify/websocket. A `WebSocket` of `ws` is assignable to `RawWebSocket`. For the
+ * whole interface of `ws`, cast the socket: `socket as unknown as WebSocket`.
  */
 export interface RawWebSocket extends EventEmitter {
   readonly readyState: number

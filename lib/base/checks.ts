@@ -3,33 +3,36 @@ import { checkCloseCode } from './close-codes'
 import { WebSocketOptionError } from './errors'
 import { messageOf, show } from './show'
 
-/* Checks of what can be set: each throws a `WebSocketOptionError` that names the option and says what to use. */
+/* Checks of options. Each throws a `WebSocketOptionError` that names the option and says which value to use. */
 
 export type Options = Record<string, unknown>
 export type Check = (name: string, value: unknown) => void
 export type Checks = Record<string, Check>
 
-/** The longest delay that Node's timers keep; beyond it they fire at once. */
+/** The longest delay of Node's timers, in milliseconds. A timer with a longer delay fires at once. */
 export const MAX_DELAY = 2 ** 31 - 1
 
-/** RFC 9110, section 5.6.2. */
+/** A token (RFC 9110, section 5.6.2). */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
 
-/** `ws` takes `maxPayload` for a signed integer of 32 bits: from 2^31 on it would be negative, which is no limit there. */
+/** `ws` reads `maxPayload` as a signed integer of 32 bits. From 2^31 on it would be negative, which `ws` takes for no limit. */
 const MAX_PAYLOAD = 2 ** 31 - 1
 
 export function fail (name: string, value: unknown, use: string): never {
   throw new WebSocketOptionError(`option ${name} is ${show(value)}: use ${use}`)
 }
 
-/** Throws `WebSocketOptionError` unless `value` is one of `allowed`; `name` says of what. */
+/** Throws `WebSocketOptionError` unless `value` is one of `allowed`. `name` begins the message. */
 export function checkOneOf (name: string, value: unknown, allowed: readonly string[]): void {
   if (!allowed.includes(value as string)) {
     throw new WebSocketOptionError(`${name} is ${show(value)}: use one of ${allowed.map((v) => `'${v}'`).join(', ')}`)
   }
 }
 
-/** Reads all options of `owner`, none where there are none. Throws where `value` is no object or one of its getters throws. */
+/**
+ * Copies the options of `owner`: `value`, or no options where `value` is undefined. Throws `WebSocketOptionError` if `value` is
+ * no object, or if one of its getters throws.
+ */
 export function readOptions (owner: string, value: unknown = {}): Options {
   if (!isObject(value)) throw new WebSocketOptionError(`the options of ${owner} are an object, not ${show(value)}`)
   try {
@@ -39,7 +42,7 @@ export function readOptions (owner: string, value: unknown = {}): Options {
   }
 }
 
-/** Whether `value` is an object, and no array. */
+/** Whether `value` is an object and not an array. Never throws. */
 export function isObject (value: unknown): value is object {
   try {
     return typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -48,11 +51,14 @@ export function isObject (value: unknown): value is object {
   }
 }
 
-/** Checks `options`, those that are undefined left aside. Throws for one that is not among `checks`; `place` says where it stands. */
+/**
+ * Runs the check of each option that is not undefined. Throws `WebSocketOptionError` for an option that `checks` does not have;
+ * `place` says in the message where the option stands.
+ */
 export function checkAll (options: Options, checks: Checks, place: string): void {
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
-    if (!Object.hasOwn(checks, name)) throw new WebSocketOptionError(`unknown option ${cut(name)} ${place}: the options are ${Object.keys(checks).join(', ')}`)
+    if (!Object.hasOwn(checks, name)) throw new WebSocketOptionError(`unknown option ${shownName(name)} ${place}: the options are ${Object.keys(checks).join(', ')}`)
     try {
       checks[name](name, value)
     } catch (error) {
@@ -62,11 +68,12 @@ export function checkAll (options: Options, checks: Checks, place: string): void
   }
 }
 
-function cut (name: string): string {
+/** `name` for a message: cut if it is long, and without quotes. */
+function shownName (name: string): string {
   return show(name).slice(1, -1)
 }
 
-/** `options` without those that are undefined, which would stand over the defaults. */
+/** `options` without those that are undefined, which would replace the defaults in a spread. */
 export function defined<T extends object> (options: T): Partial<T> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
 }
@@ -104,7 +111,7 @@ export const closeCode: Check = (name, value) => {
   }
 }
 
-/** RFC 6455, section 4.1: tokens, no two of them alike. */
+/** RFC 6455, section 4.1: subprotocols are tokens, and all differ. */
 export const subprotocols: Check = (name, value) => {
   const use = 'a list of subprotocols'
   if (!Array.isArray(value)) fail(name, value, use)
@@ -112,18 +119,18 @@ export const subprotocols: Check = (name, value) => {
   if (wrong !== -1) fail(name, value, `${use}, tokens such as 'chat.v1' and none of them twice, not ${show(value[wrong])}`)
 }
 
-/** An object with `checks` for its members; `orElse` says what else there is to use. */
+/** The check of an object: `checks` has the checks of its members. `orElse` adds to the message which other values there are. */
 export const members = (checks: Checks, orElse = ''): Check => (name, value) => {
   const use = `{ ${Object.keys(checks).join(', ')} }`
   if (!isObject(value)) fail(name, value, use + orElse)
   const own = readOptions(name, value)
   for (const [member, set] of Object.entries(own)) {
-    if (set !== undefined && !Object.hasOwn(checks, member)) throw new WebSocketOptionError(`unknown ${cut(member)} in option ${name}: use ${use}`)
+    if (set !== undefined && !Object.hasOwn(checks, member)) throw new WebSocketOptionError(`unknown ${shownName(member)} in option ${name}: use ${use}`)
   }
   for (const [member, check] of Object.entries(checks)) check(`${name}.${member}`, own[member])
 }
 
-/** What Node's zlib refuses only when the first message is compressed. */
+/** Tries options of `node:zlib` at registration. Otherwise zlib would refuse them only when the first message is compressed. */
 const zlib = (create: (options: object) => { close (): void }): Check => (name, value) => {
   if (typeof value !== 'object' || value === null) fail(name, value, 'an object of options of node:zlib')
   try {
@@ -133,10 +140,10 @@ const zlib = (create: (options: object) => { close (): void }): Check => (name, 
   }
 }
 
-/** RFC 7692, section 7.1.2: the base-2 logarithm of a window's size. */
+/** RFC 7692, section 7.1.2: window bits are the base-2 logarithm of the window's size. */
 const windowBits = wholeNumber('bits', 8, 15)
 
-/** The options of permessage-deflate that `ws` has. */
+/** The options of `ws` for permessage-deflate. */
 const compression = members({
   serverNoContextTakeover: optional(flag),
   clientNoContextTakeover: optional(flag),

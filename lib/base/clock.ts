@@ -1,9 +1,9 @@
 /**
- * The clock and the timers of Node, as they are when this module is loaded. The fake ones that a test puts in their place
- * stand still until it moves them: that suits the delays that users set, but not what brings bytes from one end to the other,
- * nor what finds out whether the other end is still there.
+ * The clock and the timers of Node, as they are when this module is loaded. A test may replace the global timers by fake ones,
+ * which stand still until the test moves them. Fake timers suit the delays that users set. They suit neither the code that
+ * moves bytes nor the code that finds out whether the peer is still there.
  */
 export const { setImmediate: nextTurn, setTimeout: startTimer, clearTimeout: stopTimer } = globalThis
 
-/** Milliseconds since some moment. */
+/** Milliseconds since a fixed moment. */
 export const now: () => number = performance.now.bind(performance)

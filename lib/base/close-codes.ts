@@ -26,9 +26,9 @@ export const closeCodes = Object.freeze({
   TIMEOUT: 3008
 } as const)
 
-/** What a connection is closed with. */
+/** The content of a close frame. */
 export interface Closing {
-  /** Null for a close frame without a code, and so without a reason (RFC 6455, section 5.5.1). */
+  /** Null for a close frame without a code. Such a frame has no reason either (RFC 6455, section 5.5.1). */
   code: number | null
   reason: string
 }
@@ -37,7 +37,7 @@ export interface Closing {
 const MAX_REASON_BYTES = 123
 
 const registered = new Set<number>(Object.values(closeCodes))
-// RFC 6455, section 7.4.1: these stand for an end without a close frame, and are never in one.
+// RFC 6455, section 7.4.1: a close frame never carries these codes. They stand for an end without a code or a close frame.
 const reserved = new Set<number>([closeCodes.NO_STATUS_RECEIVED, closeCodes.ABNORMAL_CLOSURE, closeCodes.TLS_HANDSHAKE])
 
 /** Whether a close frame may carry `code`: registered below 3000, or 3000–4999 (RFC 6455, section 7.4.2). */
@@ -55,7 +55,7 @@ export function checkCloseCode (code: unknown): asserts code is number {
   }
 }
 
-/** Cuts `reason` at a character's boundary so that it fits a close frame: at most 123 bytes of UTF-8. */
+/** Cuts `reason` between two characters so that it fits a close frame: at most 123 bytes of UTF-8. */
 export function cutReason (reason: string): string {
   const bytes = Buffer.from(reason)
   if (bytes.length <= MAX_REASON_BYTES) return reason
@@ -64,15 +64,15 @@ export function cutReason (reason: string): string {
   return bytes.toString('utf8', 0, end)
 }
 
-/** The ends after which iteration finishes without an error. */
+/** Whether iteration ends without an error after a close with `code`. */
 export function isNormal (code: number): boolean {
   return code === closeCodes.NORMAL_CLOSURE || code === closeCodes.GOING_AWAY || code === closeCodes.NO_STATUS_RECEIVED
 }
 
 /**
- * Whether both close frames have gone over (RFC 6455, section 7.1.4): `code` is what `raw` has ended with, which is 1006
- * where none has come (section 7.1.5). Of its own, `ws` tells in private only. Another that does not (as on Bun)
- * is taken to have answered.
+ * Whether each side has sent its close frame (RFC 6455, section 7.1.4). `code` is the code that `raw` has ended with; it is 1006
+ * if the peer has sent no close frame (section 7.1.5). Only a private property of `ws` tells whether this side has sent its own.
+ * Where a socket lacks that property (as on Bun), this side is taken to have sent one.
  */
 export function isClean (raw: RawWebSocket, code: number): boolean {
   const { _closeFrameSent: hasSent = true } = raw as { _closeFrameSent?: boolean }

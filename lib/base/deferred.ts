@@ -1,6 +1,6 @@
-/**
- * What the verbs of a session return rejects without ending the process: somebody who does not await
- * a `send` to a client that has just left has done nothing wrong. Whoever awaits it gets the error.
+/*
+ * A promise that a verb of a session returns may reject unobserved, which must not end the process: a handler that does not
+ * await its `send` to a client that has just left has done nothing wrong. A handler that awaits the promise gets the error.
  */
 
 function ignore (): void {}
@@ -11,19 +11,17 @@ export function quiet<T> (promise: Promise<T>): Promise<T> {
   return promise
 }
 
-/** A rejected promise that is marked as handled. */
+/** Returns a promise that is rejected with `error` and marked as handled. */
 export function rejected (error: unknown): Promise<never> {
   return quiet(Promise.reject(error))
 }
 
-/** Resolves when `promise` has settled, either way. */
+/** Resolves when `promise` has resolved or rejected. */
 export function settled (promise: Promise<unknown>): Promise<void> {
   return promise.then(ignore, ignore)
 }
 
-/**
- * Waits until `promise` has settled, but no longer than `ms` milliseconds; tells whether it has. Rejects as `promise` does.
- */
+/** Waits at most `ms` milliseconds for `promise`. Returns whether the promise has resolved by then. Rejects like the promise. */
 export async function atMost (ms: number, promise: unknown): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => { timer = setTimeout(resolve, ms, false) })
@@ -34,9 +32,7 @@ export async function atMost (ms: number, promise: unknown): Promise<boolean> {
   }
 }
 
-/**
- * A promise and what settles it. It rejects through its `resolve`: what waits for long keeps one function, not two.
- */
+/** A promise and its `resolve`. `reject` works through `resolve`, so that a promise that waits for long keeps one function alive. */
 export class Deferred<T> {
   readonly promise: Promise<T>
   resolve!: (value: T | PromiseLike<T>) => void

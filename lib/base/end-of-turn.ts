@@ -1,12 +1,12 @@
 import { nextTurn } from './clock'
 import { Queue } from './queue'
 
-/**
- * The end of a turn of the event loop: after the callback that runs now, and after all promises that follow from it.
- * A tick that is queued by a microtask runs when no microtask is left.
+/*
+ * A turn of the event loop ends after the running callback and after all promise jobs that follow from the callback. The end
+ * can be caught: Node runs a tick that a microtask queued when no microtask is left.
  */
 
-/** Who has something to write at the end of the turn. */
+/** An object with work to do at the end of the turn. */
 export interface Flushable {
   flush (): void
 }
@@ -15,7 +15,7 @@ const NOW = Promise.resolve()
 const waiting = new Queue<Flushable>()
 let isPlanned = false
 
-/** Flushes `flushable` at the end of this turn, after those that asked for it before. */
+/** Flushes `flushable` at the end of this turn, after those that were passed before it. */
 export function flushAfterTurn (flushable: Flushable): void {
   waiting.push(flushable)
   if (isPlanned) return
@@ -35,14 +35,14 @@ function flushAll (): void {
 let round = 0
 let countedTo = 0
 
-/** Returns what `hasComeRound` takes. */
+/** Returns a mark for `hasComeRound`. */
 export function markRound (): number {
   if (round === countedTo) nextTurn(countRound)
-  countedTo = round + 2 // this one has seen some of the sockets already
+  countedTo = round + 2 // the present round has passed some of the sockets already
   return countedTo
 }
 
-/** Whether the event loop has seen what there is to read and to write on all sockets since `mark` was made. */
+/** Whether the event loop has looked at every socket, for reading and writing, since `mark` was made. */
 export function hasComeRound (mark: number): boolean {
   return round >= mark
 }

@@ -1,41 +1,41 @@
 import createError from '@fastify/error'
 import { closeCodes } from './close-codes'
 
-/**
- * Every error of this package, made with @fastify/error: an `FST_WS_…` code each, and all of them
+/*
+ * The errors of this package. @fastify/error makes their classes. Each class has an `FST_WS_…` code, and every error is
  * `instanceof WebSocketError`.
  */
 
 export interface ErrorOptions {
-  /** What led to this error. */
+  /** The error that led to this error. */
   cause?: unknown
-  /** The HTTP status of a handshake that ends in this error. */
+  /** The HTTP status of a handshake that ends with this error. */
   statusCode?: number
 }
 
 export interface ErrorShape extends Error {
   code: string
   statusCode?: number
-  /** What the connection is closed with when this error leaves the handler; 1011 where it has none. */
+  /** The code that the plugin closes the connection with when this error leaves the handler. Without one: 1011. */
   closeCode?: number
   cause?: unknown
 }
 
 type ErrorClass = new (message: string, options?: ErrorOptions) => ErrorShape
 
-/** @fastify/error tells its classes apart by such symbols, so that an error can be of two families. */
+/** @fastify/error implements `instanceof` by such a symbol, so that an error can be both a `WebSocketError` and a `TypeError`. */
 const IS_WEBSOCKET_ERROR = Symbol.for('fastify-error FST_WS_ERROR')
 
-/** The statusCode that @fastify/error takes for "none". */
+/** @fastify/error takes this for no statusCode. */
 const NO_STATUS = 0
 
-/** `hasTrace`: whether it matters where an error was made, which takes time to find out. */
+/** `hasTrace`: whether errors of the class get a stack trace, which takes time to make. */
 function define (code: string, statusCode: number, Base: Function, hasTrace = true): ErrorClass {
   class Defined extends createError<string, [message: string]>(code, '%s', statusCode, Base as ErrorConstructor, false) {
     constructor (message: string, options?: ErrorOptions) {
       super(message)
       hide(this, 'name', new.target.name)
-      if (hasTrace) Error.captureStackTrace(this, new.target) // without these constructors
+      if (hasTrace) Error.captureStackTrace(this, new.target) // leaves the constructors of this file out of the trace
       else hide(this, 'stack', `${new.target.name}: ${message}`)
       if (options?.cause !== undefined) hide(this, 'cause', options.cause)
       if (options?.statusCode !== undefined) this.statusCode = options.statusCode
@@ -45,7 +45,7 @@ function define (code: string, statusCode: number, Base: Function, hasTrace = tr
   return Defined as unknown as ErrorClass
 }
 
-/** Defines a property as `Error` itself does: not enumerable, so that logs and JSON do not repeat it. */
+/** Defines a property like `Error` itself does: not enumerable, so that logs and JSON do not repeat it. */
 function hide (error: object, name: string, value: unknown): void {
   Object.defineProperty(error, name, { value, configurable: true, enumerable: false, writable: true })
 }
@@ -56,7 +56,7 @@ export class WebSocketError extends define('FST_WS_ERROR', 500, Error) {}
 /** An operation does not fit the state of the handshake, or the client left during it. */
 export class WebSocketHandshakeError extends define('FST_WS_HANDSHAKE', 500, WebSocketError) {}
 
-/** The connection is gone. `closeCode` and `reason` are the peer's; `wasClean` tells whether it closed in order. */
+/** The connection is gone. `closeCode` and `reason` are the peer's. `wasClean` tells whether each side has sent its close frame. */
 export class WebSocketDisconnect extends define('FST_WS_DISCONNECT', NO_STATUS, WebSocketError, false) {
   declare closeCode: number
   readonly reason: string
@@ -78,7 +78,7 @@ export class WebSocketDecodeError extends define('FST_WS_DECODE', NO_STATUS, Web
 /** A value cannot be sent as the type asked for. Also a `TypeError`. */
 export class WebSocketEncodeError extends define('FST_WS_ENCODE', NO_STATUS, TypeError) {}
 
-/** `expect` received something else. */
+/** `expect` received a message that differs from the expected one. */
 export class WebSocketExpectError extends define('FST_WS_EXPECT', NO_STATUS, WebSocketError) {
   override closeCode: number = closeCodes.POLICY_VIOLATION
   readonly expected: unknown
@@ -91,7 +91,7 @@ export class WebSocketExpectError extends define('FST_WS_EXPECT', NO_STATUS, Web
   }
 }
 
-/** A message fails `schema.receive`. `validation` lists what failed, as on Fastify's validation errors. */
+/** A message fails `schema.receive`. `validation` lists the failures, as on Fastify's validation errors. */
 export class WebSocketValidationError extends define('FST_WS_VALIDATION', NO_STATUS, WebSocketError) {
   override closeCode: number = closeCodes.POLICY_VIOLATION
   readonly validation: unknown[]
@@ -115,8 +115,9 @@ export interface UpgradeResponse {
 }
 
 /**
- * Client side: the server answered the handshake with another response than 101, or with none. It has no `headers`, which
- * Fastify would copy into an answer, and names no address, which would be in the answer: the `cause` does.
+ * Client side: the server answered the handshake with a response other than 101, or did not answer. The error has no
+ * property `headers`, because Fastify would copy them into a response. The message names no address, because the message may
+ * become a response; the `cause` names the address.
  */
 export class WebSocketUpgradeError extends define('FST_WS_UPGRADE', NO_STATUS, WebSocketError) {
   /** The headers of the response, their names in lower case. */
@@ -126,17 +127,17 @@ export class WebSocketUpgradeError extends define('FST_WS_UPGRADE', NO_STATUS, W
 
   constructor (message: string, response?: UpgradeResponse, options?: ErrorOptions) {
     super(message, { ...options, statusCode: response?.statusCode })
-    // Logs need neither the cookies of others, nor megabytes.
+    // Not enumerable: a response may hold cookies and megabytes, which do not belong into logs.
     hide(this, 'responseHeaders', response?.headers ?? {})
     hide(this, 'body', response?.body ?? '')
   }
 }
 
-/** A topic is not a non-empty string of at most 256 bytes without control characters. Also a `TypeError`. */
+/** A topic is invalid: a topic is a non-empty string of at most 256 bytes without control characters. Also a `TypeError`. */
 export class WebSocketTopicError extends define('FST_WS_TOPIC', NO_STATUS, TypeError) {}
 
-/** The broker that connects this process to others is out of reach. */
+/** The broker that connects this process to others is out of reach, or refuses. */
 export class WebSocketBrokerError extends define('FST_WS_BROKER', 503, WebSocketError) {}
 
-/** An option or an argument has a value that it cannot have. Also a `TypeError`. */
+/** An option or an argument has an invalid value, or there is no option of that name. Also a `TypeError`. */
 export class WebSocketOptionError extends define('FST_WS_OPTION', 500, TypeError) {}

@@ -7,13 +7,13 @@ type Listener = ((event: Event) => unknown) | { handleEvent (event: Event): unkn
 type Report = (error: unknown) => void
 
 /**
- * An AbortController whose listeners cannot end the process: Node raises what a listener of an
- * AbortSignal throws as an uncaught exception, here it goes to `report` instead.
+ * Creates an AbortController whose listeners cannot end the process. Node raises an error that a listener of an AbortSignal
+ * throws as an uncaught exception. The listeners of this signal are wrapped: their errors go to `report`.
  */
 export function createGuardedController (report: Report): AbortController {
   const controller = new AbortController()
   const { signal } = controller
-  setMaxListeners(0, signal) // one for each of what a handler does at once is no leak
+  setMaxListeners(0, signal) // a handler may add a listener for each of many concurrent operations, which is no leak
   const guards = new WeakMap<object, Listener>()
 
   function guarded (listener: Listener): Listener {
@@ -48,14 +48,14 @@ function call (listener: Listener, signal: AbortSignal, event: Event): unknown {
   return typeof listener === 'function' ? listener.call(signal, event) : listener.handleEvent(event)
 }
 
-/** Throws `WebSocketOptionError` unless `value` is an AbortSignal: Node's, that of another realm, or that of a library. */
+/** Throws `WebSocketOptionError` unless `value` is an AbortSignal: of Node, of another realm, or of a library. */
 export function checkSignal (name: string, value: unknown): asserts value is AbortSignal {
   const { aborted, addEventListener, removeEventListener } = (typeof value === 'object' && value !== null ? value : {}) as AbortSignal
   if (typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function') return
   throw new WebSocketOptionError(`${name} is ${show(value)}: use an AbortSignal`)
 }
 
-/** Why `signal` is aborted. What it throws when it is asked is why. */
+/** The reason of `signal`. If the getter of `reason` throws, the thrown error is the reason. */
 export function reasonOf (signal: AbortSignal): unknown {
   try {
     return signal.reason
@@ -64,7 +64,7 @@ export function reasonOf (signal: AbortSignal): unknown {
   }
 }
 
-/** Has `listener` told, once, when `signal` is aborted. Throws `WebSocketOptionError` where a signal that is not Node's refuses. */
+/** Calls `listener` once when `signal` aborts. Throws `WebSocketOptionError` if the signal, which may be a library's, throws. */
 export function listenTo (signal: AbortSignal, listener: () => void): void {
   try {
     signal.addEventListener('abort', listener, { once: true })
@@ -73,11 +73,11 @@ export function listenTo (signal: AbortSignal, listener: () => void): void {
   }
 }
 
-/** From now on `listener` is not told of `signal`. Never throws. */
+/** Removes `listener` from `signal`. Never throws. */
 export function forgetSignal (signal: AbortSignal, listener: () => void): void {
   try {
     signal.removeEventListener('abort', listener)
   } catch {
-    // It is not Node's, and tells nobody that it has failed.
+    // The signal is a library's. Its failure concerns no caller.
   }
 }

@@ -1,7 +1,7 @@
-/** An empty queue gives a ring back that has more places than this: a batch is to take no memory for ever. */
+/** A queue that runs empty frees a ring with more places than this. Otherwise one burst would take memory for ever. */
 const MAX_IDLE = 64
 
-/** A first-in first-out queue on a ring: what is queued is not moved, except when the ring grows. */
+/** A first-in first-out queue on a ring. Queued items move only when the ring grows. */
 export class Queue<T> {
   #ring: (T | undefined)[] = []
   #mask = -1
@@ -12,7 +12,7 @@ export class Queue<T> {
     return this.#length
   }
 
-  /** The oldest item, or `undefined` when there is none. It stays. */
+  /** The oldest item, which stays in the queue; `undefined` if the queue is empty. */
   get first (): T | undefined {
     return this.#length === 0 ? undefined : this.#ring[this.#head]
   }
@@ -22,7 +22,7 @@ export class Queue<T> {
     this.#ring[(this.#head + this.#length++) & this.#mask] = item
   }
 
-  /** Takes the oldest item out; `undefined` when there is none. */
+  /** Takes the oldest item out; `undefined` if the queue is empty. */
   shift (): T | undefined {
     if (this.#length === 0) return undefined
     const item = this.#ring[this.#head]
@@ -32,7 +32,7 @@ export class Queue<T> {
     return item
   }
 
-  /** Puts what `replace` makes of them in the places of the newest `count` items. */
+  /** Replaces each of the newest `count` items by the result of `replace`. */
   replaceNewest (count: number, replace: (item: T) => T): void {
     for (let i = this.#length - count; i < this.#length; i++) {
       const place = (this.#head + i) & this.#mask
@@ -46,7 +46,7 @@ export class Queue<T> {
     this.#head = this.#length = 0
   }
 
-  // The length of the ring is a power of two, so that a mask wraps an index.
+  // The length of the ring is a power of two, so that a bit mask wraps an index.
   #grow (): void {
     const ring = new Array<T | undefined>(Math.max(4, this.#length * 2))
     for (let i = 0; i < this.#length; i++) ring[i] = this.#ring[(this.#head + i) & this.#mask]

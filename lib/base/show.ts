@@ -1,11 +1,11 @@
 import { inspect } from 'node:util'
 
 /*
- * What users give can be anything: also what throws in its turn when it is looked at, as a revoked proxy does, or what is
- * too long for a message.
+ * A value of the user's can be anything. It can throw when it is read, as a revoked proxy does, and it can be too long for a
+ * message.
  */
 
-/** What an error says of `value`: short, and never a reason to throw. */
+/** Shows `value` in an error message, cut if it is long. Never throws. */
 export function show (value: unknown): string {
   try {
     return inspect(value, { depth: 1, breakLength: Infinity, compact: true, maxArrayLength: 10, maxStringLength: 100 })
@@ -14,18 +14,18 @@ export function show (value: unknown): string {
   }
 }
 
-/** The message of what was thrown; what it is, where it has none. Never throws. */
+/** The message of a thrown value, or the value itself as text if it has no message. Never throws. */
 export function messageOf (thrown: unknown): string {
   try {
     const { message } = thrown as Error
     if (typeof message === 'string') return message
   } catch {
-    // It is null or undefined, or cannot be read.
+    // `thrown` is null or undefined, or reading it throws.
   }
   return show(thrown)
 }
 
-/** What is logged of `thrown` where it cannot be logged as it is: its stack, or what it is. Never throws. */
+/** A thrown value as text, for a log that cannot take the value itself: its stack, or the value as text. Never throws. */
 export function detailsOf (thrown: unknown): string {
   try {
     const { stack } = thrown as Error

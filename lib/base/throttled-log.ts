@@ -1,9 +1,9 @@
 import { logSafely, type Logging } from './user-code'
 
-/** Milliseconds in which there is one line at the most. */
+/** The log gets at most one line in so many milliseconds. */
 const INTERVAL = 60_000
 
-/** One line of the log for what may happen over and over: the first is told at once, of others how many there were. */
+/** Logs an event that may happen over and over. The first event is logged at once; a later line says how many there were. */
 export class ThrottledLog {
   readonly #logging: Logging
   readonly #message: string
@@ -15,7 +15,7 @@ export class ThrottledLog {
     this.#message = message
   }
 
-  /** It has happened, `times` times; `error` tells why. */
+  /** Counts `times` events, and logs all that were counted if a line is due. `error` goes into the line. */
   add (error?: unknown, times = 1): void {
     this.#count += times
     const now = performance.now()

@@ -2,36 +2,36 @@ import { AsyncResource } from 'node:async_hooks'
 import { MAX_DELAY } from './checks'
 import { nextTurn, now, startTimer, stopTimer } from './clock'
 
-/** The least time from one look to the next, in milliseconds: those that are due in between are looked at together. */
+/** The least time between two wake-ups, in milliseconds. Entries that are due in between wait for the next wake-up. */
 const TICK = 10
 
-/** Something to be looked at when it is due. */
+/** An entry in the timers. */
 export abstract class Entry {
-  /** On the clock of the timers. */
+  /** When the entry is due, in milliseconds on the clock of the timers. */
   due = 0
-  /** Where it stands in the timers; -1 where it does not. */
+  /** The index of the entry in the heap of the timers; -1 while the entry is not in. */
   place = -1
 
-  /** Called once, when it is due; adds itself again if it is to be looked at again. */
+  /** The timers call `look` once, when the entry is due. `look` may add the entry again. */
   abstract look (now: number): void
 }
 
 /**
- * What is to be looked at, and when: one timer for all of it, which does not keep the process alive.
+ * Calls entries when they are due. One timer of Node serves all entries. It does not keep the process alive.
  *
- * A binary heap: none of its entries is due before the one at half of its place.
+ * The entries are in a binary heap: an entry is never due before its parent, which is at about half its index.
  */
 export class Timers {
   readonly #heap: Entry[] = []
   #timer?: NodeJS.Timeout
-  // Made here, a timer keeps nothing of the request in whose async context an entry is added.
+  // A timer that is started in this scope keeps nothing alive of the request in whose async context an entry is added.
   readonly #scope = new AsyncResource('fastify-async-websocket.agenda')
-  // Timers come before what has arrived is read, immediates after it. Where something has kept the process busy, what
-  // has arrived meanwhile is known when entries are looked at.
+  // Node runs timers before it reads from sockets, and immediates after. If something has kept the process busy, the bytes that
+  // came meanwhile have been read when the entries are called.
   readonly #onTimer = (): void => { nextTurn(this.#onImmediate) }
   readonly #onImmediate = (): void => this.#look()
 
-  /** Milliseconds, whole so that they take no memory of their own. */
+  /** Milliseconds. They are whole, because V8 stores a small integer without an object of its own. */
   get now (): number {
     return Math.floor(now())
   }
@@ -40,14 +40,14 @@ export class Timers {
     return this.#heap.length
   }
 
-  /** Has `entry`, which is not in yet, looked at after `due`: never before, and as a rule within some milliseconds. */
+  /** Adds `entry`, which must not be in yet. Its `look` is called after `due`, as a rule within some milliseconds. */
   add (entry: Entry, due: number): void {
     entry.due = due
     this.#rise(entry, this.#heap.push(entry) - 1)
     if (entry.place === 0) this.#arm(entry)
   }
 
-  /** Takes `entry` out, if it is in. */
+  /** Removes `entry`, if it is in. */
   remove (entry: Entry): void {
     const { place } = entry
     if (place === -1) return
@@ -78,7 +78,7 @@ export class Timers {
     this.#timer.unref()
   }
 
-  /** Puts `entry` at `place`, or as far in front of it as it is due before those that stand there. */
+  /** Puts `entry` at `place`, or further up while its parent there is due later. */
   #rise (entry: Entry, place: number): void {
     while (place > 0) {
       const before = (place - 1) >> 1
@@ -89,7 +89,7 @@ export class Timers {
     this.#put(entry, place)
   }
 
-  /** Puts `entry` at `place`, or as far behind it as those that stand there are due before it. */
+  /** Puts `entry` at `place`, or further down while a child there is due earlier. */
   #sink (entry: Entry, place: number): void {
     const { length } = this.#heap
     for (;;) {
@@ -108,5 +108,5 @@ export class Timers {
   }
 }
 
-/** That of the process. */
+/** The timers of this process. */
 export const timers = new Timers()

@@ -2,19 +2,19 @@ import { detailsOf, show } from './show'
 import type { FastifyBaseLogger } from 'fastify'
 
 /*
- * What the user's code throws can be anything: also what throws in its turn when it is looked at, as a revoked proxy does,
- * or when it is logged, as a frozen error does with pino.
+ * The user's code can throw any value. The value may throw itself: a revoked proxy throws when it is read, a frozen error
+ * throws when pino logs it.
  */
 
-/** Who has a logger; to get it may throw. */
+/** An object with a logger. The getter of the logger may throw. */
 export interface Logging {
   readonly log: FastifyBaseLogger
 }
 
-/** What is read of a thrown thing to tell what becomes of the connection. */
+/** The properties of a thrown value that the plugin reads to decide how the connection ends. */
 const PROPERTIES = ['name', 'message', 'cause', 'closeCode']
 
-/** Calls `run`. What it throws, or what a promise that it returns rejects with, goes to `report`, which must not throw. */
+/** Calls `run`. An error of `run`, or of the promise that `run` returns, goes to `report`. `report` must not throw. */
 export function guard (run: () => unknown, report: (error: unknown) => void): void {
   try {
     const result = run()
@@ -24,7 +24,7 @@ export function guard (run: () => unknown, report: (error: unknown) => void): vo
   }
 }
 
-/** Logs one line, with `thrown` as its `err`. Never throws: of a logger that fails there is nobody to tell. */
+/** Logs one line, with `thrown` as its `err`. Never throws, even if the logger does: there is nowhere to report that. */
 export function logSafely (logging: Logging, level: 'debug' | 'info' | 'warn' | 'error', message: string, thrown?: unknown): void {
   try {
     logging.log[level]({ err: thrown }, message)
@@ -35,7 +35,7 @@ export function logSafely (logging: Logging, level: 'debug' | 'info' | 'warn' | 
   }
 }
 
-/** `thrown`, or an Error in its place where it cannot be looked at. */
+/** Returns `thrown`, or an Error in its place if reading `thrown` throws. */
 export function readable (thrown: any): any {
   try {
     PROPERTIES.forEach((name) => thrown?.[name])

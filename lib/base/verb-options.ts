@@ -6,11 +6,11 @@ import { messageOf, show } from './show'
 import type { HeadersLike, JsonMode, ValueType } from '../../types/message'
 
 /*
- * The options of verbs, such as `send` and `receive`, which are called for each message: what is read of them is checked
- * as it is read, and nothing else.
+ * The options of verbs such as `send` and `receive`. A handler calls verbs for each message, so that only the options that a
+ * verb reads are checked, as the verb reads them.
  */
 
-/** How long and how far a `receive` waits. */
+/** How long a `receive` waits for its message. */
 export interface WaitOptions {
   /** Milliseconds. */
   timeout?: number
@@ -28,21 +28,24 @@ export interface AcceptOptions {
 
 const NONE = {}
 
-/** The type that `options` are, or have; it is not checked. Throws `WebSocketOptionError` for what are no options. */
+/**
+ * The type in `options`; `options` may be the type itself. The type is not checked. Throws `WebSocketOptionError` if `options` is
+ * neither a string nor an object.
+ */
 export function typeIn (verb: string, options: ValueType | { type?: ValueType } | undefined): ValueType | undefined {
   if (options === undefined || typeof options === 'string') return options
   checkObject(verb, options)
   return options.type
 }
 
-/** The mode that `options` have; it is not checked. */
+/** The mode in `options`. The mode is not checked. Throws `WebSocketOptionError` if `options` is no object. */
 export function modeIn (verb: string, options: { mode?: JsonMode } | undefined): JsonMode | undefined {
   if (options === undefined) return undefined
   checkObject(verb, options)
   return options.mode
 }
 
-/** Whether `options` turn the order of `pair` round. */
+/** Whether `pair` with `options` receives first. Throws `WebSocketOptionError` for wrong options. */
 export function receivesFirst (verb: string, options: { receiveFirst?: boolean } | undefined): boolean {
   if (options === undefined) return false
   checkObject(verb, options)
@@ -51,7 +54,10 @@ export function receivesFirst (verb: string, options: { receiveFirst?: boolean }
   return receiveFirst
 }
 
-/** The wait options that `options` have; that of `otherwise` where they leave it out. Undefined where there is no limit to it. */
+/**
+ * The wait options in `options`, with the timeout of `otherwise` if `options` has none. Undefined if the wait has no limit.
+ * Throws `WebSocketOptionError` for wrong options.
+ */
 export function waitOptionsIn (verb: string, options: WaitOptions | undefined, otherwise: WaitOptions | undefined): WaitOptions | undefined {
   if (options === undefined) return otherwise
   checkObject(verb, options)
@@ -61,7 +67,7 @@ export function waitOptionsIn (verb: string, options: WaitOptions | undefined, o
   return timeout === undefined && signal === undefined ? undefined : { timeout, signal }
 }
 
-/** What `accept` is given. The headers are not checked. */
+/** The options of `accept`. The headers are not checked. Throws `WebSocketOptionError` for wrong options. */
 export function acceptanceIn (options: AcceptOptions | undefined): AcceptOptions {
   if (options === undefined) return NONE
   checkObject('accept', options)
@@ -70,13 +76,13 @@ export function acceptanceIn (options: AcceptOptions | undefined): AcceptOptions
   return { subprotocol, headers }
 }
 
-/** Throws `WebSocketOptionError` unless `value` is how long something may take: from 0 to `Infinity`. */
+/** Throws `WebSocketOptionError` unless `value` is a number of milliseconds from 0 to `Infinity`. */
 export function checkTimeout (name: string, value: unknown): void {
   if (typeof value === 'number' && value >= 0) return
   throw new WebSocketOptionError(`${name} is ${show(value)}: use a number of milliseconds from 0 up`)
 }
 
-/** Calls `operation`, the body of `verb`. Rejects with what it throws, as `argumentError` has it. */
+/** Calls `operation`, the body of `verb`. If `operation` throws, returns a promise rejected with `argumentError` of the error. */
 export function attempt<T> (verb: string, operation: () => Promise<T>): Promise<T> {
   try {
     return operation()
@@ -85,7 +91,7 @@ export function attempt<T> (verb: string, operation: () => Promise<T>): Promise<
   }
 }
 
-/** What a verb rejects with whose arguments have made it throw `error`: getters, and proxies, can throw anything. */
+/** The error that `verb` rejects with when reading its arguments has thrown `error`. Getters and proxies can throw any value. */
 export function argumentError (verb: string, error: unknown): WebSocketError {
   if (isOurs(error)) return error
   return new WebSocketOptionError(`the options of ${verb} cannot be read: ${messageOf(error)}`, { cause: error })

@@ -3,7 +3,10 @@ import { createDecoders, type Decode, type Decoders, type JsonParse } from './de
 import { createEncoders, type Encode, type Encoders, type JsonSerialize } from './encode'
 import type { JsonMode, ValueType } from '../../types/message'
 
-/** Checks a decoded value: returns it, or what the schema makes of it; throws `WebSocketValidationError`. */
+/**
+ * Validates a decoded value. Returns the value as the schema coerces it, or a promise of it. Throws, or rejects with,
+ * `WebSocketValidationError`.
+ */
 export type Validate = (value: unknown) => unknown
 
 export interface CodecOptions {
@@ -23,10 +26,11 @@ function jsonName (mode: JsonMode | undefined): 'json' | 'jsonText' | 'jsonBytes
   return mode === 'bytes' ? 'jsonBytes' : 'jsonText'
 }
 
-/** How the messages of a route are decoded and encoded: made once, shared by all its connections. */
+/** The decoders and encoders of a route. A route has one codec, which all its connections share. */
 export class Codec {
-  /** The decoder and the encoder of `receive` and `send` without a type. */
+  /** The decoder of a `receive` without a type. */
   readonly decode: Decode
+  /** The encoder of a `send` without a type. */
   readonly encode: Encode
   readonly #decoders: Decoders
   readonly #encoders: Encoders
@@ -47,19 +51,21 @@ export class Codec {
     this.encode = this.#encoders[sendType]
   }
 
+  /** The decoder of `type`, or of the route's type. Throws `WebSocketOptionError` for an unknown type. */
   decoder (type: ValueType | undefined): Decode {
     if (type === undefined) return this.decode
     checkOneOf('type', type, VALUE_TYPES)
     return this.#decoders[type]
   }
 
-  /** The decoder of an iterator: what it gives is the iterator's result. */
+  /** Like `decoder`, for an iterator: the value comes in an `IteratorResult`. */
   resultDecoder (type: ValueType | undefined): Decode {
     if (type === undefined) return this.#resultDecoder
     checkOneOf('type', type, VALUE_TYPES)
     return this.#resultDecoders[type]
   }
 
+  /** The encoder of `type`, or of the route's type. Throws `WebSocketOptionError` for an unknown type. */
   encoder (type: ValueType | undefined): Encode {
     if (type === undefined) return this.encode
     checkOneOf('type', type, VALUE_TYPES)

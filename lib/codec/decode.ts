@@ -2,24 +2,24 @@ import { constants, isAscii, isUtf8 } from 'node:buffer'
 import { WebSocketDecodeError } from '../base/errors'
 import type { JsonMode, ValueType } from '../../types/message'
 
-/** What has arrived: a text, or bytes. */
+/** A received message: a string of a text frame, or the bytes of a binary frame. */
 export type Message = string | Buffer
 
-/** Turns what has arrived into a value; throws `WebSocketDecodeError` where it does not fit. */
+/** Decodes a message to a value. Throws `WebSocketDecodeError` if the message does not fit the type. */
 export type Decode = (message: Message) => unknown
 
-/** Parses JSON; throws where it is none. */
+/** Parses JSON. Throws if `text` is no JSON. */
 export type JsonParse = (text: string) => unknown
 
-// No two parts that follow one another take the same characters: the time to match is linear in the length of a message.
+// Adjacent parts of these patterns never match the same character, so that matching takes time linear in the message's length.
 const INTEGER = /^[+-]?\d+$/
 const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
 const DIGITS = /^\d+$/
 
-/** From this length on, in bytes, it pays to look whether a text is ASCII, which need not be decoded. */
+/** Bytes. From this length on, a check for ASCII pays, since ASCII need not be decoded as UTF-8. */
 const LONG = 1024
 
-/** The text that `data` is in UTF-8. */
+/** Decodes `data` from UTF-8. */
 export function textOf (data: Buffer): string {
   return data.length >= LONG && isAscii(data) ? data.toString('latin1') : data.toString()
 }
@@ -75,7 +75,7 @@ function createJsonDecoder (parse: JsonParse, mode?: JsonMode): Decode {
   }
 }
 
-/** A decoder for each type; `jsonText` and `jsonBytes` take JSON in one kind of frame only. */
+/** A decoder for each type. `jsonText` takes JSON in text frames only, `jsonBytes` in binary frames only. */
 export type Decoders = Record<ValueType | 'jsonText' | 'jsonBytes', Decode>
 
 export function createDecoders (parse: JsonParse): Decoders {

@@ -4,15 +4,15 @@ import { messageOf } from '../base/show'
 import type { ValueType } from '../../types/message'
 
 /**
- * What a frame carries: a string travels as text, bytes as a binary frame. The bytes are still the caller's, who may
- * change them as soon as `send` has resolved: who keeps them for longer makes a copy.
+ * The payload of a message. A string travels in a text frame, bytes travel in a binary frame. The bytes belong to the caller of
+ * `send`, who may change them once `send` has resolved. Code that keeps the bytes for longer makes a copy.
  */
 export type Payload = string | Uint8Array
 
-/** Turns a value into a payload; throws `WebSocketEncodeError` where it does not fit. */
+/** Encodes a value to a payload. Throws `WebSocketEncodeError` if the value does not fit the type. */
 export type Encode = (value: any) => Payload
 
-/** Makes JSON of a value. */
+/** Serializes a value to JSON. */
 export type JsonSerialize = (value: unknown) => string
 
 function describe (value: unknown): string {
@@ -44,9 +44,9 @@ function encodeBytes (value: unknown): Uint8Array {
   return bytesOf(value)
 }
 
-/** The bytes of a view or a buffer. Throws `WebSocketEncodeError` where its memory is no longer there: it was transferred. */
+/** The bytes of a view or a buffer. Throws `WebSocketEncodeError` if the memory has been transferred to another owner. */
 export function bytesOf (value: ArrayBufferView | ArrayBufferLike): Uint8Array {
-  if (value instanceof Uint8Array && value.length > 0) return value // what has been transferred has no length
+  if (value instanceof Uint8Array && value.length > 0) return value // a view of transferred memory has the length 0
   try {
     const bytes = ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value)
     return value instanceof Uint8Array ? value : bytes
@@ -70,7 +70,7 @@ function encodeNumber (value: unknown): string {
   return decimal(value)
 }
 
-/** `value` without an exponent, which `String` uses from 1e21 up and from 1e-7 down. */
+/** `value` in decimal without an exponent. `String` writes an exponent from 1e21 up and from 1e-7 down. */
 function decimal (value: number): string {
   const text = String(value)
   const [mantissa, exponent] = text.split('e')
@@ -104,7 +104,7 @@ function createAnyEncoder (encodeJson: Encode): Encode {
   }
 }
 
-/** An encoder for each type; `jsonBytes` sends JSON in a binary frame. */
+/** An encoder for each type. `jsonBytes` encodes JSON for a binary frame. */
 export type Encoders = Record<ValueType | 'jsonText' | 'jsonBytes', Encode>
 
 export function createEncoders (serialize: JsonSerialize): Encoders {

@@ -4,11 +4,11 @@ import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Validate } from './codec'
 import type { JsonSerialize } from './encode'
 
-/** What a compiler is told that it compiles: no request or reply has this media type. */
+/** The media type that tells a compiler that it compiles a message schema. No request or reply has this media type. */
 const MESSAGE = 'application/vnd.fastify-async-websocket.message'
 const SWITCHING_PROTOCOLS = '101'
 
-/** Those of Fastify for a schema that does not compile. */
+/** Fastify's errors for a schema that does not compile. */
 const BuildErrors = {
   receive: createError<string, unknown[]>('FST_ERR_SCH_VALIDATION_BUILD', 'Failed building the validation schema for %s: %s, due to error schema.receive: %s'),
   send: createError<string, unknown[]>('FST_ERR_SCH_SERIALIZATION_BUILD', 'Failed building the serialization schema for %s: %s, due to error schema.send: %s')
@@ -26,21 +26,21 @@ export interface SchemaRoute {
   schemaErrorFormatter?: SchemaErrorFormatter
 }
 
-/** The result of a validator: Ajv's boolean, or what the compilers of other libraries return. */
+/** The result of a validator: a boolean from Ajv, or the object that the compilers of other libraries return. */
 type Result = boolean | { error?: unknown, value?: unknown } | PromiseLike<unknown> | undefined
 type Validator = ((data: unknown, parent?: { parentData: object, parentDataProperty: string }) => Result) & { errors?: unknown[] | null, schemaEnv?: object }
 type Compile = (definition: object) => any
 
-/** The compilers of the context of a route. Undefined where they are not within reach. */
+/** The compilers of the context of a route. Each is undefined if it is out of reach. */
 export interface Compilers {
   validator (): Compile | undefined
   serializer (): Compile | undefined
 }
 
 /**
- * The message schemas of a route. They are compiled when the app gets ready, as Fastify compiles a body and a response: by the
- * compilers of the route or of its context, with the schemas that this shares. They are no body and no response in the options
- * of the route, where whoever documents the route would find them.
+ * The message schemas of a route. They are compiled when the app gets ready, like Fastify compiles the schemas of a body and a
+ * response: with the compilers of the route or of its context, and with the shared schemas of that context. The options of the
+ * route do not list them as a body or a response, because tools that document routes would list them there.
  */
 export class MessageSchemas {
   readonly #route: SchemaRoute
@@ -51,7 +51,7 @@ export class MessageSchemas {
     this.#route = route
   }
 
-  /** Compiles with the compilers of the route, or else with those of its context. Throws Fastify's error for a schema that does not compile. */
+  /** Compiles with the compilers of the route, or those of its context. Throws Fastify's error for a schema that does not compile. */
   compile (context: Compilers): void {
     const { schema = {}, validatorCompiler, serializerCompiler } = this.#route
     if (schema.receive !== undefined) {
@@ -73,7 +73,7 @@ export class MessageSchemas {
     }
   }
 
-  /** The check of what is received; where the compilers of the context are not within reach, compiled by way of `request`. */
+  /** The validator of received messages. Compiled through `request` if the compilers of the context are out of reach. */
   validate (request: FastifyRequest): Validate | undefined {
     const { schema, schemaErrorFormatter } = this.#route
     if (schema?.receive === undefined) return undefined
@@ -81,7 +81,7 @@ export class MessageSchemas {
     return createValidate(this.#validator, schemaErrorFormatter)
   }
 
-  /** Makes JSON of what is sent; where the compilers of the context are not within reach, compiled by way of `reply`. */
+  /** The serializer of sent messages. Compiled through `reply` if the compilers of the context are out of reach. */
   serialize (reply: FastifyReply): JsonSerialize | undefined {
     const { schema } = this.#route
     if (schema?.send === undefined) return undefined
@@ -90,13 +90,13 @@ export class MessageSchemas {
   }
 }
 
-// As Fastify does for a body: fluent-json-schema builds its schema on demand.
+// fluent-json-schema builds a schema on demand. Fastify unwraps the schema of a body in the same way.
 function plain (schema: any): any {
   return schema?.isFluentSchema === true ? schema.valueOf() : schema
 }
 
 function createValidate (validator: Validator, format: SchemaErrorFormatter): Validate {
-  function judge (result: unknown, value: unknown): unknown {
+  function resultOf (result: unknown, value: unknown): unknown {
     if (result === false) throw validationError(validator.errors ?? [], format)
     if (typeof result !== 'object' || result === null) return value
     const { error } = result as { error?: unknown }
@@ -105,18 +105,18 @@ function createValidate (validator: Validator, format: SchemaErrorFormatter): Va
   }
 
   return (value) => {
-    // Ajv can replace a value only in the object that holds it.
+    // Ajv coerces a value by replacing it in its parent object, so that a message needs a parent.
     const holder = { value }
     const result = validator.schemaEnv === undefined
       ? validator(value)
       : validator(value, { parentData: holder, parentDataProperty: 'value' })
-    // Fastify takes the result of an asynchronous validator as pass or fail only.
+    // Of an asynchronous validator, Fastify only uses whether the value passes. Messages follow that rule.
     if (isThenable(result)) {
       return Promise.resolve(result).then(
-        (passed) => judge(passed !== false, holder.value),
+        (passed) => resultOf(passed !== false, holder.value),
         (error) => { throw validationError(error, format) })
     }
-    return judge(result, holder.value)
+    return resultOf(result, holder.value)
   }
 }
 
@@ -124,7 +124,7 @@ function isThenable (value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | undefined)?.then === 'function'
 }
 
-/** From a list of failures, as Ajv gives it, or from an error that may carry one. */
+/** Makes the error from `failure`: a list of failures, as of Ajv, or an error that may have such a list. */
 function validationError (failure: unknown, format: SchemaErrorFormatter): WebSocketValidationError {
   if (Array.isArray(failure)) {
     const message = format === undefined || failure.length === 0 ? describeAll(failure) : format(failure, 'receive' as never).message

@@ -32,7 +32,7 @@ export async function atMost (ms: number, promise: unknown): Promise<boolean> {
   }
 }
 
-/** A promise and its `resolve`. `reject` works through `resolve`, so that a promise that waits for long keeps one function alive. */
+/** A promise and its `resolve`. `reject` works through `resolve`, so that a pending promise keeps one function alive, not two. */
 export class Deferred<T> {
   readonly promise: Promise<T>
   resolve!: (value: T | PromiseLike<T>) => void

@@ -9,33 +9,35 @@ import type { Library } from './redis/library'
 import type { Broker, BrokerListener } from '../../types/broker'
 
 /**
- * A client of the user's: `new Redis()` or `new Cluster()` of ioredis 5 or 6, `createClient()` or `createCluster()` of
- * node-redis (the package `redis`) 5 or 6.
+ * The user's client: `new Redis()` or `new Cluster()` of ioredis 5 or 6, `createClient()` or `createCluster()` of node-redis (the
+ * package `redis`) 5 or 6.
  */
 export type RedisClient =
   { readonly isCluster: boolean, duplicate (...options: any[]): unknown } |
   { readonly isOpen: boolean, duplicate (...options: any[]): unknown, destroy (): unknown }
 
 export interface RedisBrokerOptions {
-  /** What the names of all channels begin with. Apps that share topics have the same. */
+  /** The prefix of all channel names. Apps with the same prefix share their topics. Default: `'fastify-async-websocket:'`. */
   prefix?: string
 }
 
 const PREFIX = 'fastify-async-websocket:'
 
-/** Milliseconds from the end of one attempt to the next: random between the two, so that processes do not all come at once. */
+/** The least and the most milliseconds between two attempts. The delay is random, so that processes do not all connect at once. */
 const RETRY = [250, 750]
 
 /**
- * A broker on Redis, for the option `broker` of the plugin. On a cluster it uses sharded pub/sub, for which it takes Redis 7.
+ * Creates a broker on Redis, for the option `broker` of the plugin. On a cluster the broker uses sharded pub/sub, which needs
+ * Redis 7.
  *
- * `client` is only the pattern: it need not be connected, is left as it is, and remains the user's to close. The broker
- * makes connections of its own with its options for address, TLS and login; those for retries, queues, timeouts and
- * prefixes of keys do not count. There are two connections to the server, or to each master of a cluster.
+ * The broker makes its own connections after the pattern of `client`: two to the server, or to each master of a cluster. It takes
+ * the client's options for address, TLS and login, and ignores those for retries, queues, timeouts and key prefixes. The broker
+ * does not use or close `client` itself, which need not be connected.
  *
- * When any of them fails, or nothing comes from one for 3 s, the broker is down, and tries to come back every half a second or so.
+ * When a connection fails, or nothing comes from one for 3 s, the broker is down. It then tries to connect about every half a
+ * second.
  *
- * Throws a `WebSocketOptionError` for options that cannot be. `start` rejects with one if `client` is no such client.
+ * Throws `WebSocketOptionError` for a wrong option. `start` rejects with `WebSocketOptionError` if `client` is no such client.
  */
 export function redisBroker (client: RedisClient, options?: RedisBrokerOptions): Broker {
   const own = readOptions('redisBroker', options)
@@ -51,10 +53,10 @@ class RedisBroker implements Broker, LinksListener {
   #listener!: BrokerListener
   #links?: Links
   #isUp = false
-  /** Whether the listener knows that it is down: that the first attempt has failed, it is told too. */
+  /** Whether the listener has been told of the present outage. A failed first attempt counts as an outage. */
   #isToldDown = false
   #isClosed = false
-  /** Why nothing can be had while it is not up. */
+  /** The error with which calls reject while the broker is not up. */
   #why = new WebSocketBrokerError('the broker has not been started')
   #retry?: NodeJS.Timeout
   /** Resolves `start`. */
@@ -106,7 +108,7 @@ class RedisBroker implements Broker, LinksListener {
     try {
       this.#listener.onMessage(channel.toString('utf8', this.#prefixLength), message)
     } catch (error) {
-      process.emitWarning(detailsOf(error)) // the library would end the connection, or the process
+      process.emitWarning(detailsOf(error)) // thrown further, the error would end the connection or the process
     }
   }
 
@@ -124,11 +126,11 @@ class RedisBroker implements Broker, LinksListener {
 
   #connect (): void {
     this.#links = new Links(this)
-    this.#links.open(this.#library, `${this.#prefix}\0`) // no topic has control characters
+    this.#links.open(this.#library, `${this.#prefix}\0`) // a topic has no control characters, so that no topic has this channel
   }
 }
 
-/** Throws `WebSocketOptionError` for what is no client. */
+/** The library of `client`. Throws `WebSocketOptionError` if `client` is no client of a known library. */
 function libraryOf (client: unknown): Library {
   const use = 'redisBroker takes a client of ioredis (Redis or Cluster) or of node-redis (createClient or createCluster)'
   let library
@@ -141,7 +143,7 @@ function libraryOf (client: unknown): Library {
   return library
 }
 
-/** The same bytes, as the libraries take them. */
+/** A Buffer on the same memory: the libraries take no other `Uint8Array`. */
 function toBuffer ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength)
 }

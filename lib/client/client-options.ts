@@ -12,7 +12,7 @@ import type { ConnectOptions, InjectOptions } from '../../types/client'
 
 const valueType = oneOf(VALUE_TYPES)
 
-/** The options of a client, whatever it is connected by, in place of those that are left out. */
+/** The defaults of the options that `connect` and `injectWebSocket` share. */
 const DEFAULTS = {
   maxPayload: 1024 * 1024,
   receiveHighWaterMark: 64 * 1024,
@@ -24,16 +24,16 @@ const DEFAULTS = {
 
 export type ClientSettings = ConnectOptions & typeof DEFAULTS
 
-/** Milliseconds that `connect` waits for the answer to its handshake, to the end of a refusal's body. */
+/** Milliseconds that `connect` waits for the response to its handshake, including the body of a refusal. */
 const HANDSHAKE_TIMEOUT = 10_000
 
-/** Milliseconds after which a `receive` of a test gives up, so that a test fails rather than hangs. */
+/** Milliseconds that a `receive` waits after `injectWebSocket`: a test fails rather than hangs. */
 const INJECTED_RECEIVE_TIMEOUT = 5_000
 
-/** An object with values of one kind; `use` says of which. */
+/** The check of an object whose values all pass `isValue`. `use` describes the object in the message. */
 function record (use: string, isValue: (value: unknown) => boolean): Check {
   return (name, value) => {
-    // The headers of the fetch API and a Map have no properties: nothing of them would be sent.
+    // A Map and the `Headers` of the fetch API have no own properties: their entries would be silently left out.
     if (typeof value !== 'object' || value === null || Symbol.iterator in value) fail(name, value, use)
     for (const [key, of] of Object.entries(readOptions(name, value))) {
       if (of !== undefined && !isValue(of)) fail(`${name}[${show(key)}]`, of, use)
@@ -65,7 +65,7 @@ const CLIENT_CHECKS: Checks = {
   perMessageDeflate
 }
 
-/** What Node makes the secure context of a client of, and checks by itself. */
+/** The options of `tls.createSecureContext`, which checks them itself. */
 const CONTEXT_OPTIONS = [
   'ca', 'cert', 'key', 'pfx', 'passphrase', 'crl', 'ciphers', 'sigalgs', 'ecdhCurve', 'minVersion', 'maxVersion', 'secureProtocol', 'secureOptions'
 ]
@@ -79,7 +79,7 @@ const CONNECT_CHECKS: Checks = {
   servername: text,
   checkServerIdentity: func,
   ...Object.fromEntries(CONTEXT_OPTIONS.map((name) => [name, () => {}])),
-  // Of these Node leaves others than strings aside.
+  // Node ignores values of these two options that are no strings.
   passphrase: text,
   secureProtocol: text
 }
@@ -91,7 +91,7 @@ const INJECT_CHECKS: Checks = {
   remoteAddress: text
 }
 
-/** What `connect` is to do. Throws `WebSocketOptionError` for options that there are not, and for values that they cannot have. */
+/** The options of `connect` with the defaults. Throws `WebSocketOptionError` for an unknown option and for an invalid value. */
 export function connectSettings (options: unknown): ClientSettings {
   const own = defined(readOptions('connect', options))
   checkAll(own, CONNECT_CHECKS, 'of connect')
@@ -99,20 +99,20 @@ export function connectSettings (options: unknown): ClientSettings {
   return { ...DEFAULTS, handshakeTimeout: HANDSHAKE_TIMEOUT, ...own }
 }
 
-/** What `injectWebSocket` is to do; throws as `connectSettings` does. */
+/** The options of `injectWebSocket` with the defaults. Throws like `connectSettings`. */
 export function injectSettings (options: unknown): ClientSettings & InjectOptions {
   const own = defined(readOptions('injectWebSocket', options))
   checkAll(own, INJECT_CHECKS, 'of injectWebSocket')
   return { ...DEFAULTS, receiveTimeout: INJECTED_RECEIVE_TIMEOUT, ...own }
 }
 
-/** The options for TLS that are among `settings`, under the names that Node's `tls` has for them. */
+/** The TLS options in `settings`, by the names that Node's `tls` has for them. */
 export function tlsOptions (settings: object): object {
   const names = ['rejectUnauthorized', 'servername', 'checkServerIdentity', ...CONTEXT_OPTIONS]
   return Object.fromEntries(Object.entries(settings).filter(([name]) => names.includes(name)))
 }
 
-/** Node itself would refuse them only when the connection is being made, as if that had failed. */
+/** Checks the TLS options. Node itself would refuse them only when it connects, as if the connection had failed. */
 function checkContext (options: Options): void {
   const context = Object.entries(options).filter(([name]) => CONTEXT_OPTIONS.includes(name))
   if (context.length === 0) return
@@ -123,13 +123,13 @@ function checkContext (options: Options): void {
   }
 }
 
-/** `url` as a string. Throws `WebSocketOptionError` for what is none. */
+/** `url` as a string. Throws `WebSocketOptionError` if `url` is neither a string nor a `URL`. */
 export function checkUrl (owner: string, url: unknown): string {
   try {
     if (typeof url === 'string') return url
     if (url instanceof URL) return url.href
   } catch {
-    // A proxy, of which nothing can be read.
+    // `url` is a proxy that throws.
   }
   throw new WebSocketOptionError(`the URL of ${owner} is ${show(url)}: use a string`)
 }

@@ -17,13 +17,13 @@ import type { WaitOptions } from '../base/verb-options'
 import type { ConnectOptions } from '../../types/client'
 import type { RawWebSocket } from '../../types/raw'
 
-/** Makes the stream that the client talks through, in place of a connection over the network. */
+/** Makes the stream of the client, in place of a network connection. */
 export type CreateConnection = () => Duplex
 
-/** What a refusal's body may have, in bytes; the rest is not read. */
+/** Bytes. The client reads at most so much of the body of a refusal. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024
 
-/** The client's side of a connection. */
+/** A client: the client's side of a connection. */
 export class Client extends Channel {
   /** The headers of the server's response to the handshake. */
   readonly headers: IncomingHttpHeaders
@@ -53,19 +53,12 @@ export class Client extends Channel {
   }
 }
 
-/**
- * Opens a connection to `url` (`ws:`, `wss:`, `http:` or `https:`).
- *
- * Resolves with the client when the handshake is complete; messages are kept from the first.
- * Rejects with `WebSocketUpgradeError` when the server refuses (with `statusCode`, `responseHeaders` and `body`) or cannot
- * be reached (with the `cause`), with the reason of `signal` when that is aborted first, and with `WebSocketOptionError`
- * for options that cannot be.
- */
+/** `Connect` of types/client.ts. */
 export async function connect (url: string | URL, options?: ConnectOptions): Promise<Client> {
   return await open(checkUrl('connect', url), connectSettings(options))
 }
 
-/** `connect`, over a stream of the caller's where `createConnection` is given. */
+/** Like `connect`, over the stream of `createConnection` if given. `settings` are checked. */
 export async function open (url: string, settings: ClientSettings, createConnection?: CreateConnection): Promise<Client> {
   const { signal } = settings
   if (signal === undefined) return await answerTo(createSocket(url, settings, createConnection), settings)
@@ -92,7 +85,7 @@ function createSocket (url: string, settings: ClientSettings, createConnection?:
   }
 }
 
-/** The client, when the handshake of `raw` is complete. */
+/** Resolves with the client when the handshake of `raw` is complete. */
 async function answerTo (raw: ChannelWebSocket, settings: ClientSettings): Promise<Client> {
   const { handshakeTimeout } = settings
   let timer: NodeJS.Timeout | undefined
@@ -103,19 +96,19 @@ async function answerTo (raw: ChannelWebSocket, settings: ClientSettings): Promi
     raw.once('unexpected-response', (request, res) => resolve(refusal(request, res)))
     raw.on('error', (error) => reject(failure(error)))
     if (handshakeTimeout === undefined) return
-    // A limit to the whole of it: the `handshakeTimeout` of `ws` is one to silence.
+    // This timeout limits the whole handshake. The `handshakeTimeout` of `ws` only limits how long the server is silent.
     timer = setTimeout(() => {
       reject(new WebSocketUpgradeError(`the handshake failed: no answer within ${handshakeTimeout} ms (handshakeTimeout)`))
-      raw.terminate() // of a refusal, what has come of its body is told
+      raw.terminate() // a refusal whose body is still coming rejects with the part of the body that has come
     }, handshakeTimeout)
   })
   return await answer.finally(() => clearTimeout(timer))
 }
 
-/** What names addresses, as most messages do, is left to the cause: an error may be what strangers are answered with. */
+/** The message names no address, because Fastify may send it to strangers in a response. The `cause` names the address. */
 function failure (error: NodeJS.ErrnoException): WebSocketUpgradeError {
   const { code } = error
-  if (error instanceof WebSocketUpgradeError) return error // of `injectWebSocket`
+  if (error instanceof WebSocketUpgradeError) return error // made by `injectWebSocket`
   return new WebSocketUpgradeError(`the handshake failed${code === undefined ? '' : `: ${code}`}`, undefined, { cause: error })
 }
 
@@ -130,10 +123,10 @@ async function refusal (request: ClientRequest, response: IncomingMessage): Prom
       if ((bytes += chunk.length) >= MAX_BODY_BYTES) break
     }
   } catch {
-    // The connection has broken, or time is up: what has come is the body.
+    // The connection has broken, or the time is up. The part of the body that has come is the body.
   }
   request.destroy()
   const body = Buffer.concat(chunks).toString()
-  const status = [statusCode, STATUS_CODES[statusCode] ?? []].flat().join(' ') // not in the words of the server, which may say anything
+  const status = [statusCode, STATUS_CODES[statusCode] ?? []].flat().join(' ') // the status text of Node, since that of the server may say anything
   throw new WebSocketUpgradeError(`the server refused the handshake: ${status}`, { statusCode, headers, body })
 }

@@ -1,23 +1,24 @@
 import { Queue } from '../base/queue'
 import type { Message } from '../codec/decode'
 
-/** What a message costs at least, in bytes: its objects take memory even where its payload is empty. */
+/** The least cost of a message, in bytes: the objects of a message take memory even if its payload is empty. */
 const MIN_COST = 128
 
-/** Received messages that wait to be taken, and what it costs to keep them. */
+/** The received messages that wait to be taken, and their cost in memory. */
 export class Backlog {
-  /** What they cost, in bytes. */
+  /** The cost of all messages, in bytes. */
   bytes = 0
-  // An object for each message would only be made to be taken apart again.
+  // Two queues, because a queue of objects would take an object for each message.
   readonly #messages = new Queue<Message>()
   readonly #costs = new Queue<number>()
-  // Bytes are a view, of what was read with them or of the pool of Node's buffers, and keep all of that. `#memory` is what
-  // the last of them are a view of; then how many messages have come since the first of those, and how many bytes they are.
+  // The bytes of a binary message are a view: of the buffer of a read, or of the pool of Node's buffers. A view keeps the whole
+  // memory alive. `#memory` is the memory of the last binary messages. `#count` is the number of messages since the first of them,
+  // `#used` the bytes of those that are views of it.
   #memory: ArrayBufferLike | null = null
   #count = 0
   #used = 0
 
-  /** `bytes` is the length of `message` as it came. */
+  /** Adds a message. `bytes` is its length on the wire. */
   push (message: Message, bytes: number): void {
     if (typeof message !== 'string') this.#hold(message.buffer, bytes)
     this.#count++
@@ -27,7 +28,7 @@ export class Backlog {
     this.#costs.push(cost)
   }
 
-  /** Takes the oldest one; `undefined` when there is none. */
+  /** Takes the oldest message out; `undefined` if there is none. */
   shift (): Message | undefined {
     const message = this.#messages.shift()
     if (message === undefined) return undefined
@@ -41,15 +42,16 @@ export class Backlog {
     this.#used += bytes
   }
 
-  // Mostly nearly all of a read is messages. A client can fill it with what leaves nothing behind, though, such as pongs,
-  // and a message that has come in several reads is a small part of the pool. Such messages move when others come.
+  // Mostly messages fill nearly all of a read. But a client can fill a read with frames that leave nothing behind, such as pongs,
+  // and a message that came in several reads may be a small part of the pool. Such messages keep more memory alive than they count
+  // for, so they move to a memory of their own when messages in another memory come.
   #begin (memory: ArrayBufferLike): void {
     if (this.#memory !== null && this.#memory.byteLength > 2 * Math.max(this.#used, this.#count * MIN_COST)) this.#move()
     this.#memory = memory
     this.#count = this.#used = 0
   }
 
-  /** Those of the last messages that have not been taken move to a memory of their own. */
+  /** Moves the binary messages in `#memory` that still wait to a new memory of their size. */
   #move (): void {
     const memory = Buffer.allocUnsafeSlow(this.#used)
     let end = 0

@@ -4,24 +4,24 @@ import type { Duplex } from 'node:stream'
 import type { OnWritten } from '../protocol/frame-writer'
 import type { RawWebSocket } from '../../types/raw'
 
-/** What Node has of a socket below its stream. */
+/** The private handle of a socket of Node. */
 interface Handle {
   bytesWritten?: number
   writeQueueSize?: number
   _parent?: Handle | null
 }
 
-/** In how many looks at a waiting connection nothing has to move before it counts as stalled. */
-const LOOKS = 4
+/** The watch checks a connection so many times per `timeout`. As many checks in a row without progress mean that it has stalled. */
+const CHECKS = 4
 
-/** A `send` that waits until that many large messages have been written. */
+/** A pending `send`. It waits until `after` of the messages above the mark have been written. */
 class Drain extends Deferred<void> {
   constructor (readonly after: number) {
     super()
   }
 }
 
-/** What there is of a connection on which more waits to be written than is to wait: who waits for it to drain, and for how long. */
+/** The state of a connection on which more bytes wait than `sendHighWaterMark`: the sends that wait, and the watch for a stall. */
 export class Congestion {
   readonly #onWritten: OnWritten = (error) => this.#written(error)
   readonly #raw: RawWebSocket
@@ -29,18 +29,18 @@ export class Congestion {
   readonly #timeout: number
   readonly #drains = new Queue<Drain>()
   #watch?: NodeJS.Timeout
-  // Messages that went out above the mark, and those of them that have been written, which happens in order.
+  // The number of messages that were sent above the mark, and how many of them have been written. Messages are written in order.
   #above = 0
   #drained = 0
 
-  /** `timeout`: milliseconds in which something has to drain of what waits. */
+  /** `timeout`: milliseconds. The connection is terminated if no byte drains for so long. */
   constructor (raw: RawWebSocket, stream: Duplex, timeout: number) {
     this.#raw = raw
     this.#stream = stream
     this.#timeout = timeout
   }
 
-  /** One more message is above the mark. Returns what is to be called when it has been written. */
+  /** Counts a message above the mark. Returns the function to call when the message has been written. */
   add (): OnWritten {
     this.#above++
     this.#startWatch()
@@ -48,10 +48,11 @@ export class Congestion {
   }
 
   /**
-   * The bytes that have drained of all that was ever sent; where nobody tells, the messages that have of those above the mark.
-   * A large message on a slow line drains for long before it is done. Nothing public tells how much of it the kernel has;
-   * Node's own socket timeout looks there too. Over TLS, all of a message is encrypted at once and its handle shows no
-   * progress: that of the TCP socket below does.
+   * The bytes that have drained since the connection began. Without a handle: the messages above the mark that have been written.
+   *
+   * A large message on a slow line drains for long before it is written. Only the private handle tells how much of it the kernel
+   * has; the socket timeout of Node reads it, too. Over TLS a message is encrypted as a whole, and the handle of the TLS socket shows
+   * no progress. The handle of the TCP socket below does.
    */
   get drained (): number {
     const { _handle: own } = this.#stream as { _handle?: Handle | null }
@@ -59,14 +60,14 @@ export class Congestion {
     return (handle?.bytesWritten ?? this.#drained) - (handle?.writeQueueSize ?? 0)
   }
 
-  /** Resolves when all that is above the mark has been written; where nothing can be sent any more, it waits for the end. */
+  /** Resolves when the messages above the mark have been written. If the connection is not open, the promise waits for `end`. */
   drain (isOpen: boolean): Promise<void> {
     const drain = new Drain(isOpen ? this.#above : Infinity)
     this.#drains.push(drain)
     return drain.promise
   }
 
-  /** Nothing can be sent any more: who waits is given `error`, if there is one. */
+  /** Ends the waiting sends when the connection has ended. They reject with `error`, or resolve if `error` is null. */
   end (error: Error | null): void {
     this.#stopWatch()
     for (let drain = this.#drains.shift(); drain !== undefined; drain = this.#drains.shift()) {
@@ -76,7 +77,7 @@ export class Congestion {
   }
 
   #written (error?: Error | null): void {
-    // The connection is ending, and `end` will reject: what Node still had to write of a destroyed socket, it reports without an error.
+    // The connection is ending, and `end` will follow. For a destroyed socket, Node reports unwritten bytes without an error.
     if (error || this.#stream.destroyed) return
     this.#drained++
     const drains = this.#drains
@@ -92,8 +93,8 @@ export class Congestion {
       const now = this.drained
       unchanged = now === before ? unchanged + 1 : 0
       before = now
-      if (unchanged === LOOKS) this.#raw.terminate()
-    }, this.#timeout / LOOKS)
+      if (unchanged === CHECKS) this.#raw.terminate()
+    }, this.#timeout / CHECKS)
   }
 
   #stopWatch (): void {

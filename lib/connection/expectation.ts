@@ -4,7 +4,7 @@ import { bytesOf, isBytes } from '../codec/encode'
 import type { Decode, Message } from '../codec/decode'
 import type { ValueType } from '../../types/message'
 
-/** The type in which `expect` receives, after what it expects. */
+/** The type as which `expect` receives, by the type of the expected message. */
 export function typeOf (message: unknown): ValueType {
   switch (typeof message) {
     case 'string': return 'text'
@@ -14,7 +14,7 @@ export function typeOf (message: unknown): ValueType {
   }
 }
 
-/** What a getter or a proxy in `expected` throws is no message. */
+/** Whether both are equal. If a getter or a proxy in `expected` throws, they are not. */
 export function isEqual (expected: unknown, received: unknown): boolean {
   try {
     return Buffer.isBuffer(received) ? isBytes(expected) && received.equals(bytesOf(expected)) : isDeepStrictEqual(expected, received)

@@ -4,11 +4,11 @@ import type { State } from '../base/state'
 export interface HeartbeatOptions {
   /** Milliseconds from one ping to the next. */
   interval: number
-  /** Milliseconds after a ping in which something has to arrive. */
+  /** Milliseconds after a ping within which a byte must arrive. */
   timeout: number
 }
 
-/** The bytes of a connection, and whether they are read. */
+/** The part of a socket that the heartbeat uses. */
 export interface CountingStream {
   readonly bytesRead: number
   readonly writableLength: number
@@ -17,7 +17,7 @@ export interface CountingStream {
   isPaused (): boolean
 }
 
-/** What the heartbeat needs of a connection. */
+/** The part of a connection that the heartbeat uses. */
 export interface Pulse {
   readonly state: State
   /** Sends a ping. */
@@ -26,23 +26,23 @@ export interface Pulse {
   lose (reason: string): void
 }
 
-/** A look that comes so much too late, in milliseconds, says that the process has stood still, and nothing of the client. */
+/** Milliseconds. If a check is so much too late, the process has stood still, and silence says nothing about the client. */
 const STANDSTILL = 1_000
 
-/** Pings a client, and drops the connection when nothing arrives from it. Whatever arrives is a sign of life, and nothing else is. */
+/** Pings a client, and drops the connection if nothing arrives. Any byte that arrives is a sign of life, and nothing else is. */
 export class Heartbeat extends Entry {
   readonly #socket: Pulse
   readonly #stream: CountingStream
   readonly #options: HeartbeatOptions
   #pingAt: number
-  /** Until when something has to arrive; 0 where nothing is waited for. */
+  /** The time by which a byte must arrive; 0 while none is awaited. */
   #deadline = 0
-  /** What had arrived before the last ping. */
+  /** The bytes that had arrived before the last ping. */
   #bytesRead = 0
 
   /**
-   * The first ping is due at random in the second half of the interval: connections which begin together do not beat
-   * together, and one that is short sees none.
+   * The first ping is due at a random time in the second half of the interval. So connections that begin together are not pinged
+   * together, and a short connection gets no ping.
    */
   constructor (socket: Pulse, stream: CountingStream, options: HeartbeatOptions) {
     super()
@@ -54,11 +54,11 @@ export class Heartbeat extends Entry {
   }
 
   override look (now: number): void {
-    // `ws` sees to the end of a closing handshake, but not of a connection that the client has ended without one, and
-    // whose last bytes it does not take: that is given up as if a ping were not answered.
+    // `ws` forces the end of a closing handshake. But it does not force the end if the client has ended its side of the stream
+    // without a close frame and does not take the last bytes. The heartbeat drops such a connection like one without a pong.
     if (this.#socket.state !== 'open' && !this.#stream.readableEnded) return
     if (this.#isAlive) this.#deadline = 0
-    if (this.#deadline !== 0 && this.#deadline < now && !this.#wait(now)) return
+    if (this.#deadline !== 0 && this.#deadline < now && !this.#waitsAgain(now)) return
     if (this.#pingAt < now) {
       this.#skipTo(now)
       if (this.#deadline === 0) this.#ping(now)
@@ -66,13 +66,13 @@ export class Heartbeat extends Entry {
     timers.add(this, this.#deadline === 0 ? this.#pingAt : Math.min(this.#pingAt, this.#deadline))
   }
 
-  // What is paused is not read: whether something has arrived is not known.
+  // A paused stream is not read, so that nobody knows whether bytes have arrived.
   get #isAlive (): boolean {
     return this.#stream.bytesRead !== this.#bytesRead || this.#stream.isPaused()
   }
 
-  /** Time is up: drops the connection, unless the process has stood still and has to wait once more. Tells whether it has. */
-  #wait (now: number): boolean {
+  /** Runs after the deadline: drops the connection, or waits once more if the process has stood still. Returns whether it waits. */
+  #waitsAgain (now: number): boolean {
     const { timeout } = this.#options
     if (now - this.#deadline < Math.max(timeout, STANDSTILL)) {
       this.#socket.lose(`nothing has arrived within ${timeout} ms of a ping (heartbeat)`)
@@ -82,14 +82,14 @@ export class Heartbeat extends Entry {
     return true
   }
 
-  /** What was due meanwhile is left out, and the next ping is due when it would have been anyway: connections stay spread. */
+  /** Skips the pings that were due meanwhile. The rhythm stays the same, so that connections stay spread in time. */
   #skipTo (now: number): void {
     const { interval } = this.#options
     this.#pingAt += interval * (Math.floor((now - this.#pingAt) / interval) + 1)
   }
 
-  // A client that is not read is pinged too, since writing shows that a connection is gone. Its answer is not waited for,
-  // and if it does not read either, pings do not pile up.
+  // A paused connection is pinged, too: a write finds out that a connection is gone. Its pong is not awaited. If the client does
+  // not read either, no further ping is sent, so that pings do not pile up.
   #ping (now: number): void {
     const { bytesRead, writableLength } = this.#stream
     const isPaused = this.#stream.isPaused()

@@ -3,21 +3,21 @@ import { timers, Entry } from '../base/timers'
 import type { Message } from '../codec/decode'
 import type { Recipient } from '../protocol/recipient'
 
-/** What idle timeout needs of a connection. */
+/** The part of a connection that the idle timeout uses. */
 export interface Traffic {
   readonly sendQueue: {
-    /** In how many turns of the event loop something was sent. */
+    /** The number of turns of the event loop in which a message was sent. */
     readonly turns: number
   }
   cutOff (code: number, reason: string): void
 }
 
-/** A look finds out whether there was a message since the one before; so many fit in the time that a connection may be idle. */
-const LOOKS = 16
+/** The number of checks per timeout. A check finds out whether there was a message since the last check. */
+const CHECKS = 16
 
 /**
- * Closes a connection on which no message comes or goes for `timeout` milliseconds, a sixteenth of that later at the most.
- * What arrives passes through it, to `next`.
+ * Closes a connection without a message either way for `timeout` milliseconds, at most a sixteenth of `timeout` late. Counts the
+ * received messages and passes them on to `next`.
  */
 export class IdleTimeout extends Entry implements Recipient {
   readonly #socket: Traffic
@@ -44,7 +44,7 @@ export class IdleTimeout extends Entry implements Recipient {
 
   override look (now: number): void {
     const traffic = this.#received + this.#socket.sendQueue.turns
-    // Who is not read may have sent something.
+    // A client whose socket is paused may have sent a message.
     if (traffic !== this.#traffic || this.#stream.isPaused()) {
       this.#traffic = traffic
       this.#idleSince = now
@@ -54,6 +54,6 @@ export class IdleTimeout extends Entry implements Recipient {
   }
 
   #goOn (now: number): void {
-    timers.add(this, Math.min(now + Math.floor(this.#timeout / LOOKS), this.#idleSince + this.#timeout))
+    timers.add(this, Math.min(now + Math.floor(this.#timeout / CHECKS), this.#idleSince + this.#timeout))
   }
 }

@@ -6,7 +6,7 @@ const INTERVAL = 1_000
 
 const OPEN = 1
 
-/** What is paused and resumed, and sends pongs. */
+/** The part of a `ws` socket that the life signs use. */
 export interface PausableSocket extends Flow {
   readonly readyState: number
   readonly bufferedAmount: number
@@ -14,9 +14,9 @@ export interface PausableSocket extends Flow {
 }
 
 /**
- * Stands between the receive queue of a client and its socket. Who is paused reads no pings, and would be taken for gone by a
- * server that waits for its pongs: so it sends some that nobody has asked for (RFC 6455, section 5.5.3), one as it pauses
- * and one a second while it is paused.
+ * Sends pongs while the socket of a client is paused. A paused client reads no pings, so that a server that waits for its pongs
+ * would take it for gone. Therefore it sends unsolicited pongs (RFC 6455, section 5.5.3): one when it pauses, and one a second
+ * while it is paused. Stands between the receive queue of a client and its socket.
  */
 export class LifeSigns extends Entry implements Flow {
   readonly #socket: PausableSocket
@@ -36,7 +36,7 @@ export class LifeSigns extends Entry implements Flow {
     this.#socket.resume()
   }
 
-  // Where bytes wait to be written, the server reads nothing either: pongs would pile up behind them.
+  // If bytes wait to be written, the server does not read either, and pongs would pile up behind these bytes.
   override look (now: number): void {
     if (this.#socket.readyState !== OPEN) return
     if (this.#socket.bufferedAmount === 0) this.#socket.pong()

@@ -7,14 +7,14 @@ export interface RateLimitOptions {
 }
 
 /**
- * How many messages a client may send: a bucket of tokens, one for each, that is full at first and fills up evenly, all of
- * it in one interval.
+ * Limits the messages of a client with a token bucket. A message takes a token. The bucket is full at first and fills up evenly,
+ * from empty to full in one interval.
  *
- * It stands between a receive queue and the flow that this one pauses. What comes at once after a pause may have been sent at
- * any time during it, so a pause fills the bucket too, and not only to its brim.
+ * Stands between a receive queue and the flow that the queue pauses. Messages that come at once after a pause may have been sent at
+ * any time during the pause. So a pause adds tokens as well, even beyond the size of the bucket.
  */
 export class RateLimit implements Flow {
-  /** What a client that is over it is told. */
+  /** The reason with which a client over the limit is closed. */
   readonly reason: string
   readonly #flow: Flow
   readonly #messages: number
@@ -30,7 +30,7 @@ export class RateLimit implements Flow {
     this.#tokens = messages
   }
 
-  /** A message has arrived: tells whether it may. */
+  /** Counts a received message. Returns whether it is within the limit. */
   take (): boolean {
     this.#fill()
     if (this.#tokens < 1) return false
@@ -38,7 +38,7 @@ export class RateLimit implements Flow {
     return true
   }
 
-  /** The receive queue pauses as a message arrives, which has just been counted. */
+  /** The receive queue calls `pause` when a message arrives, which `take` has just counted. So the time is up to date here. */
   pause (): void {
     this.#flow.pause()
   }
@@ -53,7 +53,7 @@ export class RateLimit implements Flow {
     if (this.#tokens < this.#messages) this.#tokens = Math.min(this.#tokens + earned, this.#messages)
   }
 
-  /** What the time since the last count is worth. */
+  /** The tokens for the time since the last count. */
   #earned (): number {
     const now = performance.now()
     const earned = (now - this.#countedAt) * this.#perMillisecond

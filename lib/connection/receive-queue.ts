@@ -9,9 +9,9 @@ import type { WaitOptions } from '../base/verb-options'
 import type { Decode, Message } from '../codec/decode'
 import type { Recipient } from '../protocol/recipient'
 
-/** What a `receive` makes of the end of the connection. */
+/** Decides how a `receive` settles at the end of the connection. */
 export interface Ending {
-  /** What it is to resolve with; or throws what it is to reject with. */
+  /** Returns the value to resolve with, or throws the error to reject with. */
   atEnd (end: ConnectionEnd): unknown
 }
 
@@ -29,7 +29,7 @@ export interface Flow {
 
 /** A `receive` that waits for its message. */
 class Reader extends Deferred<unknown> {
-  /** Who has come after it, and before. */
+  /** The readers after and before this one. */
   next: Reader | null = null
   previous: Reader | null = null
   readonly #decode: Decode
@@ -61,13 +61,13 @@ class Reader extends Deferred<unknown> {
     }
   }
 
-  /** It is in the receive queue. */
+  /** Runs when the reader has been added to the receive queue. */
   wait (): void {}
 
   protected settled (): void {}
 }
 
-/** One that waits for no longer than its `waitOptions`, then leaves the receive queue and rejects. */
+/** A reader with a timeout or a signal. When one ends the wait, the reader leaves the receive queue and rejects. */
 class PatientReader extends Reader {
   readonly #receiveQueue: ReceiveQueue
   readonly #waitOptions: WaitOptions
@@ -100,7 +100,7 @@ class PatientReader extends Reader {
   }
 
   #giveUp (error: unknown): void {
-    if (this.#isOver) return // a signal that is not Node's may tell whom it was to forget
+    if (this.#isOver) return // the signal of a library may call a listener that was removed
     this.#receiveQueue.forget(this)
     this.settled()
     this.reject(error)
@@ -108,12 +108,12 @@ class PatientReader extends Reader {
 }
 
 /**
- * The received messages that wait to be taken, or the readers that wait for messages: never both.
- * Above `highWaterMark` bytes it pauses the flow, at half of it it lets the flow go on.
+ * Holds the received messages that wait to be taken, or the readers that wait for messages, never both. The queue pauses the flow
+ * above `highWaterMark` bytes and resumes it at half of `highWaterMark`.
  */
 export class ReceiveQueue implements Recipient {
   #backlog: Backlog | null = null
-  // Of those who wait, in the order in which they came: a list, since mostly there is one.
+  // The waiting readers in the order of their calls. A linked list, since mostly there is one.
   #first: Reader | null = null
   #last: Reader | null = null
   readonly #highWaterMark: number
@@ -121,8 +121,9 @@ export class ReceiveQueue implements Recipient {
   #paused = false
   #discarding = false
   #end: ConnectionEnd | null = null
-  /** How long who takes the messages before the end may take for each, in milliseconds, and until when the next is to be taken. */
+  /** The milliseconds that the handler has for each message before the end. */
   #allowance = 0
+  /** The time by which the handler must take the next message before the end; 0 while there is none. */
   #deadline = 0
 
   constructor (highWaterMark: number, flow: Flow) {
@@ -130,7 +131,7 @@ export class ReceiveQueue implements Recipient {
     this.#flow = flow
   }
 
-  /** A message has arrived. */
+  /** Gives a received message to the first reader, or keeps it. */
   push (message: Message, bytes: number): void {
     if (this.#discarding) return
     const reader = this.#first
@@ -148,10 +149,11 @@ export class ReceiveQueue implements Recipient {
   }
 
   /**
-   * Takes the next message and decodes it. Readers are served in the order in which they came.
-   * Rejects with what `decode` throws, with `WebSocketTimeoutError` or the signal's reason when
-   * `waitOptions` ends (no message is taken then), and at the end of the connection with its `WebSocketDisconnect`,
-   * unless `ending` makes something else of it.
+   * Takes the next message and decodes it. Readers are served in the order of their calls. Rejects
+   *
+   * - with the error of `decode`,
+   * - with `WebSocketTimeoutError` or the signal's reason when `waitOptions` end the wait; no message is taken then,
+   * - at the end of the connection with its `WebSocketDisconnect`; `ending` may decide otherwise.
    */
   receive (decode: Decode, waitOptions?: WaitOptions, ending = RECEIVE): Promise<unknown> {
     if (waitOptions?.signal?.aborted === true) return rejected(waitOptions.signal.reason)
@@ -170,26 +172,26 @@ export class ReceiveQueue implements Recipient {
     return reader.promise
   }
 
-  /** Nothing more is wanted: what is queued and what still arrives is dropped. */
+  /** Drops the queued messages and those that still arrive. */
   discard (): void {
     this.#backlog = null
     this.seal()
   }
 
-  /** What still arrives is dropped; what is queued can be taken. */
+  /** Drops the messages that still arrive. The queued messages can be taken. */
   seal (): void {
     this.#discarding = true
-    this.#goOn()
+    this.#resume()
   }
 
-  /** Whether the end has come, and who takes the messages before it has not got so far, but goes on. */
+  /** Whether the connection has ended, messages before the end still wait, and the handler takes them in time. */
   get isCatchingUp (): boolean {
     return now() < this.#deadline
   }
 
   /**
-   * Nothing more will come: readers that find no message are given the end. `allowance`: within how many milliseconds the
-   * first of the messages that wait, and each after it, has to be taken to count as going on.
+   * Ends the queue: readers that find no message get `end`. `allowance`: the milliseconds within which the handler must take the
+   * first waiting message, and then each next one, to count as catching up.
    */
   end (end: ConnectionEnd, allowance: number): void {
     this.#end = end
@@ -200,7 +202,7 @@ export class ReceiveQueue implements Recipient {
     }
   }
 
-  /** `reader` no longer waits. */
+  /** Removes `reader`, which no longer waits. */
   forget (reader: Reader): void {
     const { previous, next } = reader
     if (previous === null) return this.#forgetFirst(reader)
@@ -217,7 +219,7 @@ export class ReceiveQueue implements Recipient {
 
   #take (message: Message, decode: Decode): Promise<unknown> {
     if (this.#end !== null) this.#allow(this.#allowance)
-    if (this.#backlog!.bytes <= this.#highWaterMark / 2) this.#goOn()
+    if (this.#backlog!.bytes <= this.#highWaterMark / 2) this.#resume()
     try {
       const value = decode(message)
       return value instanceof Promise ? quiet(value) : Promise.resolve(value)
@@ -240,7 +242,7 @@ export class ReceiveQueue implements Recipient {
     }
   }
 
-  #goOn (): void {
+  #resume (): void {
     if (!this.#paused) return
     this.#paused = false
     this.#flow.resume()

@@ -14,24 +14,22 @@ import type { RawWebSocket } from '../../types/raw'
 export interface SendQueueOptions {
   /** Bytes. */
   sendHighWaterMark: number
-  /** Milliseconds in which something has to drain of what waits: else the connection is terminated. */
+  /** Milliseconds. The connection is terminated if a `send` waits and no byte drains for so long. */
   sendTimeout: number
 }
 
-/** Who takes the messages that have come before the end of the connection. */
+/** The receive queue, for the send queue. */
 export interface Taker {
-  /** Whether it has not got to the end yet, but goes on. */
+  /** Whether the handler still takes the messages that came before the end of the connection. */
   readonly isCatchingUp: boolean
 }
 
 const SENT = Promise.resolve()
 const OPEN = 1
 
-/**
- * What is sent: written in order, one write a turn, and no faster than the peer drains it.
- */
+/** Sends messages in order, with one write per turn of the event loop, and no faster than the peer drains them. */
 export class SendQueue {
-  /** In how many turns something was sent. */
+  /** The number of turns of the event loop in which a message was sent. */
   turns = 0
   readonly #raw: RawWebSocket
   readonly #stream: Duplex
@@ -39,7 +37,7 @@ export class SendQueue {
   readonly #writer: Writer
   #congestion: Congestion | null = null
   #isHeld = false
-  /** The bytes that wait, as long as a turn lasts: in a turn nothing drains. */
+  /** The bytes that wait to be written, valid within a turn. Nothing drains during a turn. */
   #waiting = 0
   #end: ConnectionEnd | null = null
   #taker!: Taker
@@ -51,16 +49,16 @@ export class SendQueue {
     this.#options = options
   }
 
-  /** Bytes that have not yet been handed to the kernel. */
+  /** The bytes that have not yet been handed to the kernel. */
   get bufferedAmount (): number {
     settle()
     return this.#writer.bufferedAmount
   }
 
   /**
-   * Sends one message. Resolves at once while fewer than `sendHighWaterMark` bytes wait, else when they have drained.
-   * Rejects with the connection's `WebSocketDisconnect` when it is closing or ends first; but resolves, in another turn
-   * and without effect, for who catches up with what came before that end.
+   * Sends one message. Resolves at once while fewer than `sendHighWaterMark` bytes wait, otherwise when the waiting bytes have
+   * drained. Rejects with the connection's `WebSocketDisconnect` if the connection is closing or ends first. While the handler
+   * catches up with the messages that came before the end, `send` resolves in another turn, without effect.
    */
   send (payload: Payload): Promise<void> {
     if (this.#raw.readyState === OPEN && this.post(payload)) return SENT
@@ -68,7 +66,7 @@ export class SendQueue {
     return this.#congested().drain(this.#raw.readyState === OPEN)
   }
 
-  /** Sends one message on an open connection, and tells whether fewer than `sendHighWaterMark` bytes wait now. */
+  /** Sends one message on an open connection. Returns whether fewer than `sendHighWaterMark` bytes wait now. */
   post (payload: Payload): boolean {
     settle()
     this.#beginTurn()
@@ -80,7 +78,7 @@ export class SendQueue {
     return false
   }
 
-  /** Sends what was published, if fewer than `mark` bytes wait then; tells whether it has. */
+  /** Sends published messages if fewer than `mark` bytes wait with them. Returns whether they were sent. */
   share (batch: Batch, mark: number): boolean {
     if (this.#raw.readyState !== OPEN) return false
     this.#beginTurn()
@@ -89,31 +87,31 @@ export class SendQueue {
     return true
   }
 
-  /** Sends what was published, whatever waits. */
+  /** Sends published messages, however many bytes wait. */
   forceShare (batch: Batch): void {
     this.#beginTurn()
     this.#waiting += this.#writer.share(batch, this.#congested().add())
   }
 
-  /** How much has drained, when more than the mark waits: see `Congestion`. */
+  /** How much has drained (see `Congestion`). */
   get drained (): number {
     return this.#congested().drained
   }
 
-  /** Gives the kernel what it takes of that which waits, before the turn ends. */
+  /** Hands the waiting bytes to the kernel before the turn ends, as many as the kernel takes. */
   write (): void {
     this.#writer.flush()
     this.#waiting = this.#writer.bufferedAmount
   }
 
-  /** Writes what is held back, now. */
+  /** Writes the messages that are held back, at the end of the turn or before. */
   flush (): void {
     settle()
     this.#isHeld = false
     this.#writer.flush()
   }
 
-  /** Nothing can be sent any more: who waits is given the error of `end`, unless `taker` is catching up. */
+  /** Ends the queue. The sends that wait reject with the error of `end`, or resolve if `taker` is catching up. */
   end (end: ConnectionEnd, taker: Taker): void {
     this.#end = end
     this.#taker = taker

@@ -1,10 +1,13 @@
 import { quiet } from '../base/deferred'
 import { WebSocketDecodeError, WebSocketValidationError } from '../base/errors'
 
-/** Is given what a message has failed with, in place of the message. */
+/** Gets the error of an invalid message, in place of the message. */
 export type OnInvalid = (error: WebSocketDecodeError | WebSocketValidationError) => unknown
 
-/** Leaves out of `messages` what does not decode or validate: `onInvalid` is awaited, and what that throws is thrown. */
+/**
+ * Iterates over `messages` without those that do not decode or validate. `onInvalid` gets their errors and is awaited. The
+ * iteration throws what `onInvalid` throws.
+ */
 export class ValidMessages implements AsyncIterableIterator<any> {
   readonly #messages: AsyncIterableIterator<any>
   readonly #onInvalid: OnInvalid

@@ -10,29 +10,29 @@ import type { RawWebSocket } from '../../types/raw'
 
 export type OnWritten = (error?: Error | null) => void
 
-/** Writes messages to a connection, in their order. Those of a turn are held back until `flush`, and leave in one write. */
+/** Writes messages to a connection in order. The writer holds the messages of a turn back until `flush` writes them at once. */
 export interface Writer {
-  /** The bytes that have not yet been handed to the kernel, held back or not. */
+  /** The bytes that have not yet been handed to the kernel, including those that are held back. */
   readonly bufferedAmount: number
   /**
-   * Takes a message. With `onWritten`, which is called when the kernel has all of it, bytes may be left where they are
-   * until then; without, they are copied. Returns the bytes that it takes.
+   * Adds a message. `onWritten` is called when the kernel has the whole message. With `onWritten`, the writer may keep the
+   * caller's bytes until then; without it, the writer copies them. Returns the bytes that the message takes.
    */
   add (payload: Payload, onWritten?: OnWritten): number
-  /** Takes what was published. */
+  /** Adds published messages. Returns the bytes that they take. */
   share (batch: Batch, onWritten?: OnWritten): number
   flush (): void
 }
 
-/** Frames of messages up to this length, in bytes, are put together; a larger one has a buffer of its own. */
+/** Bytes. The frames of messages up to this length are written into the pool; a longer frame has a buffer of its own. */
 const SMALL = 16 * 1024
 
-/** What comes from one read of a socket, 64 KiB, can be answered from it with room to spare. */
+/** The size of the pool in bytes. It holds the answers to the messages of one read, 64 KiB, with room to spare. */
 const POOL = 256 * 1024
 
 /**
- * Where frames are put together, each behind the one before. One connection at a time owns the pool, since in most
- * turns there is one that sends: its frames begin at `first`, and those from `start` to `end` are held back.
+ * The pool holds frames one after the other. One connection at a time owns the pool, since in most turns only one connection
+ * sends. The frames of the owner begin at `first`; the frames from `start` to `end` are held back.
  */
 let pool = Buffer.allocUnsafeSlow(POOL)
 let first = 0
@@ -40,12 +40,12 @@ let start = 0
 let end = 0
 let owner: FrameWriter | null = null
 
-/** The writer for `raw`, which reads and writes `stream`. */
+/** Creates the writer for `raw`, which reads and writes `stream`. */
 export function createWriter (raw: RawWebSocket, stream: Duplex): Writer {
   return raw instanceof SessionWebSocket && raw.extensions === '' ? new FrameWriter(raw, stream) : new SendWriter(raw, stream)
 }
 
-/** What the stream is given is held back there, as long as it is corked. */
+/** A stream that holds back what is written to it while it is corked. */
 class CorkedStream {
   protected readonly stream: Duplex
   #isCorked = false
@@ -67,7 +67,7 @@ class CorkedStream {
   }
 }
 
-/** Makes the frames itself: `ws` makes some writes of each, which cost more than all the rest. */
+/** Makes the frames itself. `ws` makes several writes for each frame, which cost more than all the rest. */
 class FrameWriter extends CorkedStream implements Writer, HeldFrames {
   #heldBytes = 0
   #batch: Batch | null = null
@@ -104,7 +104,7 @@ class FrameWriter extends CorkedStream implements Writer, HeldFrames {
     return batch.byteLength
   }
 
-  /** Into the stream goes what is held back, but not yet to the kernel. */
+  /** Writes the held frames to the stream, which is corked: the kernel does not get them yet. */
   release (): void {
     if (this.#heldBytes > 0) this.#write(this.#takeHeld())
   }
@@ -127,8 +127,8 @@ class FrameWriter extends CorkedStream implements Writer, HeldFrames {
     first = start = end = 0
   }
 
-  // What a network socket has written, the kernel has a copy of, so that the place is free again. Another stream may
-  // have passed the very bytes on.
+  // When a network socket has written its bytes, the kernel has a copy, so that the place in the pool is free again. Another
+  // stream may have passed the same bytes on.
   #leavePool (): void {
     owner = null
     if (this.stream.writableLength === 0 && this.stream instanceof Socket) start = end = first
@@ -165,7 +165,7 @@ class FrameWriter extends CorkedStream implements Writer, HeldFrames {
   }
 }
 
-/** Leaves the frames to `ws`: those of a client are masked, and where compression was negotiated it is that of `ws`. */
+/** Leaves the frames to `ws`, because the frames of a client are masked and `ws` has the compression. */
 class SendWriter extends CorkedStream implements Writer {
   readonly #raw: RawWebSocket
 

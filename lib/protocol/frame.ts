@@ -1,53 +1,53 @@
 import { Buffer } from 'node:buffer'
 import type { Payload } from '../codec/encode'
 
-/**
- * Frames as a server sends them: a whole message each, and not masked (RFC 6455, section 5.2).
+/*
+ * The frames that a server sends. Each carries a whole message and is not masked (RFC 6455, section 5.2).
  *
  *     byte 0          byte 1       bytes 2–3 or 2–9
- *     FIN, opcode     length       the length, where it is more than 125 bytes
+ *     FIN, opcode     length       the length, if it is more than 125 bytes
  */
 
-/** FIN, and the opcode of a message of text or of bytes. */
+/** The first byte of a text frame and of a binary frame: FIN and the opcode. */
 const TEXT = 0x81
 const BINARY = 0x82
 
-/** The lengths that stand for the one in the next two, or eight, bytes. */
+/** These lengths say that the real length is in the next two bytes, or in the next eight. */
 const LENGTH_16 = 126
 const LENGTH_64 = 127
 
-/** What a header takes at the most, in bytes. */
+/** The longest header, in bytes. */
 export const MAX_HEADER = 10
 
-/** The bytes of `payload`. */
+/** The length of `payload` in bytes. */
 export function payloadLength (payload: Payload): number {
   return typeof payload === 'string' ? Buffer.byteLength(payload) : payload.byteLength
 }
 
-/** Writes `payload`, of `length` bytes, as a frame into `target` from `start` on. Returns where the frame ends. */
+/** Writes a frame of `payload`, which has `length` bytes, into `target` from `start` on. Returns the end of the frame. */
 export function writeFrame (target: Buffer, start: number, payload: Payload, length: number): number {
   const offset = writeHeader(target, start, payload, length)
-  // A text of as many bytes as characters is ASCII, which latin1 writes without looking at it.
+  // A string with as many bytes as characters is ASCII. Node writes latin1 faster than UTF-8.
   if (typeof payload === 'string') target.write(payload, offset, length === payload.length ? 'latin1' : 'utf8')
   else target.set(payload, offset)
   return offset + length
 }
 
-/** `payload`, of `length` bytes, as a frame in a buffer of its own. */
+/** Returns a frame of `payload`, which has `length` bytes, in a new buffer. */
 export function frameOf (payload: Payload, length: number): Buffer {
   const target = Buffer.allocUnsafe(headerLength(length) + length)
   writeFrame(target, 0, payload, length)
   return target
 }
 
-/** A frame of the text whose UTF-8 is `text`, in a buffer of its own. */
+/** Returns a text frame in a new buffer. `text` is the UTF-8 of the text. */
 export function textFrameOf (text: Uint8Array): Buffer {
   const frame = frameOf(text, text.byteLength)
   frame[0] = TEXT
   return frame
 }
 
-/** The header of a frame of `payload`, which has `length` bytes. */
+/** Returns the header of a frame of `payload`, which has `length` bytes. */
 export function headerOf (payload: Payload, length: number): Buffer {
   const target = Buffer.allocUnsafe(headerLength(length))
   writeHeader(target, 0, payload, length)

@@ -1,14 +1,14 @@
 import { isAscii } from 'node:buffer'
 import http from 'node:http'
 
-/** A mask as bytes, and as the word of these bytes, in the order that the machine has. */
+/** A mask as four bytes, and the same memory as one word in the byte order of the machine. */
 const maskBytes = new Uint8Array(4)
 const maskWord = new Int32Array(maskBytes.buffer)
 
-/** Set in a word with a byte that is not ASCII. */
+/** The highest bit of each byte. A word of ASCII has none of them. */
 const HIGH_BITS = 0x80808080
 
-/** From this length on, in bytes, it pays to make a view by words, and to call a native function. */
+/** Bytes. From LONG on, a view by words pays. From VERY_LONG on, a call of the native function pays. */
 const LONG = 96
 const VERY_LONG = 1536
 
@@ -16,12 +16,12 @@ const VERY_LONG = 1536
 type NativeUnmask = (payload: Buffer, mask: Buffer) => void
 
 /**
- * Unmasks, in place, the payload of a frame, from `start` to `end` in `chunk`, with the mask that is before it (RFC 6455,
- * section 5.3). Done twice, it is as it was. Returns whether the payload is ASCII, which is known then.
+ * Unmasks the payload of a frame in place. The payload is in `chunk` from `start` to `end`; its mask is the four bytes before
+ * `start` (RFC 6455, section 5.3). A second call masks the payload again. Returns whether the unmasked payload is ASCII.
  */
 export type Unmask = (chunk: Buffer, start: number, end: number) => boolean
 
-/** `native` is for long payloads, where there is one. */
+/** `native` unmasks very long payloads, if given. */
 export function createUnmask (native?: NativeUnmask): Unmask {
   return function unmask (chunk, start, end) {
     const length = end - start
@@ -33,7 +33,7 @@ export function createUnmask (native?: NativeUnmask): Unmask {
   }
 }
 
-/** What `ws` uses as well: a function of newer versions of Node, or the package bufferutil, an optional one. */
+/** The native function that `ws` uses as well: of newer versions of Node, or of the optional package bufferutil. */
 function findNative (): NativeUnmask | undefined {
   return (http as { websocketUnmask?: NativeUnmask }).websocketUnmask ?? findBufferutil()
 }
@@ -41,12 +41,12 @@ function findNative (): NativeUnmask | undefined {
 function findBufferutil (): NativeUnmask | undefined {
   try {
     if (!process.env.WS_NO_BUFFER_UTIL) return require('bufferutil').unmask
-  } catch {} // it is not installed
+  } catch {} // bufferutil is not installed
 }
 
 export const unmask = createUnmask(findNative())
 
-// Both return the bits that were set anywhere. Four at a time: half the time of one by one.
+// Both functions return the OR of all unmasked bytes or words. Four steps a round take half the time of one.
 
 function byBytes (chunk: Buffer, start: number, end: number): number {
   const mask0 = chunk[start - 4]

@@ -2,12 +2,12 @@ import { flushAfterTurn } from '../base/end-of-turn'
 import { MAX_BATCH, type Batch, type PreparedMessage } from './prepared-message'
 
 /*
- * What is published to the same subscribers in one turn reaches them together, at the end of that turn: then each is
- * looked at once, however much it is. Before anything else is sent, or who subscribes changes, it reaches them at once,
- * so that nobody sees a difference.
+ * The messages that are published to the same subscribers in one turn of the event loop are delivered together at the end of
+ * that turn, so that each subscriber is visited once however many messages there are. If another message is sent or the
+ * subscribers change before that, the pending messages are delivered first, so that their order stays the same.
  */
 
-/** Who can be given what is published. */
+/** A receiver of published messages. */
 export interface Subscriber {
   deliver (batch: Batch): void
 }
@@ -18,7 +18,7 @@ let except: Subscriber | undefined
 
 const endOfTurn = { flush: settle }
 
-/** Gives `prepared message` to all of `to` but `not`, at the end of the turn at the latest. */
+/** Delivers `prepared` to all of `to` except `not`, at the end of the turn at the latest. */
 export function multicast (prepared: PreparedMessage, to: Iterable<Subscriber>, not?: Subscriber): void {
   if (pending !== null && subscribers === to && except === not && pending.byteLength + prepared.byteLength <= MAX_BATCH) {
     pending = pending.and(prepared)
@@ -31,7 +31,7 @@ export function multicast (prepared: PreparedMessage, to: Iterable<Subscriber>, 
   flushAfterTurn(endOfTurn)
 }
 
-/** Gives its subscribers what has been published so far. */
+/** Delivers the pending messages now. */
 export function settle (): void {
   if (pending !== null) deliver(pending)
 }

@@ -3,36 +3,36 @@ import { textOf } from '../codec/decode'
 import { frameOf, payloadLength, textFrameOf } from './frame'
 import type { Payload } from '../codec/encode'
 
-/** What is published in a turn is put together up to this length, in bytes. */
+/** The longest batch, in bytes. */
 export const MAX_BATCH = 64 * 1024
 
 /**
- * What has been published to somebody in one turn. All who were given the same, in the same order, hold the same
- * batch, so that its frames are put together once for all of them.
+ * The messages that were published to a subscriber in one turn of the event loop. Subscribers that got the same messages in the
+ * same order share one batch, so that its frames are concatenated once for all of them.
  */
 export abstract class Batch {
-  /** What was published, in its order. */
+  /** The messages in the order in which they were published. */
   abstract readonly messages: readonly PreparedMessage[]
-  /** Its frames, one after the other. */
+  /** The frames of the messages, one after the other. */
   abstract readonly bytes: Buffer
   abstract readonly byteLength: number
   #next: Sequence | null = null
 
-  /** This batch, and `last` after it. */
+  /** Returns the batch of this batch and `last` after it: the same object for the same `last`. */
   and (last: Batch): Batch {
     if (this.#next === null || this.#next.last !== last) this.#next = new Sequence(this, last)
     return this.#next
   }
 }
 
-/** One message. */
+/** A batch of one message, encoded as a frame. */
 export class PreparedMessage extends Batch {
   readonly #frame: Buffer
   readonly #isText: boolean
   readonly #length: number
   #payload: Payload | null
 
-  /** `isText`: it is a text, even where `payload` is bytes, those of UTF-8. */
+  /** `isText`: the message is a text; `payload` may be its UTF-8 then. */
   constructor (payload: Payload, isText = typeof payload === 'string') {
     super()
     const isString = typeof payload === 'string'
@@ -54,7 +54,7 @@ export class PreparedMessage extends Batch {
     return this.#frame.length
   }
 
-  /** A string for a text. Of bytes, those in the frame: the caller's are the caller's to change. */
+  /** The payload: a string for a text. Bytes are a view of the frame, because the publisher may change its own bytes. */
   get payload (): Payload {
     if (this.#payload === null) {
       const bytes = this.#frame.subarray(this.#frame.length - this.#length)
@@ -64,7 +64,7 @@ export class PreparedMessage extends Batch {
   }
 }
 
-/** One batch after another. */
+/** A batch and another one after it. */
 class Sequence extends Batch {
   readonly byteLength: number
   readonly #before: Batch
@@ -79,7 +79,7 @@ class Sequence extends Batch {
   get messages (): PreparedMessage[] {
     const batches: Batch[] = []
     let batch: Batch = this
-    for (; batch instanceof Sequence; batch = batch.#before) batches.push(batch.last) // there may be thousands
+    for (; batch instanceof Sequence; batch = batch.#before) batches.push(batch.last) // a loop, since thousands of batches would be too deep for recursion
     return [batch, ...batches.reverse()].flatMap(({ messages }) => messages)
   }
 

@@ -4,21 +4,22 @@ import { isOnlyListener } from './recipient'
 import type { Duplex } from 'node:stream'
 
 /*
- * Node makes a buffer of 64 KiB for each read. Where messages are taken out of it at once, that is a tenth of what a
- * message costs, or a third where a read is full of them, and garbage. So connections read into one memory, in the way in
- * which a socket of Node does that was made with the option `onread`, which a server cannot give to those that it accepts.
+ * Node allocates a buffer of 64 KiB for each read. If messages are taken out of the buffer at once, the allocation is a tenth of
+ * the cost of a message, or a third if a read is full of messages, and the buffer becomes garbage. So all connections read into
+ * one shared buffer. A socket of Node with the option `onread` reads in this way, but a server cannot set that option for the
+ * sockets that it accepts.
  */
 
-/** What Node reads at a time, in bytes. */
+/** The size of a read of Node, in bytes. */
 const SIZE = 64 * 1024
 
-/** What is read is used up, or copied, before the next read. */
+/** The buffer that connections read into. Its content is used or copied before the next read. */
 const shared = Buffer.allocUnsafeSlow(SIZE)
 
-/** What Node makes buffers of: `subarray` takes longer. */
+/** The class of Node's buffers. Its constructor is faster than `subarray`. */
 const FastBuffer = (Buffer as unknown as { [Symbol.species]: new (memory: ArrayBufferLike, offset: number, length: number) => Buffer })[Symbol.species]
 
-/** Where a socket of Node's reads into, whom it tells of that, and whom it asks for the memory of the next read. */
+/** Private properties of Node's sockets: the buffer to read into, the callback of a read, and the source of the next buffer. */
 const KEYS = symbolsOf(new Socket(), 'kBuffer', 'kBufferCb', 'kBufferGen')
 const [kBuffer, kBufferCb, kBufferGen] = KEYS
 
@@ -32,19 +33,19 @@ function symbolsOf (object: object, ...names: string[]): symbol[] {
   return names.map((name) => symbols.find(({ description }) => description === name)!)
 }
 
-/** The listener of `ws` to the streams of its sockets, which is one function; undefined until it has been seen. */
+/** The `data` listener of `ws`, one function for all sockets; undefined until a socket with it has been seen. */
 let parse: Function | undefined
 
-/** How many bytes of this read are kept by somebody. */
+/** The bytes of the current read that are retained. */
 let kept = 0
 
-/** The memory of the next read of the connection that has just read; `undefined` is the same again. */
+/** The buffer for the next read of the connection that has just read; `undefined` for the same buffer again. */
 let next: Buffer | undefined
 
 /**
- * From now on `stream`, to which `ws` listens, reads into the shared memory: what `ws` is given is part of that, and is to
- * be kept as `own` and `bytesIn` do. A stream that is no socket of Node's, to which somebody else listens as well, or that
- * is not as expected, reads as before.
+ * Makes `stream`, to which `ws` listens, read into the shared buffer. The chunks that `ws` gets are views of that buffer: code
+ * that keeps them calls `retain` or `retainBytes`. A stream reads as before if it is no socket of Node, if it has another `data`
+ * listener, or if its private properties differ from the expected ones.
  */
 export function shareMemory (stream: Duplex): void {
   const socket = stream as ReadingSocket
@@ -57,7 +58,7 @@ export function shareMemory (stream: Duplex): void {
   socket._handle!.useUserBuffer!(shared)
 }
 
-/** `length` bytes have been read into `memory`. What cannot be taken yet, or what somebody else may keep, is a copy. */
+/** Runs when `length` bytes have been read into `memory`. A chunk that waits, or that other listeners may keep, is a copy. */
 function onRead (this: Socket, length: number, memory: Buffer): boolean {
   const isShared = memory === shared
   const read = new FastBuffer(memory.buffer, 0, length)
@@ -65,9 +66,9 @@ function onRead (this: Socket, length: number, memory: Buffer): boolean {
   kept = 0
   const goesOn = this.readableFlowing === true && this.readableLength === 0 && isOnlyListener(this, 'data', parse!)
     ? this.emit('data', chunk)
-    : this.push(own(chunk))
-  // Of large messages all is kept: those who send them have a memory for each read, as Node does it, as long as there is
-  // more to read than that takes. Whoever has nothing more to send has none, and who is paused has none meanwhile.
+    : this.push(retain(chunk))
+  // A large message is retained as a whole. While a connection fills a read and most of it is retained, the connection gets a new
+  // buffer for each read, as in Node, which saves the copy. It gets none when it has nothing more to read or is paused.
   const keepsAll = length === SIZE && kept > SIZE / 2 && this.readableFlowing === true
   next = keepsAll ? Buffer.allocUnsafeSlow(SIZE) : isShared ? undefined : shared
   return goesOn
@@ -77,14 +78,14 @@ function nextMemory (): Buffer | undefined {
   return next
 }
 
-/** `chunk`, which is kept: as a copy, if the next read is written over it. */
-export function own (chunk: Buffer): Buffer {
+/** Returns `chunk`, or a copy if the next read will overwrite `chunk`. */
+export function retain (chunk: Buffer): Buffer {
   kept += chunk.length
   return chunk.buffer === shared.buffer ? copyOf(chunk) : chunk
 }
 
-/** The bytes from `start` to `end` in `chunk`, to be kept. */
-export function bytesIn (chunk: Buffer, start: number, end: number): Buffer {
+/** Returns the bytes from `start` to `end` in `chunk`, or a copy if the next read will overwrite `chunk`. */
+export function retainBytes (chunk: Buffer, start: number, end: number): Buffer {
   kept += end - start
   const bytes = new FastBuffer(chunk.buffer, chunk.byteOffset + start, end - start)
   return chunk.buffer === shared.buffer ? Buffer.from(bytes) : bytes

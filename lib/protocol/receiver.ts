@@ -2,29 +2,29 @@ import { isUtf8 } from 'node:buffer'
 import WebSocket from 'ws'
 import { flushAfterTurn } from '../base/end-of-turn'
 import { unmask } from './mask'
-import { bytesIn, own } from './read-buffer'
+import { retainBytes, retain } from './read-buffer'
 import { onlyRecipient } from './recipient'
 import type { Duplex, Writable } from 'node:stream'
 import type { RawWebSocket } from '../../types/raw'
 
 /*
- * Most of what a client sends are small messages, each a frame of its own, of which several come with one read. What is
- * whole in a read needs no parser's states and buffers: it is taken out here. All else, in bytes and in order, is for the
- * receiver of `ws`: frames that are cut, fragments, control frames, what is against the protocol.
+ * Clients mostly send small messages, one frame each, and one read brings several of them. A frame that is whole in a read needs
+ * no state and no buffers of a parser, so this module takes it out of the read. The receiver of `ws` gets all other bytes in
+ * order: cut frames, fragments, control frames and protocol violations.
  */
 
-/** What is known here of the receiver of `ws`. */
+/** The part of the receiver of `ws` that this module uses. */
 interface Receiver extends Omit<Writable, 'write' | 'end'> {
-  /** What it has failed with, as any stream. */
+  /** The error that the stream has failed with. */
   readonly errored: Error | null
   write (chunk: Buffer): boolean
   end (): this
-  /** Which part of a frame comes next. */
+  /** The part of a frame that comes next. */
   _state: number
-  /** What it has of that part. */
+  /** The bytes of that part that have come. */
   _bufferedBytes: number
   _payloadLength: number
-  /** The opcode of the message whose fragments are coming, or 0. */
+  /** The opcode of a message of which only some fragments have come, or 0. */
   _fragmented: number
   _errored: boolean
   /** Bytes; 0 is no limit. */
@@ -35,32 +35,32 @@ interface Receiver extends Omit<Writable, 'write' | 'end'> {
 const GET_INFO = 0
 const GET_DATA = 4
 
-/** FIN, no reserved bit, and the opcode of a message. */
+/** The first byte of a text frame and of a binary frame: FIN, no reserved bit, and the opcode. */
 const TEXT = 0x81
 const BINARY = 0x82
 
-/** What a header of a masked frame takes, and two bytes more where those have the length. */
+/** The bytes of the header of a masked frame. A length of 16 bits takes two bytes more. */
 const HEADER = 6
 const MASKED = 0x80
 const LENGTH_16 = 126
 
 const { prototype: parser } = (WebSocket as unknown as { Receiver: { prototype: Receiver } }).Receiver
 
-/** The receiver of a socket here. */
+/** The receiver of a socket of this package. */
 interface EndReceiver extends Receiver { stream: Duplex }
 interface MessageReceiver extends EndReceiver { raw: RawWebSocket }
 
 /**
- * A close frame, or a violation, is told of at the end of the turn: what handlers send because of the messages before it
- * goes out first. Where the stream ends or closes within the turn, it is told of before that.
+ * The receiver emits a close frame or a violation at the end of the turn, so that the answers of handlers to the messages before
+ * it go out first. If the stream ends or closes within the turn, the receiver emits the event before the end of the stream.
  */
 const endOverrides = {
   emit (this: EndReceiver, event: string, ...args: unknown[]): boolean {
     if ((event !== 'conclude' && event !== 'error') || this.stream.destroyed) return parser.emit.call(this, event, ...args)
-    let isTold = false
+    let isEmitted = false
     const flush = (): void => {
-      if (isTold) return
-      isTold = true
+      if (isEmitted) return
+      isEmitted = true
       parser.emit.call(this, event, ...args)
     }
     this.stream.prependOnceListener('end', flush).prependOnceListener('close', flush)
@@ -68,12 +68,12 @@ const endOverrides = {
     return true
   },
 
-  // Until the end is told of, `ws` goes on with what is read: nothing counts that comes after it.
+  // Until the end is emitted, `ws` goes on writing to its receiver. Bytes after the end do not count.
   write (this: EndReceiver, chunk: Buffer): boolean {
     return this.writableEnded || this._errored || parser.write.call(this, chunk)
   },
 
-  // `ws` ends it up to three times, and each but the first has Node make an error, with its stack, that nobody is given.
+  // `ws` ends its receiver up to three times. For each end after the first, Node makes an error with a stack that no listener gets.
   end (this: Receiver): Receiver {
     return this.writableEnded ? this : parser.end.call(this)
   }
@@ -81,31 +81,34 @@ const endOverrides = {
 
 const endPrototype = Object.create(parser, Object.getOwnPropertyDescriptors(endOverrides))
 
-/** What the receiver of `ws` does otherwise where messages are taken out before it. */
+/** The receiver takes whole messages out of each read before the receiver of `ws` gets the rest. */
 const overrides = {
   write (this: MessageReceiver, chunk: Buffer): boolean {
     if (this.writableEnded || this._errored) return true
     const missing = this._state === GET_DATA ? this._payloadLength - this._bufferedBytes : 0
-    if (missing > 0 && missing < chunk.length) { // else the frames behind it would be taken for its
-      parser.write.call(this, own(chunk.subarray(0, missing)))
+    if (missing > 0 && missing < chunk.length) { // the payload of the cut frame first, then the frames behind it
+      parser.write.call(this, retain(chunk.subarray(0, missing)))
       return this.writableEnded || this._errored || this.write(chunk.subarray(missing))
     }
     const offset = isBetweenMessages(this) ? takeMessages(this, chunk) : 0
-    return offset === chunk.length || parser.write.call(this, own(chunk.subarray(offset)))
+    return offset === chunk.length || parser.write.call(this, retain(chunk.subarray(offset)))
   }
 }
 
 const prototype = Object.create(endPrototype, Object.getOwnPropertyDescriptors(overrides))
 
-/** Has `raw`, which reads `stream`, told of a close frame or a violation at the end of the turn in which it has come. */
-export function putEndsOff (raw: object, stream: Duplex): void {
+/** Makes the receiver of `raw`, which reads `stream`, emit a close frame or a violation at the end of the turn. */
+export function deferEnds (raw: object, stream: Duplex): void {
   const { _receiver: receiver } = raw as { _receiver: EndReceiver }
   if (Object.getPrototypeOf(receiver) !== parser) return
   receiver.stream = stream
   Object.setPrototypeOf(receiver, endPrototype)
 }
 
-/** Takes the messages that are whole in a read out before the receiver of `raw`, the socket of a server without extensions, after `putEndsOff`. */
+/**
+ * Takes the messages that are whole in a read out before the receiver of `ws` gets it. `raw` is the socket of a server without
+ * extensions, after `deferEnds`. Does nothing if the receiver is not in the expected state.
+ */
 export function readWholeMessages (raw: object): void {
   const { _receiver: receiver } = raw as { _receiver: MessageReceiver }
   if (Object.getPrototypeOf(receiver) !== endPrototype || !isBetweenMessages(receiver) || receiver._payloadLength !== 0) return
@@ -113,13 +116,13 @@ export function readWholeMessages (raw: object): void {
   Object.setPrototypeOf(receiver, prototype)
 }
 
-/** Whether they are taken out: then `raw` keeps nothing of what it is given to read. */
+/** Whether `readWholeMessages` works on `raw`. If so, `raw` keeps no part of the chunks that it reads. */
 export function readsWholeMessages (raw: object): boolean {
   return Object.getPrototypeOf((raw as { _receiver: Receiver })._receiver) === prototype
 }
 
-/** What a peer is told with 1009: undefined unless the receiver of `raw` has failed, which it does with 1009 for a length only. */
-export function oversizeIn (raw: object): string | undefined {
+/** The reason of a close with 1009: the receiver of `raw` fails with 1009 only for length. Undefined if it has not failed. */
+export function oversizeReason (raw: object): string | undefined {
   const { _receiver: receiver } = raw as { _receiver?: Receiver }
   return receiver?.errored == null ? undefined : `message larger than ${receiver._maxPayload} bytes`
 }
@@ -129,7 +132,7 @@ function isBetweenMessages (receiver: Receiver): boolean {
     receiver._errored === false && receiver._binaryType === 'nodebuffer'
 }
 
-/** Tells of the messages that `chunk` begins with. Returns where the first frame begins that is none of them. */
+/** Delivers the whole messages that `chunk` begins with. Returns the start of the first other frame. */
 function takeMessages (receiver: MessageReceiver, chunk: Buffer): number {
   const recipient = onlyRecipient(receiver.raw)
   const maxLength = receiver._maxPayload > 0 ? receiver._maxPayload : Infinity
@@ -147,12 +150,12 @@ function takeMessages (receiver: MessageReceiver, chunk: Buffer): number {
     if (end > chunk.length || length > maxLength) break
     const isAscii = unmask(chunk, start, end)
     if (first === TEXT && !isAscii && !isUtf8(chunk.subarray(start, end))) {
-      unmask(chunk, start, end) // for the parser, which knows what becomes of it
+      unmask(chunk, start, end) // masks again, for the receiver of `ws`, which fails the connection
       break
     }
     offset = end
-    if (recipient === null) receiver.emit('message', bytesIn(chunk, start, end), first === BINARY)
-    else recipient.push(first === BINARY ? bytesIn(chunk, start, end) : chunk.toString(isAscii ? 'latin1' : 'utf8', start, end), length)
+    if (recipient === null) receiver.emit('message', retainBytes(chunk, start, end), first === BINARY)
+    else recipient.push(first === BINARY ? retainBytes(chunk, start, end) : chunk.toString(isAscii ? 'latin1' : 'utf8', start, end), length)
   }
   return offset
 }

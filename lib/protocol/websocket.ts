@@ -2,19 +2,19 @@ import WebSocket from 'ws'
 import { closeCodes } from '../base/close-codes'
 import { guard } from '../base/user-code'
 import { settle } from './multicast'
-import { oversizeIn, putEndsOff, readWholeMessages } from './receiver'
+import { oversizeReason, deferEnds, readWholeMessages } from './receiver'
 import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../../types/raw'
 
-/** Frames that wait for the end of the turn. */
+/** Frames that are held back until the end of the turn. */
 export interface HeldFrames {
-  /** Hands them to the stream, where what is written next follows them. */
+  /** Writes the frames to the stream, so that the next frame follows them. */
   release (): void
 }
 
 type OnWritten = (error?: Error) => void
 
-/** How many answers to pings may wait to be written. */
+/** The most pongs that may wait to be written. */
 const MAX_PONGS = 60
 
 const { setSocket } = WebSocket.prototype as unknown as { setSocket (...args: unknown[]): void }
@@ -23,18 +23,18 @@ const { setSocket } = WebSocket.prototype as unknown as { setSocket (...args: un
 export class ChannelWebSocket extends WebSocket {
   /** Whether this side has dropped the connection. */
   isTerminated = false
-  /** What the connection was closed for, where that was a message larger than `maxPayload`. */
+  /** The close reason, if the connection was closed for a message larger than `maxPayload`. */
   declare oversize?: string
 
-  // `ws` gives its sockets their connection here, when the handshake is complete.
+  // `ws` calls this method when the handshake is complete. It makes the receiver of the socket.
   setSocket (...args: unknown[]): void {
     setSocket.apply(this, args)
-    putEndsOff(this, args[0] as Duplex)
+    deferEnds(this, args[0] as Duplex)
   }
 
-  // `ws` by itself closes with 1009 and does not say why.
+  // `ws` closes with 1009 without a reason, so this method adds one.
   override close (code?: number, reason?: string | Buffer): void {
-    if (code === closeCodes.MESSAGE_TOO_BIG && reason === undefined && this.readyState === WebSocket.OPEN) reason = this.oversize = oversizeIn(this)
+    if (code === closeCodes.MESSAGE_TOO_BIG && reason === undefined && this.readyState === WebSocket.OPEN) reason = this.oversize = oversizeReason(this)
     super.close(code, reason)
   }
 
@@ -44,11 +44,11 @@ export class ChannelWebSocket extends WebSocket {
   }
 }
 
-/** The `ws` socket of a session. What `ws` or the user sends through it keeps its place among the frames of the session. */
+/** The `ws` socket of a session. A frame that `ws` or the user sends through it keeps its place among the frames of the session. */
 export class SessionWebSocket extends ChannelWebSocket {
   held: HeldFrames | null = null
   #pongs = 0
-  /** The payload of the last ping, where more have come than are answered one by one. */
+  /** The payload of the last ping, while `MAX_PONGS` pongs wait to be written. */
   #lastPing: unknown = null
 
   override setSocket (...args: unknown[]): void {
@@ -68,7 +68,7 @@ export class SessionWebSocket extends ChannelWebSocket {
 
   override pong (...args: Parameters<WebSocket['pong']>): void {
     const [data, mask, onWritten] = args
-    if (typeof onWritten === 'function') return this.#answer(data, mask, onWritten as OnWritten) // as `ws` answers a ping
+    if (typeof onWritten === 'function') return this.#answer(data, mask, onWritten as OnWritten) // `ws` answers a ping like this
     this.#release()
     super.pong(...args)
   }
@@ -83,8 +83,8 @@ export class SessionWebSocket extends ChannelWebSocket {
     this.held?.release()
   }
 
-  // RFC 6455, section 5.5.3: of the pings that are not answered yet, only the most recent need be. So a flood of them
-  // takes no memory, and a client that was not read for a while may have sent many (`ws` by itself would drop it).
+  // RFC 6455, section 5.5.3: of the pings that are not answered yet, only the most recent one needs an answer. So a flood of pings
+  // takes no memory. A client whose socket was paused may have sent many pings, for which `ws` alone would drop it.
   #answer (data: unknown, mask: boolean | undefined, onWritten: OnWritten): void {
     if (this.#pongs === MAX_PONGS) {
       this.#lastPing = data
@@ -108,9 +108,9 @@ export class SessionWebSocket extends ChannelWebSocket {
 }
 
 /**
- * From now on listeners on `raw` cannot end the process: the first that throws, or returns a promise that rejects, fails
- * the connection, of which listeners then are told nothing more than its end. `onFailure`, which must not throw, is given
- * that error, and those of the listeners to the end. For a socket that is handed to the user.
+ * Guards the listeners of a socket that the user gets: they cannot end the process. The error of a listener that throws, or
+ * whose promise rejects, goes to `onFailure`, which must not throw and fails the connection. After the first error, listeners get
+ * only `close` and `error` events.
  */
 export function guardListeners (raw: RawWebSocket, onFailure: (error: unknown) => void): void {
   if (Object.hasOwn(raw, 'emit')) return

@@ -7,20 +7,20 @@ import { createOrigin, isFrom, seal, unseal } from './envelope'
 import type { Payload } from '../codec/encode'
 import type { Broker, BrokerListener } from '../../types/broker'
 
-/** What the link needs of the topics of this process. */
+/** The part of `Topics` that the link uses. */
 export interface LocalTopics {
   readonly names: Iterable<string>
   has (topic: string): boolean
   publish (topic: string, payload: Uint8Array, except: undefined, isText: boolean): void
 }
 
-/** Milliseconds from when the last subscriber has left a topic to when it is given up, at the least; twice that at the most. */
+/** Milliseconds. The link unsubscribes from a topic between one and two LINGERs after the last subscriber here has left it. */
 const LINGER = 1_000
 
-/** Milliseconds that an app waits for its broker at the most, when it starts and when it closes. */
-const WAIT_OPTIONS = 5_000
+/** The most milliseconds that an app waits for its broker, at its start and at its close. */
+const MAX_WAIT = 5_000
 
-/** What the broker has been asked for. Resolves when it is done, and when the broker goes down. */
+/** A pending call of the broker. Resolves when the call is done and when the broker goes down. */
 class Operation extends Deferred<void> {
   constructor (readonly verb: 'subscribe' | 'unsubscribe') {
     super()
@@ -28,14 +28,15 @@ class Operation extends Deferred<void> {
 }
 
 /**
- * Between the topics of this process and the broker: which topics the broker is to have, and what goes out and comes in.
+ * Connects the topics of this process to the broker. The link subscribes to the topics that have subscribers here, publishes to
+ * the broker, and passes on the messages that come from the broker.
  *
  *     down ──onUp──▶ every topic is subscribed to ──▶ up, `onResync` ──onDown──▶ down
  *
- * Of a topic there is one operation at a time. What is not under way and not held, the broker does not have.
+ * A topic has at most one operation at a time. A topic without an operation that is not in `#held` is not subscribed at the broker.
  */
 export class BrokerLink implements BrokerListener {
-  /** `'up'` when publishing and subscribing are possible, and every topic has been subscribed to. */
+  /** `'up'` when publishing and subscribing are possible and every topic has been subscribed to. */
   state: 'up' | 'down' = 'down'
   readonly #broker: Broker
   readonly #topics: LocalTopics
@@ -43,37 +44,41 @@ export class BrokerLink implements BrokerListener {
   readonly #logging: Logging
   readonly #origin = createOrigin()
   readonly #operations = new Map<string, Operation>()
+  /** The topics that the broker has confirmed. */
   readonly #held = new Set<string>()
-  readonly #sweep = new Sweep((topics) => this.#giveUp(topics))
-  readonly #foreign: ThrottledLog
-  readonly #unheld: ThrottledLog
-  readonly #unreleased: ThrottledLog
-  /** How often the broker has come up or gone down: what was begun before counts no more. */
+  readonly #sweep = new Sweep((topics) => this.#unsubscribeUnused(topics))
+  readonly #foreignLog: ThrottledLog
+  readonly #refusedLog: ThrottledLog
+  readonly #unsubscribeLog: ThrottledLog
+  /** The number of times that the broker has come up or gone down. A change makes what was begun before obsolete. */
   #changes = 0
   #isConnected = false
-  /** Why it is not up yet. */
+  /** Why the broker is not up. */
   #reason?: Error
   #wasUp = false
   #isClosed = false
 
-  /** `onResync` is told of the topics that may have missed messages, after each time that the broker was down. */
+  /** `onResync` gets the topics that may have missed messages, each time that the broker is up again after it was down. */
   constructor (broker: Broker, topics: LocalTopics, onResync: (topics: string[]) => void, logging: Logging) {
     this.#broker = broker
     this.#topics = topics
     this.#onResync = onResync
     this.#logging = logging
-    this.#foreign = new ThrottledLog(logging, 'the broker has brought what this version of fastify-async-websocket has not published: it is ignored')
-    this.#unheld = new ThrottledLog(logging, 'the broker refuses to subscribe to a topic again: its sessions get only what is published in this process')
-    this.#unreleased = new ThrottledLog(logging, 'the broker has failed to unsubscribe from a topic')
+    this.#foreignLog = new ThrottledLog(logging, 'the broker has delivered a message that this version of fastify-async-websocket has not published: the message is ignored')
+    this.#refusedLog = new ThrottledLog(logging, 'the broker refuses to subscribe to a topic again: the sessions of the topic get only messages that are published in this process')
+    this.#unsubscribeLog = new ThrottledLog(logging, 'the broker has failed to unsubscribe from a topic')
   }
 
-  /** Resolves when the broker is up, or has failed to be at first; rejects with `WebSocketBrokerError` when it never will be. */
+  /**
+   * Starts the broker. Resolves when the broker is up, when its first attempt has failed, and after `MAX_WAIT`. Rejects with
+   * `WebSocketBrokerError` if the broker cannot be started at all.
+   */
   async start (): Promise<void> {
     const started = quiet(this.#start())
-    if (!await atMost(WAIT_OPTIONS, started)) {
+    if (!await atMost(MAX_WAIT, started)) {
       started.catch((error) => logSafely(this.#logging, 'error', error.message, error.cause))
     }
-    if (!this.#isConnected) logSafely(this.#logging, 'warn', 'the broker is out of reach: until it is up, topics are those of this process', this.#reason)
+    if (!this.#isConnected) logSafely(this.#logging, 'warn', 'the broker is out of reach: topics reach only this process until the broker is up', this.#reason)
   }
 
   async #start (): Promise<void> {
@@ -84,34 +89,34 @@ export class BrokerLink implements BrokerListener {
     }
   }
 
-  /** Lets go of the broker; resolves within some seconds, whatever that does. */
+  /** Closes the broker. Resolves after `MAX_WAIT` at the latest. Never rejects. */
   async close (): Promise<void> {
     this.#disconnect()
     this.#isClosed = true
     try {
-      if (!await atMost(WAIT_OPTIONS, this.#broker.close())) logSafely(this.#logging, 'warn', `the broker has not closed within ${WAIT_OPTIONS} ms`)
+      if (!await atMost(MAX_WAIT, this.#broker.close())) logSafely(this.#logging, 'warn', `the broker has not closed within ${MAX_WAIT} ms`)
     } catch (error) {
       logSafely(this.#logging, 'warn', 'the broker has failed to close', error)
     }
   }
 
-  /** Publishes to other processes. Rejects with `WebSocketBrokerError` when the broker is down or does not take the message. */
+  /** Publishes to other processes. Rejects with `WebSocketBrokerError` if the broker is down or does not take the message. */
   publish (topic: string, payload: Payload): Promise<void> {
     if (this.state === 'up') return quiet(this.#publish(topic, seal(payload, this.#origin)))
-    return rejected(new WebSocketBrokerError('the broker is down: the message has reached the subscribers in this process only, and is not sent later'))
+    return rejected(new WebSocketBrokerError('the broker is down: the message has reached only the subscribers in this process, and is not sent later'))
   }
 
   async #publish (topic: string, envelope: Buffer): Promise<void> {
     try {
       await this.#broker.publish(topic, envelope)
     } catch (error) {
-      throw failure('the broker has not taken the message, which has reached the subscribers in this process only', error)
+      throw failure('the broker has not taken the message, which has reached only the subscribers in this process', error)
     }
   }
 
   /**
-   * Somebody here subscribes to `topic`. Null where there is nothing to wait for: the broker has it, or is down. Else resolves
-   * when one of these is so, and rejects with `WebSocketBrokerError` when the broker refuses.
+   * Subscribes to `topic` at the broker. Returns null if there is nothing to wait for: the broker has confirmed the topic before,
+   * or is down. Otherwise resolves when the broker confirms or goes down, and rejects with `WebSocketBrokerError` if it refuses.
    */
   subscribe (topic: string): Promise<void> | null {
     const operation = this.#operations.get(topic)
@@ -121,19 +126,19 @@ export class BrokerLink implements BrokerListener {
     return this.#begin('subscribe', topic)
   }
 
-  /** The last one here has left `topic`. */
+  /** Tells the link that the last subscriber here has left `topic`. */
   left (topic: string): void {
     if (this.#isConnected) this.#sweep.add(topic)
   }
 
   onMessage (topic: string, message: Uint8Array): void {
-    if (!this.#topics.has(topic)) return // the last one has just left
+    if (!this.#topics.has(topic)) return // the last subscriber has just left
     try {
       const letter = unseal(message)
-      if (letter === null) this.#foreign.add()
+      if (letter === null) this.#foreignLog.add()
       else if (!isFrom(message, this.#origin)) this.#topics.publish(topic, letter.payload, undefined, letter.isText)
     } catch (error) {
-      this.#foreign.add(error)
+      this.#foreignLog.add(error)
     }
   }
 
@@ -150,14 +155,14 @@ export class BrokerLink implements BrokerListener {
     this.#reason = reason
     if (!this.#isConnected) return
     this.#disconnect()
-    logSafely(this.#logging, 'warn', 'the broker is down: until it is up, topics are those of this process', reason)
+    logSafely(this.#logging, 'warn', 'the broker is down: topics reach only this process until the broker is up', reason)
   }
 
   async #subscribeAll (topics: string[], changes: number): Promise<void> {
     const results = await Promise.allSettled(topics.map((topic) => this.subscribe(topic)))
     if (changes !== this.#changes) return
     const refused = results.filter((result) => result.status === 'rejected')
-    if (refused.length > 0) this.#unheld.add(refused[0].reason, refused.length)
+    if (refused.length > 0) this.#refusedLog.add(refused[0].reason, refused.length)
     this.#up()
   }
 
@@ -185,7 +190,7 @@ export class BrokerLink implements BrokerListener {
     this.#operations.set(topic, operation)
     this.#perform(verb, topic).then(
       () => this.#done(topic, operation),
-      // In the turn in which it rejects, a connection that is lost may not have been reported yet.
+      // The broker may report a lost connection only after the call has rejected, later in the same turn.
       (error) => setImmediate(() => this.#failed(topic, operation, error))
     )
     return operation.promise
@@ -206,18 +211,18 @@ export class BrokerLink implements BrokerListener {
     if (operation.verb === 'subscribe') {
       operation.reject(failure(`the broker refuses to subscribe to the topic ${JSON.stringify(topic)}`, error))
     } else {
-      this.#unreleased.add(error)
+      this.#unsubscribeLog.add(error)
       operation.resolve()
     }
   }
 
-  /** Takes note that `operation` is over; tells whether that still counts. */
+  /** Removes `operation`, which is over. Returns false if the operation is obsolete. */
   #isOver (topic: string, operation: Operation): boolean {
     return this.#operations.get(topic) === operation && this.#operations.delete(topic)
   }
 
-  /** Unsubscribes from those of `topics` that nobody has joined again. */
-  #giveUp (topics: Iterable<string>): void {
+  /** Unsubscribes from those of `topics` that still have no subscriber here. */
+  #unsubscribeUnused (topics: Iterable<string>): void {
     for (const topic of topics) {
       if (this.#topics.has(topic)) continue
       if (this.#operations.has(topic)) this.#sweep.add(topic)
@@ -226,7 +231,7 @@ export class BrokerLink implements BrokerListener {
   }
 }
 
-/** Passes topics on a moment after they were added: one timer for all. */
+/** Passes topics on between one and two LINGERs after they were added. One timer serves all topics. */
 class Sweep extends Entry {
   readonly #pass: (topics: Iterable<string>) => void
   #old = new Set<string>()

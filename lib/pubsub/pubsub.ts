@@ -7,19 +7,19 @@ import type { BrokerLink } from './broker-link'
 
 const DONE = Promise.resolve()
 
-/** Bytes that are published before the event loop turns for those who await it, so that what waits is written. */
+/** Bytes. After so many, `publish` resolves in the next turn of the event loop: a loop of awaited calls lets sockets write. */
 const MAX_PUBLISHED = 32 * 1024
 
-/** Topics as they are used: those of this process first, then through a broker, if there is one, those of others. */
+/** Publishes and subscribes: to the subscribers of this process first, then through the broker, if there is one. */
 export class PubSub<S extends Subscriber> {
   readonly topics = new Topics<S>()
-  /** To the broker. */
+  /** The link to the broker; null without a broker. */
   link: BrokerLink | null = null
-  /** Bytes, since the last such turn. */
+  /** The bytes published since the event loop last turned for `publish`. */
   #published = 0
   #turn: Promise<void> | null = null
 
-  /** Null where there is nothing to wait for; else settles as `Link.subscribe` does: who is refused unsubscribes. */
+  /** Returns null if there is nothing to wait for, otherwise like `BrokerLink.subscribe`. A caller that is refused unsubscribes. */
   subscribe (topic: string, subscriber: S): Promise<void> | null {
     this.topics.add(topic, subscriber)
     return this.link === null ? null : this.link.subscribe(topic)
@@ -31,8 +31,9 @@ export class PubSub<S extends Subscriber> {
   }
 
   /**
-   * Resolves at once, or in the next turn of the event loop where much has been published; with a broker, when that has
-   * taken the message, too. Rejects with `WebSocketBrokerError` where it has reached this process only.
+   * Publishes `payload` to all subscribers of `topic` except `except`. Resolves at once, or in the next turn of the event loop
+   * after `MAX_PUBLISHED` bytes. With a broker, resolves when the broker has taken the message, too, and rejects with
+   * `WebSocketBrokerError` if the message has reached only this process.
    */
   publish (topic: string, payload: Payload, except?: S): Promise<void> {
     this.topics.publish(topic, payload, except)

@@ -16,7 +16,7 @@ export function checkTopic (topic: unknown): asserts topic is string {
   if (CONTROL.test(topic)) throw new WebSocketTopicError(`the topic ${JSON.stringify(topic)} has a control character`)
 }
 
-/** Who listens to what in this process. The other direction, what one listens to, each subscriber keeps itself. */
+/** The subscribers of each topic in this process. A subscriber keeps the list of its topics itself. */
 export class Topics<S extends Subscriber> {
   readonly #subscribers = new Map<string, SmallSet<S>>()
 
@@ -25,7 +25,7 @@ export class Topics<S extends Subscriber> {
     return this.#subscribers.keys()
   }
 
-  /** Whether anybody has subscribed to `topic`. */
+  /** Whether `topic` has subscribers. */
   has (topic: string): boolean {
     return this.#subscribers.has(topic)
   }
@@ -37,19 +37,22 @@ export class Topics<S extends Subscriber> {
     if (after !== before) this.#subscribers.set(topic, after)
   }
 
-  /** Tells whether it was the last one. */
+  /** Removes `subscriber` from `topic`. Returns whether it was the last one. */
   remove (topic: string, subscriber: S): boolean {
     settle()
     const before = this.#subscribers.get(topic)
     return before !== undefined && excluding(before, subscriber) === undefined && this.#subscribers.delete(topic)
   }
 
-  /** A copy: what is done with the subscribers may change who subscribes. */
+  /** Returns a copy, because the caller's code may subscribe and unsubscribe. */
   subscribers (topic: string): Set<S> {
     return setOf(this.#subscribers.get(topic))
   }
 
-  /** Gives `payload` to all subscribers of `topic` but `except`. `isText`: it is a text, even where it is bytes, those of UTF-8. */
+  /**
+   * Delivers `payload` to all subscribers of `topic` except `except`. `isText`: the message is a text; `payload` may be its UTF-8
+   * then.
+   */
   publish (topic: string, payload: Payload, except?: S, isText?: boolean): void {
     const subscribers = this.#subscribers.get(topic)
     if (subscribers === undefined || subscribers === except) return

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
-import { bytesIn, own, shareMemory } from '../../lib/protocol/read-buffer'
+import { retainBytes, retain, shareMemory } from '../../lib/protocol/read-buffer'
 import { connectSockets } from '../helpers/sockets'
 import { connectSides } from '../helpers/tcp'
 import { until } from '../helpers/until'
@@ -62,7 +62,7 @@ t.test('where somebody else listens already it is not shared, and who that is is
 })
 
 t.test('all connections read into one memory, and what is to be kept is a copy', async (t) => {
-  const [first, second] = [await createPair(t, own), await createPair(t, (chunk) => bytesIn(chunk, 1, chunk.length))]
+  const [first, second] = [await createPair(t, retain), await createPair(t, (chunk) => retainBytes(chunk, 1, chunk.length))]
   await send(first, 'first')
   await send(second, 'second')
   const [[read], [other]] = [first.reader.chunks, second.reader.chunks]
@@ -73,7 +73,7 @@ t.test('all connections read into one memory, and what is to be kept is a copy',
   t.equal(second.reader.kept.toString(), 'econd')
 })
 
-for (const [name, keep] of Object.entries({ own, bytesIn: (chunk: Buffer) => bytesIn(chunk, 0, chunk.length) })) {
+for (const [name, keep] of Object.entries({ retain, retainBytes: (chunk: Buffer) => retainBytes(chunk, 0, chunk.length) })) {
   t.test(`${name}: as long as more comes than is read at once, and all is kept, each read has a memory of its own`, async (t) => {
     const pair = await createPair(t, keep)
     const { reader, client } = pair
@@ -104,7 +104,7 @@ async function shared (t: Test): Promise<ArrayBufferLike> {
 t.test('who is paused has no memory of its own meanwhile', async (t) => {
   const { reader, client } = await createPair(t, (chunk) => {
     reader.pause()
-    return own(chunk)
+    return retain(chunk)
   })
   const bytes = pattern(1024 * 1024)
   client.write(bytes)

@@ -4,7 +4,7 @@ import { PassThrough, Writable } from 'node:stream'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
-import { oversizeIn, putEndsOff, readsWholeMessages, readWholeMessages } from '../../lib/protocol/receiver'
+import { oversizeReason, deferEnds, readsWholeMessages, readWholeMessages } from '../../lib/protocol/receiver'
 import { deliver } from '../../lib/protocol/recipient'
 import { encode } from '../conformance/frame'
 import { check } from '../helpers/fuzz'
@@ -27,7 +27,7 @@ type Kind = 'ws' | 'recipient' | 'events'
 
 /** Has the messages of `raw` taken out, as a session does. */
 function adapt (raw: object): void {
-  putEndsOff(raw, new PassThrough())
+  deferEnds(raw, new PassThrough())
   readWholeMessages(raw)
 }
 
@@ -67,11 +67,11 @@ async function told (reads: Buffer[], kind: Kind, { atOnce = false, ...options }
 t.test('what a peer is told with 1009 names the limit, where the receiver has failed', async (t) => {
   const receiver = new Receiver({ isServer: true, maxPayload: 10 })
   receiver.on('error', () => {})
-  t.equal(oversizeIn({}), undefined, 'of a socket that has no receiver, as on Bun')
-  t.equal(oversizeIn({ _receiver: null }), undefined)
-  t.equal(oversizeIn(socketWith(receiver)), undefined)
+  t.equal(oversizeReason({}), undefined, 'of a socket that has no receiver, as on Bun')
+  t.equal(oversizeReason({ _receiver: null }), undefined)
+  t.equal(oversizeReason(socketWith(receiver)), undefined)
   receiver.write(encode({ opcode: BINARY, payload: Buffer.alloc(11) }))
-  t.equal(oversizeIn(socketWith(receiver)), 'message larger than 10 bytes')
+  t.equal(oversizeReason(socketWith(receiver)), 'message larger than 10 bytes')
 })
 
 const isSame = async (t: Test, reads: Buffer[], options?: Options): Promise<unknown[]> => {
@@ -156,7 +156,7 @@ for (const wrong of ['a close frame', 'a violation']) {
       const raw = socketWith(receiver)
       const stream = new PassThrough()
       const events: string[] = []
-      putEndsOff(raw, stream)
+      deferEnds(raw, stream)
       stream.on('end', () => events.push('end')).on('close', () => events.push('close'))
       receiver.on('conclude', () => events.push('told')).on('error', () => events.push('told'))
       receiver.on('message', () => Promise.resolve().then(() => events.push('answered')))
@@ -176,7 +176,7 @@ for (const wrong of ['a close frame', 'a violation']) {
 t.test('where the stream is gone already, an end is told of at once', async (t) => {
   const receiver = new Receiver({ isServer: true })
   const stream = new PassThrough().destroy()
-  putEndsOff(socketWith(receiver), stream)
+  deferEnds(socketWith(receiver), stream)
   let isTold = false
   receiver.on('conclude', () => { isTold = true })
   receiver.write(encode({ opcode: CLOSE, payload: closePayload(1000) }))

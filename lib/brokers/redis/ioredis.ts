@@ -1,6 +1,6 @@
 import { sharded, single, type Connection, type Library, type Receiver, type Server, type Topology } from './library'
 
-/** What is used of a client of ioredis for one server. */
+/** The part of an ioredis client for one server that this module uses. */
 interface Client {
   readonly options: { host: string, port: number }
   duplicate (options: object): Client
@@ -16,10 +16,10 @@ interface Client {
   sunsubscribe (channel: string): Promise<unknown>
 }
 
-/** What is used of a client of ioredis for a cluster. */
+/** The part of an ioredis client for a cluster that this module uses. */
 interface Cluster {
   readonly options: { redisOptions?: object }
-  /** For each slot, `host:port` of its servers, the master first. */
+  /** The `host:port` of the servers of each slot, the master first. */
   readonly slots: string[][]
   duplicate (startupNodes: object[], options: object): Cluster
   connect (): Promise<void>
@@ -28,7 +28,10 @@ interface Cluster {
   nodes (role: 'master' | 'all'): Client[]
 }
 
-/** Over the user's options: a connection that is made when it is said to be, keeps nothing to be sent later, and does not come back. */
+/**
+ * These options replace the user's. A connection with them is made when `connect` is called, keeps no command to send it later, and
+ * does not reconnect.
+ */
 const OPTIONS = {
   autoPipeliningIgnoredCommands: [],
   autoResendUnfulfilledCommands: false,
@@ -38,7 +41,7 @@ const OPTIONS = {
   enableAutoPipelining: false,
   enableOfflineQueue: false,
   enableReadyCheck: false,
-  keyPrefix: '', // which sharded channels would have
+  keyPrefix: '', // otherwise ioredis would add it to sharded channels
   lazyConnect: true,
   monitor: false,
   reconnectOnError: null,
@@ -51,7 +54,7 @@ const PLAIN = { publish: 'publish', subscribe: 'subscribe', unsubscribe: 'unsubs
 const SHARDED = { publish: 'spublish', subscribe: 'ssubscribe', unsubscribe: 'sunsubscribe', message: 'smessageBuffer' } as const
 type Verbs = typeof PLAIN | typeof SHARDED
 
-/** ioredis, if `client` is one of its clients. */
+/** Returns the library for `client` if it is a client of ioredis, otherwise undefined. */
 export function ioredis (client: any): Library | undefined {
   if (typeof client?.duplicate !== 'function' || typeof client.isCluster !== 'boolean') return undefined
   return client.isCluster ? new IoredisCluster(client) : new Ioredis(client)
@@ -71,7 +74,7 @@ class Ioredis implements Library {
 
 class IoredisCluster implements Library {
   readonly #pattern: Cluster
-  /** Where to look besides the user's nodes, which may be no more: those that the cluster had. */
+  /** The nodes that the cluster had at the last discovery. The user's nodes may be gone, so that both are tried by turns. */
   #known: object[] = []
   #fromKnown = false
 
@@ -83,7 +86,7 @@ class IoredisCluster implements Library {
     const cluster = this.#pattern.duplicate(this.#fromKnown ? this.#known : [], {
       clusterRetryStrategy: null,
       enableOfflineQueue: false,
-      enableReadyCheck: false, // it would not say that it has failed
+      enableReadyCheck: false, // ioredis does not report a failed check
       lazyConnect: true,
       redisOptions: { ...this.#pattern.options.redisOptions, ...OPTIONS },
       shardedSubscribers: false,
@@ -117,7 +120,7 @@ class IoredisConnection implements Connection {
   constructor (pattern: Client, verbs: Verbs, isPublisher: boolean, receiver: Receiver) {
     this.#verbs = verbs
     this.#client = pattern.duplicate({ ...OPTIONS, enableAutoPipelining: isPublisher })
-    this.#client.on('error', (error) => receiver.onEnd(error)) // why it ends, or that replies and commands are out of step
+    this.#client.on('error', (error) => receiver.onEnd(error)) // the connection ends, or replies and commands are out of step
     this.#client.on('end', () => receiver.onEnd(new Error('Redis has ended the connection')))
     this.#client.on('moved', () => receiver.onEnd(new Error('the cluster has moved a channel to another server')))
     this.#client.on(verbs.message, (channel, message) => receiver.onMessage(channel, message))

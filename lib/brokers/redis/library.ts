@@ -1,56 +1,56 @@
 import { SLOTS, slotOf } from './slot'
 
 /*
- * What is needed of a library that speaks to Redis. Every connection is made for one attempt, and does not come back by
- * itself: so it is known of each when it began and when it ended, and none has anything left over from before.
+ * The interface of a Redis library. A connection is made for one attempt and does not reconnect by itself. So the broker knows when
+ * each connection begins and ends, and no connection has state left over from an earlier one.
  */
 
-/** What comes of a connection. */
+/** Gets the events of a connection. */
 export interface Receiver {
-  /** `message` may lie in memory that is used again. */
+  /** The library may reuse the memory of `message` after the call. */
   onMessage (channel: Buffer, message: Buffer): void
-  /** The connection, or what it was made for, is no more. May be called more than once, and after `destroy`. */
+  /** The connection has ended or no longer serves its purpose. `onEnd` may be called more than once, and after `destroy`. */
   onEnd (reason: Error): void
 }
 
-/** One connection to one server. What is under way when it ends rejects, and so does all that comes later. */
+/** One connection to one server. When the connection ends, pending calls reject. Later calls reject, too. */
 export interface Connection {
-  /** Resolves when there is a server that takes commands from this user. */
+  /** Resolves when the server takes commands from this user. */
   open (): Promise<unknown>
   publish (channel: string, message: Buffer): Promise<unknown>
-  /** Resolves when the server has confirmed it. */
+  /** Resolves when the server has confirmed the subscription. */
   subscribe (channel: string): Promise<unknown>
   unsubscribe (channel: string): Promise<unknown>
-  /** Resolves or rejects with the answer of the server, whatever it is. */
+  /** Resolves or rejects with any answer of the server. */
   ping (): Promise<unknown>
-  /** Drops the connection, at whatever stage it is, without a word to the server. Never throws. */
+  /** Drops the connection in any state, without a command to the server. Never throws. */
   destroy (): void
 }
 
-/** A server, and how connections to it are made. */
+/** A server, and the way to connect to it. */
 export interface Server {
   connect (role: 'publisher' | 'subscriber', receiver: Receiver): Connection
 }
 
-/** The servers that the channels are shared out over. */
+/** The servers over which the channels are distributed. */
 export interface Topology {
   servers: Server[]
-  /** The place in `servers` of the one that has `channel`. */
+  /** The index in `servers` of the server that has `channel`. */
   serverOf (channel: string): number
 }
 
-/** A library, with the user's client as the pattern of all that it makes. */
+/** A library. It makes its connections after the pattern of the user's client. */
 export interface Library {
-  /** Finds out what servers there are. Leaves nothing open; gives up when `signal` is aborted. */
+  /** Finds the servers. Leaves no connection open. Rejects when `signal` aborts. */
   discover (signal: AbortSignal): Promise<Topology>
 }
 
-/** One server that has all channels. */
+/** The topology of one server that has all channels. */
 export function single (server: Server): Topology {
   return { servers: [server], serverOf: () => 0 }
 }
 
-/** The masters of a cluster. `masterOf` tells who has a slot; throws where nobody has one. */
+/** The topology of the masters of a cluster. `masterOf` returns the master of a slot. Throws if a slot has no master. */
 export function sharded<Master> (masterOf: (slot: number) => Master | undefined, toServer: (master: Master) => Server): Topology {
   const masters = new Map<Master, number>()
   const places = Uint16Array.from({ length: SLOTS }, (_, slot) => {

@@ -1,15 +1,15 @@
 import type { Connection, Library, Receiver, Server, Topology } from './library'
 
-/** Milliseconds in which all connections are to be there. */
+/** Milliseconds within which all connections must be open. */
 const OPENING = 4_000
 
 /** Milliseconds from one ping to the next. */
 const BEAT = 1_000
 
-/** A connection is given up that nothing has come from since so many pings, each of which had a beat to be answered. */
+/** A connection ends if nothing has come from it since so many pings. Each ping has a BEAT to be answered. */
 const UNANSWERED = 3
 
-/** What becomes of the connections. Nothing is told after `onEnd`, which is called once. */
+/** Gets the events of all connections. `onEnd` is called once; no event follows it. */
 export interface LinksListener {
   onUp (): void
   onMessage (channel: Buffer, message: Buffer): void
@@ -17,9 +17,9 @@ export interface LinksListener {
 }
 
 /**
- * All connections to Redis, two to each server: on one that has subscribed nothing else may be said, and messages that
- * come in do not hold up those that go out. They stand and fall together: what could be published while nobody here
- * listened, or the other way round, would be lost without a word.
+ * All connections to Redis. Each server has two: a connection that has subscribed may send no other commands, and incoming messages
+ * do not delay outgoing ones. If one connection ends, all end: if this process could publish but not receive, or the other way
+ * round, messages would be lost silently.
  */
 export class Links {
   readonly #listener: LinksListener
@@ -35,8 +35,8 @@ export class Links {
   }
 
   /**
-   * Connects, and tells `onUp` when a message to a channel whose name begins with `probe` could be subscribed to and
-   * published on every server, or `onEnd`. Never rejects.
+   * Opens the connections. Calls `onUp` when every server has let it subscribe to, and publish on, a channel whose name begins with
+   * `probe`. Calls `onEnd` if a step fails. Never rejects.
    */
   async open (library: Library, probe: string): Promise<void> {
     const { signal } = this.#abort
@@ -48,7 +48,7 @@ export class Links {
       this.#publishers = servers.map((server) => new Link(server, 'publisher', this))
       this.#subscribers = servers.map((server) => new Link(server, 'subscriber', this))
       await Promise.all(this.#all.map(({ connection }) => connection.open()))
-      await Promise.all(servers.map((_, place) => this.#try(place, probe)))
+      await Promise.all(servers.map((_, place) => this.#probe(place, probe)))
       signal.throwIfAborted()
       this.#isUp = true
       this.#heartbeat = setInterval(() => this.#beat(), BEAT).unref()
@@ -61,22 +61,22 @@ export class Links {
   }
 
   publish (channel: string, message: Buffer): Promise<unknown> {
-    return this.#heed(this.#publishers[this.#serverOf(channel)].connection.publish(channel, message))
+    return this.#endIfMoved(this.#publishers[this.#serverOf(channel)].connection.publish(channel, message))
   }
 
   subscribe (channel: string): Promise<unknown> {
-    return this.#heed(this.#subscribers[this.#serverOf(channel)].connection.subscribe(channel))
+    return this.#endIfMoved(this.#subscribers[this.#serverOf(channel)].connection.subscribe(channel))
   }
 
   unsubscribe (channel: string): Promise<unknown> {
-    return this.#heed(this.#subscribers[this.#serverOf(channel)].connection.unsubscribe(channel))
+    return this.#endIfMoved(this.#subscribers[this.#serverOf(channel)].connection.unsubscribe(channel))
   }
 
   onMessage (channel: Buffer, message: Buffer): void {
     if (this.#isUp) this.#listener.onMessage(channel, message)
   }
 
-  /** Drops all connections. What is under way rejects. */
+  /** Drops all connections. Pending calls reject. */
   end (reason: Error): void {
     if (this.#abort.signal.aborted) return
     this.#abort.abort()
@@ -94,8 +94,8 @@ export class Links {
     for (const link of this.#all) link.beat()
   }
 
-  /** Does what is to be possible, on a channel of the server that is no topic's. */
-  async #try (place: number, probe: string): Promise<void> {
+  /** Subscribes, publishes and unsubscribes once, on a channel of the server at `place` that no topic has. */
+  async #probe (place: number, probe: string): Promise<void> {
     let n = 0
     while (this.#serverOf(`${probe}${n}`) !== place) n++
     await this.#subscribers[place].connection.subscribe(`${probe}${n}`)
@@ -103,8 +103,8 @@ export class Links {
     await this.#subscribers[place].connection.unsubscribe(`${probe}${n}`)
   }
 
-  /** A server that has the channel no more says so, or that there is nobody who has it. */
-  #heed (answer: Promise<unknown>): Promise<unknown> {
+  /** Ends all connections if the server answers that the channel has moved to another server, or that no server has it. */
+  #endIfMoved (answer: Promise<unknown>): Promise<unknown> {
     if (this.#publishers.length > 1) answer.catch(this.#onError)
     return answer
   }
@@ -114,11 +114,11 @@ export class Links {
   }
 }
 
-/** A connection, and whether anything comes from it. */
+/** A connection with a heartbeat. */
 class Link implements Receiver {
   readonly connection: Connection
   readonly #links: Links
-  /** How many pings there were since anything came. */
+  /** The number of pings since anything came from the connection. */
   #silence = 0
 
   constructor (server: Server, role: 'publisher' | 'subscriber', links: Links) {
@@ -126,11 +126,14 @@ class Link implements Receiver {
     this.connection = server.connect(role, this)
   }
 
-  /** Where the process has been busy for long, there is one beat, and what has come meanwhile is heard before the next. */
+  /**
+   * Sends a ping, or ends all connections if too many pings are unanswered. After a long block of the event loop, the interval
+   * fires once, and answers that came meanwhile are read before the next beat.
+   */
   beat (): void {
     if (this.#silence === UNANSWERED) return this.onEnd(new Error(`nothing has come from Redis for ${UNANSWERED * BEAT} ms`))
     this.#silence++
-    this.connection.ping().then(this.#hear, this.#hear)
+    this.connection.ping().then(this.#onAnswer, this.#onAnswer)
   }
 
   onMessage (channel: Buffer, message: Buffer): void {
@@ -142,5 +145,5 @@ class Link implements Receiver {
     this.#links.end(reason)
   }
 
-  readonly #hear = (): void => { this.#silence = 0 }
+  readonly #onAnswer = (): void => { this.#silence = 0 }
 }

@@ -4,7 +4,7 @@ import { sharded, single, type Connection, type Library, type Receiver, type Ser
 
 type Listener = (message: Buffer, channel: Buffer) => void
 
-/** What is used of a client of node-redis for one server. */
+/** The part of a node-redis client for one server that this module uses. */
 interface Client {
   readonly options?: { socket?: object }
   duplicate (options: object): Client
@@ -23,7 +23,7 @@ interface Node {
   readonly port: number
 }
 
-/** What is used of a client of node-redis for a cluster. */
+/** The part of a node-redis client for a cluster that this module uses. */
 interface Cluster {
   readonly _options: { defaults?: { socket?: object } }
   readonly slots: { master: Node }[]
@@ -36,27 +36,30 @@ interface Cluster {
   nodeClient (node: Node): Promise<Client>
 }
 
-/** Over the user's options: a connection that keeps nothing to be sent later, does not come back, and has no timer for each command. */
+/**
+ * These options replace the user's. A connection with them keeps no command to send it later, does not reconnect, and starts no
+ * timer for each command.
+ */
 const OPTIONS = {
   clientSideCache: undefined,
   commandOptions: { timeout: 0 },
   commandsQueueMaxLength: undefined,
   disableOfflineQueue: true,
-  keyPrefix: undefined, // which sharded channels would have
-  maintNotifications: 'disabled', // it would move to another server by itself
+  keyPrefix: undefined, // otherwise node-redis would add it to sharded channels
+  maintNotifications: 'disabled', // otherwise the client would move to another server by itself
   pingInterval: undefined
 }
 
 const SOCKET = { connectTimeout: undefined, reconnectStrategy: false, socketTimeout: undefined }
 
-/** Milliseconds after which another node is asked what servers there are. */
-const ASKED = 1_000
+/** Milliseconds that a node has to list the servers of the cluster. After that, the next node is asked. */
+const NODE_TIMEOUT = 1_000
 
 const PLAIN = { publish: 'PUBLISH', subscribe: 'subscribe', unsubscribe: 'unsubscribe' } as const
 const SHARDED = { publish: 'SPUBLISH', subscribe: 'sSubscribe', unsubscribe: 'sUnsubscribe' } as const
 type Verbs = typeof PLAIN | typeof SHARDED
 
-/** node-redis, if `client` is one of its clients. */
+/** Returns the library for `client` if it is a client of node-redis, otherwise undefined. */
 export function nodeRedis (client: any): Library | undefined {
   if (typeof client?.duplicate !== 'function' || typeof client.destroy !== 'function') return undefined
   if (typeof client.nodeClient === 'function' && client._options !== undefined) return new NodeRedisCluster(client)
@@ -77,7 +80,7 @@ class NodeRedis implements Library {
 
 class NodeRedisCluster implements Library {
   readonly #pattern: Cluster
-  /** Where to look besides the user's nodes, which may be no more: those that the cluster had. */
+  /** The nodes that the cluster had at the last discovery. The user's nodes may be gone, so that both are tried by turns. */
   #known: object[] = []
   #fromKnown = false
 
@@ -87,10 +90,10 @@ class NodeRedisCluster implements Library {
 
   async discover (signal: AbortSignal): Promise<Topology> {
     const abort = new AbortController()
-    setMaxListeners(0, abort.signal) // one for each server
+    setMaxListeners(0, abort.signal) // each server adds a listener
     const { defaults } = this.#pattern._options
     const cluster = this.#pattern.duplicate({
-      defaults: { ...defaults, ...OPTIONS, socket: { ...defaults?.socket, ...SOCKET, connectTimeout: ASKED, socketTimeout: ASKED, signal: abort.signal } },
+      defaults: { ...defaults, ...OPTIONS, socket: { ...defaults?.socket, ...SOCKET, connectTimeout: NODE_TIMEOUT, socketTimeout: NODE_TIMEOUT, signal: abort.signal } },
       minimizeConnections: true,
       useReplicas: true,
       ...this.#fromKnown && { rootNodes: this.#known }
@@ -99,11 +102,11 @@ class NodeRedisCluster implements Library {
     cluster.on('error', (error) => { reason = error })
     const stop = (): void => {
       destroy(cluster)
-      abort.abort() // what is not connected yet, and what it has made to look for the servers
+      abort.abort() // ends sockets that are not connected yet, and the clients that looked for the servers
     }
     signal.addEventListener('abort', stop)
     try {
-      await cluster.connect().catch(() => { throw reason }) // what it says is only that no node will do
+      await cluster.connect().catch(() => { throw reason }) // the error of `connect` says only that no node is available
       this.#known = [...cluster.masters, ...cluster.replicas].map(({ host, port }) => ({ socket: { host, port } }))
       const patterns = new Map<Node, Client>()
       await Promise.all(cluster.masters.map(async (master) => patterns.set(master, await cluster.nodeClient(master))))
@@ -121,7 +124,7 @@ function toServer (pattern: Client, verbs: Verbs): Server {
 }
 
 function destroy (client: Client | Cluster): void {
-  guard(() => client.destroy(), ignore) // in version 5 it throws where the connection has ended
+  guard(() => client.destroy(), ignore) // in version 5, `destroy` throws if the connection has ended
 }
 
 function ignore (): void {}
@@ -163,6 +166,6 @@ class NodeRedisConnection implements Connection {
 
   destroy (): void {
     destroy(this.#client)
-    this.#abort.abort() // a socket that is not connected yet
+    this.#abort.abort() // ends a socket that is not connected yet
   }
 }

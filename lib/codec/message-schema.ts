@@ -51,7 +51,10 @@ export class MessageSchemas {
     this.#route = route
   }
 
-  /** Compiles with the compilers of the route, or those of its context. Throws Fastify's error for a schema that does not compile. */
+  /**
+   * Compiles the schemas with the compilers of the route, or with those of its context. Throws Fastify's error for a schema that
+   * does not compile.
+   */
   compile (context: Compilers): void {
     const { schema = {}, validatorCompiler, serializerCompiler } = this.#route
     if (schema.receive !== undefined) {

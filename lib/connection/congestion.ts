@@ -40,7 +40,7 @@ export class Congestion {
     this.#timeout = timeout
   }
 
-  /** Counts a message above the mark. Returns the function to call when the message has been written. */
+  /** Counts a message above the mark. Returns the callback for when the message has been written. */
   add (): OnWritten {
     this.#above++
     this.#startWatch()
@@ -51,8 +51,8 @@ export class Congestion {
    * The bytes that have drained since the connection began. Without a handle: the messages above the mark that have been written.
    *
    * A large message on a slow line drains for long before it is written. Only the private handle tells how much of it the kernel
-   * has; the socket timeout of Node reads it, too. Over TLS a message is encrypted as a whole, and the handle of the TLS socket shows
-   * no progress. The handle of the TCP socket below does.
+   * has; the socket timeout of Node reads it, too. Over TLS a message is encrypted as a whole, and the handle of the TLS socket
+   * shows no progress. The handle of the TCP socket below does.
    */
   get drained (): number {
     const { _handle: own } = this.#stream as { _handle?: Handle | null }

@@ -30,13 +30,13 @@ export class Expectation {
   /** Why the message that was received does not decode. */
   #misfit: WebSocketDecodeError | undefined
 
-  /** `decode` is the decoder of the type in which `expected` is received. */
+  /** `decode` is the decoder of the type as which `expected` is received. */
   constructor (expected: unknown, decode: Decode) {
     this.#expected = expected
     this.#decode = decode
   }
 
-  /** Returns the value of `message`, or `message` itself where it does not decode. */
+  /** Returns the value of `message`, or `message` itself if it does not decode. */
   readonly decode = (message: Message): unknown => {
     try {
       return this.#decode(message)

@@ -34,7 +34,7 @@ export class IdleTimeout extends Entry implements Recipient {
     this.#stream = stream
     this.#timeout = timeout
     this.#next = next
-    this.#goOn(this.#idleSince)
+    this.#plan(this.#idleSince)
   }
 
   push (message: Message, bytes: number): void {
@@ -50,10 +50,10 @@ export class IdleTimeout extends Entry implements Recipient {
       this.#idleSince = now
     }
     if (this.#idleSince + this.#timeout < now) this.#socket.cutOff(closeCodes.GOING_AWAY, `no message for ${this.#timeout} ms`)
-    else this.#goOn(now)
+    else this.#plan(now)
   }
 
-  #goOn (now: number): void {
+  #plan (now: number): void {
     timers.add(this, Math.min(now + Math.floor(this.#timeout / CHECKS), this.#idleSince + this.#timeout))
   }
 }

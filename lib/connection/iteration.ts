@@ -3,7 +3,7 @@ import { argumentError, type ReceiveOptions, type WaitOptions } from '../base/ve
 import type { Decode } from '../codec/decode'
 import type { ValueType } from '../../types/message'
 
-/** What an iterator reads of its options, once, when its first message is asked for. */
+/** The options of an iterator, which it reads once, at the first `next`. */
 export interface Iteration {
   /** Makes an `IteratorResult` of a message. */
   decode: Decode
@@ -11,7 +11,7 @@ export interface Iteration {
   waitOptions: WaitOptions | undefined
 }
 
-/** What an iterator needs of its channel. */
+/** The part of a channel that an iterator uses. */
 export interface IterableChannel {
   /** Reads `options`. Throws what reading them throws. */
   iteration (options: ValueType | ReceiveOptions | undefined): Iteration

@@ -168,7 +168,7 @@ t.test('while the broker is down, publishing rejects, and nothing is kept', asyn
   link.onDown(new Error('gone'))
   const error = await link.publish('room', 'hello').catch((error) => error)
   t.ok(error instanceof WebSocketBrokerError)
-  t.match(error.message, /is down.*this process only/)
+  t.match(error.message, /is down.*only the subscribers in this process/)
   link.onUp()
   await link.publish('room', 'hello').constructor
   t.strictSame(broker.calls, ['publish room'])
@@ -288,7 +288,7 @@ t.test('each change is told in one line', async (t) => {
   const { link, lines } = await createUp(t)
   link.onDown(new Error('gone'))
   link.onUp()
-  t.strictSame(lines, ['warn the broker is down: until it is up, topics are those of this process', 'info the broker is up'])
+  t.strictSame(lines, ['warn the broker is down: topics reach only this process until the broker is up', 'info the broker is up'])
 })
 
 t.test('what is published goes out in an envelope, and settles as the broker says', async (t) => {
@@ -307,7 +307,7 @@ t.test('what is published goes out in an envelope, and settles as the broker say
   const error = await refused.catch((error) => error)
   t.ok(error instanceof WebSocketBrokerError)
   t.equal(error.cause, cause)
-  t.match(error.message, /this process only: too large$/)
+  t.match(error.message, /only the subscribers in this process: too large$/)
 })
 
 t.test('a broker that throws when it is to publish rejects, observed or not', async (t) => {
@@ -350,7 +350,7 @@ t.test('what no app like this has published is ignored, with one line', async (t
   link.onMessage('room', seal('hello', createOrigin()))
   t.strictSame(listener.received, ['hello'])
   t.equal(lines.length, 1)
-  t.match(lines[0], /^warn the broker has brought .* is ignored$/)
+  t.match(lines[0], /^warn the broker has delivered a message .* is ignored$/)
 })
 
 t.test('an app starts when its broker is up', async (t) => {
@@ -370,7 +370,7 @@ t.test('an app starts without its broker, and says why', async (t) => {
   const { link, lines } = create(t, new Late())
   await link.start()
   t.equal(link.state, 'down')
-  t.strictSame(lines, ['warn the broker is out of reach: until it is up, topics are those of this process'])
+  t.strictSame(lines, ['warn the broker is out of reach: topics reach only this process until the broker is up'])
 })
 
 t.test('an app does not start whose broker says that it never will be up', async (t) => {
@@ -494,7 +494,7 @@ t.test('what takes time', async (t) => {
     const { broker, link, lines } = create(t, new ScriptedBroker())
     broker.start = () => new Promise(() => {})
     await within([4_900, 7_000], link.start())
-    t.strictSame(lines, ['warn the broker is out of reach: until it is up, topics are those of this process'])
+    t.strictSame(lines, ['warn the broker is out of reach: topics reach only this process until the broker is up'])
   })
 
   t.test('one that fails after that is told of', { buffered: true }, async (t) => {

@@ -99,7 +99,7 @@ t.test('… about a route with raw: true', async (t) => {
 })
 
 t.test('onTimeout hooks run where connectionTimeout passes before the answer; the handshake goes on', async (t) => {
-  const app = await createApp(t, {}, { connectionTimeout: 10 })
+  const app = await createApp(t, {}, { connectionTimeout: 500 })
   const timedOut = new Deferred<void>()
   app.addHook('onTimeout', async () => { timedOut.resolve() })
   app.websocket('/', async (ws) => {

@@ -1,15 +1,16 @@
-import { closeCodes, cutReason, isClean } from '../base/close-codes'
-import { ConnectionEnd } from '../base/connection-end'
+import { closeCodes } from '../base/close-codes'
 import { Deferred, rejected } from '../base/deferred'
 import { Queue } from '../base/queue'
 import { timers } from '../base/timers'
 import { deliver, type Recipient } from '../protocol/recipient'
+import { CloseHandshake } from './close-handshake'
 import { Heartbeat, type CountingStream, type HeartbeatOptions } from './heartbeat'
 import { IdleTimeout } from './idle-timeout'
 import { RateLimit, type RateLimitOptions } from './rate-limit'
 import { ReceiveQueue, type Flow } from './receive-queue'
 import { SendQueue } from './send-queue'
 import type { Duplex } from 'node:stream'
+import type { ConnectionEnd } from '../base/connection-end'
 import type { State } from '../base/state'
 import type { ChannelWebSocket } from '../protocol/websocket'
 import type { RawWebSocket } from '../../types/raw'
@@ -35,7 +36,7 @@ export interface Owner {
 
 const kSocket = Symbol('fastify-async-websocket.socket')
 
-interface Wired extends RawWebSocket, Partial<Pick<ChannelWebSocket, 'isTerminated' | 'oversize'>> { [kSocket]?: Connection }
+interface Wired extends RawWebSocket, Partial<Pick<ChannelWebSocket, 'oversize'>> { [kSocket]?: Connection }
 
 /** Whose connection `raw` is; undefined where it is nobody's, and when it has ended. */
 export function ownerOf (raw: RawWebSocket): Owner | undefined {
@@ -59,15 +60,11 @@ export class Connection {
   readonly raw: RawWebSocket
   readonly receiveQueue: ReceiveQueue
   readonly sendQueue: SendQueue
-  /** How the connection ended; null until then. */
-  end: ConnectionEnd | null = null
   readonly owner: Owner
   #pings: Queue<Ping> | null = null
   #pingCount = 0
-  #error: Error | undefined
   #heartbeat: Heartbeat | null = null
-  /** Within how many milliseconds each of the messages before the end has to be taken; 0 where this side has begun the end. */
-  #allowance: number
+  readonly #closing: CloseHandshake
 
   /**
    * `stream` is what `raw` reads and writes; `owner` is told once, when the connection has ended; `flow` is paused where
@@ -77,7 +74,7 @@ export class Connection {
     const { heartbeat, idleTimeout, rateLimit } = options
     const limit = rateLimit ? new RateLimit(rateLimit, flow) : null
     this.raw = raw
-    this.#allowance = options.closeTimeout
+    this.#closing = new CloseHandshake(raw, options.closeTimeout)
     this.receiveQueue = new ReceiveQueue(options.receiveHighWaterMark, limit ?? flow)
     this.sendQueue = new SendQueue(raw, stream, options)
     this.owner = owner
@@ -90,6 +87,11 @@ export class Connection {
     deliver(raw, idleTimeout ? this.#whileBusy(idleTimeout, stream, recipient) : recipient)
   }
 
+  /** How the connection ended; null until then. */
+  get end (): ConnectionEnd | null {
+    return this.#closing.end
+  }
+
   get state (): State {
     return STATES[this.raw.readyState]
   }
@@ -99,18 +101,16 @@ export class Connection {
    * discarded. `ws` forces the end after its `closeTimeout`.
    */
   close (code: number | null, reason: string): void {
-    this.#allowance = 0
     this.receiveQueue.discard()
-    this.raw.close(code ?? undefined, cutReason(reason))
+    this.#closing.begin({ code, reason })
   }
 
   /** Starts the closing handshake because of what the client does, or does not do. What has arrived can still be taken. */
   cutOff (code: number, reason: string): void {
     if (this.state !== 'open') return
     this.owner.reportLimit?.(reason)
-    this.#allowance = 0
     this.receiveQueue.seal()
-    this.raw.close(code, reason)
+    this.#closing.begin({ code, reason })
   }
 
   /** The client is gone: drops the connection. */
@@ -143,15 +143,14 @@ export class Connection {
 
   /** The connection has broken; its end follows. */
   fail (error: Error): void {
-    this.#error = error
+    this.#closing.fail(error)
   }
 
   /** The connection has ended. */
   finish (code: number, reason: Buffer): void {
-    const end = new ConnectionEnd(code, reason.toString(), isClean(this.raw, code), this.#error)
-    this.end = end
+    const end = this.#closing.finish(code, reason)
     if (this.#heartbeat !== null) timers.remove(this.#heartbeat)
-    this.receiveQueue.end(end, (this.raw as Wired).isTerminated === true ? 0 : this.#allowance)
+    this.receiveQueue.end(end, this.#closing.allowance)
     this.sendQueue.end(end, this.receiveQueue)
     for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.during('ping'))
     this.owner.finish(end)

@@ -30,6 +30,6 @@ export class ConnectionLimit {
     if (handshake.stream.destroyed) return // the client has left already, while earlier hooks were at work
     const leave = this.hold()
     handshake.stream.once('close', leave)
-    handshake.over.then(() => { if (handshake.isRefused) leave() })
+    handshake.over.then(() => { if (handshake.state === 'refused' || handshake.state === 'taken') leave() })
   }
 }

@@ -38,7 +38,6 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
   readonly handshake: Handshake
   /** What an onSend hook of the route has failed with. */
   error: unknown
-  state: 'connecting' | 'closing' | 'closed' = 'connecting'
   /** Whether it has been told of as an event. */
   isReported = false
   readonly #route: DecisionRoute
@@ -48,6 +47,7 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
   #answer: Deferred<unknown> | null = null
   #accepted: Deferred<Owner> | null = null
   #timer: NodeJS.Timeout | null = null
+  #isOver = false
 
   constructor (route: DecisionRoute, handshake: Handshake, request: FastifyRequest, reply: FastifyReply, owner: Owner) {
     this.handshake = handshake
@@ -57,9 +57,15 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     this.#owner = owner
   }
 
+  /** The state of the session, which is not open: its refusal may still be on its way. */
+  get state (): 'connecting' | 'closing' | 'closed' {
+    if (this.#isOver) return 'closed'
+    return this.handshake.state === 'undecided' ? 'connecting' : 'closing'
+  }
+
   /** The handler is about to run. */
   begin (): void {
-    if (this.handshake.gone) this.over()
+    if (this.handshake.state === 'left') this.over()
     else this.handshake.owner = this
   }
 
@@ -110,13 +116,10 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     }
     handshake.release()
     const raw = this.#route.upgrade(this.#request.raw)
-    if (raw === null) {
-      handshake.gone = true
-      return this.over()
-    }
+    handshake.complete(raw !== null)
+    if (raw === null) return this.over()
     this.#leave()
     this.#reply.hijack()
-    handshake.complete()
     this.#answer?.resolve(undefined)
     this.#owner.open(raw, letGo(this.#reply.raw, handshake.stream))
     this.#accepted!.resolve(this.#owner)
@@ -161,7 +164,7 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
   }
 
   over (end = new ConnectionEnd(1006, '', false)): void {
-    this.state = 'closed'
+    this.#isOver = true
     this.#leave()
     this.#deferred.resolve(undefined)
     this.#accepted?.reject(this.unavailable)
@@ -171,7 +174,7 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
   /** Why nothing can be sent or received. */
   get unavailable (): WebSocketHandshakeError {
     if (this.state === 'connecting') return new WebSocketHandshakeError('the handshake is not complete: call accept() first')
-    return new WebSocketHandshakeError(this.handshake.gone ? 'the client left during the handshake' : 'the handshake was refused')
+    return new WebSocketHandshakeError(this.handshake.state === 'left' ? 'the client left during the handshake' : 'the handshake was refused')
   }
 
   #mustBeOpen (): void {
@@ -189,7 +192,6 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
 
   /** From here on the session is closing; it is closed when the response has been sent, or the connection has ended. */
   #beginRefusal (): void {
-    this.state = 'closing'
     clearTimeout(this.#timer!)
     this.handshake.refuse()
     if (!this.#route.refusesByClosing(this.#request)) this.handshake.drop()

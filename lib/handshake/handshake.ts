@@ -40,16 +40,30 @@ export interface HandshakeOwner {
   turnAway (error: Error): void
 }
 
-/** A handshake that is not complete: it watches the client, and knows what it asked for. */
+/**
+ * The states of a handshake. Only the first one is left again.
+ *
+ *      ┌───────────┐  101 is written                               ┌──────────┐
+ *      │ undecided │ ────────────────────────────────────────────> │ accepted │
+ *      └───────────┘                                               └──────────┘
+ *        │   │   │    a response, or a connection that is closed   ┌─────────┐
+ *        │   │   └───────────────────────────────────────────────> │ refused │
+ *        │   │                                                     └─────────┘
+ *        │   │        the client leaves                            ┌──────┐
+ *        │   └───────────────────────────────────────────────────> │ left │
+ *        │                                                         └──────┘
+ *        │            another listener takes the connection over   ┌───────┐
+ *        └───────────────────────────────────────────────────────> │ taken │
+ *                                                                  └───────┘
+ */
+export type HandshakeState = 'undecided' | 'accepted' | 'refused' | 'left' | 'taken'
+
+/** The handshake of an upgrade request: watches the client until the handshake is over, and knows what the client asked for. */
 export class Handshake {
   readonly stream: Duplex
-  /** Whether the client has left before it was answered. */
-  gone = false
   owner: HandshakeOwner | null = null
   /** Whether the request is what RFC 6455, section 4.2.1, asks for. */
   isSound = false
-  /** Whether it has been decided that it is not to be completed. */
-  isRefused = false
   /** What the 101 response says; undefined until it has been decided. */
   protocol: string | undefined
   headers: HeaderPairs = []
@@ -59,6 +73,8 @@ export class Handshake {
   closing: Closing | null = null
   readonly #request: UpgradeRequest
   readonly #pending: Set<Handshake>
+  #state: HandshakeState = 'undecided'
+  /** Whether the client is not watched any more. */
   #isOver = false
   #over: Deferred<void> | null = null
   #watch: WaitingClient | null = null
@@ -86,6 +102,10 @@ export class Handshake {
     this.#pending = pending
     this.stream = stream
     stream.on('error', destroy) // Node has taken its own listener off
+  }
+
+  get state (): HandshakeState {
+    return this.#state
   }
 
   /** Resolves when the handshake is over: completed or refused, or the client has left. */
@@ -144,9 +164,9 @@ export class Handshake {
 
   /** Somebody else has taken the connection over: for this package the handshake is over, and nothing more is written. */
   forgo (): void {
-    this.refuse()
+    this.#decide('taken')
     this.#settle()
-    this.complete()
+    this.#forget()
     this.owner?.over()
   }
 
@@ -157,14 +177,15 @@ export class Handshake {
     this.#watch?.giveBack()
   }
 
-  /** Nothing follows on the response: from here on the request does not keep the handshake. */
-  complete (): void {
-    this.#request[kHandshake] = null
+  /** The 101 response has been written, or the client has left before it: nothing follows on the response. */
+  complete (isWritten: boolean): void {
+    this.#decide(isWritten ? 'accepted' : 'left')
+    this.#forget()
   }
 
-  /** It is not to be completed: a client that leaves from now on has not left too early. */
+  /** The handshake is refused: a client that leaves from now on has not left too early. */
   refuse (): void {
-    this.isRefused = true
+    this.#decide('refused')
   }
 
   /** What the client has sent, and goes on sending, is of no use: it does not stand in the way of a response. */
@@ -191,9 +212,18 @@ export class Handshake {
   #leave (): void {
     this.#settle()
     clearTimeout(this.#linger)
-    this.gone = !this.isRefused
+    this.#decide('left')
     if (this.#linger === undefined) abort(this.#request) // no response has been sent
     this.owner?.over()
+  }
+
+  #decide (state: HandshakeState): void {
+    if (this.#state === 'undecided') this.#state = state
+  }
+
+  /** From here on the request does not keep the handshake. */
+  #forget (): void {
+    this.#request[kHandshake] = null
   }
 
   #settle (): void {

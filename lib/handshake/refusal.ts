@@ -1,10 +1,11 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
-import { cutReason, isClean, type Closing } from '../base/close-codes'
-import { ConnectionEnd } from '../base/connection-end'
+import { CloseHandshake } from '../connection/close-handshake'
 import { Handshake } from './handshake'
 import { repliedHeaders } from './headers'
 import { letGo, SWITCHING_PROTOCOLS } from './response'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Closing } from '../base/close-codes'
+import type { ConnectionEnd } from '../base/connection-end'
 import type { RawWebSocket } from '../../types/raw'
 
 /**
@@ -45,14 +46,14 @@ export function createRefusalHook (refuser: Refuser, refusal: Refusal) {
 }
 
 /** Completes the handshake of `request`, in place of a response, and closes the connection. The request ends with it. */
-function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply, { code, reason }: Closing): void {
+function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply, closing: Closing): void {
   const handshake = Handshake.of(request.raw)!
   reply.hijack()
   handshake.headers = repliedHeaders(reply.getHeaders())
   handshake.refuse()
   handshake.release()
   const raw = refuser.upgrade(request.raw)
-  handshake.complete()
+  handshake.complete(raw !== null)
   const response = letGo(reply.raw, handshake.stream)
   const over = (end?: ConnectionEnd): void => {
     handshake.owner?.over(end)
@@ -61,8 +62,9 @@ function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply,
   if (raw === null) return over()
   refuser.opened(raw)
   raw.on('error', ignore) // its end follows
-  raw.on('close', (code, reason) => over(new ConnectionEnd(code, reason.toString(), isClean(raw, code))))
-  raw.close(code ?? undefined, cutReason(reason))
+  const close = new CloseHandshake(raw, 0)
+  raw.on('close', (code, reason) => over(close.finish(code, reason)))
+  close.begin(closing)
   raw.resume()
 }
 

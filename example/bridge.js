@@ -1,10 +1,10 @@
 'use strict'
 
-// Two connections as one: what comes on either goes out on the other, and so does its end. docs/protocols.md
+// Two connections as one: messages and the end of each connection go to the other. docs/protocols.md explains the close codes.
 
 const { closeCodes, WebSocketDisconnect } = require('fastify-async-websocket')
 
-/** `client` is a session, `upstream` what `connect` resolves with. Resolves when both have ended. */
+/** `client` is a session, `upstream` a client from `connect`. Resolves when both connections have ended. */
 async function bridge (client, upstream) {
   await Promise.all([
     pump(client, upstream, closeCodes.GOING_AWAY),

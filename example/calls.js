@@ -1,11 +1,11 @@
 'use strict'
 
-// Calls in both directions over one connection: docs/protocols.md shows them with JSON-RPC, OCPP and MCP.
+// Calls in both directions over one connection. docs/protocols.md shows them with JSON-RPC, OCPP and MCP.
 
-/** How many calls of the other side may be at work at once. */
+/** At most so many calls of the other side are at work at once. */
 const LIMIT = 100
 
-/** What a call fails with on the other side. Of any other error nothing is told. */
+/** The error that the other side gets for its call. For any other error, the other side learns only that the call failed. */
 class CallError extends Error {
   constructor (code, message) {
     super(message)
@@ -13,7 +13,7 @@ class CallError extends Error {
   }
 }
 
-/** Those of a session, or of a client, whose `valueType` is `'json'`. `methods` are what the other side may call. */
+/** The calls of a session, or of a client, whose `valueType` is `'json'`. The other side may call the `methods`. */
 class Calls {
   #pending = new Map()
   #count = 0
@@ -23,7 +23,10 @@ class Calls {
     Object.assign(this, { ws, protocol, methods })
   }
 
-  /** Calls a method of the other side. Resolves with its result; rejects with its error, after `timeout` ms, or at the end. */
+  /**
+   * Calls a method of the other side. Resolves with its result. Rejects with the error of the other side, after
+   * `timeout` ms, or at the end of the connection.
+   */
   async call (method, params, timeout = 10_000) {
     const id = String(++this.#count)
     let timer
@@ -40,7 +43,7 @@ class Calls {
     }
   }
 
-  /** Reads until the connection has ended. It waits for no call: a method that is at work may itself await one. */
+  /** Reads until the connection has ended. The loop awaits no method: a method may itself await a call. */
   async serve () {
     try {
       for await (const message of this.ws) {
@@ -63,15 +66,15 @@ class Calls {
       if (!Object.hasOwn(methods, method)) throw new CallError(protocol.unknown, `there is no ${method}`)
       answer = protocol.result(id, await methods[method](params))
     } catch (error) {
-      if (!(error instanceof CallError)) ws.log?.error(error) // of a session: a client has none
+      if (!(error instanceof CallError)) ws.log?.error(error) // a session has a log, a client has none
       answer = protocol.error(id, error instanceof CallError ? error : { code: protocol.failed, message: 'failed' })
     }
-    if (id !== undefined) await ws.send(answer).catch(() => {}) // whoever is gone needs no answer
+    if (id !== undefined) await ws.send(answer).catch(() => {}) // a peer that is gone needs no answer
     this.#running--
   }
 }
 
-/** JSON-RPC 2.0, which MCP speaks, too. A call without an id is a notification. */
+/** JSON-RPC 2.0, which MCP uses, too. A call without an id is a notification. */
 const jsonRpc = {
   schema: {
     type: 'object',
@@ -86,7 +89,7 @@ const jsonRpc = {
   parse: (message) => message
 }
 
-/** OCPP 1.6-J and 2.0.1: arrays that begin with the kind of message. */
+/** OCPP 1.6-J and 2.0.1: each message is an array that begins with the kind of message. */
 const ocpp = {
   schema: { type: 'array', minItems: 3, maxItems: 5 },
   unknown: 'NotImplemented',

@@ -1,6 +1,6 @@
 'use strict'
 
-// What the answer to the handshake says: a subprotocol that both sides know, and headers.
+// The answer to the handshake can have a subprotocol that both sides know, and headers.
 
 const Fastify = require('fastify')
 const websocket = require('fastify-async-websocket')
@@ -10,13 +10,13 @@ async function build (options) {
   const app = Fastify(options)
   await app.register(websocket)
 
-  // The first of these, in the server's order, that the client offers.
+  // The plugin selects the first of the `subprotocols`, in the server's order, that the client offers.
   app.websocket('/negotiated', { websocket: { subprotocols: ['chat.v2', 'chat.v1'] } }, async (ws) => {
     await ws.accept({ headers: { 'x-session': ws.id, 'set-cookie': ['seen=yes; Path=/', 'theme=dark; Path=/'] } })
     await ws.send(`We speak ${ws.protocol || 'no subprotocol'}.`)
   })
 
-  // Or the handler chooses: here a client that does not offer what is needed is refused.
+  // Here the handler chooses, and refuses a client that offers no subprotocol of this kind.
   app.websocket('/chosen', async (ws) => {
     const offered = (ws.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
     const subprotocol = offered.find((name) => name.startsWith('telemetry.'))

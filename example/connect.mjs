@@ -1,4 +1,4 @@
-// A client for the terminal: what you type is sent, what comes is printed.
+// A client for the terminal: it sends each line that you type, and prints each message.
 //
 //   node example/connect.mjs ws://127.0.0.1:3000/echo
 //   node example/connect.mjs --subprotocol chat.v1 ws://127.0.0.1:3000/negotiated

@@ -1,6 +1,6 @@
 'use strict'
 
-// The smallest route: accept, then send back what comes until the client leaves.
+// The smallest route: it accepts, then sends each message back until the client leaves.
 
 const Fastify = require('fastify')
 const websocket = require('fastify-async-websocket')

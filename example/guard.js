@@ -1,6 +1,6 @@
 'use strict'
 
-// A guard is a hook. It runs once, before the handshake, and serves HTTP and WebSocket routes alike.
+// A guard is a hook. The same hook works for HTTP and WebSocket routes. It runs once, before the handshake.
 
 const Fastify = require('fastify')
 const websocket = require('fastify-async-websocket')

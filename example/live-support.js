@@ -1,6 +1,6 @@
 'use strict'
 
-// A live support room with session handlers: what to do on connection, with each message, and at the end.
+// A live support room with session handlers: one for the connection, one for each message, one for the end.
 
 const { readFile } = require('node:fs/promises')
 const { join } = require('node:path')
@@ -26,12 +26,12 @@ async function car (app) {
         await ws.send(`Welcome ${ws.query.name} to our live support room!\nHow can we help you?`)
       },
 
-      // One message at a time: the next one waits until this has been dealt with.
+      // Gets one message at a time: the next message waits until this call has settled.
       async onMessage (ws, complaint) {
         await ws.send(`We have received your complaint:\n\n"${complaint}"\n\nWe shall get back to you.`)
       },
 
-      // Exactly once for every connection that was accepted, however it ended.
+      // Runs exactly once for every accepted connection, however the connection ended.
       async onDisconnect (ws, { code }) {
         ws.log.info(`${ws.query.name} has left (${code})`)
       }

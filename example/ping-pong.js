@@ -1,6 +1,6 @@
 'use strict'
 
-// JSON both ways: `valueType` says so once for the route.
+// JSON in both directions: `valueType` sets the type once for the route.
 
 const Fastify = require('fastify')
 const websocket = require('fastify-async-websocket')

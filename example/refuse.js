@@ -1,6 +1,6 @@
 'use strict'
 
-// Until the handshake is complete, a refusal is an ordinary HTTP response: status, headers and body are yours.
+// Before the handshake is complete, a refusal is an ordinary HTTP response: the app sets status, headers and body.
 
 const Fastify = require('fastify')
 const websocket = require('fastify-async-websocket')
@@ -14,19 +14,19 @@ async function build (options) {
     await ws.deny(503, { error: 'The room is full' }, { 'retry-after': '30' })
   })
 
-  // What is thrown before `accept` goes to the error handler, as on an HTTP route.
+  // An error thrown before `accept` goes to Fastify's error handler, as on an HTTP route.
   app.websocket('/rooms/:room', async (ws) => {
     throw Object.assign(new Error(`There is no room ${ws.params.room}`), { statusCode: 404 })
   })
 
-  // A hook that answers: the handler does not run.
+  // A hook answers, so the handler does not run.
   app.websocket('/hours', {
     onRequest: async (request, reply) => reply.code(403).send({ error: 'Closed on Sundays' })
   }, async (ws) => {
     await ws.accept()
   })
 
-  // A query that does not validate: 400, and the handler does not run.
+  // A query that does not validate gets 400, and the handler does not run.
   app.websocket('/named', {
     schema: { querystring: { type: 'object', required: ['name'], properties: { name: { type: 'string', minLength: 1 } } } }
   }, async (ws) => {

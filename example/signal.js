@@ -1,6 +1,6 @@
 'use strict'
 
-// Work for a client that has left is work for nobody: `ws.signal` is aborted when the connection is gone.
+// When a client leaves, the work for it should stop: `ws.signal` aborts when the connection is gone.
 
 const { setTimeout } = require('node:timers/promises')
 const Fastify = require('fastify')
@@ -12,7 +12,7 @@ async function build (options) {
   await app.register(websocket)
   let running = 0
 
-  // Stands for whatever takes a signal: fetch, a child process, a query to a database.
+  // Stands for any work that takes a signal: fetch, a child process, a database query.
   async function work (ms, signal) {
     running++
     try {
@@ -23,7 +23,7 @@ async function build (options) {
     }
   }
 
-  // Send a number of milliseconds, then leave before they have passed.
+  // To try it, send a number of milliseconds, and leave before they have passed. Then look at /running.
   app.websocket('/work', { websocket: { receiveType: 'integer' } }, async (ws) => {
     await ws.accept()
     for await (const ms of ws) await ws.send(await work(ms, ws.signal))

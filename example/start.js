@@ -1,8 +1,9 @@
 'use strict'
 
 /**
- * Builds an app and listens on PORT (3000) at HOST (127.0.0.1), prints where to look, and closes the app on SIGINT
- * and SIGTERM: its connections end with a closing handshake, then the process exits by itself.
+ * Builds an app with `build`, and listens on PORT (default 3000) at HOST (default 127.0.0.1). Prints the `urls`, with the
+ * address in place of HOST. On SIGINT and SIGTERM, the app closes: its connections end with a closing handshake, and the
+ * process exits by itself.
  */
 module.exports = async function start (build, ...urls) {
   const { HOST = '127.0.0.1', PORT = '3000' } = process.env

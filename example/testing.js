@@ -1,6 +1,6 @@
 'use strict'
 
-// A route and its tests. No port is opened: `node example/testing.js` runs them.
+// A route and its tests, which open no port. `node example/testing.js` runs the tests.
 
 const assert = require('node:assert/strict')
 const test = require('node:test')
@@ -24,7 +24,7 @@ async function build (options) {
 module.exports = { build }
 
 if (require.main === module) {
-  test('adds up what it is sent', async (t) => {
+  test('adds up the numbers from the client', async (t) => {
     const app = await build()
     t.after(() => app.close())
     const client = await app.injectWebSocket('/sum', { valueType: 'number' })
@@ -36,7 +36,7 @@ if (require.main === module) {
     await client.close()
   })
 
-  test('closes with 1003 on what is not a number', async (t) => {
+  test('closes with 1003 when a message is not a number', async (t) => {
     const app = await build()
     t.after(() => app.close())
     const client = await app.injectWebSocket('/sum')

@@ -4,23 +4,23 @@ const { randomUUID } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 const { setTimeout: delay } = require('node:timers/promises')
 
-/** What is told, is told on one topic, so that it arrives in the order in which a process has told it. */
+/** All processes publish on one topic, so that the messages of a process arrive in the order in which it sent them. */
 const TOPIC = 'processes'
 
-/** Milliseconds: from one sign of life to the next, and without one until a process counts as gone. */
+/** In ms. A process sends a sign of life each BEAT. A process that was not heard of for GONE counts as gone. */
 const BEAT = 1_000
 const GONE = 3_000
 
-/** Milliseconds: in which others are heard of that are there, and in which they answer. */
+/** In ms. Within SETTLING, a new process hears of the others. Within PATIENCE, they answer a question. */
 const SETTLING = 500
 const PATIENCE = 1_000
 
 /**
- * The other processes of the chat, as a broker reaches them that is used for nothing else. Events:
+ * The other processes of the chat. A broker that is used for nothing else connects the processes. Events:
  *
- * - 'news', process, what: another process has told something
- * - 'ask': it is time to tell all that the others may not know
- * - 'gone', process: nothing was heard of it for some seconds
+ * - 'news', process, news: another process has told something
+ * - 'ask': this process should tell everything that the others may not know
+ * - 'gone', process: the other process was not heard of for GONE ms
  */
 module.exports = class Processes extends EventEmitter {
   #id = randomUUID()
@@ -28,11 +28,11 @@ module.exports = class Processes extends EventEmitter {
   #isUp = false
   /** Resolves when the broker has taken the last message. */
   #sent
-  /** Resolves when it is known who else is there. */
+  /** Resolves when this process has heard of the others. */
   #settled
-  /** When each of the others was last heard of. */
+  /** The time (ms) at which each other process was last heard of. */
   #heard = new Map()
-  /** Who has not answered a question yet. */
+  /** For each open question, the processes that have not answered it yet. */
   #questions = new Map()
 
   constructor (app, broker) {
@@ -46,17 +46,20 @@ module.exports = class Processes extends EventEmitter {
     }))
     app.addHook('onClose', async () => {
       clearInterval(timer)
-      await this.#sent // that everybody here has left, among others
+      await this.#sent // the last messages, for example that the people here have left
       await broker.close()
     })
   }
 
-  /** Tells the others, unless the broker is down: when it is up again, there is an 'ask'. */
+  /** Tells the other processes, unless the broker is down. When the broker is up again, an 'ask' follows. */
   tell (news) {
     this.#send({ news })
   }
 
-  /** Resolves when all that the others have told until now is known here; after a second, if one of them does not answer. */
+  /**
+   * Resolves when this process has received everything that the others told before the call. If a process does not answer,
+   * resolves after PATIENCE ms.
+   */
   async caughtUp () {
     await this.#settled
     if (!this.#isUp || this.#heard.size === 0) return
@@ -95,7 +98,7 @@ module.exports = class Processes extends EventEmitter {
     else if (question) this.#send({ answer: question })
     else if (answer) this.#onAnswer(from, answer)
     else if (news) this.emit('news', from, news)
-    else if (isNew) this.#ask() // it was taken for gone
+    else if (isNew) this.#ask() // this process had counted the other as gone
   }
 
   #onAnswer (from, question) {

@@ -1,33 +1,34 @@
 'use strict'
 
-/** How many messages a room keeps, and how many rooms are kept. */
+/** A room keeps at most MAX_HISTORY messages. A process keeps the histories of at most MAX_ROOMS rooms. */
 const MAX_HISTORY = 50
 const MAX_ROOMS = 200
 
 /**
- * Who is in the rooms, and what was said there. With other processes: each tells them who is in its rooms and what was
- * said there, and all of it again when the broker is up again, so that all come to know the same.
+ * The people and the histories of the rooms. In a chat of several processes, each process tells the others who is in its
+ * rooms and what is said there. When the broker is up again, each process tells everything again. So all processes come to
+ * have the same people and histories.
  */
 module.exports = class Rooms {
   #processes
   #histories = new Map()
   /** The sessions in each room, in this process. */
   #sessions = new Map()
-  /** The people of each room, as those who are in it have been told. */
+  /** For each room, the people that the sessions in it were last told of. */
   #told = new Map()
-  /** What other processes have told: process → room → names. */
+  /** The people in other processes, as told by them: process → room → names. */
   #elsewhere = new Map()
 
-  /** `processes` is null where there is but this one. */
+  /** `processes` is null when the chat runs in one process. */
   constructor (websockets, processes) {
     this.#processes = processes
-    if (processes === null) return // there is nobody else
+    if (processes === null) return
     processes.on('ask', () => this.#tellAll())
     processes.on('news', (process, news) => this.#learn(process, news))
     processes.on('gone', (process) => this.#learn(process, { people: [], isAll: true }))
     websockets.on('resync', async () => {
       const rooms = [...this.#sessions.keys()]
-      processes.tell({ missed: rooms }) // what was said here meanwhile, the others have only been told
+      processes.tell({ missed: rooms }) // the pages of other processes have missed what was said here
       await processes.caughtUp()
       this.#resync(rooms)
     })
@@ -42,7 +43,10 @@ module.exports = class Rooms {
     return this.#histories.get(room) ?? []
   }
 
-  /** Resolves when all is known that was said anywhere until now. Who has subscribed before misses nothing in between. */
+  /**
+   * Resolves when this process knows every message that was said in any process before the call. A session that has
+   * subscribed before the call misses no message between the history and the topic.
+   */
   async caughtUp () {
     await this.#processes?.caughtUp()
   }
@@ -59,16 +63,16 @@ module.exports = class Rooms {
     this.#changed(room)
   }
 
-  /** Keeps what is said here, and returns it with its time: null if it is known already. */
+  /** Keeps a message of this process, and returns it with its time (ms). Returns null if the message is known already. */
   say (room, message) {
-    const last = this.history(room).at(-1)?.at ?? 0 // by the clock of another machine, maybe
+    const last = this.history(room).at(-1)?.at ?? 0 // the time may come from the clock of another machine
     const said = { ...message, at: Math.max(Date.now(), last + 1) }
     if (!this.#remember(room, said)) return null
     this.#processes?.tell({ room, said })
     return said
   }
 
-  /** One name with two pages open is one person. */
+  /** The names in a room, in this process. A name with two open pages counts once. */
   #here (room) {
     return [...new Set([...this.#sessions.get(room) ?? []].map((session) => session.query.name))]
   }
@@ -78,7 +82,10 @@ module.exports = class Rooms {
     this.#announce(room)
   }
 
-  /** Forgets the room that has been silent for longest when there are too many. Tells whether the message was new. */
+  /**
+   * Adds a message to the history. Returns whether the message was new. Beyond MAX_ROOMS, forgets the room that was silent
+   * the longest.
+   */
   #remember (room, message) {
     const history = this.history(room)
     if (history.some(({ id }) => id === message.id)) return false
@@ -89,7 +96,7 @@ module.exports = class Rooms {
     return kept.includes(message)
   }
 
-  /** Tells those in the room, in this process, who has come and who has gone. */
+  /** Tells the sessions in the room, in this process, who has come and who has gone. */
   #announce (room) {
     const before = this.#told.get(room) ?? []
     const people = this.people(room)
@@ -99,7 +106,7 @@ module.exports = class Rooms {
     for (const name of missing(before, people)) this.#send(room, { type: 'left', name, people }, name)
   }
 
-  /** Those in the rooms, in this process, may have missed what is known here. */
+  /** Sends people and history to the sessions in the rooms, in this process, since they may have missed messages. */
   #resync (rooms) {
     for (const room of rooms) this.#send(room, { type: 'resync', people: this.people(room), history: this.history(room) })
   }
@@ -121,7 +128,7 @@ module.exports = class Rooms {
     if (people) this.#meet(process, people, isAll)
   }
 
-  /** `isAll`: in rooms that are not in `people` there is nobody. */
+  /** Updates the people in another process. With `isAll`, the process has no people in rooms that `people` does not list. */
   #meet (process, people, isAll) {
     const rooms = this.#elsewhere.get(process) ?? new Map()
     const changed = new Set([...isAll ? rooms.keys() : [], ...people.map(([room]) => room)])
@@ -133,12 +140,12 @@ module.exports = class Rooms {
   }
 }
 
-/** The same order in every process. */
+/** Compares two messages by time, then by id, so that every process has the same order. */
 function inOrder (a, b) {
   return a.at - b.at || (a.id < b.id ? -1 : 1)
 }
 
-/** Those of `names` that are not among `others`. */
+/** Returns the `names` that are not among `others`. */
 function missing (names, others) {
   const known = new Set(others)
   return names.filter((name) => !known.has(name))

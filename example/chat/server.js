@@ -1,7 +1,7 @@
 'use strict'
 
-// A chat in the browser: rooms from the path, names from the query, JSON messages that a schema describes. In one process,
-// or in several that share a server: that of REDIS_URL or of NATS_URL.
+// A chat in the browser. The path has the room, the query has the name, and a schema describes the JSON messages. The chat
+// runs in one process, or in several processes that share the server of REDIS_URL or NATS_URL.
 
 const { randomUUID } = require('node:crypto')
 const { join } = require('node:path')
@@ -28,7 +28,7 @@ const message = object({ type: { const: 'message' }, id, name, text, at: { type:
 const schema = {
   params: object({ room }),
   querystring: object({ name }),
-  // What the page sends. A message that does not fit ends the connection with 1008.
+  // Messages from the page. A message that does not validate closes the connection with 1008.
   receive: {
     type: 'object',
     required: ['type'],
@@ -38,11 +38,11 @@ const schema = {
       object({ type: { const: 'typing' }, typing })
     ]
   },
-  // What it gets.
+  // Messages to the page.
   send: {
     oneOf: [
       message,
-      // At first, and whenever something may have been missed.
+      // Sent at first, and again whenever the page may have missed messages.
       object({ type: { enum: ['welcome', 'resync'] }, people, history: { type: 'array', items: message } }),
       object({ type: { enum: ['joined', 'left'] }, name, people }),
       object({ type: { const: 'typing' }, name, typing })
@@ -65,20 +65,22 @@ async function build (options, env = process.env) {
     const { name } = ws.query
     const topic = `room:${room}`
 
-    await ws.accept() // what is wrong with the room or the name has been refused with 400 before
+    await ws.accept() // the schema has refused wrong rooms and names with 400 before
     await ws.subscribe(topic)
     await rooms.caughtUp()
     rooms.enter(room, ws)
     try {
       await ws.send({ type: 'welcome', people: rooms.people(room), history: rooms.history(room) })
 
-      // Publishing is not awaited: while the broker is down it rejects, and the others learn from `rooms` later what was said.
+      // The loop does not await `publish`, which rejects while the broker is down. The other processes get the messages from
+      // `rooms` later.
       for await (const { type, typing, text, id = randomUUID() } of ws) {
         if (type === 'typing') {
-          ws.publish(topic, { type, name, typing }) // to everybody else
+          ws.publish(topic, { type, name, typing }) // to all other sessions in the room
         } else {
           const message = rooms.say(room, { type, id, name, text })
-          // To everybody: its page learns so that it has arrived. One that was cut off sends again what it is not sure of.
+          // To all sessions, also the sender's: so its page learns that the message has arrived. A page that was cut off
+          // sends its unconfirmed messages again.
           if (message !== null) app.websockets.publish(topic, message)
         }
       }

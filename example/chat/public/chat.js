@@ -1,6 +1,6 @@
-// The page of the chat. What others have written goes into it as text, never as HTML.
+// The script of the chat page. It inserts messages of other people as text, never as HTML.
 
-const FIRST_DELAY = 500 // milliseconds, as all times here
+const FIRST_DELAY = 500 // in ms, like all times in this file
 const LONGEST_DELAY = 10_000
 const TYPING_PAUSE = 3_000
 
@@ -18,7 +18,7 @@ function tidy (name) {
   return name.trim().replace(/\s+/g, ' ')
 }
 
-/** Creates an element; `content` is text, or what goes into it. */
+/** Creates an element. `content` is text, or elements to put into it. */
 function element (tag, className, ...content) {
   const node = document.createElement(tag)
   node.className = className
@@ -38,10 +38,10 @@ function ask () {
 }
 
 function enter () {
-  const log = byId('log') // what scrolls
+  const log = byId('log') // the element that scrolls
   const messages = byId('messages')
   const text = byId('text')
-  /** Messages that were written here and are not known to have arrived, by their ids. */
+  /** Messages of this page that the server has not confirmed yet, by their ids. */
   const unsent = new Map()
   const typists = new Set()
   const connection = connect(receive, forgetTypists)
@@ -55,8 +55,8 @@ function enter () {
   function receive (message) {
     switch (message.type) {
       case 'welcome':
-      case 'resync': // of what it has, something may be new
-        log.setAttribute('aria-busy', 'true') // a screen reader is not to read the whole history out
+      case 'resync': // its history may have messages that the page has missed
+        log.setAttribute('aria-busy', 'true') // keeps screen readers from reading out the whole history
         message.history.forEach(show)
         log.removeAttribute('aria-busy')
         showPeople(message.people)
@@ -79,7 +79,7 @@ function enter () {
     showTypists()
   }
 
-  /** Without a connection nobody says that they have stopped. */
+  /** Without a connection, the page does not hear that someone has stopped typing. */
   function forgetTypists () {
     typists.clear()
     showTypists()
@@ -122,7 +122,7 @@ function enter () {
 
   // Showing
 
-  /** Shows a message once: what has arrived (it has a time) takes the place of the same message on its way. */
+  /** Shows a message once. A message with a time has arrived, and replaces the same message that was not sent yet. */
   function show ({ id, name: author, text, at }) {
     const shown = messages.querySelector(`[data-id="${id}"]`)
     if (shown !== null && !shown.classList.contains('unsent')) return
@@ -140,7 +140,7 @@ function enter () {
     put(item, !arrived)
   }
 
-  /** Puts an item at the end of the log: before messages that are on their way, unless it is one, and before those that were said later. */
+  /** Puts an item into the log: before messages with a later time, and before unsent messages unless it is unsent itself. */
   function put (item, isUnsent = false) {
     const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 64
     messages.insertBefore(item, isUnsent ? null : messages.querySelector('.unsent'))
@@ -168,7 +168,10 @@ function enter () {
   }
 }
 
-/** A connection that comes back: after a delay that doubles with each failure, and varies so that not all pages come back at once. */
+/**
+ * Opens a connection that reconnects by itself. The delay doubles with each failure, and is partly random, so that not all
+ * pages reconnect at once.
+ */
 function connect (receive, onLost) {
   const url = `${location.origin.replace('http', 'ws')}/chat/${room}?${new URLSearchParams({ name })}`
   let socket
@@ -211,19 +214,19 @@ function connect (receive, onLost) {
   open()
 
   return {
-    /** Sends if it can. What matters stays with the caller until the server has shown it. */
+    /** Sends if the connection is open. The caller keeps a message that must arrive until the server has sent it back. */
     send (message) {
       if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message))
     }
   }
 }
 
-// `crypto.randomUUID` is there only on https and localhost; a phone in the same network is on neither.
+// `crypto.randomUUID` exists only on https and localhost. A phone in the same network uses neither.
 function randomId () {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join('-')
 }
 
-/** The same colour for a name on every page. */
+/** The hue for a name, in degrees. A name has the same colour on every page. */
 function hue (name) {
   let hash = 7
   for (const char of name) hash = (hash * 31 + char.codePointAt(0)) % 360

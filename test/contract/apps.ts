@@ -9,19 +9,19 @@ import { collectLogs, WARN, type LogLine } from '../helpers/logs'
 import { inTime } from '../helpers/recorder'
 import type { Engine } from './brokers'
 
-/** Milliseconds for what takes a connection and some round trips. */
+/** In ms: enough for a connection and some round trips. */
 const SOON = 15_000
 
 interface Hub {
   app: FastifyInstance
   lines: LogLine[]
-  /** What the broker was asked for, as 'verb topic'. */
+  /** The calls to the broker, as 'verb topic'. */
   calls: string[]
-  /** A client whose session has subscribed to `topics`. It gets what is published to them, and has published what it sends as 'topic text'. */
+  /** A client whose session has subscribed to `topics`. The client gets the messages of these topics. It sends 'verb topic text', and the session does that. */
   join (...topics: string[]): Promise<WebSocketClient<any>>
 }
 
-/** What an app makes of a broker: topics that several apps share, each with a broker of one engine. */
+/** Tests topics that several apps share. Each app has a broker of the same engine. */
 export function appsContract (t: Test, engine: Engine): void {
   async function createHub (t: Test, options: WebSocketPluginOptions = {}): Promise<Hub> {
     const { lines, serverOptions } = collectLogs()
@@ -57,7 +57,7 @@ export function appsContract (t: Test, engine: Engine): void {
     }
   }
 
-  /** Hubs that are up. */
+  /** Starts hubs whose brokers are up. */
   async function createHubs (t: Test, count: number, options?: WebSocketPluginOptions): Promise<Hub[]> {
     const pubsubs = []
     for (let i = 0; i < count; i++) pubsubs.push(await createHub(t, options))
@@ -82,7 +82,7 @@ export function appsContract (t: Test, engine: Engine): void {
     return messages
   }
 
-  t.test('what is published in one app reaches the subscribers in all, once, and not its own session', async (t) => {
+  t.test('a message published in one app reaches the subscribers in all apps once, but not the publishing session', async (t) => {
     const [one, two] = await createHubs(t, 2)
     const [ada, bob, cay, dan] = [await one.join('room'), await one.join('room'), await two.join('room'), await two.join('hall')]
     await ada.send('publish room hello')
@@ -93,7 +93,7 @@ export function appsContract (t: Test, engine: Engine): void {
     for (const client of [ada, bob, cay, dan]) t.equal(await client.receive({ timeout: SOON }), 'last')
   })
 
-  t.test('text arrives as text, bytes as bytes, byte for byte', async (t) => {
+  t.test('text arrives as text and bytes arrive as bytes, byte for byte', async (t) => {
     const [one, two] = await createHubs(t, 2)
     const [here, there] = [await one.join('room'), await two.join('room')]
     const messages = ['', 'text', '日本 😀\0', Buffer.alloc(0), Buffer.from(Array.from({ length: 256 }, (_, i) => i)), 'x'.repeat(100_000), Buffer.alloc(100_000, 0xf5)]
@@ -102,7 +102,7 @@ export function appsContract (t: Test, engine: Engine): void {
     for (const client of [here, there]) t.strictSame(await receive(client, messages.length + 1), [...messages, '{"json":["é"]}'])
   })
 
-  t.test('what one app publishes to a topic arrives in order everywhere, awaited or not', async (t) => {
+  t.test('messages that one app publishes to a topic arrive in order in every app, awaited or not', async (t) => {
     const pubsubs = await createHubs(t, 3)
     const clients = await Promise.all(pubsubs.map(({ join }) => join('room')))
     await Promise.all(Array.from({ length: 500 }, (_, i) => pubsubs.map(({ app }, h) => app.websockets.publish('room', `${h} ${i}`))).flat())
@@ -115,7 +115,7 @@ export function appsContract (t: Test, engine: Engine): void {
     }
   })
 
-  t.test('when subscribe has resolved, what another app publishes then arrives', async (t) => {
+  t.test('after subscribe has resolved, messages published by another app arrive', async (t) => {
     const [one, two] = await createHubs(t, 2)
     const client = await one.join()
     for (let i = 0; i < 20; i++) {
@@ -125,7 +125,7 @@ export function appsContract (t: Test, engine: Engine): void {
     }
   })
 
-  t.test('the broker is asked once for a topic, however many sessions are on it, and gives it up when all have left', async (t) => {
+  t.test('an app subscribes to a topic at the broker once for all its sessions, and unsubscribes when all have left', async (t) => {
     const [one] = await createHubs(t, 1)
     const clients = await Promise.all(Array.from({ length: 20 }, () => one.join('room')))
     t.strictSame(one.calls, ['subscribe room'])
@@ -135,7 +135,7 @@ export function appsContract (t: Test, engine: Engine): void {
     t.strictSame(one.calls, ['subscribe room', 'unsubscribe room'])
   })
 
-  t.test('while sessions join and leave in each other\'s way, who has joined gets what is published then', async (t) => {
+  t.test('while sessions join and leave at the same time, a session that has joined gets the messages published then', async (t) => {
     const [one, two] = await createHubs(t, 2)
     const clients = await Promise.all(Array.from({ length: 8 }, () => one.join()))
     for (let round = 0; round < 10; round++) {
@@ -147,7 +147,7 @@ export function appsContract (t: Test, engine: Engine): void {
     }
   })
 
-  t.test('topics of any name are kept apart', async (t) => {
+  t.test('topics do not mix, whatever their names are', async (t) => {
     const [one, two] = await createHubs(t, 2)
     const topics = ['a.*', 'a.>', 'a.b', '*', '>', 'a b', 'a:b', '{a}', 'é', '日本', 'a'.repeat(256)]
     const clients = await Promise.all(topics.map((topic) => one.join(topic)))
@@ -156,7 +156,7 @@ export function appsContract (t: Test, engine: Engine): void {
     for (const [i, client] of clients.entries()) t.strictSame(await receive(client, 2), [topics[i], `last of ${topics[i]}`])
   })
 
-  t.test('a slow subscriber of another app is handled as that app says', async (t) => {
+  t.test('the app of a slow subscriber decides how to handle it, also for messages from another app', async (t) => {
     const [one, two] = await createHubs(t, 2, { sendHighWaterMark: 4096, slowSubscriber: 'skip', closeTimeout: 100 })
     await one.join('room')
     const [session] = one.app.websockets
@@ -168,7 +168,7 @@ export function appsContract (t: Test, engine: Engine): void {
   })
 
   if (engine.publishForeign !== undefined) {
-    t.test('what is no message of an app is ignored, with one line in the log', async (t) => {
+    t.test('the app ignores bytes that are no message of an app, and logs one line', async (t) => {
       const [one, two] = await createHubs(t, 2)
       const client = await one.join('room')
       for (const foreign of ['hello', '', '{"json":true}', Buffer.alloc(20, 0xf5), Buffer.from([0xf5, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0xff])]) {
@@ -180,7 +180,7 @@ export function appsContract (t: Test, engine: Engine): void {
     })
   }
 
-  t.test('while the server is away, each app goes on by itself, and when it is back resync tells of what may have been missed', async (t) => {
+  t.test('while the server is away, each app goes on by itself; when the server is back, resync lists the topics that may have missed messages', async (t) => {
     const pubsubs = await createHubs(t, 2)
     const [one, two] = pubsubs
     const [here, alsoHere, there] = [await one.join('room'), await one.join('room'), await two.join('room')]
@@ -208,7 +208,7 @@ export function appsContract (t: Test, engine: Engine): void {
     t.ok(one.lines.slice(lines).filter(({ level }) => level >= WARN).length <= 2, 'the log is not flooded')
   })
 
-  t.test('an app starts while the server is away, and shares its topics when that is back', async (t) => {
+  t.test('an app starts while the server is away, and shares its topics when the server is back', async (t) => {
     const [one] = await createHubs(t, 1)
     const two = await createHub(t)
     await engine.stop()
@@ -228,7 +228,7 @@ export function appsContract (t: Test, engine: Engine): void {
     t.equal(await client.receive({ timeout: SOON }), 'hello')
   })
 
-  t.test('app.close() is not held up by a server that is away', async (t) => {
+  t.test('app.close() does not wait for a server that is away', async (t) => {
     const pubsubs = await createHubs(t, 2)
     const client = await pubsubs[0].join('room')
     await engine.stop()

@@ -3,34 +3,34 @@ import type { Test } from 'tap'
 import type { Broker } from '../../types/broker'
 import { inTime, Recorder, type Recorded } from '../helpers/recorder'
 
-/** An engine that brokers stand on: one server, or one cluster, of this test's own. */
+/** An engine under test: one server, or one cluster, that belongs to the test. */
 export interface Engine {
-  /** A broker that has not been started, of the one server. What it stands on is released at the end of `t`. */
+  /** Creates a broker on the server, not started. The end of `t` releases its client. */
   createBroker (t: Test, options?: { prefix?: string }): Broker | Promise<Broker>
-  /** Ends the server at once, as a crash would. Resolves when it is gone. */
+  /** Ends the server at once, as a crash would. Resolves when the server is gone. */
   stop (): Promise<void> | void
-  /** Starts it again, in the same place. Resolves when it can be connected to. */
+  /** Starts the server again, at the same address. Resolves when the server accepts connections. */
   start (): Promise<void> | void
-  /** Publishes to the channel of `topic`, under the default prefix, past the brokers; where that can be done. */
+  /** Publishes to the channel of `topic`, under the default prefix, without a broker. Undefined if the engine cannot do that. */
   publishForeign? (t: Test, topic: string, message: Buffer): Promise<void> | void
 }
 
-/** The largest message that every engine takes: NATS has a limit of 1 MiB, and the app puts some bytes before a message. */
+/** In bytes: the largest message that every engine takes. NATS has a limit of 1 MiB, and the app puts some bytes before a message. */
 const LARGE = 1024 * 1024 - 1024
 
-/** How many topics a process may well have. */
+/** A number of topics that a process may well have. */
 const MANY = 20_000
 
-/** Milliseconds in which a broker is to have settled or to have told something, that has nothing to wait for. */
+/** In ms: a call that has nothing to wait for settles within this time, and a broker reports a change within it. */
 const SOON = 5_000
 
-/** Milliseconds in which `close` is to resolve, whatever the server does. */
+/** In ms: `close` resolves within this time, whatever the server does. */
 const CLOSED = 2_000
 
-/** An outage in which clients try in vain to connect. Milliseconds. */
+/** In ms: an outage long enough that clients try to connect in vain. */
 const OUTAGE = 700
 
-/** Names that mean something to one engine or another, or look alike. */
+/** Names that have a meaning in some engine, or that look alike. */
 export const TRICKY_TOPICS = [
   'a', 'A', 'ab', 'a.b', 'a.*', 'a.>', 'a.b.c', '>', '*', '**', '?', '[a]', 'a?', '#', '+', 'a/+', 'a/b', 'a..b', '.', '..', '.a', 'a.',
   ' ', '  ', 'a b', ' a', 'a ', ':', 'a:b', 'a::b', '%', '%20', '%2E', 'a%2Eb', '_', '__proto__', 'constructor', '{a}', '{a}b', '{}', '\\', '\\*', '\\x2a', '"', "'", '=', '-',
@@ -38,9 +38,9 @@ export const TRICKY_TOPICS = [
   'é', 'e\u0301', 'ß', 'SS', '\u00a0', '\u2028', '\ufeff', '\ufffd', '\ud7ff', '日本', '😀', '😀'.repeat(64), 'a'.repeat(256), '.'.repeat(256), ' '.repeat(256), '%'.repeat(256), 'é'.repeat(128)
 ]
 
-/** All rules of the `Broker` contract that can be seen from outside. The tests run one after the other, on one engine. */
+/** Tests the rules of the `Broker` contract that show from outside. The tests run one after the other, on one engine. */
 export function brokersContract (t: Test, engine: Engine): void {
-  /** A broker that is up. */
+  /** Starts a broker, and resolves when the broker is up. */
   async function connect (t: Test, options?: { prefix?: string }): Promise<Recorded> {
     const connected = await create(t, options)
     await inTime(connected.broker.start(connected.told), () => 'start has not settled')
@@ -54,7 +54,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     return { broker, told: new Recorder() }
   }
 
-  /** Resolves when the server has given `text` to whom it concerns; it need not when it is accepted. */
+  /** Publishes `text` and resolves when it has arrived at another broker. `publish` may resolve earlier. */
   async function publishAndSee (t: Test, publisher: Recorded, topic: string, text: string): Promise<void> {
     const witness = await connect(t)
     await witness.broker.subscribe(topic)
@@ -62,7 +62,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     await witness.told.until(() => witness.told.texts(topic).includes(text))
   }
 
-  /** The server stops, which all of `brokers` notice, and starts again at the end of `during`. */
+  /** Stops the server, waits until all `brokers` are down, runs `during`, and starts the server again. */
   async function outage (brokers: Recorded[], during: () => Promise<void>): Promise<void> {
     const downs = brokers.map(({ told }) => told.downs.length)
     const ups = brokers.map(({ told }) => told.ups)
@@ -76,7 +76,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     for (const [i, { told }] of brokers.entries()) await told.until(() => told.ups > ups[i])
   }
 
-  t.test('a message arrives as it was published, byte for byte', async (t) => {
+  t.test('a message arrives byte for byte as it was published', async (t) => {
     const { broker, told } = await connect(t)
     const publisher = await connect(t)
     const messages = [
@@ -93,7 +93,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.equal(told.messages.length, messages.length)
   })
 
-  t.test('any Uint8Array can be published, and stays as it is', async (t) => {
+  t.test('publish takes any Uint8Array and does not change it', async (t) => {
     const { broker, told } = await connect(t)
     const backing = new Uint8Array([1, 2, 3, 4, 5])
     await broker.subscribe('room')
@@ -103,7 +103,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.same(backing, new Uint8Array([1, 2, 3, 4, 5]))
   })
 
-  t.test('what one broker publishes to a topic arrives in order, whatever its size and whether or not it was awaited', async (t) => {
+  t.test('messages that one broker publishes to a topic arrive in order, whatever their sizes, awaited or not', async (t) => {
     const { broker, told } = await connect(t)
     const publishers = [await connect(t), await connect(t)]
     await broker.subscribe('room')
@@ -117,7 +117,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     }
   })
 
-  t.test('every broker that has subscribed gets a message, once: the publisher too', async (t) => {
+  t.test('every subscribed broker gets a message once, including the publisher', async (t) => {
     const all = await Promise.all([connect(t), connect(t), connect(t)])
     for (const { broker } of all) await broker.subscribe('room')
     await all[0].broker.publish('room', Buffer.from('first'))
@@ -128,12 +128,12 @@ export function brokersContract (t: Test, engine: Engine): void {
     }
   })
 
-  t.test('publishing where nobody has subscribed is no error', async (t) => {
+  t.test('publishing to a topic without subscribers is no error', async (t) => {
     const { broker } = await connect(t)
     await broker.publish('nobody', Buffer.from('hello'))
   })
 
-  t.test('when subscribe has resolved, nothing is missed that others publish from then on', async (t) => {
+  t.test('after subscribe has resolved, the broker misses no message that others publish', async (t) => {
     const { broker, told } = await connect(t)
     const publisher = await connect(t)
     for (let i = 0; i < 50; i++) {
@@ -144,7 +144,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.same(new Set(told.messages.map(({ topic }) => topic)), new Set(Array.from({ length: 50 }, (_, i) => `room ${i}`)))
   })
 
-  t.test('subscribing twice, one after the other or at once, is as subscribing once', async (t) => {
+  t.test('subscribing twice, in sequence or at once, has the same effect as subscribing once', async (t) => {
     const { broker, told } = await connect(t)
     await broker.subscribe('room')
     await inTime(broker.subscribe('room'), () => 'the second subscribe has not settled')
@@ -163,7 +163,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.strictSame(told.texts('room'), ['first', 'last', 'again'])
   })
 
-  t.test('when unsubscribe has resolved, nothing comes any more, and other topics go on', async (t) => {
+  t.test('after unsubscribe has resolved, no message of the topic arrives, and other topics go on', async (t) => {
     const { broker, told } = await connect(t)
     const publisher = await connect(t)
     await broker.subscribe('room')
@@ -178,7 +178,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.strictSame(told.texts('room'), ['again'])
   })
 
-  t.test('unsubscribing from what one has not subscribed to resolves', async (t) => {
+  t.test('unsubscribing from a topic without a subscription resolves', async (t) => {
     const { broker } = await connect(t)
     await inTime(broker.unsubscribe('room'), () => 'unsubscribe has not settled')
     await broker.subscribe('room')
@@ -186,7 +186,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     await inTime(broker.unsubscribe('room'), () => 'the second unsubscribe has not settled')
   })
 
-  t.test('a topic that is left and joined again, over and over, ends as it was told last', async (t) => {
+  t.test('a topic that is joined and left many times ends in the state of the last call', async (t) => {
     const { broker, told } = await connect(t)
     const publisher = await connect(t)
     for (let i = 0; i < 20; i++) {
@@ -200,7 +200,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.strictSame(told.texts(), ['hello'])
   })
 
-  t.test('no topic reaches another, whatever its name', async (t) => {
+  t.test('a message reaches only its own topic, whatever the name', async (t) => {
     const { broker, told } = await connect(t)
     const publisher = await connect(t)
     for (const topic of TRICKY_TOPICS) {
@@ -214,7 +214,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     }
   })
 
-  t.test('one broker can have all of them at once, each with its own messages', async (t) => {
+  t.test('one broker can subscribe to all these topics at once, each with its own messages', async (t) => {
     const { broker, told } = await connect(t)
     const publisher = await connect(t)
     await Promise.all(TRICKY_TOPICS.map((topic) => broker.subscribe(topic)))
@@ -225,7 +225,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     for (const topic of TRICKY_TOPICS) t.strictSame(told.texts(topic), [`first of ${topic}`, `last of ${topic}`], encodeURIComponent(topic))
   })
 
-  t.test('brokers with different prefixes do not hear each other', async (t) => {
+  t.test('brokers with different prefixes do not get each other\'s messages', async (t) => {
     const [one, two, neither] = [await connect(t, { prefix: 'one' }), await connect(t, { prefix: 'two' }), await connect(t)]
     const all = [one, two, neither]
     for (const { broker } of all) await broker.subscribe('room')
@@ -238,19 +238,19 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.strictSame(all.map(({ told }) => told.texts()), [['from one', 'last'], ['from two', 'last'], ['from neither', 'last']])
   })
 
-  t.test('before it is started, nothing can be had of it', async (t) => {
+  t.test('before start, every call rejects', async (t) => {
     const { broker } = await create(t)
     await t.rejects(inTime(broker.subscribe('room'), () => 'pending', SOON), { message: /^(?!pending)/ })
     await t.rejects(inTime(broker.unsubscribe('room'), () => 'pending', SOON), { message: /^(?!pending)/ })
     await t.rejects(inTime(broker.publish('room', Buffer.from('hello')), () => 'pending', SOON), { message: /^(?!pending)/ })
   })
 
-  t.test('a broker that was not started can be closed', async (t) => {
+  t.test('close resolves on a broker that was not started', async (t) => {
     const { broker } = await create(t)
     await inTime(broker.close(), () => 'close has not settled', CLOSED)
   })
 
-  t.test('it is up once, not again and again', async (t) => {
+  t.test('the broker calls onUp once, not again and again', async (t) => {
     const { broker, told } = await connect(t)
     for (let i = 0; i < 10; i++) {
       await broker.subscribe(`room ${i}`)
@@ -261,17 +261,17 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.strictSame(told.downs, [])
   })
 
-  t.test('when the server is gone it is down once, with a reason, and when it is back it is up once', async (t) => {
+  t.test('when the server goes, the broker calls onDown once, with a reason; when the server is back, it calls onUp once', async (t) => {
     const recorded = await connect(t)
     await outage([recorded], () => setTimeout(OUTAGE))
     const { told } = recorded
     t.equal(told.ups, 2)
     t.equal(told.downs.length, 1)
     t.ok(told.downs[0] instanceof Error)
-    t.match(told.downs[0].message, /./, 'the reason says something')
+    t.match(told.downs[0].message, /./, 'the reason has a message')
   })
 
-  t.test('while it is down everything rejects soon, with an error that says something', async (t) => {
+  t.test('while the broker is down, every call rejects soon, with an error that has a message', async (t) => {
     const recorded = await connect(t)
     const { broker } = recorded
     await broker.subscribe('before')
@@ -284,7 +284,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     })
   })
 
-  t.test('nothing that was published while it was down is sent later', async (t) => {
+  t.test('messages published while the broker was down are not sent later', async (t) => {
     const [publisher, subscriber] = [await connect(t), await connect(t)]
     await outage([publisher, subscriber], async () => {
       await Promise.allSettled(Array.from({ length: 100 }, () => publisher.broker.publish('room', Buffer.from('missed'))))
@@ -295,7 +295,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.strictSame(subscriber.told.texts(), ['hello'])
   })
 
-  t.test('what is under way when the server goes settles', async (t) => {
+  t.test('calls under way when the server goes settle', async (t) => {
     const { broker, told } = await connect(t)
     await broker.subscribe('before')
     const underWay = [
@@ -305,12 +305,12 @@ export function brokersContract (t: Test, engine: Engine): void {
     ]
     const settled = Promise.allSettled(underWay)
     await outage([{ broker, told }], async () => {
-      await inTime(settled, () => 'something has not settled', SOON)
+      await inTime(settled, () => 'a call has not settled', SOON)
     })
     t.equal(told.downs.length, 1)
   })
 
-  t.test('when it is back, all works again that worked before, for the asking', async (t) => {
+  t.test('when the broker is up again, every call works as before', async (t) => {
     const [publisher, subscriber] = [await connect(t), await connect(t)]
     await subscriber.broker.subscribe('room')
     await subscriber.broker.subscribe('hall')
@@ -331,7 +331,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.strictSame(subscriber.told.texts('room'), ['first', 'last', 'again'])
   })
 
-  t.test('it comes back from one outage after the other', async (t) => {
+  t.test('the broker comes back after several outages in a row', async (t) => {
     const recorded = await connect(t)
     const { broker, told } = recorded
     for (const round of ['one', 'two', 'three']) {
@@ -345,7 +345,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.equal(told.ups, 4)
   })
 
-  t.test('started while the server is away, it is no failure, and it is up when the server is back', async (t) => {
+  t.test('start succeeds while the server is away, and the broker is up when the server is back', async (t) => {
     const { broker, told } = await create(t)
     await engine.stop()
     try {
@@ -362,7 +362,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.equal(told.ups, 1)
   })
 
-  t.test('after close nothing is told any more, and nothing can be had', async (t) => {
+  t.test('after close, the broker reports nothing, and every call rejects', async (t) => {
     const { broker, told } = await connect(t)
     const other = await connect(t)
     for (const { broker: each } of [{ broker }, other]) await each.subscribe('room')
@@ -376,7 +376,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     await t.rejects(inTime(broker.subscribe('room'), () => 'pending', SOON), { message: /^(?!pending)/ })
   })
 
-  t.test('close, once and again, resolves soon: with messages under way, and when the server is gone', async (t) => {
+  t.test('close resolves soon, also when called twice: with messages under way, and when the server is gone', async (t) => {
     const busy = await connect(t)
     const underWay = Promise.allSettled(Array.from({ length: 100 }, (_, i) => i % 2 === 0 ? busy.broker.subscribe(`room ${i}`) : busy.broker.publish('room', Buffer.alloc(1000))))
     await inTime(busy.broker.close(), () => 'close has not settled', CLOSED)
@@ -390,7 +390,7 @@ export function brokersContract (t: Test, engine: Engine): void {
     t.equal(idle.told.ups, 1)
   })
 
-  t.test(`${MANY.toLocaleString('en')} topics are subscribed in bounded time, and again after an outage`, async (t) => {
+  t.test(`${MANY.toLocaleString('en')} topics are subscribed in bounded time, and subscribed again after an outage`, async (t) => {
     const recorded = await connect(t)
     const { broker, told } = recorded
     const publisher = await connect(t)

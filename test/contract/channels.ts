@@ -7,7 +7,7 @@ import type { WebSocketChannel } from '../../types/session'
 import { createApp, listen } from '../helpers/app'
 import { connectPeer, Peer } from '../helpers/peer'
 
-/** What applies to the channel, whichever side it is. */
+/** Options of the channel, on either side. */
 export interface ChannelOptions {
   valueType?: ValueType
   receiveType?: ValueType
@@ -17,9 +17,9 @@ export interface ChannelOptions {
   sendHighWaterMark?: number
   sendTimeout?: number
   closeTimeout?: number
-  /** Both sides know it. */
+  /** A subprotocol that both sides know. */
   perMessageDeflate?: boolean | object
-  /** The one that both sides know. */
+  /** The subprotocol that both sides know. */
   subprotocol?: string
 }
 
@@ -31,7 +31,7 @@ export interface Ends {
 
 export type Open = (t: Test, options?: ChannelOptions) => Promise<Ends>
 
-/** A route whose session is handed out, and lasts until the connection ends. */
+/** Adds a route that hands out its session, which lasts until the connection ends. */
 function sessionRoute (app: FastifyInstance, subprotocol: string | undefined): Promise<Ends['channel']> {
   return new Promise((resolve) => {
     app.websocket('/', { websocket: { subprotocols: offer(subprotocol) } }, async (ws) => {
@@ -41,7 +41,7 @@ function sessionRoute (app: FastifyInstance, subprotocol: string | undefined): P
   })
 }
 
-/** A route whose plain `ws` socket is handed out. */
+/** Adds a route that hands out its plain `ws` socket. */
 function rawRoute (app: FastifyInstance): Promise<Peer> {
   return new Promise((resolve) => {
     app.websocket('/', { websocket: { raw: true } }, (socket) => { resolve(new Peer(socket as never)) })
@@ -52,7 +52,7 @@ function offer (subprotocol: string | undefined): string[] {
   return subprotocol === undefined ? [] : [subprotocol]
 }
 
-/** Drops `peer` before the app closes, which would wait for one that does not read. */
+/** Drops `peer` before the app closes, because `app.close()` would wait for a peer that does not read. */
 function dropped (t: Test, peer: Peer): Peer {
   t.teardown(() => peer.socket.terminate())
   return peer
@@ -72,7 +72,7 @@ async function sessionOverInjection (t: Test, { subprotocol, ...options }: Chann
   const client = await app.injectWebSocket('/', {
     subprotocols: offer(subprotocol),
     perMessageDeflate: options.perMessageDeflate,
-    receiveHighWaterMark: Number.MAX_SAFE_INTEGER // takes all that comes, as a plain socket does
+    receiveHighWaterMark: Number.MAX_SAFE_INTEGER // never pauses, like a plain socket
   })
   return { channel: await session, peer: dropped(t, new Peer(client.raw as never)) }
 }

@@ -4,7 +4,7 @@ import { connect, type Client } from '../../lib/client/client'
 import { Example, examples } from '../helpers/example'
 import type { FastifyInstance } from 'fastify'
 
-/** A server that the chats share, which can be stopped and started again. */
+/** A server that the chats share. A test can stop it and start it again. */
 export interface Engine {
   env: Record<string, string>
   kill (): Promise<void>
@@ -26,7 +26,7 @@ async function join (app: FastifyInstance, name: string, room = 'lobby'): Promis
   return await (app as any).injectWebSocket(`/chat/${room}`, { query: { name }, valueType: 'json', receiveTimeout: LIMIT })
 }
 
-/** The next message of a type; what comes before is left out. */
+/** Resolves with the next message of a type, and skips the messages before it. */
 async function next (client: Client, type: string): Promise<any> {
   for (;;) {
     const message = await client.receive()
@@ -34,12 +34,12 @@ async function next (client: Client, type: string): Promise<any> {
   }
 }
 
-/** What somebody is welcomed with. A message that was on its way when they came in may come before. */
+/** Resolves with the welcome. A message that was under way when the client joined may come before it. */
 async function welcome (client: Client): Promise<any> {
   return await next(client, 'welcome')
 }
 
-/** The next message that tells of just these people. */
+/** Resolves with the next message that lists exactly these people. */
 async function nextPeople (client: Client, ...names: string[]): Promise<any> {
   for (;;) {
     const message = await client.receive()
@@ -47,7 +47,7 @@ async function nextPeople (client: Client, ...names: string[]): Promise<any> {
   }
 }
 
-/** The next message that brings just this history: what somebody is welcomed with or, where another process was slow, learns soon after. */
+/** Resolves with the next message that has exactly this history: the welcome or, if another process was slow, a later resync. */
 async function nextHistory (client: Client, ...history: string[]): Promise<string[]> {
   for (;;) {
     const message = await client.receive()
@@ -59,7 +59,7 @@ function texts ({ history }: any): string[] {
   return history.map(({ text }: any) => text)
 }
 
-/** The chat example in several processes, as people see it. */
+/** Tests the chat example in several processes, as its users see it. */
 export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine>): void {
   t.test('two processes are one chat', async (t) => {
     const engine = await createEngine(t)
@@ -70,7 +70,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     const hello = await ada.pair({ type: 'message', text: 'hello' })
 
     const grace = await join(two, 'grace')
-    t.same(await welcome(grace), { type: 'welcome', people: ['grace', 'ada'], history: [hello] }, 'who comes in elsewhere finds people and history')
+    t.same(await welcome(grace), { type: 'welcome', people: ['grace', 'ada'], history: [hello] }, 'a client that joins in another process gets people and history')
     t.same(await ada.receive(), { type: 'joined', name: 'grace', people: ['ada', 'grace'] })
 
     await grace.send({ type: 'typing', typing: true })
@@ -82,7 +82,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     t.same(await grace.receive(), { type: 'left', name: 'ada', people: ['grace'] })
   })
 
-  t.test('one name on pages of two processes is one person', async (t) => {
+  t.test('a name with pages in two processes counts as one person', async (t) => {
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const grace = await join(one, 'grace')
@@ -90,7 +90,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     await nextPeople(grace, 'ada', 'grace')
     const second = await join(two, 'ada')
     t.same((await welcome(second)).people.sort(), ['ada', 'grace'])
-    await welcome(await join(one, 'linus')) // what the other process has told before, is known from here on
+    await welcome(await join(one, 'linus')) // from here on, this process knows what the other process told before
     await nextPeople(grace, 'ada', 'grace', 'linus')
 
     await first.close()
@@ -100,7 +100,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     t.same(await grace.receive(), { type: 'left', name: 'ada', people: ['grace', 'linus'] })
   })
 
-  t.test('a message that is sent again to another process is taken once', async (t) => {
+  t.test('a message that is sent again, to another process, counts once', async (t) => {
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const ada = await join(one, 'ada')
@@ -114,7 +114,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     t.equal((await ada.receive()).id, 'two')
   })
 
-  t.test('who comes in while others talk misses nothing', async (t) => {
+  t.test('a client that joins while others talk misses no message', async (t) => {
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const ada = await join(one, 'ada')
@@ -145,7 +145,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     }
   })
 
-  t.test('a process that starts later learns what was said, and keeps it when the others have gone', async (t) => {
+  t.test('a process that starts later learns the history, and keeps it when the others have gone', async (t) => {
     const engine = await createEngine(t)
     const one = await build(t, engine)
     const ada = await join(one, 'ada')
@@ -161,7 +161,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     t.strictSame(texts(await welcome(await join(two, 'linus'))), ['hello'])
   })
 
-  t.test('while the server is down each process goes on by itself, and when it is back all know the same', async (t) => {
+  t.test('while the server is down, each process goes on by itself; when the server is back, all processes know the same', async (t) => {
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const ada = await join(one, 'ada')
@@ -186,7 +186,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     t.strictSame((await welcome(await join(two, 'barbara'))).history, history)
   })
 
-  t.test('when one process has been away, the people in all get what they may have missed', async (t) => {
+  t.test('when one process was cut off, the pages of all processes get what they may have missed', async (t) => {
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const ada = await join(one, 'ada')
@@ -200,7 +200,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     for (const client of [ada, grace]) t.strictSame((await next(client, 'resync')).history, [hello])
   })
 
-  t.test('who was in a process that has died is gone after some seconds, and back with it', async (t) => {
+  t.test('the people of a process that has died are gone after some seconds, and come back with the process', async (t) => {
     const engine = await createEngine(t)
     const app = await build(t, engine)
     const grace = await join(app, 'grace')
@@ -218,7 +218,7 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
   })
 }
 
-/** Somebody in a process of their own. */
+/** A client in a process of its own. */
 async function visit (t: Test, { env }: Engine, name: string): Promise<{ example: Example, client: Client }> {
   const example = new Example('chat/server.js', [], env)
   t.teardown(() => example.kill())

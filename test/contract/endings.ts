@@ -8,7 +8,7 @@ import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
 import type { Open } from './channels'
 
-/** All that awaits something of the connection. */
+/** The verbs that wait for the connection. */
 const VERBS: Record<string, (channel: WebSocketChannel<any>) => Promise<unknown>> = {
   send: (channel) => channel.send('text'),
   sendText: (channel) => channel.sendText('text'),
@@ -28,7 +28,7 @@ const VERBS: Record<string, (channel: WebSocketChannel<any>) => Promise<unknown>
 const WAITING = ['receive', 'receiveText', 'receiveBytes', 'receiveJson', 'pair', 'pair, receiveFirst', 'expect']
 
 export function endingsContract (t: Test, open: Open): void {
-  t.test('what came before a close frame is received before the disconnect is told', async (t) => {
+  t.test('messages before a close frame are received before the disconnect', async (t) => {
     const { channel, peer } = await open(t)
     for (const message of ['1', '2', '3']) peer.socket.send(message)
     peer.socket.close(4001, 'bye')
@@ -37,7 +37,7 @@ export function endingsContract (t: Test, open: Open): void {
     await t.rejects(channel.receive(), { name: 'WebSocketDisconnect', closeCode: 4001, reason: 'bye', wasClean: true })
   })
 
-  t.test('what came before the connection was lost is received before the disconnect is told', async (t) => {
+  t.test('messages before a lost connection are received before the disconnect', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.send('1')
     peer.socket.send('2', () => peer.socket.terminate())
@@ -47,7 +47,7 @@ export function endingsContract (t: Test, open: Open): void {
     await t.rejects(channel.receive(), { name: 'WebSocketDisconnect', closeCode: 1006, reason: '', wasClean: false })
   })
 
-  t.test('in order: who takes the messages before an end can go on sending', async (t) => {
+  t.test('in order: a handler that takes the messages before an end can go on sending', async (t) => {
     const { channel, peer } = await open(t)
     for (const message of ['1', '2', '3', '4', '5']) peer.socket.send(message)
     peer.socket.close(1000)
@@ -67,7 +67,7 @@ export function endingsContract (t: Test, open: Open): void {
     await t.rejects(channel.send('late'), { name: 'WebSocketDisconnect', closeCode: 1000 })
   })
 
-  t.test('in order: a send that waits when the connection ends resolves while messages wait', async (t) => {
+  t.test('in order: a pending send resolves when the connection ends while messages wait', async (t) => {
     const { channel, peer } = await open(t, { closeTimeout: 500 })
     peer.socket.pause()
     const waiting = channel.send(Buffer.alloc(64 * 1024 * 1024))
@@ -79,7 +79,7 @@ export function endingsContract (t: Test, open: Open): void {
     t.equal(await channel.receive(), '2')
   })
 
-  t.test('in order: what needs the peer rejects while messages wait', async (t) => {
+  t.test('in order: verbs that need the peer reject while messages wait', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.send('1')
     peer.socket.close(4001)
@@ -88,7 +88,7 @@ export function endingsContract (t: Test, open: Open): void {
     t.equal(await channel.receive(), '1')
   })
 
-  t.test('in order: who takes no messages learns of the end within closeTimeout', async (t) => {
+  t.test('in order: a handler that takes no messages learns of the end within closeTimeout', async (t) => {
     const { channel, peer } = await open(t, { closeTimeout: 100 })
     peer.socket.send('1')
     peer.socket.send('2')
@@ -105,7 +105,7 @@ export function endingsContract (t: Test, open: Open): void {
     t.equal(await channel.receive(), '2', 'what waits can be taken')
   })
 
-  t.test('in order: after an end that this side began, nothing more is sent', async (t) => {
+  t.test('in order: after an end that this side began, send rejects', async (t) => {
     for (const end of ['close', 'terminate'] as const) {
       const { channel, peer } = await open(t)
       peer.socket.send('1')
@@ -117,7 +117,7 @@ export function endingsContract (t: Test, open: Open): void {
     }
   })
 
-  t.test('answers first: what is sent in the turn of a message goes out before a close frame that came with it is answered', async (t) => {
+  t.test('answers first: messages sent in the turn of a message go out before the answer to a close frame that came with it', async (t) => {
     const { channel, peer } = await open(t)
     const events: unknown[] = []
     peer.socket.on('message', (data: Buffer) => events.push(data.toString()))
@@ -140,7 +140,7 @@ export function endingsContract (t: Test, open: Open): void {
     t.strictSame(events, ['answer to 1', 'answer to 2', 4001])
   })
 
-  t.test('all that waits ends when the connection does', async (t) => {
+  t.test('every pending verb rejects when the connection ends', async (t) => {
     const { channel, peer } = await open(t)
     const waiting = WAITING.map((name) => VERBS[name](channel))
     peer.socket.close(4001, 'bye')
@@ -152,7 +152,7 @@ export function endingsContract (t: Test, open: Open): void {
     }
   })
 
-  t.test('a ping that waits ends when the connection does', async (t) => {
+  t.test('a pending ping rejects when the connection ends', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.pause() // no pong
     const pings = [channel.ping(), channel.ping()]
@@ -160,7 +160,7 @@ export function endingsContract (t: Test, open: Open): void {
     for (const ping of pings) await t.rejects(ping, { name: 'WebSocketDisconnect', closeCode: 1006 })
   })
 
-  t.test('all that is asked of a connection that has ended rejects with its disconnect', async (t) => {
+  t.test('every verb on a connection that has ended rejects with its disconnect', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.close(4001, 'bye')
     await channel.closed
@@ -169,7 +169,7 @@ export function endingsContract (t: Test, open: Open): void {
     }
   })
 
-  t.test('what rejects without being awaited does not end the process', async (t) => {
+  t.test('a rejection without an await does not end the process', async (t) => {
     const { channel, peer } = await open(t)
     const reasons = await unhandledRejections(async () => {
       for (const name of WAITING) VERBS[name](channel)
@@ -272,7 +272,7 @@ export function endingsContract (t: Test, open: Open): void {
     t.same(await channel.closed, { code: 1005, reason: '', wasClean: true })
   })
 
-  t.test('a close whose answer could not be written any more was not clean', async (t) => {
+  t.test('a close is not clean when its answer could not be written', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.pause()
     channel.send(Buffer.alloc(16 * 1024 * 1024))
@@ -283,9 +283,9 @@ export function endingsContract (t: Test, open: Open): void {
     t.equal((await channel.receive().catch((error) => error)).wasClean, false)
   })
 
-  t.test('what is against the protocol is answered with a close frame, and was no clean end', async (t) => {
+  t.test('a protocol violation is answered with a close frame, and the end is not clean', async (t) => {
     const { channel, peer } = await open(t)
-    ;(peer.socket as any)._socket.write(Buffer.from([0xff, 0xff])) // reserved bits, and an opcode that is none
+    ;(peer.socket as any)._socket.write(Buffer.from([0xff, 0xff])) // reserved bits and an unknown opcode
     t.same(await channel.closed, { code: 1006, reason: '', wasClean: false })
     t.equal((await peer.closed).code, 1002)
   })
@@ -309,19 +309,19 @@ export function endingsContract (t: Test, open: Open): void {
     t.equal(channel.state, 'open')
   })
 
-  t.test('a reason that is no string rejects, and the connection stays open', async (t) => {
+  t.test('a reason that is not a string rejects, and the connection stays open', async (t) => {
     const { channel } = await open(t)
     await t.rejects(channel.close(1000, Buffer.from('bye') as never), { name: 'WebSocketOptionError' })
     t.equal(channel.state, 'open')
   })
 
-  t.test('a reason is cut to 123 bytes at a character', async (t) => {
+  t.test('a reason is cut to 123 bytes at a character boundary', async (t) => {
     const { channel, peer } = await open(t)
     await channel.close(4000, 'é'.repeat(100))
     t.same(await peer.closed, { code: 4000, reason: 'é'.repeat(61) })
   })
 
-  t.test('close is idempotent: the first one counts', async (t) => {
+  t.test('close is idempotent: the first call counts', async (t) => {
     const { channel, peer } = await open(t)
     await Promise.all([channel.close(4001, 'first'), channel.close(4002, 'second'), channel.close()])
     t.equal(await channel.close(4003), undefined)
@@ -349,7 +349,7 @@ export function endingsContract (t: Test, open: Open): void {
     t.same(await channel.closed, { code: 1006, reason: '', wasClean: false })
   })
 
-  t.test('what was sent before a close arrives before it', async (t) => {
+  t.test('messages sent before a close arrive before it', async (t) => {
     const { channel, peer } = await open(t)
     for (let n = 0; n < 100; n++) channel.send(n)
     channel.close(4001, 'done')
@@ -358,7 +358,7 @@ export function endingsContract (t: Test, open: Open): void {
   })
 
   for (const perMessageDeflate of [false, { threshold: 0 }]) {
-    t.test(`1 MiB that was sent before a close arrives whole, ${perMessageDeflate === false ? 'as it is' : 'compressed'}`, async (t) => {
+    t.test(`1 MiB that was sent before a close arrives whole, ${perMessageDeflate === false ? 'uncompressed' : 'compressed'}`, async (t) => {
       const { channel, peer } = await open(t, { perMessageDeflate })
       const large = Buffer.alloc(1024 * 1024, 'fastify')
       t.equal(channel.raw?.extensions, perMessageDeflate === false ? '' : 'permessage-deflate')
@@ -372,7 +372,7 @@ export function endingsContract (t: Test, open: Open): void {
     })
   }
 
-  t.test('after its own close a channel takes no message, neither one that waits nor one that comes', async (t) => {
+  t.test('after its own close, a channel takes neither the messages that wait nor later messages', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.send('taken')
     peer.socket.send('waits')
@@ -386,7 +386,7 @@ export function endingsContract (t: Test, open: Open): void {
     await t.rejects(channel.receive(), { name: 'WebSocketDisconnect', closeCode: 4001 })
   })
 
-  t.test('after its own close a channel sends no message', async (t) => {
+  t.test('after its own close, a channel sends no message', async (t) => {
     const { channel, peer } = await open(t)
     const closing = channel.close(4001)
     t.equal(channel.state, 'closing')
@@ -427,14 +427,14 @@ export function endingsContract (t: Test, open: Open): void {
     t.equal(channel.terminate(), undefined, 'again')
   })
 
-  t.test('what was sent just before terminate is written', async (t) => {
+  t.test('messages sent just before terminate are written', async (t) => {
     const { channel, peer } = await open(t)
     channel.send('last words')
     channel.terminate()
     t.same(await peer.rest(), ['last words'])
   })
 
-  t.test('closed resolves for whoever asks, before and after the end', async (t) => {
+  t.test('closed resolves, whether it is read before or after the end', async (t) => {
     const { channel, peer } = await open(t)
     const before = channel.closed
     t.equal(channel.closed, before)
@@ -443,7 +443,7 @@ export function endingsContract (t: Test, open: Open): void {
     t.equal(channel.closed, before)
   })
 
-  t.test('closed resolves for who asks only after the end', async (t) => {
+  t.test('closed resolves when it is first read after the end', async (t) => {
     const { channel, peer } = await open(t)
     const receiving = channel.receive()
     peer.socket.close(4001, 'bye')
@@ -451,7 +451,7 @@ export function endingsContract (t: Test, open: Open): void {
     t.same(await channel.closed, { code: 4001, reason: 'bye', wasClean: true })
   })
 
-  t.test('signal is aborted at the end, with the disconnect as its reason', async (t) => {
+  t.test('signal aborts at the end, with the disconnect as its reason', async (t) => {
     const { channel, peer } = await open(t)
     const { signal } = channel
     t.equal(channel.signal, signal)
@@ -463,7 +463,7 @@ export function endingsContract (t: Test, open: Open): void {
     t.equal((await channel.receive().catch((error) => error)).message, signal.reason.message)
   })
 
-  t.test('signal is aborted for who asks only after the end', async (t) => {
+  t.test('signal is aborted when it is first read after the end', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.terminate()
     await channel.closed
@@ -471,14 +471,14 @@ export function endingsContract (t: Test, open: Open): void {
     t.match(channel.signal.reason, { name: 'WebSocketDisconnect', closeCode: 1006 })
   })
 
-  t.test('signal is aborted after the own close, too', async (t) => {
+  t.test('signal aborts after the channel\'s own close, too', async (t) => {
     const { channel } = await open(t)
     const { signal } = channel
     await channel.close()
     t.equal(signal.aborted, true)
   })
 
-  t.test('a listener on signal that throws harms nobody', async (t) => {
+  t.test('a listener on signal that throws does no harm', async (t) => {
     const { channel, peer } = await open(t)
     const reached: string[] = []
     const reasons = await unhandledRejections(async () => {
@@ -491,7 +491,7 @@ export function endingsContract (t: Test, open: Open): void {
     t.same(reasons, [])
   })
 
-  t.test('state goes from open by closing to closed', async (t) => {
+  t.test('state goes from open through closing to closed', async (t) => {
     const { channel } = await open(t)
     t.equal(channel.state, 'open')
     const closing = channel.close()
@@ -502,7 +502,7 @@ export function endingsContract (t: Test, open: Open): void {
 
   const OVERSIZE = { code: 1009, reason: 'message larger than 1000 bytes' }
 
-  t.test('a message above maxPayload closes the connection with 1009 and the limit', async (t) => {
+  t.test('a message above maxPayload closes the connection with 1009 and a reason that names the limit', async (t) => {
     const { channel, peer } = await open(t, { maxPayload: 1000 })
     peer.socket.send('a'.repeat(1000))
     peer.socket.send('a'.repeat(1001))
@@ -512,26 +512,26 @@ export function endingsContract (t: Test, open: Open): void {
     t.same(await peer.closed, OVERSIZE)
   })
 
-  t.test('so does one whose fragments are larger together', async (t) => {
+  t.test('a message whose fragments together are above maxPayload closes the connection with 1009', async (t) => {
     const { peer } = await open(t, { maxPayload: 1000 })
     for (let n = 0; n < 3; n++) peer.socket.send('a'.repeat(400), { fin: n === 2 })
     t.same(await peer.closed, OVERSIZE)
   })
 
-  t.test('so does one that is larger when inflated', async (t) => {
+  t.test('a message that inflates above maxPayload closes the connection with 1009', async (t) => {
     const { peer } = await open(t, { maxPayload: 1000, perMessageDeflate: { threshold: 0 } })
     peer.socket.send('a'.repeat(1001))
     t.same(await peer.closed, OVERSIZE)
   })
 
-  t.test('so does one whose length no number has', async (t) => {
+  t.test('a message whose length is beyond the safe integers closes the connection with 1009', async (t) => {
     const { peer } = await open(t, { maxPayload: 1000 })
     const mask = (peer.socket as any)._isServer === true ? 0 : 0x80
     ;(peer.socket as any)._socket.write(Buffer.from([0x82, mask | 127, 255, 255, 255, 255, 255, 255, 255, 255]))
     t.same(await peer.closed, OVERSIZE)
   })
 
-  t.test('1009 of its own has the reason that it is given', async (t) => {
+  t.test('the channel\'s own close with 1009 has the reason of the call', async (t) => {
     for (const reason of [undefined, 'far too much']) {
       const { channel, peer } = await open(t)
       await channel.close(1009, reason)
@@ -558,14 +558,14 @@ export function endingsContract (t: Test, open: Open): void {
     t.ok(second > 0 && second <= passed, `${second} of ${passed}`)
   })
 
-  t.test('the pings of the other side are answered', async (t) => {
+  t.test('the channel answers the pings of the other side', async (t) => {
     const { peer } = await open(t)
     const pong = new Promise((resolve) => peer.socket.once('pong', (data) => resolve(data.toString())))
     peer.socket.ping('payload')
     t.equal(await pong, 'payload')
   })
 
-  t.test('a pong that nobody has asked for changes nothing', async (t) => {
+  t.test('an unsolicited pong changes nothing', async (t) => {
     const { channel, peer } = await open(t)
     for (const data of ['', '1', 'pong']) peer.socket.pong(data)
     peer.socket.send('after them')
@@ -573,7 +573,7 @@ export function endingsContract (t: Test, open: Open): void {
     t.type(await channel.ping(), 'number')
   })
 
-  t.test('bufferedAmount counts what has not been handed to the kernel', async (t) => {
+  t.test('bufferedAmount counts the bytes that the kernel does not have yet', async (t) => {
     const { channel, peer } = await open(t)
     t.equal(channel.bufferedAmount, 0)
     const large = 'a'.repeat(100_000)

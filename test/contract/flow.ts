@@ -5,7 +5,7 @@ import type { Open } from './channels'
 const CHUNK = Buffer.alloc(64 * 1024, 'a')
 
 export function flowContract (t: Test, open: Open): void {
-  t.test('above receiveHighWaterMark the socket is paused, until half of it is left', async (t) => {
+  t.test('above receiveHighWaterMark the channel pauses the socket, until half of the bytes are left', async (t) => {
     const { channel, peer } = await open(t, { receiveHighWaterMark: 1000 })
     for (let n = 0; n < 10; n++) peer.socket.send('a'.repeat(200))
     await until(() => channel.raw!.isPaused)
@@ -18,7 +18,7 @@ export function flowContract (t: Test, open: Open): void {
     }
   })
 
-  t.test('all that was sent to a paused channel arrives, in order', async (t) => {
+  t.test('messages sent to a paused channel all arrive, in order', async (t) => {
     const { channel, peer } = await open(t, { receiveHighWaterMark: 1 })
     for (let n = 0; n < 500; n++) peer.socket.send(String(n))
     await until(() => channel.raw!.isPaused)
@@ -27,14 +27,14 @@ export function flowContract (t: Test, open: Open): void {
     }
   })
 
-  t.test('messages of no length count, too', async (t) => {
+  t.test('empty messages count, too', async (t) => {
     const { channel, peer } = await open(t, { receiveHighWaterMark: 1000 })
     for (let n = 0; n < 20; n++) peer.socket.send('')
     await until(() => channel.raw!.isPaused)
     for (let n = 0; n < 20; n++) t.equal(await channel.receive(), '')
   })
 
-  t.test('close goes through although the channel is paused', async (t) => {
+  t.test('close works although the channel is paused', async (t) => {
     const { channel, peer } = await open(t, { receiveHighWaterMark: 1 })
     for (let n = 0; n < 10; n++) peer.socket.send(CHUNK)
     await until(() => channel.raw!.isPaused)
@@ -52,7 +52,7 @@ export function flowContract (t: Test, open: Open): void {
     t.equal(resolved, true)
   })
 
-  t.test('a loop that awaits send goes no faster than the other side reads, and loses nothing', async (t) => {
+  t.test('a loop that awaits send goes no faster than the other side reads, and loses no message', async (t) => {
     const { channel, peer } = await open(t)
     const count = 100
     let peak = 0
@@ -73,7 +73,7 @@ export function flowContract (t: Test, open: Open): void {
     t.ok(peak < 2 * CHUNK.length, `${peak} bytes at most`)
   })
 
-  t.test('a channel whose other side reads nothing for sendTimeout is dropped', async (t) => {
+  t.test('the channel drops a connection whose other side reads nothing for sendTimeout', async (t) => {
     const { channel, peer } = await open(t, { sendTimeout: 40 })
     peer.socket.pause()
     await t.rejects(async () => { for (;;) await channel.send(CHUNK) }, { name: 'WebSocketDisconnect', closeCode: 1006, wasClean: false })
@@ -81,7 +81,7 @@ export function flowContract (t: Test, open: Open): void {
     t.ok(channel.bufferedAmount < 2 * CHUNK.length, `${channel.bufferedAmount} bytes were waiting`)
   })
 
-  t.test('sends that wait end when the connection does', async (t) => {
+  t.test('pending sends reject when the connection ends', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.pause()
     const sends = Array.from({ length: 200 }, () => channel.send(CHUNK))

@@ -5,7 +5,7 @@ import type { Open } from './channels'
 
 const BYTES = Buffer.from([0, 1, 254, 255])
 
-/** What travels for a value of each type. */
+/** For each type, values and the frames that carry them. */
 const SENT: [type: ValueType, value: unknown, frame: string | Buffer][] = [
   ['text', '', ''],
   ['text', 'grüße', 'grüße'],
@@ -28,7 +28,7 @@ const SENT: [type: ValueType, value: unknown, frame: string | Buffer][] = [
   ['any', null, 'null']
 ]
 
-/** What does not fit its type. */
+/** For each type, values that do not fit it. */
 const MISFITS: [type: ValueType, value: unknown][] = [
   ['text', 1],
   ['text', BYTES],
@@ -44,7 +44,7 @@ const MISFITS: [type: ValueType, value: unknown][] = [
   ['any', NaN]
 ]
 
-/** What a frame is for each type. */
+/** For each type, frames and the values that they decode to. */
 const RECEIVED: [type: ValueType, frame: string | Buffer, value: unknown][] = [
   ['text', 'grüße', 'grüße'],
   ['bytes', BYTES, BYTES],
@@ -63,7 +63,7 @@ const RECEIVED: [type: ValueType, frame: string | Buffer, value: unknown][] = [
   ['any', BYTES, BYTES]
 ]
 
-/** What does not decode to the type. */
+/** For each type, frames that do not decode to it. */
 const UNDECODABLE: [type: ValueType, frame: string | Buffer][] = [
   ['text', BYTES],
   ['json', '{'],
@@ -86,14 +86,14 @@ export function messagesContract (t: Test, open: Open): void {
     }
   })
 
-  t.test('send without a type goes by the value', async (t) => {
+  t.test('send without a type encodes by the value', async (t) => {
     const { channel, peer } = await open(t)
     for (const value of ['text', BYTES, true, 1.5, { a: 1 }, [1]]) await channel.send(value)
     t.same([await peer.next(), await peer.next(), await peer.next(), await peer.next(), await peer.next(), await peer.next()],
       ['text', BYTES, 'true', '1.5', '{"a":1}', '[1]'])
   })
 
-  t.test('sendText, sendBytes and sendJson say what travels', async (t) => {
+  t.test('sendText, sendBytes and sendJson set the kind of frame', async (t) => {
     const { channel, peer } = await open(t)
     await channel.sendText('{}')
     await channel.sendBytes(BYTES)
@@ -118,7 +118,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.equal(await peer.next(), 'next')
   })
 
-  t.test('an unknown type or mode rejects, and nothing is sent or taken', async (t) => {
+  t.test('an unknown type or mode rejects, and no message is sent or taken', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.send('1')
     const option = { name: 'WebSocketOptionError' }
@@ -154,7 +154,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.type(await channel.receive('any'), Buffer)
   })
 
-  t.test('receiveText, receiveBytes and receiveJson say what is taken', async (t) => {
+  t.test('receiveText, receiveBytes and receiveJson decode as their names say', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.send('text')
     peer.socket.send('text')
@@ -168,7 +168,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.same(await channel.receiveJson({ mode: 'bytes' }), { a: 3 })
   })
 
-  t.test('JSON in the other kind of frame than the mode says is a failure', async (t) => {
+  t.test('JSON in the wrong kind of frame for the mode rejects', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.send(Buffer.from('{}'))
     peer.socket.send('{}')
@@ -190,7 +190,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.equal(channel.state, 'open')
   })
 
-  t.test('valueType is what is received and sent without a type', async (t) => {
+  t.test('valueType sets the type to receive and to send', async (t) => {
     const { channel, peer } = await open(t, { valueType: 'json' })
     peer.socket.send('"text"')
     t.equal(await channel.receive(), 'text')
@@ -207,7 +207,7 @@ export function messagesContract (t: Test, open: Open): void {
     await t.rejects(channel.send('text'), WebSocketEncodeError)
   })
 
-  t.test('messages are received in the order in which they came', async (t) => {
+  t.test('messages are received in the order of their arrival', async (t) => {
     const { channel, peer } = await open(t)
     for (let n = 0; n < 1000; n++) peer.socket.send(String(n))
     for (let n = 0; n < 1000; n++) {
@@ -223,7 +223,7 @@ export function messagesContract (t: Test, open: Open): void {
     }
   })
 
-  t.test('two receives at once are served in the order in which they were made', async (t) => {
+  t.test('two receives at once are served in the order of the calls', async (t) => {
     const { channel, peer } = await open(t)
     const both = [channel.receive('integer'), channel.receive('text')]
     peer.socket.send('1')
@@ -234,7 +234,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.same(await Promise.all([channel.receive('integer'), channel.receive('text')]), [3, '4'])
   })
 
-  t.test('a failure to decode concerns the receive that was given the message', async (t) => {
+  t.test('a message that does not decode rejects only the receive that gets it', async (t) => {
     const { channel, peer } = await open(t)
     const both = [channel.receive('integer'), channel.receive('integer')]
     peer.socket.send('one')
@@ -242,7 +242,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.match(await Promise.allSettled(both), [{ reason: { name: 'WebSocketDecodeError' } }, { value: 2 }])
   })
 
-  t.test('a message is given to one receive only, decoded to its type', async (t) => {
+  t.test('only one receive gets a message, decoded to the type of that receive', async (t) => {
     const { channel, peer } = await open(t)
     const object = channel.receive('json')
     const text = channel.receive({ type: 'text', timeout: 20 })
@@ -251,7 +251,7 @@ export function messagesContract (t: Test, open: Open): void {
     await t.rejects(text, { name: 'WebSocketTimeoutError' })
   })
 
-  t.test('a receive that has timed out takes no message with it', async (t) => {
+  t.test('a receive that has timed out takes no message', async (t) => {
     const { channel, peer } = await open(t)
     await t.rejects(channel.receive({ timeout: 1 }), { name: 'WebSocketTimeoutError', closeCode: 1008 })
     peer.socket.send('1')
@@ -277,14 +277,14 @@ export function messagesContract (t: Test, open: Open): void {
     await t.rejects(channel.expect('text', { timeout: 1 }), timeout)
   })
 
-  t.test('a message that comes in time is received', async (t) => {
+  t.test('a message within the timeout is received', async (t) => {
     const { channel, peer } = await open(t)
     const received = channel.receive({ timeout: 5_000, signal: new AbortController().signal })
     peer.socket.send('1')
     t.equal(await received, '1')
   })
 
-  t.test('a receive that was aborted rejects with the reason and takes no message with it', async (t) => {
+  t.test('an aborted receive rejects with the reason and takes no message', async (t) => {
     const { channel, peer } = await open(t)
     const controller = new AbortController()
     const reason = new Error('enough')
@@ -296,7 +296,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.equal(await second, '1')
   })
 
-  t.test('a receive with an aborted signal leaves the message that waits', async (t) => {
+  t.test('a receive with an aborted signal does not take the message that waits', async (t) => {
     const { channel, peer } = await open(t)
     peer.socket.send('1')
     peer.socket.send('2')
@@ -306,7 +306,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.equal(await channel.receive(), '2')
   })
 
-  t.test('a timeout or signal that cannot be rejects', async (t) => {
+  t.test('an invalid timeout or signal rejects', async (t) => {
     const { channel, peer } = await open(t)
     const option = { name: 'WebSocketOptionError' }
     await t.rejects(channel.receive({ timeout: -1 }), option)
@@ -335,7 +335,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.equal(await peer.next(), 'answer')
   })
 
-  t.test('pair sends nothing when what it was to receive first does not decode', async (t) => {
+  t.test('pair with receiveFirst sends no message when the received message does not decode', async (t) => {
     const { channel, peer } = await open(t)
     const pair = channel.pair('answer', { receiveFirst: true, type: 'integer' })
     peer.socket.send('one')
@@ -428,7 +428,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.same(await messages.next(), { done: false, value: 2 })
   })
 
-  t.test('messages({ type, timeout, signal }) waits so long for each message, and takes none when it has waited', async (t) => {
+  t.test('messages({ type, timeout, signal }) waits up to timeout for each message, and takes no message after it', async (t) => {
     const { channel, peer } = await open(t)
     const messages = channel.messages({ type: 'integer', timeout: 50 })
     for (const [text, value] of [['1', 1], ['2', 2]] as const) {
@@ -448,7 +448,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.same(all, [])
   })
 
-  t.test('send takes a type in place of options', async (t) => {
+  t.test('send takes a type instead of options', async (t) => {
     const { channel, peer } = await open(t)
     await channel.send('text', 'json')
     await channel.send(5, 'integer')
@@ -466,7 +466,7 @@ export function messagesContract (t: Test, open: Open): void {
     t.equal(await channel.receive('integer'), 3)
   })
 
-  t.test('receiveEvent gives a message as it came', async (t) => {
+  t.test('receiveEvent gives a message as it arrived', async (t) => {
     const { channel, peer } = await open(t, { receiveType: 'json' })
     peer.socket.send('text')
     peer.socket.send(BYTES)
@@ -484,7 +484,7 @@ export function messagesContract (t: Test, open: Open): void {
     await t.rejects(channel.sendEvent({ type: 'websocket.send' }), WebSocketEncodeError)
   })
 
-  t.test('sendEvent rejects what is no event to send', async (t) => {
+  t.test('sendEvent rejects anything that is not an outgoing event', async (t) => {
     const { channel } = await open(t)
     for (const event of [{ type: 'websocket.receive', text: 'text' }, { type: 'http.request' }, {}, null]) {
       await t.rejects(channel.sendEvent(event as never), { name: 'WebSocketOptionError' })

@@ -7,35 +7,35 @@ import { Recorder, type Recorded } from '../helpers/recorder'
 import { RedisCluster, RedisServer } from '../helpers/redis'
 import { until } from '../helpers/until'
 
-/** What is asked of a client of one server. */
+/** Options for a client of one server. */
 export interface ClientOptions {
   port: number
   username?: string
   password?: string
   keyPrefix?: string
-  /** The version of the protocol. */
+  /** The version of the Redis protocol. */
   protocol?: 2 | 3
-  /** The authority to trust: over TLS. */
+  /** The certificate authority to trust; with it, the client uses TLS. */
   ca?: Buffer
 }
 
-/** What is asked of a client of a cluster. */
+/** Options for a client of a cluster. */
 export interface ClusterClientOptions {
   nodes: { host: string, port: number }[]
   password?: string
   keyPrefix?: string
 }
 
-/** Clients of a library, as a user makes them: they are not connected. */
+/** Makes clients of a library as a user does. The clients are not connected. */
 export interface Clients {
   create (options: ClientOptions): RedisClient
   createCluster (options: ClusterClientOptions): RedisClient
 }
 
-/** Milliseconds within which a link that has gone silent is to be found out. */
+/** In ms: the broker notices a silent link within this time. */
 const FOUND = 5_000
 
-/** A broker that is started, and is closed at the end of `t`. */
+/** Starts a broker. The end of `t` closes it. */
 export async function start (t: Test, client: RedisClient): Promise<Recorded> {
   const broker = redisBroker(client)
   t.teardown(() => broker.close())
@@ -44,7 +44,7 @@ export async function start (t: Test, client: RedisClient): Promise<Recorded> {
   return { broker, told }
 }
 
-/** That a message comes through. */
+/** Asserts that a message arrives. */
 async function works (t: Test, { broker, told }: Recorded, topic: string, text: string): Promise<void> {
   await broker.subscribe(topic)
   await broker.publish(topic, Buffer.from(text))
@@ -52,21 +52,21 @@ async function works (t: Test, { broker, told }: Recorded, topic: string, text: 
   t.pass(`${topic}: ${text}`)
 }
 
-/** The ids of the clients of a server, but for the one that asks. */
+/** The ids of the clients of a server, except the client that asks. */
 async function clientsOf (server: RedisServer): Promise<string[]> {
   const lines = (await server.ask('client', 'list')).split('\n').filter((line) => !line.includes('cmd=client'))
   return lines.map((line) => line.match(/^id=(\d+)/)![1])
 }
 
-/** The id of the client of a server of which the line in its list matches. */
+/** The id of the client whose line in the server's client list matches. */
 async function clientOf (server: RedisServer, pattern: RegExp): Promise<string> {
   const line = (await server.ask('client', 'list')).split('\n').find((line) => pattern.test(line))
   return line!.match(/^id=(\d+)/)![1]
 }
 
-/** What a broker on one server of Redis keeps to, with any library. */
+/** Tests the rules for a broker on one Redis server, with any library. */
 export function redisContract (t: Test, clients: Clients): void {
-  t.test('what is no client is refused', async (t) => {
+  t.test('start refuses a value that is not a client', async (t) => {
     const nodes = [{ host: '127.0.0.1', port: 1 }]
     const pool = createClientPool()
     const sentinel = createSentinel({ name: 'main', sentinelRootNodes: nodes })
@@ -76,7 +76,7 @@ export function redisContract (t: Test, clients: Clients): void {
     }
   })
 
-  t.test('the client that was handed over is left alone', async (t) => {
+  t.test('the broker does not change the user\'s client', async (t) => {
     const server = await RedisServer.start(t)
     const client = clients.create({ port: server.port }) as any
     await client.connect()
@@ -87,20 +87,20 @@ export function redisContract (t: Test, clients: Clients): void {
     await works(t, recorded, 'room', 'hello')
     t.equal((await clientsOf(server)).length, before.length + 2)
     await recorded.broker.close()
-    await setTimeout(20) // the server has to notice
+    await setTimeout(20) // so that the server notices
     t.strictSame(await clientsOf(server), before)
     t.strictSame(client.eventNames().map((name: string) => [name, client.listenerCount(name)]), listeners)
     t.equal(await client.ping(), 'PONG')
   })
 
-  t.test('a client that is not connected remains so', async (t) => {
+  t.test('a client that is not connected stays unconnected', async (t) => {
     const server = await RedisServer.start(t)
     const client = clients.create({ port: server.port })
     await works(t, await start(t, client), 'room', 'hello')
     t.equal((await clientsOf(server)).length, 2)
   })
 
-  t.test('a prefix of keys has nothing to do with topics', async (t) => {
+  t.test('a key prefix does not apply to topics', async (t) => {
     const server = await RedisServer.start(t)
     const one = await start(t, clients.create({ port: server.port, keyPrefix: 'mine:' }))
     const two = await start(t, clients.create({ port: server.port }))
@@ -132,7 +132,7 @@ export function redisContract (t: Test, clients: Clients): void {
     await works(t, recorded, 'room', 'again')
   })
 
-  t.test('when the password is wrong it is down, and says so', async (t) => {
+  t.test('with a wrong password the broker is down, and the reason says so', async (t) => {
     const server = await RedisServer.start(t, { args: ['--requirepass', 'secret'] })
     const { broker, told } = await start(t, clients.create({ port: server.port, password: 'wrong' }))
     t.equal(told.ups, 0)
@@ -144,7 +144,7 @@ export function redisContract (t: Test, clients: Clients): void {
   })
 
   for (const [verb, other] of [['publish', 'subscribe'], ['subscribe', 'publish']]) {
-    t.test(`somebody who may ${other} but not ${verb} is not up until that is allowed`, async (t) => {
+    t.test(`a user who may ${other} but not ${verb} is not up until the server allows it`, async (t) => {
       const server = await RedisServer.start(t)
       await server.ask('acl', 'setuser', 'somebody', 'on', '>secret', '&*', '+@all', `-${verb}`)
       const recorded = await start(t, clients.create({ port: server.port, username: 'somebody', password: 'secret' }))
@@ -156,7 +156,7 @@ export function redisContract (t: Test, clients: Clients): void {
     })
   }
 
-  t.test('a topic that may not be subscribed to is refused, and others are not', async (t) => {
+  t.test('the server refuses a topic without permission, and no other topic', async (t) => {
     const server = await RedisServer.start(t)
     await server.ask('acl', 'setuser', 'somebody', 'on', '>secret', '+@all', 'resetchannels', '&fastify-async-websocket:[^s]*')
     const recorded = await start(t, clients.create({ port: server.port, username: 'somebody', password: 'secret' }))
@@ -167,7 +167,7 @@ export function redisContract (t: Test, clients: Clients): void {
   })
 
   for (const [role, pattern] of [['subscribes', / sub=1 /], ['publishes', / sub=0 .* cmd=publish/]] as const) {
-    t.test(`when only the connection is lost that ${role}, it is down, and up again with both`, async (t) => {
+    t.test(`when only the connection that ${role} is lost, the broker is down, and then up again with both connections`, async (t) => {
       const server = await RedisServer.start(t)
       const recorded = await start(t, clients.create({ port: server.port }))
       await works(t, recorded, 'room', 'hello')
@@ -183,7 +183,7 @@ export function redisContract (t: Test, clients: Clients): void {
     })
   }
 
-  t.test('a link that has died without a word is found within 5 s', async (t) => {
+  t.test('the broker notices a silently dead link within 5 s', async (t) => {
     const server = await RedisServer.start(t)
     const link = await Link.start(t, server.port)
     const recorded = await start(t, clients.create({ port: link.port }))
@@ -201,7 +201,7 @@ export function redisContract (t: Test, clients: Clients): void {
     await works(t, recorded, 'room', 'again')
   })
 
-  t.test('a server that stands still is found within 5 s, and again when it goes on', async (t) => {
+  t.test('the broker notices a stopped server within 5 s, and notices when the server continues', async (t) => {
     const server = await RedisServer.start(t)
     const recorded = await start(t, clients.create({ port: server.port }))
     await works(t, recorded, 'room', 'hello')
@@ -210,7 +210,7 @@ export function redisContract (t: Test, clients: Clients): void {
     await recorded.told.until(() => recorded.told.downs.length === 1)
     const found = performance.now() - begin
     t.ok(found < FOUND, `found after ${Math.round(found)} ms`)
-    await setTimeout(FOUND) // an attempt to connect has failed meanwhile
+    await setTimeout(FOUND) // in this time an attempt to connect fails
     t.equal(recorded.told.ups, 1)
     server.thaw()
     await recorded.told.until(() => recorded.told.ups === 2)
@@ -218,7 +218,7 @@ export function redisContract (t: Test, clients: Clients): void {
     t.equal(recorded.told.downs.length, 1)
   })
 
-  t.test('closed while the server stands still, or while it is being connected to, it leaves nothing behind', async (t) => {
+  t.test('a broker that is closed while the server is stopped, or while the broker connects, leaves nothing behind', async (t) => {
     const server = await RedisServer.start(t)
     const recorded = await start(t, clients.create({ port: server.port }))
     server.freeze()
@@ -240,11 +240,11 @@ export function redisContract (t: Test, clients: Clients): void {
   })
 }
 
-/** What a broker on a cluster of Redis keeps to, with any library. */
+/** Tests the rules for a broker on a Redis cluster, with any library. */
 export function redisClusterContract (t: Test, clients: Clients): void {
   const topics = Array.from({ length: 30 }, (_, i) => `room ${i}`)
 
-  t.test('messages go through the server that has the channel, and through no other', async (t) => {
+  t.test('messages go only through the server that has the channel', async (t) => {
     const cluster = await RedisCluster.start(t)
     const recorded = await start(t, clients.createCluster({ nodes: cluster.addresses.slice(0, 1) }))
     for (const topic of topics) await works(t, recorded, topic, 'hello')
@@ -254,14 +254,14 @@ export function redisClusterContract (t: Test, clients: Clients): void {
     for (const topic of topics) await recorded.broker.unsubscribe(topic)
     t.strictSame(await Promise.all(cluster.nodes.map((node) => node.ask('pubsub', 'shardchannels'))), cluster.nodes.map(() => ''))
 
-    await t.test('a prefix of keys has nothing to do with topics', async (t) => {
+    await t.test('a key prefix does not apply to topics', async (t) => {
       const prefixed = await start(t, clients.createCluster({ nodes: cluster.addresses, keyPrefix: 'mine:' }))
       for (const topic of topics) await prefixed.broker.subscribe(topic)
       for (const topic of topics) await recorded.broker.publish(topic, Buffer.from('hello'))
       await prefixed.told.until(() => prefixed.told.messages.length === topics.length)
     })
 
-    await t.test('when a slot moves, it is down and up again, for who publishes and for who subscribes', async (t) => {
+    await t.test('when a slot moves, the brokers of the publisher and the subscriber are down and up again', async (t) => {
       const publisher = await start(t, clients.createCluster({ nodes: cluster.addresses }))
       const subscriber = await start(t, clients.createCluster({ nodes: cluster.addresses }))
       await subscriber.broker.subscribe('room 0')
@@ -277,7 +277,7 @@ export function redisClusterContract (t: Test, clients: Clients): void {
       t.strictSame(subscriber.told.texts(), ['hello'])
     })
 
-    await t.test('when a master hands over to its replica, who subscribes is down and up again, and hears who only publishes', async (t) => {
+    await t.test('when a master hands over to its replica, the subscriber\'s broker is down and up again, and gets the publisher\'s messages', async (t) => {
       await cluster.ready()
       const publisher = await start(t, clients.createCluster({ nodes: cluster.addresses }))
       const subscriber = await start(t, clients.createCluster({ nodes: cluster.addresses }))
@@ -292,10 +292,10 @@ export function redisClusterContract (t: Test, clients: Clients): void {
     })
 
     for (const [how, end] of [['dies', 'kill'], ['stands still', 'freeze']] as const) {
-      await t.test(`when a master ${how}, it is down, and up again with the replica in its place`, async (t) => {
+      await t.test(`when a master ${how}, the broker is down, and up again with the replica as master`, async (t) => {
         await cluster.ready()
         const master = await cluster.masterOf('fastify-async-websocket:room 1')
-        // The only node that its user knows of is the one that goes.
+        // The user's client knows only one node: the one that goes.
         const recorded = await start(t, clients.createCluster({ nodes: [{ host: '127.0.0.1', port: master.port }] }))
         for (const topic of topics) await works(t, recorded, topic, 'hello')
         const begin = performance.now()
@@ -313,7 +313,7 @@ export function redisClusterContract (t: Test, clients: Clients): void {
     }
   })
 
-  t.test('closed while it looks for the servers, it leaves nothing behind', async (t) => {
+  t.test('a broker that is closed while it looks for the servers leaves nothing behind', async (t) => {
     const server = await RedisServer.start(t, { args: ['--cluster-enabled', 'yes'] })
     server.freeze()
     const broker = redisBroker(clients.createCluster({ nodes: [{ host: '127.0.0.1', port: server.port }] }))
@@ -327,7 +327,7 @@ export function redisClusterContract (t: Test, clients: Clients): void {
     server.thaw()
   })
 
-  t.test('a cluster of which nobody has all slots is no cluster yet', async (t) => {
+  t.test('a cluster with a slot without a server is not up yet', async (t) => {
     const server = await RedisServer.start(t, { args: ['--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no', '--cluster-announce-ip', '127.0.0.1'] })
     await server.ask('cluster', 'addslotsrange', '0', '16382')
     const { told } = await start(t, clients.createCluster({ nodes: [{ host: '127.0.0.1', port: server.port }] }))
@@ -336,7 +336,7 @@ export function redisClusterContract (t: Test, clients: Clients): void {
     await told.until(() => told.ups === 1)
   })
 
-  t.test('a cluster lets in who has the password, and others are told why it does not', async (t) => {
+  t.test('a cluster accepts a client with the password; without it, the reason says why not', async (t) => {
     const server = await RedisServer.start(t, { args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--requirepass', 'secret'] })
     await server.ask('-a', 'secret', 'cluster', 'addslotsrange', '0', '16383')
     const nodes = [{ host: '127.0.0.1', port: server.port }]

@@ -8,7 +8,7 @@ import { races, RaceTrack } from './model/race'
 import { steps } from './model/steps'
 import { Server, World, type Setting } from './model/world'
 
-/* Random things are done to a session, and by its client. */
+/* Random steps of a session and of its client. */
 
 const mostly = fc.constantFrom(true, true, true, false)
 
@@ -23,7 +23,7 @@ const settings = fc.record<Setting>({
   leaves: fc.constantFrom('end', 'reset')
 })
 
-t.test('a session does what the model of it does', async (t) => {
+t.test('a session behaves as its model does', async (t) => {
   const server = await Server.start(t)
   const values = fc.tuple(settings, steps)
   async function run ([setting, steps]: [Setting, Iterable<fc.AsyncCommand<Model, World>>]): Promise<void> {
@@ -39,7 +39,7 @@ t.test('a session does what the model of it does', async (t) => {
   await nobodyIsConnected(t, server.app)
 })
 
-t.test('whatever both sides do at the same time, nothing is lost, duplicated or reordered, and all ends', async (t) => {
+t.test('whatever both sides do at the same time, no message is lost, duplicated or reordered, and everything ends', async (t) => {
   const track = await RaceTrack.open(t)
   t.same(await unhandledRejections(() => check(t, races, (race) => track.run(race), { standard: 1_000, limit: 3_500 })), [])
   await nobodyIsConnected(t, track.app)

@@ -10,10 +10,10 @@ import { Link } from '../helpers/broker-link'
 import { NatsServer, skip } from '../helpers/nats'
 import { Recorder } from '../helpers/recorder'
 
-/** Milliseconds in which a server counts as gone that does not answer. */
+/** In ms: the broker gives up a server that does not answer within this time. */
 const FOUND = 5_000
 
-/** What is there to be looked at later, in this process. */
+/** The number of timer entries before the tests. */
 const entries = timers.size
 
 interface Started {
@@ -21,7 +21,7 @@ interface Started {
   told: Recorder
 }
 
-/** A broker that is up. */
+/** Starts a broker, and resolves when the broker is up. */
 async function start (t: Test, connection: NatsConnection, options?: NatsBrokerOptions): Promise<Started> {
   const broker = natsBroker(connection, options)
   t.teardown(() => broker.close())
@@ -31,7 +31,7 @@ async function start (t: Test, connection: NatsConnection, options?: NatsBrokerO
   return { broker, told }
 }
 
-/** Asserts that `broker` can subscribe to `topic` and that what it publishes there arrives. */
+/** Asserts that `broker` can subscribe to `topic`, and that a message it publishes there arrives. */
 async function works (t: Test, { broker, told }: Started, topic = 'works'): Promise<void> {
   await broker.subscribe(topic)
   const { length } = told.texts(topic)
@@ -40,23 +40,23 @@ async function works (t: Test, { broker, told }: Started, topic = 'works'): Prom
   t.equal(told.texts(topic).length, length + 1)
 }
 
-/** Resolves with the warnings of the process that `action` causes. */
+/** Resolves with the process warnings that `action` causes. */
 async function warnings (action: () => Promise<unknown>): Promise<NodeJS.ErrnoException[]> {
   const all: NodeJS.ErrnoException[] = []
   const collect = (warning: Error): void => { all.push(warning) }
   process.on('warning', collect)
   await action()
-  await setImmediate() // Node tells of them when the turn is over
+  await setImmediate() // Node emits warnings when the turn is over
   process.off('warning', collect)
   return all
 }
 
-/** Resolves when a connection tells of itself what is asked for. */
+/** Resolves when a connection reports a status of the given type. */
 async function status (connection: Connection, type: string): Promise<void> {
   for await (const status of connection.status()) if (status.type === type) return
 }
 
-/** What the server hears of on `subject`: call it when all has been sent. */
+/** Listens on `subject`. Returns a function that resolves with the subjects of the messages so far; call it when all has been sent. */
 async function listen (server: NatsServer, t: Test, subject: string): Promise<() => Promise<string[]>> {
   const connection = await server.connect(t)
   const subjects: string[] = []
@@ -69,9 +69,9 @@ async function listen (server: NatsServer, t: Test, subject: string): Promise<()
 }
 
 t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
-  const parallel = { buffered: true } // for what takes seconds of waiting
+  const parallel = { buffered: true } // for tests that wait for seconds
 
-  t.test('a link that has died', parallel, async (t) => {
+  t.test('a dead link', parallel, async (t) => {
     const server = await NatsServer.start(t)
     const link = await Link.start(t, server.port)
     const connection = await server.connect(t, { servers: `127.0.0.1:${link.port}`, timeout: 500 })
@@ -81,7 +81,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     link.die()
     const begin = performance.now()
     const lost = broker.publish('works', Buffer.from('lost'))
-    await t.resolves(lost, 'nobody knows yet')
+    await t.resolves(lost, 'the broker does not know yet')
     const subscribed = broker.subscribe('another')
     await Promise.all([
       t.rejects(subscribed, { message: 'the NATS server has not answered for 3 s' }),
@@ -89,7 +89,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     ])
     const found = performance.now() - begin
     t.comment(`found after ${Math.round(found)} ms`)
-    t.ok(found < FOUND, 'is found within 5 s, whatever the pingInterval of the connection')
+    t.ok(found < FOUND, 'is noticed within 5 s, whatever the pingInterval of the connection')
     await t.rejects(broker.publish('works', Buffer.from('late')), { message: 'the NATS server has not answered for 3 s' })
     link.revive()
     await told.until(() => told.ups === 2)
@@ -98,7 +98,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     t.equal(told.downs.length, 1)
   })
 
-  t.test('a server that does nothing any more', parallel, async (t) => {
+  t.test('a stopped server', parallel, async (t) => {
     const server = await NatsServer.start(t)
     const heard = await listen(server, t, '*.flood')
     const connection = await server.connect(t)
@@ -116,17 +116,17 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     await Promise.all([told.until(() => told.downs.length > 0), late.broker.start(late.told)])
     const found = performance.now() - begin
     t.comment(`found after ${Math.round(found)} ms`)
-    t.ok(found < FOUND, 'is found within 5 s, with much that is not yet sent')
-    t.equal(late.told.ups, 0, 'a broker that starts meanwhile does so without it')
+    t.ok(found < FOUND, 'is noticed within 5 s, with many bytes not yet sent')
+    t.equal(late.told.ups, 0, 'a broker that starts meanwhile starts without the server')
     await disconnected
     server.thaw()
     await Promise.all([told.until(() => told.ups === 2), late.told.until(() => late.told.ups === 1)])
     await works(t, started)
     await works(t, late)
-    t.ok((await heard()).length < 30, 'what was not sent is not sent later')
+    t.ok((await heard()).length < 30, 'messages that were not sent are not sent later')
   })
 
-  t.test('close, of a server that does nothing any more', async (t) => {
+  t.test('close, with a stopped server', async (t) => {
     const server = await NatsServer.start(t)
     const started = await start(t, await server.connect(t))
     await works(t, started)
@@ -140,7 +140,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     const begin = performance.now()
     const settled = Promise.all([t.rejects(starting, { message: 'the broker is closed' }), t.rejects(subscribing, { message: 'the broker is closed' })])
     await Promise.all([late.close(), started.broker.close()])
-    t.ok(performance.now() - begin < 100, 'is soon done')
+    t.ok(performance.now() - begin < 100, 'resolves soon')
     await settled
     server.thaw()
     await connection.flush()
@@ -148,7 +148,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     t.equal(told.calls, 0)
   })
 
-  t.test('every topic is one token below the prefix, of a length that the server takes', async (t) => {
+  t.test('every topic becomes one token below the prefix, of a length that the server takes', async (t) => {
     const server = await NatsServer.start(t)
     const heard = await listen(server, t, '>')
     const { broker } = await start(t, await server.connect(t))
@@ -156,12 +156,12 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     for (const topic of topics) await broker.publish(topic, Buffer.from('hello'))
     await broker.subscribe('flush')
     const subjects = await heard()
-    t.equal(new Set(subjects).size, topics.length, 'no two of them have the same')
+    t.equal(new Set(subjects).size, topics.length, 'no two topics have the same subject')
     t.strictSame(subjects.filter((subject) => !/^fastify-async-websocket\.[^ \t\r\n\0.*>]+$/.test(subject)), [])
     t.ok(Math.max(...subjects.map((subject) => Buffer.byteLength(subject))) < 1_000)
   })
 
-  t.test('as many topics as one likes can be published to', async (t) => {
+  t.test('the number of topics to publish to has no limit', async (t) => {
     const server = await NatsServer.start(t)
     const heard = await listen(server, t, '>')
     const { broker } = await start(t, await server.connect(t))
@@ -171,14 +171,14 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     t.strictSame(await heard(), [...topics, ...topics].map((topic) => `fastify-async-websocket.${topic}`))
   })
 
-  t.test('the prefix is the user\'s', async (t) => {
+  t.test('the user sets the prefix', async (t) => {
     const server = await NatsServer.start(t)
     const heard = await listen(server, t, '>')
     for (const prefix of ['a', 'a.', 'a.b', '$x._y.', 'é', 'a'.repeat(256)]) await works(t, await start(t, await server.connect(t), { prefix }), 'room')
     t.strictSame(await heard(), ['aroom', 'a.room', 'a.broom', '$x._y.room', 'éroom', `${'a'.repeat(256)}room`])
   })
 
-  t.test('what will never work is an error of start that says what to do', async (t) => {
+  t.test('a value that can never work is an error that says what to do', async (t) => {
     const server = await NatsServer.start(t)
     const connection = await server.connect(t)
     for (const prefix of ['', '.', '.a', 'a..', 'a..b', 'a b', 'a\n', '*', 'a.*.', '>', 'a.>', 'a'.repeat(257), 1, Symbol('a')] as any[]) {
@@ -194,7 +194,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     await t.rejects(natsBroker(connection).start(new Recorder()), { constructor: WebSocketOptionError, message: 'natsBroker takes an open connection, and has got one that is closed' })
   })
 
-  t.test('a topic that the user may not subscribe to is refused, and nothing else', async (t) => {
+  t.test('the server refuses a subscription without permission, and nothing else', async (t) => {
     const server = await NatsServer.start(t, USERS(['fastify-async-websocket.allowed.>', 'fastify-async-websocket.public']))
     const started = await start(t, await server.connect(t, { user: 'app', pass: 'secret' }))
     const { broker, told } = started
@@ -204,13 +204,13 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     for (const [i, result] of results.entries()) {
       if (result.status === 'rejected') t.match(result.reason, { message: `Permissions Violation for Subscription to "fastify-async-websocket.${topics[i]}"` })
     }
-    await t.rejects(broker.subscribe('private'), /Permissions Violation/, 'as often as it is tried')
+    await t.rejects(broker.subscribe('private'), /Permissions Violation/, 'at each attempt')
     await broker.unsubscribe('private')
     await works(t, started, 'public')
     t.strictSame(told.downs, [])
   })
 
-  t.test('a message that the user may not publish is lost, and nothing else', async (t) => {
+  t.test('a message published without permission is lost, and nothing else', async (t) => {
     const server = await NatsServer.start(t, USERS(['>'], 'fastify-async-websocket.private'))
     const connection = await server.connect(t, { user: 'app', pass: 'secret' })
     const errors: unknown[] = []
@@ -218,11 +218,11 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     const started = await start(t, connection)
     const publishing = started.broker.publish('private', Buffer.from('hello'))
     await Promise.all([publishing, works(t, started, 'public')])
-    t.strictSame(errors, ['Permissions Violation for Publish to "fastify-async-websocket.private"'], 'of which the connection tells')
+    t.strictSame(errors, ['Permissions Violation for Publish to "fastify-async-websocket.private"'], 'the connection reports it')
     t.strictSame(started.told.downs, [])
   })
 
-  t.test('when the permission for a topic is taken back, the app hears that it has to subscribe again', async (t) => {
+  t.test('when the server withdraws the permission for a topic, the broker goes down and up, so that the app subscribes again', async (t) => {
     const server = await NatsServer.start(t, USERS(['>']))
     const started = await start(t, await server.connect(t, { user: 'app', pass: 'secret' }))
     const { broker, told } = started
@@ -236,7 +236,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
   })
 
   for (const version of [3, 2]) {
-    t.test(`subscriptions over the limit of the server are refused, and nothing else: version ${version} of the client`, async (t) => {
+    t.test(`the server refuses subscriptions over its limit, and nothing else: version ${version} of the client`, async (t) => {
       const server = await NatsServer.start(t, 'max_subscriptions: 2')
       const connection = await server.connect(t)
       const started = await start(t, version === 2 ? asVersion2(connection) : connection)
@@ -252,7 +252,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     })
   }
 
-  t.test('a message that is larger than the server takes is refused, and nothing else', async (t) => {
+  t.test('publish refuses a message above the limit of the server, and nothing else', async (t) => {
     const server = await NatsServer.start(t, 'max_payload: 1000')
     const started = await start(t, await server.connect(t))
     const { broker, told } = started
@@ -265,7 +265,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     t.equal(told.texts('room').length, 1)
   })
 
-  t.test('what the app throws does not reach the client, which would read no more', async (t) => {
+  t.test('an error of the app does not reach the client, which would stop reading', async (t) => {
     const server = await NatsServer.start(t)
     const started = await start(t, await server.connect(t))
     const { broker, told } = started
@@ -286,20 +286,20 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     const connection = await server.connect(t, { maxReconnectAttempts: 2, reconnectTimeWait: 10 })
     let started!: Started
     const warned = await warnings(async () => { started = await start(t, connection) })
-    t.match(warned, [{ code: 'FST_WS_NATS_RECONNECT', message: /for good.*maxReconnectAttempts: -1/ }], 'start warns of it')
+    t.match(warned, [{ code: 'FST_WS_NATS_RECONNECT', message: /for good.*maxReconnectAttempts: -1/ }], 'start emits a warning')
     const { broker, told } = started
     await server.kill()
     await connection.closed()
     await setImmediate()
     t.match(told.downs, [{ message: 'the connection to NATS is lost; to try again for ever, connect with maxReconnectAttempts: -1' }], 'onDown says what to set')
-    await t.rejects(broker.publish('room', Buffer.from('hello')), { message: /closed for good, .*maxReconnectAttempts: -1/ }, 'so does what is asked for from then on')
+    await t.rejects(broker.publish('room', Buffer.from('hello')), { message: /closed for good, .*maxReconnectAttempts: -1/ }, 'publish says what to set, too')
     await t.rejects(broker.subscribe('room'), { message: /closed for good/ })
     await server.start()
     await broker.close()
     t.equal(told.calls, 2)
   })
 
-  t.test('of a connection that tries for ever nobody is warned, nor of one that does not say', async (t) => {
+  t.test('start emits no warning for a connection that tries for ever, or that has no options', async (t) => {
     const server = await NatsServer.start(t)
     const connections: NatsConnection[] = [await server.connect(t), Object.create(await server.connect(t), { options: { value: undefined } })]
     for (const connection of connections) t.strictSame(await warnings(() => start(t, connection)), [])
@@ -307,7 +307,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     t.match(await warnings(() => start(t, never)), [{ code: 'FST_WS_NATS_RECONNECT' }])
   })
 
-  t.test('when the user closes the connection, it is down', async (t) => {
+  t.test('when the user closes the connection, the broker is down', async (t) => {
     const server = await NatsServer.start(t)
     const connection = await server.connect(t)
     const { broker, told } = await start(t, connection)
@@ -318,7 +318,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     await t.rejects(broker.publish('room', Buffer.from('hello')), { message: /closed for good, by the user/ })
   })
 
-  t.test('a subscriber that does not read is cut off by the server, and learns of it', async (t) => {
+  t.test('the server cuts off a subscriber that does not read, and its broker calls onDown', async (t) => {
     const server = await NatsServer.start(t, 'max_pending: 1MB, write_deadline: "200ms"')
     const link = await Link.start(t, server.port)
     const started = await start(t, await server.connect(t, { servers: `127.0.0.1:${link.port}` }))
@@ -332,7 +332,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     await told.until(() => told.ups === 2)
     t.equal(told.downs.length, 1)
     await works(t, started)
-    t.strictSame(publisher.told.downs, [], 'the publisher does not suffer')
+    t.strictSame(publisher.told.downs, [], 'the publisher stays up')
   })
 
   t.test('close leaves the connection as it was', async (t) => {
@@ -348,14 +348,14 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     connection.publish('fastify-async-websocket.hall', 'hello')
     connection.publish('fastify-async-websocket.room', 'hello')
     await connection.flush()
-    t.strictSame(own, ['hello'], 'the subscriptions of the user are there')
-    t.equal(connection.stats().inMsgs, inMsgs + 1, 'those of the broker are not')
-    t.equal((connection as any).protocol.listeners.length, 0, 'nor does it listen to the connection')
+    t.strictSame(own, ['hello'], 'the user\'s subscriptions remain')
+    t.equal(connection.stats().inMsgs, inMsgs + 1, 'the broker\'s subscriptions are gone')
+    t.equal((connection as any).protocol.listeners.length, 0, 'the broker has no listener on the connection')
     t.equal(told.calls, calls)
     await works(t, await start(t, connection))
   })
 
-  t.test('what is under way in the turn in which it is closed rejects', async (t) => {
+  t.test('a call in the same turn as close rejects', async (t) => {
     const server = await NatsServer.start(t)
     const { broker } = await start(t, await server.connect(t))
     const rejected = t.rejects(broker.subscribe('room'), { message: 'the broker is closed' })
@@ -365,16 +365,16 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
   })
 })
 
-t.test('nothing of a broker is left when it has been closed', { skip }, async (t) => {
+t.test('a closed broker leaves no timer entry', { skip }, async (t) => {
   t.equal(timers.size, entries)
 })
 
-/** A configuration with one user, app, who may subscribe to `subjects` only. */
+/** A server configuration with one user, app, that may subscribe to `subjects` only, and may not publish to `denied`. */
 function USERS (subjects: string[], denied = 'nothing'): string {
   return `authorization: { users: [{ user: app, password: secret, permissions: { subscribe: ${JSON.stringify(subjects)}, publish: { deny: ${denied} } } }] }`
 }
 
-/** A connection that tells of itself as that of the `nats` package does. */
+/** A connection that reports its status like a connection of the `nats` package, version 2. */
 function asVersion2 (connection: Connection): NatsConnection {
   return Object.create(connection, {
     status: {

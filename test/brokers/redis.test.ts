@@ -10,7 +10,7 @@ function clientOf (server: RedisServer): Redis {
   return new Redis({ host: '127.0.0.1', port: server.port, lazyConnect: true })
 }
 
-t.test('what is no client of Redis is refused when the app starts, and it is said what to give', async (t) => {
+t.test('start refuses a value that is not a Redis client, and names the clients that work', async (t) => {
   const broker = redisBroker({} as any)
   await t.rejects(broker.start(new Recorder()), {
     name: 'WebSocketOptionError',
@@ -19,17 +19,17 @@ t.test('what is no client of Redis is refused when the app starts, and it is sai
   })
 })
 
-t.test('so is what cannot even be looked at', async (t) => {
+t.test('start refuses a value whose getter throws', async (t) => {
   const client = { get duplicate () { throw new Error('from the getter') } }
   await t.rejects(redisBroker(client as any).start(new Recorder()), { name: 'WebSocketOptionError', message: /^redisBroker takes a client/, cause: { message: 'from the getter' } })
 })
 
-t.test('a prefix that is not a string is refused at once', async (t) => {
+t.test('redisBroker refuses a prefix that is not a string', async (t) => {
   t.throws(() => redisBroker(new Redis({ lazyConnect: true }), { prefix: 5 as any }), { name: 'WebSocketOptionError', message: 'option prefix is 5: use a string' })
   t.throws(() => redisBroker({} as any, { prefx: 'a' } as any), { name: 'WebSocketOptionError', message: 'unknown option prefx of redisBroker: the options are prefix' })
 })
 
-t.test('before it is started, everything rejects and says why', async (t) => {
+t.test('before start, every call rejects and says why', async (t) => {
   const broker = redisBroker(new Redis({ lazyConnect: true }))
   for (const attempt of [broker.subscribe('room'), broker.unsubscribe('room'), broker.publish('room', Buffer.from('hello'))]) {
     await t.rejects(attempt, { name: 'WebSocketBrokerError', message: 'the broker has not been started' })
@@ -37,11 +37,11 @@ t.test('before it is started, everything rejects and says why', async (t) => {
   await broker.close()
 })
 
-t.test('that the first attempt has failed is told, with why, and not what fails after it', async (t) => {
+t.test('onDown reports the first failed attempt with its reason, and not the later ones', async (t) => {
   const { broker, told } = await start(t, new Redis({ host: '127.0.0.1', port: 1, lazyConnect: true }))
   t.match(told.downs, [{ name: 'WebSocketBrokerError', message: /^Redis cannot be reached: Error: connect ECONNREFUSED/, cause: { code: 'ECONNREFUSED' } }])
   const [reason] = told.downs
-  for (;;) { // until the next attempt has failed as well
+  for (;;) { // until the next attempt has failed, too
     const error = await broker.publish('room', Buffer.from('hello')).catch((error) => error)
     t.match(error.message, /ECONNREFUSED/)
     if (error !== reason) break
@@ -62,12 +62,12 @@ t.test('on a server', { skip }, async (t) => {
     return await server.ask('--raw', 'pubsub', 'channels')
   }
 
-  await t.test('a channel is the topic after a prefix, which can be chosen', async (t) => {
-    await t.test('none given', async (t) => t.equal(await channelOf(t), 'fastify-async-websocket:a:b é'))
-    await t.test('one given', async (t) => t.equal(await channelOf(t, { prefix: 'chât/' }), 'chât/a:b é'))
+  await t.test('a channel is a prefix and the topic, and the user can set the prefix', async (t) => {
+    await t.test('by default', async (t) => t.equal(await channelOf(t), 'fastify-async-websocket:a:b é'))
+    await t.test('with a prefix', async (t) => t.equal(await channelOf(t, { prefix: 'chât/' }), 'chât/a:b é'))
   })
 
-  await t.test('the topic is what comes after the prefix', async (t) => {
+  await t.test('the topic is the part of the channel after the prefix', async (t) => {
     for (const prefix of ['', 'chât/']) {
       const broker = redisBroker(clientOf(server), { prefix })
       t.teardown(() => broker.close())
@@ -82,7 +82,7 @@ t.test('on a server', { skip }, async (t) => {
     }
   })
 
-  await t.test('what somebody else publishes to the channel is passed on, whatever it is', async (t) => {
+  await t.test('the broker passes on any bytes that another client publishes to the channel', async (t) => {
     const { broker, told } = await start(t, clientOf(server))
     const other = clientOf(server)
     t.teardown(() => other.disconnect())
@@ -93,7 +93,7 @@ t.test('on a server', { skip }, async (t) => {
     t.strictSame(told.messages.map(({ bytes }) => [...bytes]), [[0xff, 0x00], []])
   })
 
-  await t.test('a listener that throws is warned of, and gets the next message', async (t) => {
+  await t.test('a listener that throws causes a warning, and gets the next message', async (t) => {
     const broker = redisBroker(clientOf(server))
     t.teardown(() => broker.close())
     const texts: string[] = []
@@ -117,7 +117,7 @@ t.test('on a server', { skip }, async (t) => {
     t.strictSame([texts, told.downs], [['first', 'last'], []])
   })
 
-  await t.test('it is down with a reason, and closed in the middle of that it does not come back', async (t) => {
+  await t.test('a broker is down with a reason, and does not come back when it is closed while down', async (t) => {
     const { broker, told } = await start(t, clientOf(server))
     const other = await start(t, clientOf(server))
     await server.kill()

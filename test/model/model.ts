@@ -3,20 +3,20 @@ import { closeCodes, cutReason } from '../../lib/base/close-codes'
 import type { Sent } from '../helpers/byte-peer'
 
 /*
- * A connection as the documentation describes it: what the server's session does with what is called on it and with what
- * arrives, what the client sees of that, and two pipes between them. Nothing moves in the pipes before `move`.
+ * A model of a connection, as the documentation describes it: the server's session with its calls and incoming bytes, the
+ * client and what it sees, and two pipes between the two sides. The pipes move only in `move`.
  */
 
 export type Message = string | Buffer
 export type Type = 'any' | 'text' | 'bytes' | 'json' | 'integer' | 'boolean'
 
-/** What goes from the client to the server, once the handshake has been asked for. */
+/** What the client can send to the server after the request of the handshake. */
 export type Said =
   | { message: Message }
   | { ping: string }
   | { pong: string }
   | { close: number, reason: string }
-  /** What is against the protocol, and the code that the server closes with for it. */
+  /** A protocol violation, as the close code with which the server answers it. */
   | { wrong: number }
   | { end: true }
   | { reset: true }
@@ -27,13 +27,13 @@ export interface ModelSetting {
   catchDisconnect: boolean
   /** Whether the client answers a close frame. */
   answersClose: boolean
-  /** Whether a handshake is refused with a response, or with a connection that is closed at once. */
+  /** Whether the server refuses a handshake with a response, or with a connection that it closes at once. */
   refusal: 'http' | 'close'
-  /** Whether there are `onConnect`, `onMessage` and `onDisconnect`, and not one handler. */
+  /** Whether the route has `onConnect`, `onMessage` and `onDisconnect` instead of one handler. */
   hasSessionHandlers: boolean
 }
 
-/** Something that was called, and what is to become of it: null as long as it is to wait. */
+/** A call on the session, and its expected outcome: null while the call is expected to wait. */
 export class Call {
   expected: string | null = null
 
@@ -47,13 +47,13 @@ export class Call {
 /** A call that waits for a message. */
 interface Reader {
   call: Call
-  /** What becomes of the call with that message. */
+  /** Sets the outcome of the call for a message. */
   take (message: Message): void
   end (end: End): void
 }
 
 export const HANDSHAKE_ERROR = 'WebSocketHandshakeError'
-/** Bytes of one message; a client that sends more is told so. */
+/** In bytes: the limit for one message. The close reason for a longer message names it. */
 export const MAX_PAYLOAD = 1000
 const LOST: End = { code: 1006, reason: '', wasClean: false }
 
@@ -66,7 +66,7 @@ export function showEnd ({ code, reason, wasClean }: End): string {
   return `WebSocketDisconnect ${code} '${reason}' ${wasClean ? 'clean' : 'lost'}`
 }
 
-/** What `receive(type)` makes of a message. */
+/** Returns the outcome of `receive(type)` for a message. */
 export function decode (type: Type, message: Message): string {
   const text = String(message)
   const misfit = 'WebSocketDecodeError'
@@ -90,20 +90,20 @@ export class Model {
   accepted = false
   end: End | null = null
   readonly calls: Call[] = []
-  /** What the client has seen. */
+  /** What the client has received. */
   readonly seen: Sent[] = []
-  /** Lines of errors in the log. */
+  /** The number of lines with errors in the log. */
   errors = 0
-  /** The handler has ended, or the onConnect in its place. */
+  /** Whether the handler, or `onConnect` in its place, has ended. */
   handlerEnded = false
-  /** What `onMessage` has been called with, and whether it is still at work. */
+  /** The messages that `onMessage` was called with, and whether it is still at work. */
   readonly handled: string[] = []
   isHandling = false
-  /** Whoever answers now has the connection reset, and with it what has not been read yet. */
+  /** After `terminate`. A client that answers now gets a reset, which discards the bytes that it has not read yet. */
   isTerminated = false
 
   clientReads = true
-  /** What the client has left unfinished: the rest of a message, or of a frame. */
+  /** Whether the client has sent only the beginning of a message, or of a frame. */
   unfinished: 'message' | 'frame' | null = null
   unfinishedMessage: Message = ''
   clientClosed = false
@@ -115,7 +115,7 @@ export class Model {
   #toClient: Sent[] = []
   #queue: Message[] = []
   #readers: Reader[] = []
-  /** Calls that end with the connection, and how. */
+  /** Calls that settle when the connection ends, with the function that returns their outcome. */
   #ending: { call: Call, end (end: End): string }[] = []
   #pings: Call[] = []
   #isDiscarding = false
@@ -125,9 +125,9 @@ export class Model {
   #closeFrame: End | null = null
   #hasSentClose = false
   #hasEnded = false
-  /** The server reads no frames any more: the client's last one has come, or a wrong one. */
+  /** Whether the server has stopped reading frames, after a close frame or a violation. */
   #isDeaf = false
-  /** The end has come, and messages before it were left then, of which the last may be at work. */
+  /** Whether messages waited when the connection ended, and the handler is still taking them. */
   #isCatchingUp = false
   #isServed = false
   #hasThrownDisconnect = false
@@ -138,12 +138,12 @@ export class Model {
     this.#setting = setting
   }
 
-  /** What `onDisconnect` has been called with. */
+  /** The expected calls of `onDisconnect`. */
   get disconnected (): string[] {
     return this.#setting.hasSessionHandlers && this.#isServed && this.accepted && this.end !== null ? [showEnd(this.end)] : []
   }
 
-  /** Whether the server's end of the line still exists. */
+  /** Whether the server's side of the connection still exists. */
   get isServerThere (): boolean {
     return this.state !== 'closed' && !this.#isDestroyed
   }
@@ -152,7 +152,7 @@ export class Model {
     return !this.clientEnded && !this.clientReset
   }
 
-  /** Whether something is under way, so that what is called now meets an uncertain state. */
+  /** Whether data is under way, so that the state that a call meets is uncertain. */
   get isMoving (): boolean {
     return this.#isDestroyed || this.#toServer.length > 0 || this.#toClient.length > 0
   }
@@ -167,7 +167,7 @@ export class Model {
     return call
   }
 
-  // What is called on the session
+  // Calls on the session
 
   accept (call: Call, isSound: boolean): void {
     if (this.state !== 'connecting' || this.#isDestroyed || !isSound) {
@@ -213,7 +213,7 @@ export class Model {
     this.#endSide()
   }
 
-  /** `message` is what arrives, or null for a value that cannot be sent. */
+  /** `message` is the message that arrives, or null for a value that cannot be sent. */
   send (call: Call, message: Message | null): void {
     if (!this.accepted) call.expected = HANDSHAKE_ERROR
     else if (message === null) call.expected = 'WebSocketEncodeError'
@@ -228,13 +228,13 @@ export class Model {
     })
   }
 
-  /** `receive` with so short a timeout that no message can come in it. */
+  /** `receive` with a timeout so short that no message can arrive within it. */
   receiveInTime (call: Call, type: Type): void {
     this.receive(call, type)
     if (call.waits) this.giveUp(call, 'WebSocketTimeoutError')
   }
 
-  /** What `call` waits with has run out. */
+  /** The timeout or the signal of `call` ends it with `outcome`. */
   giveUp (call: Call, outcome: string): void {
     this.#readers = this.#readers.filter((reader) => reader.call !== call)
     call.expected = outcome
@@ -324,8 +324,8 @@ export class Model {
   }
 
   /**
-   * The handler has thrown: `code` is what the connection is to be closed with for it, `status` and `message` what the
-   * handshake is to be answered with.
+   * The handler has thrown. After `accept`, the connection is expected to close with `code`. Before it, the handshake is
+   * expected to be answered with `status` and `message`.
    */
   throw (name: string, code: number, status: number, message: string): void {
     this.handlerEnded = true
@@ -347,7 +347,7 @@ export class Model {
     this.#nextMessage()
   }
 
-  /** `onMessage` has thrown: who only says that nobody is there any more is given what else has come. */
+  /** `onMessage` has thrown. If the error only reports the disconnect, `onMessage` still gets the remaining messages. */
   throwMessage (name: string, code: number): void {
     this.isHandling = false
     if (name !== 'WebSocketDisconnect' || this.state !== 'closed') return this.throw(name, code, 500, '')
@@ -380,9 +380,9 @@ export class Model {
     return [1000, 1001, 1005].includes(end.code) && this.#setting.catchDisconnect
   }
 
-  // What the client does
+  // Actions of the client
 
-  /** What it says to what it sees. */
+  /** Returns the client's answer to what it receives. */
   answer (sent: Sent): Said | null {
     if ('end' in sent) return { end: true }
     if (this.clientClosed || this.isTerminated || this.unfinished === 'frame') return null
@@ -401,18 +401,18 @@ export class Model {
     if (this.isServerThere) this.#toServer.push(said)
   }
 
-  /** All that is under way arrives. */
+  /** Delivers all data that is under way. */
   move (): void {
     do {
       while (this.#hasWord()) this.#hear(this.#toServer.shift()!)
       if (this.#isDestroyed) this.#finish(this.#closeFrame ?? LOST)
       while (this.clientReads && this.isClientThere && this.#toClient.length > 0) this.#see(this.#toClient.shift()!)
-      // A client that has ended its side still sees what comes.
+      // A client that has ended its side still receives.
       while (this.clientReads && this.clientEnded && !this.clientReset && this.#toClient.length > 0) this.seen.push(this.#toClient.shift()!)
     } while (this.#hasWord())
   }
 
-  // Before the handshake is complete nothing is heard but the end.
+  // Before the handshake is complete, the server notices only the end.
   #hasWord (): boolean {
     if (this.#toServer.length === 0 || this.state === 'closed') return false
     if (this.state !== 'connecting') return true
@@ -474,10 +474,10 @@ export class Model {
     this.state = 'closing'
     this.#toClient.push({ response: status })
     this.#endSide()
-    this.#isDestroyed = true // as far as the session is concerned
+    this.#isDestroyed = true // from the view of the session
   }
 
-  // A refusal that a script in a browser can read.
+  // A refusal that a script in a browser can read: `refusal: 'close'`.
   #closeInstead (code: number, reason: string): void {
     this.state = 'closing'
     this.#isUpgraded = true

@@ -10,8 +10,8 @@ import { upgradeRequest } from '../helpers/tcp'
 import { closeFrame, type Session } from './world'
 
 /*
- * Both sides of a connection do what they do at the same time, and neither waits for the other. What comes of it is not
- * certain then, but what must hold whatever comes is. Each side numbers its messages.
+ * Both sides of a connection act at the same time, and neither side waits for the other. So the outcome is uncertain, but
+ * some rules hold for every outcome. The tests check these rules. Each side numbers its messages.
  */
 
 type Wait = { wait: number }
@@ -58,15 +58,15 @@ async function turns (count: number): Promise<void> {
   for (let n = 0; n < count; n++) await setImmediate()
 }
 
-/** What the server's side has to tell of a connection. */
+/** The server's side of a connection, and what happened there. */
 class ServerSide {
   /** For each `receive`, in their order: the number of its message, or the name of its error. */
   readonly received: (number | string)[] = []
   /** How many messages were sent while the connection was open. */
   sent = 0
-  /** Whether it has asked for the end: nothing more is received then. */
+  /** Whether the server has called `close`. After the call, it receives no more messages. */
   hasClosed = false
-  /** Whether it was the first to. */
+  /** Whether the server closed before the client did. */
   hasClosedFirst = false
   closed = 0
   end: number | null = null
@@ -132,7 +132,7 @@ class ServerSide {
   }
 }
 
-/** The client's side. */
+/** The client's side of a connection. */
 class ClientSide {
   sent = 0
   #hasClosed = false
@@ -168,7 +168,7 @@ class ClientSide {
     else this.#close(4002)
   }
 
-  // In fragments, and split somewhere.
+  // Sends the message in fragments, in two writes.
   async #send (length: number, parts: number, split: number): Promise<void> {
     const data = Buffer.from(numbered(this.sent++, length))
     const size = Math.ceil(data.length / parts)
@@ -186,7 +186,7 @@ class ClientSide {
   }
 }
 
-/** An app for races, one after the other. */
+/** An app that runs races, one after the other. */
 export class RaceTrack {
   readonly app: FastifyInstance
   onSession: (ws: Session) => Promise<void> = async () => {}
@@ -204,7 +204,7 @@ export class RaceTrack {
     this.app = app
   }
 
-  /** Runs it, and throws for what must not be. */
+  /** Runs a race, and throws if a rule does not hold. */
   async run (race: Race): Promise<void> {
     const peer = await BytePeer.connect(this.app, race.transport === 'tcp' ? overTcp : injected)
     const client = new ClientSide(peer)
@@ -246,12 +246,12 @@ function judge (race: Race, server: ServerSide, client: ClientSide, sends: unkno
   must(server.closed === 1 && server.aborted === 1, `closed resolved ${server.closed} times, signal aborted ${server.aborted} times`)
 }
 
-/** `numbers` are those of the messages that were sent: the first of them, in order, and all of them where that is to be. */
+/** Throws unless `numbers` are those of the first messages sent, in order. With `isWhole`, none may be missing. */
 function mustCount (who: string, numbers: number[], sent: number, isWhole: boolean): void {
   must(numbers.every((number, n) => number === n), `${who} has received ${String(numbers)}`)
   must(isWhole ? numbers.length === sent : numbers.length <= sent, `${who} has received ${numbers.length} of ${sent}`)
 }
 
-function must (condition: boolean, throttledLog: string): void {
-  if (!condition) throw new Error(throttledLog)
+function must (condition: boolean, message: string): void {
+  if (!condition) throw new Error(message)
 }

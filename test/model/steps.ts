@@ -3,9 +3,9 @@ import { BINARY, clientFrame, CLOSE, closePayload, CONTINUATION, PING, PONG, TEX
 import { MAX_PAYLOAD, type Call, type Message, type Model, type Type } from './model'
 import { closeFrame, type World } from './world'
 
-/* What can be done on either side of a connection. */
+/* The steps that a test can take on either side of a connection. */
 
-/** One thing that is done, to the model and to the real connection. */
+/** A step, which acts on the model and on the real connection. */
 class Step implements fc.AsyncCommand<Model, World> {
   constructor (
     readonly name: string,
@@ -28,7 +28,7 @@ class Step implements fc.AsyncCommand<Model, World> {
   }
 }
 
-/** Lets follow what follows in microtasks: nothing arrives meanwhile. */
+/** Waits for microtasks. No data arrives meanwhile. */
 async function microtasks (): Promise<void> {
   for (let n = 0; n < 50; n++) await null
 }
@@ -43,7 +43,7 @@ function verb (name: string, act: Verb, isPossible: (model: Model) => boolean = 
   return new Step(name, 'server', isPossible, async (model, world) => await act(model, world, model.call(name)))
 }
 
-/** A verb whose outcome would depend on what is under way. */
+/** A verb whose outcome depends on data under way, so the step lets that data arrive first. */
 function calmVerb (name: string, act: Verb, isPossible: (model: Model) => boolean = always): Step {
   return new Step(name, 'server', isPossible, async (model, world) => {
     await world.settle()
@@ -51,7 +51,7 @@ function calmVerb (name: string, act: Verb, isPossible: (model: Model) => boolea
   })
 }
 
-/** One that answers the handshake, if that is still to be answered: a line that is breaking may answer it first. */
+/** A verb that answers the handshake, if the handshake has no answer yet. A connection that is breaking may answer it first. */
 function answer (name: string, act: Verb): Step {
   return new Step(name, 'server', always, async (model, world) => {
     if (!model.accepted && model.isMoving) await world.settle()
@@ -62,7 +62,7 @@ function answer (name: string, act: Verb): Step {
 const types = fc.constantFrom<Type>('any', 'any', 'any', 'text', 'bytes', 'json', 'integer', 'boolean')
 const codes = fc.constantFrom(1000, 1001, 1011, 3000, 4001, 1005, 2999)
 const reasons = fc.constantFrom('', 'bye', 'grüße')
-/** A close frame has room for 123 bytes of one. */
+/** Reasons. A close frame has room for 123 bytes of a reason. */
 const reasonsOfSession = fc.oneof(reasons, fc.constant('ü'.repeat(62)))
 const statuses = fc.constantFrom(403, 404, 503)
 const values = fc.constantFrom<[value: unknown, message: Message | null]>(
@@ -99,7 +99,7 @@ const ending = [
     world.ws.terminate()
   })),
   fc.constant(new Step('return', 'server', (model) => !model.handlerEnded, async (model, world) => {
-    // Session handlers go on with what has come, which is to be there as a whole then.
+    // Session handlers go on with the messages that have arrived, so all data under way arrives first.
     if (model.isMoving && (!model.accepted || world.setting.hasSessionHandlers)) await world.settle()
     model.return()
     world.handler.resolve()
@@ -147,7 +147,7 @@ const handling = [
   }))
 ]
 
-/** What the connection is closed with for an error of a session that leaves a handler. */
+/** Returns the code with which the connection closes when the error of a verb leaves a handler. */
 function closeCodeOf ({ closeCode }: any): number {
   return [1003, 1008].includes(closeCode) ? closeCode : 1011
 }
@@ -224,7 +224,7 @@ const receiving = [
   }))
 ]
 
-// What the client does
+// Steps of the client
 
 const isSpeaking = (model: Model): boolean => model.isServerThere && model.isClientThere && !model.clientClosed && model.unfinished !== 'frame'
 const isBetweenMessages = (model: Model): boolean => isSpeaking(model) && model.unfinished === null
@@ -235,13 +235,13 @@ const messages = fc.constantFrom<Message>('a', '1', '0', 'true', '{"a":1}', '', 
 
 const opcode = (message: Message): number => typeof message === 'string' ? TEXT : BINARY
 
-/** A message of the client's: the call that gets it may go on with it, which is to be over before anything else comes. */
+/** Sends a message of the client. If a call waits for it, the call is over before the next step. */
 async function sayMessage (world: World, message: Message, bytes: Buffer): Promise<void> {
   world.say({ message }, bytes)
   if (world.model.waits) await world.settle()
 }
 
-/** What may come at any time is against the protocol; what may come between messages only is so, too. */
+/** Protocol violations: each with its close code, its bytes, and when the client can send it. */
 const wrong: [name: string, code: number, bytes: Buffer, isPossible: (model: Model) => boolean][] = [
   ['a frame that is not masked', 1002, Buffer.from([0x81, 1, 97]), isSpeaking],
   ['a reserved bit', 1002, Buffer.from([0xc1, 0x80, 0, 0, 0, 0]), isSpeaking],
@@ -307,7 +307,7 @@ const leaving = [
   })),
   fc.constant(new Step('client: end', 'client', isThere, (_, world) => world.say({ end: true }))),
   fc.constant(new Step('client: reset', 'client', isThere, async (_, world) => {
-    await world.settle() // what has not been read is lost
+    await world.settle() // a reset loses the data that was not read
     if (isThere(world.model)) world.say({ reset: true })
   })),
   fc.constantFrom(...wrong).map(([name, code, bytes, isPossible]) => new Step(`client: ${name}`, 'client', isPossible, (_, world) => world.say({ wrong: code }, bytes)))
@@ -315,9 +315,9 @@ const leaving = [
 
 const settle = fc.constant(new Step('settle', 'server', always, (_, world) => world.settle()))
 
-/** What lets the connection go on, and what does not. */
+/** Steps after which the connection goes on, and steps that end it. */
 const goingOn = [settle, ...handshake, ...handling, ...sending, ...receiving, ...talking, message, message, message, message]
 const goingAway = [...refusing, ...ending, ...leaving]
 
-/** Any of them, in any order: most of them let the connection go on. */
+/** Steps in any order. After most of them, the connection goes on. */
 export const steps = fc.commands([...Array.from({ length: 8 }, () => goingOn).flat(), ...goingAway], { maxCommands: 80, size: 'max' })

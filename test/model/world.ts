@@ -12,25 +12,25 @@ import { MAX_PAYLOAD, Model, show, showEnd, type Call, type End, type ModelSetti
 
 export type Session = WebSocketSession<any, any, any, any, any>
 
-/** What is different from one connection to the next. */
+/** The settings of one connection. */
 export interface Setting extends ModelSetting {
   transport: 'tcp' | 'injected'
-  /** Whether it is open from the first step on, and `onConnect` has ended where there is one. */
+  /** Whether the connection is open from the first step on. If there is an `onConnect`, it has then ended, too. */
   acceptsAtOnce: boolean
-  /** Whether `closed` and `signal` are asked for from the start. */
+  /** Whether the test reads `closed` and `signal` at the start. */
   asksEarly: boolean
-  /** How the client leaves in the end, if it is still there. */
+  /** How the client leaves at the end of the test, if it is still there. */
   leaves: 'end' | 'reset'
 }
 
-/** What ends a promise of the user's. */
+/** The functions that settle the promise of a handler. */
 export interface Settle { resolve: () => void, reject: (error: unknown) => void }
 
 function ending (begin: (settle: Settle) => void): Promise<void> {
   return new Promise((resolve, reject) => begin({ resolve, reject }))
 }
 
-/** The app that all connections of a test are made to, one after the other. */
+/** The app of a test, which serves its connections one after the other. */
 export class Server {
   readonly app: FastifyInstance
   readonly lines: LogLine[]
@@ -66,13 +66,13 @@ export class Server {
     this.lines = lines
   }
 
-  /** Lines in the log about errors. */
+  /** The number of lines with errors in the log. */
   get errors (): number {
     return this.lines.filter(({ level, err }) => err !== undefined && level >= INFO).length
   }
 }
 
-/** A real connection beside its model. */
+/** A real connection and its model. */
 export class World {
   readonly model: Model
   readonly server: Server
@@ -82,12 +82,12 @@ export class World {
   readonly setting: Setting
   readonly actual = new Map<Call, string>()
   readonly reasons = new Map<Call, unknown>()
-  /** Calls with a signal, and what aborts them. */
+  /** Calls with a signal, and their controllers. */
   readonly aborts: [Call, AbortController][] = []
   readonly iterators = new Map<string, AsyncIterator<unknown>>()
-  /** The rest of a frame of which the beginning has been sent. */
+  /** The rest of a frame whose beginning was sent. */
   rest: Buffer = Buffer.alloc(0)
-  /** What ends the `onMessage` that is at work. */
+  /** Settles the promise of the `onMessage` that is at work. */
   message: Settle | null = null
   readonly #handled: string[] = []
   readonly #disconnected: string[] = []
@@ -136,13 +136,13 @@ export class World {
     if (setting.asksEarly) this.#ask()
   }
 
-  /** Whose turn it is: when it changes, what is under way arrives first. */
+  /** Sets the side that acts. When the side changes, the data under way arrives first. */
   async turn (side: 'server' | 'client'): Promise<void> {
     if (this.#side !== side) await this.settle()
     this.#side = side
   }
 
-  /** Keeps what becomes of a call. */
+  /** Records the outcome of a call. */
   track (call: Call, promise: Promise<unknown>, name: (value: unknown) => string = show): void {
     promise.then(
       (value) => { this.actual.set(call, value === this.ws ? 'session' : name(value)) },
@@ -152,7 +152,7 @@ export class World {
       })
   }
 
-  /** All that is under way arrives, and everything is what it is to be. */
+  /** Lets all data under way arrive, and resolves when the connection matches the model. */
   async settle (): Promise<void> {
     this.model.move()
     await promptly(() => this.#misfit() === null && this.peer.isRead, () => this.#misfit() ?? 'the server does not read')
@@ -162,7 +162,7 @@ export class World {
     if (misfit !== null) throw new Error(misfit)
   }
 
-  /** The client leaves, the handler ends, and all is over. */
+  /** Lets the client leave and the handler end, and checks that all is over. */
   async finish (): Promise<void> {
     const { model, peer } = this
     await this.settle()
@@ -193,7 +193,7 @@ export class World {
     if (errors !== model.errors) throw new Error(`${errors} errors in the log, not ${model.errors}: ${JSON.stringify(this.server.lines.slice(-3))}`)
   }
 
-  /** Whatever is left of it ends. */
+  /** Ends what is left of the connection. */
   abandon (): void {
     this.peer.reset()
     this.ws.terminate()
@@ -202,7 +202,7 @@ export class World {
     this.server.onMessage = (_, { resolve }) => resolve()
   }
 
-  /** The client says something, and the model knows. */
+  /** The client sends something, in the model and in reality. */
   say (said: Said, bytes?: Buffer): void {
     this.model.say(said)
     if ('close' in said) this.#hasClosed = true
@@ -211,7 +211,7 @@ export class World {
     else this.peer.write(bytes!)
   }
 
-  // As the model's client does.
+  // The real client answers as the model's client does.
   #answer (sent: Sent): void {
     if (this.#hasClosed || this.model.isTerminated || this.rest.length > 0) return
     if ('ping' in sent) this.peer.write(clientFrame(PONG, sent.ping))
@@ -229,16 +229,16 @@ export class World {
     })
   }
 
-  /** What is not as it is to be; throws for what cannot become so. */
+  /** Returns what differs from the model so far. Throws for a difference that cannot go away. */
   #misfit (): string | null {
     const { model, ws, peer } = this
     if (peer.violation !== null) throw peer.violation
     for (const call of model.calls) {
       const actual = this.actual.get(call) ?? null
       if (actual === call.expected) continue
-      const throttledLog = `${call.name}: ${actual ?? 'waits'}, not ${call.expected ?? 'waiting'}`
-      if (actual !== null) throw new Error(throttledLog)
-      return throttledLog
+      const difference = `${call.name}: ${actual ?? 'waits'}, not ${call.expected ?? 'waiting'}`
+      if (actual !== null) throw new Error(difference)
+      return difference
     }
     const seen = show(peer.sent)
     if (seen !== show(model.seen)) return `the client has seen ${seen}, not ${show(model.seen)}`
@@ -253,7 +253,7 @@ export class World {
   }
 }
 
-/** A close frame from a client: without a code for 1005, which stands for none. */
+/** A close frame from a client. 1005 stands for a frame without a code. */
 export function closeFrame (code: number, reason: string): Buffer {
   return clientFrame(CLOSE, code === 1005 ? '' : closePayload(code, reason))
 }

@@ -8,14 +8,14 @@ import { eachWay, refused } from '../helpers/ways'
 import type { FastifyInstance } from 'fastify'
 import type { IncomingHttpHeaders } from 'node:http'
 
-/* Plugins that keep something in a cookie: @fastify/cookie, @fastify/session and @fastify/secure-session. */
+/* Plugins that use cookies: @fastify/cookie, @fastify/session and @fastify/secure-session. */
 
-/** What a client sends back of the cookies of a response. */
+/** The `Cookie` header with which a client sends the cookies of a response back. */
 function cookieOf (headers: IncomingHttpHeaders): string {
   return (headers['set-cookie'] ?? []).map((cookie) => cookie.split(';')[0]).join('; ')
 }
 
-eachWay('@fastify/cookie: cookies of the request are parsed, those of hooks go out with the 101 and with a refusal', async (t, start) => {
+eachWay('@fastify/cookie: the request has its cookies, and cookies that hooks set go out with the 101 and with a refusal', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyCookie, { secret: 'a secret' })
   app.addHook('onRequest', async (_request, reply) => { reply.setCookie('seen', 'now', { path: '/', signed: true }) })
@@ -32,7 +32,7 @@ eachWay('@fastify/cookie: cookies of the request are parsed, those of hooks go o
   t.match((await refused(open('/refused'))).headers['set-cookie'], [seen])
 })
 
-/** A store of @fastify/session that shows what has been saved. */
+/** A store for @fastify/session that shows the saved sessions. */
 class Store {
   readonly sessions = new Map<string, string>()
 
@@ -51,7 +51,7 @@ class Store {
     done()
   }
 
-  /** What has been saved, without the cookie. */
+  /** The saved sessions, without their cookie. */
   get saved (): object[] {
     return [...this.sessions.values()].map((json) => ({ ...JSON.parse(json), cookie: undefined }))
   }
@@ -65,7 +65,7 @@ async function createSessionApp (t: Test, options: Partial<FastifySessionOptions
   return { app, store }
 }
 
-eachWay('@fastify/session: a new session is saved before the 101, its cookie goes out with it, and leads back to it', async (t, start) => {
+eachWay('@fastify/session: a new session is saved before the 101; its cookie goes out with the 101, and finds the session again', async (t, start) => {
   const { app, store } = await createSessionApp(t)
   app.addHook('preHandler', async (request: any) => { request.session.visits = (request.session.visits ?? 0) + 1 })
   app.websocket('/', async (ws, request: any) => {
@@ -80,7 +80,7 @@ eachWay('@fastify/session: a new session is saved before the 101, its cookie goe
   t.same(await again.receiveJson(), { visits: 2, saved: [{ visits: 2, accepted: true }] })
 })
 
-eachWay('@fastify/session: what changes after accept is saved by session.save(), and not by the end', async (t, start) => {
+eachWay('@fastify/session: session.save() saves changes after accept, and the end of the connection does not', async (t, start) => {
   const { app, store } = await createSessionApp(t)
   const ended = new Deferred<void>()
   app.addHook('onResponse', async () => { ended.resolve() })
@@ -101,7 +101,7 @@ eachWay('@fastify/session: what changes after accept is saved by session.save(),
   t.same(store.saved, [{ last: 'save' }])
 })
 
-eachWay('@fastify/session: a session is saved with a refusal as well', async (t, start) => {
+eachWay('@fastify/session: a refusal saves the session, too', async (t, start) => {
   const { app, store } = await createSessionApp(t)
   app.websocket('/', async (ws, request: any) => {
     request.session.attempts = 1
@@ -111,7 +111,7 @@ eachWay('@fastify/session: a session is saved with a refusal as well', async (t,
   t.same([status, headers['set-cookie']?.length, store.saved], [401, 1, [{ attempts: 1 }]])
 })
 
-eachWay('@fastify/session: a store that fails is the answer, and what accept rejects with has it as its cause', async (t, start) => {
+eachWay('@fastify/session: the error of a store is the answer, and the cause of the error that accept rejects with', async (t, start) => {
   const { app, store } = await createSessionApp(t)
   store.set = (_id, _session, done) => { done(new Error('the store is down')) }
   const rejected = new Deferred<any>()
@@ -124,7 +124,7 @@ eachWay('@fastify/session: a store that fails is the answer, and what accept rej
   t.match(await rejected.promise, { name: 'WebSocketHandshakeError', cause: { message: 'the store is down' } })
 })
 
-t.test('@fastify/session: with its default, cookies for TLS only, a connection without TLS gets none', async (t) => {
+t.test('@fastify/session: by default, cookies are for TLS only, and a connection without TLS gets none', async (t) => {
   const { app, store } = await createSessionApp(t, { cookie: {} })
   app.websocket('/', async (ws) => { await ws.accept() })
   await app.ready()
@@ -132,7 +132,7 @@ t.test('@fastify/session: with its default, cookies for TLS only, a connection w
   t.same(store.saved, [])
 })
 
-eachWay('@fastify/secure-session: what is set before accept goes out with the 101, what is set later nowhere', async (t, start) => {
+eachWay('@fastify/secure-session: data set before accept goes out with the 101, later data does not go out', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifySecureSession, { key: Buffer.alloc(32, 'k'), cookie: { path: '/' } })
   app.websocket('/', async (ws, request: any) => {

@@ -9,14 +9,14 @@ import { createApp } from '../helpers/app'
 import { eachWay, refused } from '../helpers/ways'
 import type { WebSocketSession } from '../../types/session'
 
-/* Plugins that are about responses, their headers and their bodies: @fastify/cors, helmet, compress and throttle. */
+/* Plugins that change the headers and bodies of responses: @fastify/cors, helmet, compress and throttle. */
 
 async function echo (ws: WebSocketSession): Promise<void> {
   await ws.accept()
   for await (const message of ws) await ws.send(message)
 }
 
-eachWay('@fastify/cors: its headers are on the 101 and on refusals, and decide nothing: origins does', async (t, start) => {
+eachWay('@fastify/cors: its headers are on the 101 and on refusals, but the option origins decides who connects', async (t, start) => {
   const app = await createApp(t, { origins: ['https://app.example.com'] })
   await app.register(fastifyCors, { origin: 'https://elsewhere.example.com', credentials: true })
   app.websocket('/', echo)
@@ -27,7 +27,7 @@ eachWay('@fastify/cors: its headers are on the 101 and on refusals, and decide n
   t.equal((await refused(open('/', { headers: { origin: 'https://elsewhere.example.com' } }))).status, 403)
 })
 
-eachWay('@fastify/helmet: its headers are on the 101, without harm, and on refusals', async (t, start) => {
+eachWay('@fastify/helmet: its headers are on the 101, where they do no harm, and on refusals', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyHelmet)
   app.websocket('/', echo)
@@ -42,7 +42,7 @@ eachWay('@fastify/helmet: its headers are on the 101, without harm, and on refus
 
 const ACCEPT_ENCODING = { 'accept-encoding': 'gzip' }
 
-eachWay('@fastify/compress leaves the 101 and the session alone, and compresses a refusal', async (t, start) => {
+eachWay('@fastify/compress does not change the 101 and the session, and compresses a refusal', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyCompress, { threshold: 0 })
   app.websocket('/', echo)
@@ -54,7 +54,7 @@ eachWay('@fastify/compress leaves the 101 and the session alone, and compresses 
   t.equal((await refused(open('/refused', { headers: ACCEPT_ENCODING }))).headers['content-encoding'], 'gzip')
 })
 
-t.test("@fastify/compress: a page reads the reason of a refusal where it is registered after the plugin, and else the status's name", async (t) => {
+t.test("@fastify/compress: a page reads the reason of a refusal if compress is registered after this plugin, and the status's name if before", async (t) => {
   const told = async (before: boolean): Promise<string> => {
     const app = Fastify()
     t.teardown(() => app.close())
@@ -71,7 +71,7 @@ t.test("@fastify/compress: a page reads the reason of a refusal where it is regi
   t.equal(await told(true), 'Forbidden')
 })
 
-eachWay('@fastify/throttle leaves the session alone, and a refusal is whole', async (t, start) => {
+eachWay('@fastify/throttle does not change the session, and a refusal is complete', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyThrottle, { bytesPerSecond: 1_000, stringPayloads: true })
   app.websocket('/', echo)

@@ -9,9 +9,9 @@ import { collectLogs } from '../helpers/logs'
 import { until } from '../helpers/until'
 import { eachWay, refused } from '../helpers/ways'
 
-/* Plugins that deal with requests or routes themselves: @fastify/middie, @fastify/swagger and @fastify/http-proxy. */
+/* Plugins that handle requests or routes themselves: @fastify/middie, @fastify/swagger and @fastify/http-proxy. */
 
-eachWay('@fastify/middie: middleware runs before the handshake; its headers arrive with the 101, and it may refuse', async (t, start) => {
+eachWay('@fastify/middie: middleware runs before the handshake; its headers arrive with the 101, and the middleware may refuse', async (t, start) => {
   const { lines, serverOptions } = collectLogs('info')
   const app = await createApp(t, {}, serverOptions)
   await app.register(fastifyMiddie)
@@ -42,7 +42,7 @@ eachWay('@fastify/middie: middleware runs before the handshake; its headers arri
   t.same(completed(), [402, 403, 101])
 })
 
-t.test('@fastify/swagger: a document has the HTTP side of a route with wsHandler, and no route that is for WebSockets only', async (t) => {
+t.test('@fastify/swagger: the document has the HTTP side of a route with wsHandler, and no route for WebSockets only', async (t) => {
   const app = await createApp(t)
   await app.register(fastifySwagger, { openapi: {} })
   const wsHandler = async (ws: any): Promise<void> => { await ws.accept() }
@@ -55,7 +55,7 @@ t.test('@fastify/swagger: a document has the HTTP side of a route with wsHandler
   t.match(paths['/both'].get.parameters, [{ name: 'room', in: 'query' }])
 })
 
-t.test('@fastify/http-proxy in front: its hooks may refuse; beyond them the client is connected, whatever the app answers', async (t) => {
+t.test('@fastify/http-proxy in front: its hooks may refuse; after the hooks the client is connected, whatever the app answers', async (t) => {
   const app = await createApp(t, { origins: '*' })
   app.addHook('onRequest', async (_request, reply) => { reply.header('x-app', '1') })
   app.websocket('/ws/echo', { websocket: { subprotocols: ['chat'] } }, async (ws) => {
@@ -76,7 +76,7 @@ t.test('@fastify/http-proxy in front: its hooks may refuse; beyond them the clie
     if (url === '/ws/guarded') return reply.code(403).send()
   })
   front.addHook('onResponse', async ({ url }) => { order.push(`onResponse ${url}`) })
-  // In place of the one that passes cookies on.
+  // Replaces the default function, which forwards cookies.
   const rewriteRequestHeaders = (headers: object, request: any): object => {
     const { cookie, origin } = request.headers
     return { ...headers, 'x-user': 'ada', ...(cookie && { cookie }), ...(origin && { origin }) }

@@ -8,9 +8,9 @@ import { until } from '../helpers/until'
 import { eachWay, refused } from '../helpers/ways'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
-/* Plugins that give each request a scope of its own: @fastify/request-context and @fastify/awilix. */
+/* Plugins that give each request its own scope: @fastify/request-context and @fastify/awilix. */
 
-eachWay('@fastify/request-context: the context is that of the request, in hooks, handlers, session handlers and at the end', async (t, start) => {
+eachWay('@fastify/request-context: hooks, handlers, session handlers and the end of the request have the context of the request', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyRequestContext)
   const left: string[] = []
@@ -43,7 +43,7 @@ eachWay('@fastify/request-context: the context is that of the request, in hooks,
   t.same(left.sort(), ['onDisconnect bob', 'onResponse ada', 'onResponse bob'])
 })
 
-/** An app whose requests have a unit of work each; `events` tells when it is disposed of. */
+/** An app in which each request has its own unit of work. `events` records when a unit is disposed of. */
 async function createScopedApp (t: Test): Promise<{ app: FastifyInstance, events: string[] }> {
   const app = await createApp(t)
   const events: string[] = []
@@ -74,7 +74,7 @@ eachWay('@fastify/awilix: the scope lives as long as the session, and is dispose
   t.same(events, ['onDisconnect 1', 'disposed of 1', 'onDisconnect 2', 'disposed of 2'])
 })
 
-eachWay('@fastify/awilix: of a refusal the scope is disposed of with the response', async (t, start) => {
+eachWay('@fastify/awilix: a refusal disposes of the scope with the response', async (t, start) => {
   const { app, events } = await createScopedApp(t)
   app.websocket('/', (ws, request) => ws.deny(401, { unit: unit(request) }))
   const { body } = await refused((await start(app))('/'))
@@ -83,7 +83,7 @@ eachWay('@fastify/awilix: of a refusal the scope is disposed of with the respons
   t.same(events, ['disposed of 1'])
 })
 
-t.test('@fastify/awilix: a route with raw: true has no end of its request; the scope is disposed of by its handler', async (t) => {
+t.test('@fastify/awilix: with raw: true the request has no end, and the handler disposes of the scope', async (t) => {
   const { app, events } = await createScopedApp(t)
   const closed = new Deferred<void>()
   app.get('/', { websocket: { raw: true } }, (socket, request) => {

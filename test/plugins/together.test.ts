@@ -21,7 +21,7 @@ import { collectLogs, WARN } from '../helpers/logs'
 import { until } from '../helpers/until'
 import { eachWay, refused } from '../helpers/ways'
 
-/* All of the plugins in one app. */
+/* All these plugins in one app. */
 
 async function registerAll (app: FastifyInstance): Promise<void> {
   await app.register(new FastifyOtelInstrumentation().plugin())
@@ -43,7 +43,7 @@ async function registerAll (app: FastifyInstance): Promise<void> {
 }
 
 for (const place of ['before', 'after']) {
-  eachWay(`registered ${place} this plugin, each handshake is answered once, and its request is completed once in the log`, async (t, start) => {
+  eachWay(`registered ${place} this plugin, each handshake gets one answer, and the log says once that its request is completed`, async (t, start) => {
     const { lines, serverOptions } = collectLogs('info')
     const app = Fastify({ ...serverOptions, handlerTimeout: 50 })
     t.teardown(() => app.close())

@@ -31,7 +31,7 @@ async function createTracedApp (t: Test, place: Place, options: WebSocketPluginO
   return app
 }
 
-/** The spans of requests that have ended: status of the response, route, and whether it is an error. */
+/** The ended spans of requests: the status of the response, the route, and whether the span is an error. */
 function requests (): unknown[] {
   return exporter.getFinishedSpans().filter(({ name }) => name === 'request').map(({ attributes, status }: ReadableSpan) =>
     [attributes['http.response.status_code'], attributes['http.route'], status.code === SpanStatusCode.ERROR])

@@ -12,7 +12,7 @@ t.test('a single server has all channels', async (t) => {
   t.equal(serverOf('room 2'), 0)
 })
 
-t.test('in a cluster, the master of its slot has a channel', async (t) => {
+t.test('in a cluster, a channel belongs to the master of its slot', async (t) => {
   const masters = ['low', 'high']
   const made = new Map<string, Server>()
   const { servers, serverOf } = sharded((slot) => masters[slot < 8192 ? 0 : 1], (master) => {
@@ -26,6 +26,6 @@ t.test('in a cluster, the master of its slot has a channel', async (t) => {
   }
 })
 
-t.test('a cluster in which somebody is missing is none', async (t) => {
+t.test('a cluster with a missing server is an error', async (t) => {
   t.throws(() => sharded((slot) => slot === 5 ? undefined : 'one', server), { message: 'no server of the cluster has slot 5' })
 })

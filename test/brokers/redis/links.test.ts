@@ -9,7 +9,7 @@ import { RedisCluster, RedisServer, skip } from '../../helpers/redis'
 
 interface Opened {
   links: Links
-  /** What was told, in order. */
+  /** The calls of the listener, in order. */
   calls: string[]
   opened: Promise<void>
   ended: Promise<void>
@@ -39,7 +39,7 @@ function open (t: Test, library: Library): Opened {
 t.test('connections to Redis', { skip }, async (t) => {
   t.jobs = 4
 
-  t.test('when they are up, messages go out and come in, and not what was sent to find out', async (t) => {
+  t.test('when the links are up, messages go out and come in, but the probe does not', async (t) => {
     const server = await RedisServer.start(t)
     const { links, calls, opened } = open(t, libraryOf(server.port))
     await opened
@@ -53,14 +53,14 @@ t.test('connections to Redis', { skip }, async (t) => {
     t.strictSame(calls, ['up', 'b: hello'])
   })
 
-  t.test('who cannot be reached is an end, and never up', async (t) => {
+  t.test('a server that cannot be reached is an end, without onUp', async (t) => {
     const { calls, opened } = open(t, libraryOf(1))
     await opened
     t.match(calls, [/^end: .*ECONNREFUSED/])
     t.equal(calls.length, 1)
   })
 
-  t.test('who does not answer is given up after a while', async (t) => {
+  t.test('the links give up a server that does not answer', async (t) => {
     const server = await RedisServer.start(t)
     server.freeze()
     t.teardown(() => server.thaw())
@@ -71,7 +71,7 @@ t.test('connections to Redis', { skip }, async (t) => {
     t.ok(performance.now() - begin < 5_000)
   })
 
-  t.test('they end once, and then nothing is told', async (t) => {
+  t.test('the links end once, and report nothing after it', async (t) => {
     const server = await RedisServer.start(t)
     const { links, calls, opened } = open(t, libraryOf(server.port))
     await opened
@@ -84,14 +84,14 @@ t.test('connections to Redis', { skip }, async (t) => {
     t.strictSame(calls, ['up', 'end: enough'])
   })
 
-  t.test('ended while they are looked for, they are not made', async (t) => {
+  t.test('links that end during the discovery do not connect', async (t) => {
     const { links, calls, opened } = open(t, { discover: () => setTimeout(10, { servers: [{ connect: () => t.fail('connected') as never }], serverOf: () => 0 }) })
     links.end(new Error('enough'))
     await opened
     t.strictSame(calls, ['end: enough'])
   })
 
-  t.test('what is silent is given up, what only waits is not', async (t) => {
+  t.test('the links give up a silent server, but not an idle one', async (t) => {
     const server = await RedisServer.start(t)
     const link = await Link.start(t, server.port)
     const idle = open(t, libraryOf(server.port))
@@ -103,7 +103,7 @@ t.test('connections to Redis', { skip }, async (t) => {
     t.strictSame(idle.calls, ['up'])
   })
 
-  t.test('in a cluster, they end when a channel has moved, but not when one may not use it', async (t) => {
+  t.test('in a cluster, the links end when a channel has moved, but not when the user lacks permission for it', async (t) => {
     const cluster = await RedisCluster.start(t)
     const { links, calls, opened, ended } = open(t, ioredis(new Cluster(cluster.addresses, { lazyConnect: true }))!)
     await opened

@@ -23,7 +23,7 @@ t.test('a broker on a cluster, with node-redis', { skip }, async (t) => {
   redisClusterContract(t, clients)
 })
 
-t.test('a client that throws when it is dropped after its end, as those of version 5 do, is dropped all the same', async (t) => {
+t.test('the library drops a client that throws when it is dropped after its end, as clients of version 5 do', async (t) => {
   const client: any = clients.create({ port: 1 })
   const { duplicate } = client
   client.duplicate = (options: object) => {

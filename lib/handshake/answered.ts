@@ -1,17 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-/** On Node, Deno and Bun alike. Nothing public tells: Node's own `closeIdleConnections` looks there, too. */
+/**
+ * A connection, with the response that Node is sending on it. `_httpMessage` is not public, but Node, Deno and Bun all have
+ * it: Node's own `closeIdleConnections` reads it.
+ */
 interface Connection extends Duplex { _httpMessage?: ServerResponse | null }
 
-/** The response that is being sent on `connection`, or will be next; null where no request waits for one. */
+/** Returns the response that is being sent on `connection`, or that is the next to be sent; null if no request waits for one. */
 export function responseOn (connection: Duplex): ServerResponse | null {
   return (connection as Connection)._httpMessage ?? null
 }
 
 /**
- * Calls `then` as soon as each request that has come on `connection` has been answered: at once where there is none.
- * Where the connection ends before, it is called then or not at all.
+ * Calls `then` when all requests that have arrived on `connection` are answered, or at once if there is none. If the
+ * connection ends first, `then` is called at that end or not at all.
  */
 export function whenAnswered (connection: Duplex, then: () => void): void {
   const response = responseOn(connection)
@@ -19,7 +22,7 @@ export function whenAnswered (connection: Duplex, then: () => void): void {
   else response.once('close', () => whenAnswered(connection, then))
 }
 
-/** Tells all that listen to `request` that its client has left, as Node does. What `injectWS` has made hears nothing. */
+/** Tells the listeners of `request` that its client has left, as Node does. Requests of `injectWS` have no `destroy`. */
 export function abort (request: IncomingMessage): void {
   if (typeof request.destroy === 'function') request.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }))
 }

@@ -3,42 +3,42 @@ import { Deferred } from '../base/deferred'
 import { WebSocketHandshakeError, WebSocketOptionError } from '../base/errors'
 import { show } from '../base/show'
 import { acceptanceIn, type AcceptOptions } from '../base/verb-options'
-import { addedTo, refusalHeaders, repliedHeaders, type HeaderPairs } from './headers'
-import { letGo, SWITCHING_PROTOCOLS } from './response'
+import { mergeHeaders, refusalHeaders, repliedHeaders, type HeaderPairs } from './headers'
+import { detachResponse, SWITCHING_PROTOCOLS } from './response'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Acceptance, Handshake, HandshakeOwner } from './handshake'
 import type { HeadersLike } from '../../types/message'
 import type { RawWebSocket } from '../../types/raw'
 
-/** Whose handshake it is. */
+/** The session of a handshake. */
 export interface DecisionOwner {
-  /** It is complete: `raw` is the connection. `response` is to be told of its end, if there is one. */
+  /** The handshake is complete, and `raw` is the connection. If there is a `response`, it has to emit 'finish' at the end. */
   open (raw: RawWebSocket, response: ServerResponse | null): void
-  /** It has ended without a connection. */
+  /** The handshake has ended without a connection. */
   finish (end: ConnectionEnd): void
 }
 
-/** What the handshake of a session needs of its route. */
+/** The members of a route that the handshake of a session uses. */
 export interface DecisionRoute {
   readonly options: { readonly subprotocols: readonly string[], readonly handshakeTimeout: number }
-  /** Has Fastify send `reply` with null as its payload: the onSend hooks run. */
+  /** Makes Fastify send `reply` with null as its payload, so that the onSend hooks run. */
   sendNull (reply: FastifyReply): void
-  /** Answers 101; returns null where the client is no longer there. */
+  /** Sends the 101 response. Returns null if the client has left. */
   upgrade (request: IncomingMessage): RawWebSocket | null
-  /** Whether it refuses `request` with a connection that is closed, not with a response. */
+  /** Whether the route refuses `request` with a connection that it closes, not with a response. */
   refusesByClosing (request: FastifyRequest): boolean
 }
 
 /**
- * What a session is before it is open: a handshake that its handler completes or refuses, in time.
- * An open connection keeps nothing of it.
+ * The decision about the handshake of a session: the handler completes or refuses the handshake within `handshakeTimeout`. An
+ * open connection does not keep its decision.
  */
 export class HandshakeDecision<Owner extends DecisionOwner> implements HandshakeOwner, Acceptance {
   readonly handshake: Handshake
-  /** What an onSend hook of the route has failed with. */
+  /** The error of an onSend hook of the route. */
   error: unknown
-  /** Whether it has been told of as an event. */
+  /** Whether the handler has received the event `websocket.connect`. */
   isReported = false
   readonly #route: DecisionRoute
   readonly #request: FastifyRequest
@@ -57,19 +57,22 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     this.#owner = owner
   }
 
-  /** The state of the session, which is not open: its refusal may still be on its way. */
+  /** The state of a session that is not open. The session is closing while its refusal is being sent. */
   get state (): 'connecting' | 'closing' | 'closed' {
     if (this.#isOver) return 'closed'
     return this.handshake.state === 'undecided' ? 'connecting' : 'closing'
   }
 
-  /** The handler is about to run. */
+  /** Makes this the owner of the handshake, before the handler runs. */
   begin (): void {
     if (this.handshake.state === 'left') this.over()
     else this.handshake.owner = this
   }
 
-  /** Settled when the handshake is over: with the reply, if there is one to wait for, or with an error to answer with. */
+  /**
+   * Settles when the handshake is over. Resolves with the reply if Fastify has to wait for the reply. Rejects with an error that
+   * Fastify has to answer with.
+   */
   get answer (): Promise<unknown> {
     return this.#deferred.promise
   }
@@ -79,22 +82,24 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     return this.#answer
   }
 
-  /** The handler is running: it may take a while to decide, but not for ever. */
+  /** Starts the time limit for the decision. The handler is running. */
   limit (): void {
     if (this.state !== 'connecting') return
     this.#timer = setTimeout(() => this.#timeOut(), this.#route.options.handshakeTimeout)
   }
 
-  /** Settles as `accept` does, where that is under way: onSend hooks of the route are running. */
+  /** The promise of `accept`; undefined if `accept` was not called. It is pending while onSend hooks of the route run. */
   get accepting (): Promise<Owner> | undefined {
     return this.#accepted?.promise
   }
 
   /**
-   * Completes the handshake, at once where the route has no onSend hooks. What the client has sent already is on the
+   * Completes the handshake, at once if the route has no onSend hooks. The bytes that the client has sent early are on the
    * stream again. Resolves with the owner.
-   * Throws `WebSocketHandshakeError` for what cannot be answered, and where it has been accepted or refused or the client
-   * has left. Rejects with it where the client leaves first, or a hook has failed (`cause`) or has set another status.
+   *
+   * Throws `WebSocketHandshakeError` for a subprotocol or headers that the response cannot have, if the handshake has been
+   * accepted or refused, and if the client has left. Rejects with `WebSocketHandshakeError` if the client leaves first, if a
+   * hook fails (`cause`), and if a hook sets another status.
    */
   accept (options?: AcceptOptions): Promise<Owner> {
     this.#mustBeOpen()
@@ -108,9 +113,9 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
 
   switchProtocols (headers: HeadersLike): void {
     const { handshake } = this
-    if (this.state !== 'connecting') return // the client has left while hooks were at work
+    if (this.state !== 'connecting') return // the client has left while hooks were running
     try {
-      handshake.headers = addedTo(repliedHeaders(headers), handshake.headers)
+      handshake.headers = mergeHeaders(repliedHeaders(headers), handshake.headers)
     } catch (error) {
       return this.#failToAnswer(error)
     }
@@ -121,20 +126,20 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     this.#leave()
     this.#reply.hijack()
     this.#answer?.resolve(undefined)
-    this.#owner.open(raw, letGo(this.#reply.raw, handshake.stream))
+    this.#owner.open(raw, detachResponse(this.#reply.raw, handshake.stream))
     this.#accepted!.resolve(this.#owner)
   }
 
   answerOtherwise (status: number): void {
     if (this.state === 'connecting') this.#beginRefusal()
     this.#deferred.resolve(this.#reply)
-    this.#accepted!.reject(new WebSocketHandshakeError(`accept: the hooks of the route have made it a response with status ${status}`, { cause: this.error }))
+    this.#accepted!.reject(new WebSocketHandshakeError(`accept: a hook of the route has changed the response to status ${status}`, { cause: this.error }))
   }
 
   /**
-   * Refuses the handshake with a response of the reply, which is then on its way.
-   * Throws `WebSocketOptionError` for what is no status, and what `refusalHeaders` does. What Fastify throws for
-   * a payload that cannot be sent is the response, as on an HTTP route.
+   * Refuses the handshake: sends the reply with `statusCode`, `payload` and `headers`. Throws `WebSocketOptionError` for an
+   * invalid status, and the errors of `refusalHeaders`. If Fastify throws for the payload, that error is the response, as on
+   * an HTTP route.
    */
   deny (statusCode: number, payload: unknown, headers: HeadersLike | undefined): void {
     if (!Number.isInteger(statusCode) || statusCode < 200 || statusCode > 599) {
@@ -146,14 +151,14 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     this.#respond(statusCode, payload, pairs)
   }
 
-  /** Refuses the handshake: with 403, or with a connection that is closed with `code`, if there is one, and `reason` at once. */
+  /** Refuses the handshake with status 403, or with a connection that is closed at once with `code`, if any, and `reason`. */
   close (code: number | null, reason: string): void {
     this.#beginRefusal()
     this.handshake.closing = { code, reason }
     this.#respond(403, undefined, [])
   }
 
-  /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
+  /** Answers an undecided handshake with `error`, through Fastify's error handler. */
   refuse (error: unknown): void {
     this.#beginRefusal()
     this.#deferred.reject(error)
@@ -171,7 +176,7 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     this.#owner.finish(end)
   }
 
-  /** Why nothing can be sent or received. */
+  /** The error of all sends and receives, while there is no connection. */
   get unavailable (): WebSocketHandshakeError {
     if (this.state === 'connecting') return new WebSocketHandshakeError('the handshake is not complete: call accept() first')
     return new WebSocketHandshakeError(this.handshake.state === 'left' ? 'the client left during the handshake' : 'the handshake was refused')
@@ -183,14 +188,14 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     if (this.#reply.sent) throw new WebSocketHandshakeError('the handshake has been answered already, by its reply')
   }
 
-  /** A hook has set a header that cannot be sent: nothing is left of what hooks have set. */
+  /** Refuses the handshake since a hook has set a header that cannot be sent. Removes all headers that hooks have set. */
   #failToAnswer (error: unknown): void {
     for (const name of Object.keys(this.#reply.getHeaders())) this.#reply.removeHeader(name)
     this.#accepted!.reject(error)
     this.refuse(error)
   }
 
-  /** From here on the session is closing; it is closed when the response has been sent, or the connection has ended. */
+  /** Begins the refusal. The session is closing until the response has been sent or the connection has ended. */
   #beginRefusal (): void {
     clearTimeout(this.#timer!)
     this.handshake.refuse()

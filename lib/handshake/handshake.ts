@@ -14,34 +14,37 @@ import type { HeadersLike } from '../../types/message'
 /** RFC 6455, section 4.1: the key is 16 bytes in base64. */
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
-/** How long a client may go on sending after it has been refused, in milliseconds. */
+/** The milliseconds for which a refused client may go on sending. */
 const LINGER = 1_000
 
 const kHandshake = Symbol('fastify-async-websocket.handshake')
 
-/** Null where the handshake is complete, or not this package's any more. */
+/** The value is null when the handshake is complete, or when another listener has taken the connection over. */
 interface UpgradeRequest extends IncomingMessage { [kHandshake]?: Handshake | null }
 
-/** What becomes of a handshake for which Fastify is to answer 101. */
+/** Gets the outcome of a handshake for which Fastify has to answer 101. */
 export interface Acceptance {
-  /** What a hook has failed with. */
+  /** The error of a hook. */
   error: unknown
-  /** The hooks have run, and it is still 101; `headers` are those of the reply. */
+  /** The hooks have run, and the status is still 101. `headers` are the headers of the reply. */
   switchProtocols (headers: HeadersLike): void
-  /** It is another status, which is on its way. */
+  /** A hook has changed the status. The response is being sent with `status`. */
   answerOtherwise (status: number): void
 }
 
-/** Whose handshake it is. */
+/** The session that decides a handshake. */
 export interface HandshakeOwner {
-  /** It has ended without having been completed: the client has left, or has been refused, perhaps with a connection, whose end is given then. */
+  /**
+   * The handshake has ended without being completed: the client has left or has been refused. If it was refused with a
+   * connection, `end` is the end of that connection.
+   */
   over (end?: ConnectionEnd): void
-  /** The server does not wait any longer for it to be decided. */
+  /** The server stops waiting for the decision, and refuses the handshake with `error` if it is undecided. */
   turnAway (error: Error): void
 }
 
 /**
- * The states of a handshake. Only the first one is left again.
+ * The states of a handshake. Every state but `undecided` is final.
  *
  *      ┌───────────┐  101 is written                               ┌──────────┐
  *      │ undecided │ ────────────────────────────────────────────> │ accepted │
@@ -58,40 +61,40 @@ export interface HandshakeOwner {
  */
 export type HandshakeState = 'undecided' | 'accepted' | 'refused' | 'left' | 'taken'
 
-/** The handshake of an upgrade request: watches the client until the handshake is over, and knows what the client asked for. */
+/** The handshake of an upgrade request. It watches the client until it is over, and holds the contents of the 101 response. */
 export class Handshake {
   readonly stream: Duplex
   owner: HandshakeOwner | null = null
-  /** Whether the request is what RFC 6455, section 4.2.1, asks for. */
-  isSound = false
-  /** What the 101 response says; undefined until it has been decided. */
+  /** Whether `check` has found that the request meets RFC 6455, section 4.2.1. */
+  isValid = false
+  /** The subprotocol of the 101 response; undefined until it is decided. */
   protocol: string | undefined
   headers: HeaderPairs = []
-  /** What is told when the head of a response is written; null unless 101 is to come. */
+  /** Gets the outcome when the head of the response is written; null unless Fastify has to answer 101. */
   acceptance: Acceptance | null = null
-  /** What a connection that stands for a refusal is closed with, where it is not the status of the response. */
+  /** The close code and reason of a refusal with a connection; null if they follow from the response. */
   closing: Closing | null = null
   readonly #request: UpgradeRequest
   readonly #pending: Set<Handshake>
   #state: HandshakeState = 'undecided'
-  /** Whether the client is not watched any more. */
+  /** Whether the watch of the client has ended. */
   #isOver = false
   #over: Deferred<void> | null = null
   #watch: WaitingClient | null = null
   #isDropping = false
   #linger?: NodeJS.Timeout
 
-  /** The handshake of an upgrade request; `undefined` for any other request, and when it is complete. */
+  /** Returns the handshake of an upgrade request; undefined for any other request, and when the handshake is complete. */
   static of (request: UpgradeRequest): Handshake | undefined {
     return request[kHandshake] ?? undefined
   }
 
-  /** Whether `request` is an upgrade request, whatever has become of it. */
+  /** Whether `request` is an upgrade request. This remains true when its handshake is over. */
   static isFor (request: UpgradeRequest): boolean {
     return request[kHandshake] !== undefined
   }
 
-  /** That of `request`, which is made unless there is one. `pending`: where it is from when it is watched until it is over. */
+  /** Returns the handshake of `request`, created if missing. `pending` has each handshake from its `watch` until its end. */
   static begin (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>): Handshake {
     request[kHandshake] ??= new Handshake(request, stream, pending)
     return request[kHandshake]
@@ -101,7 +104,7 @@ export class Handshake {
     this.#request = request
     this.#pending = pending
     this.stream = stream
-    stream.on('error', destroy) // Node has taken its own listener off
+    stream.on('error', destroy) // Node has removed its own listener
   }
 
   get state (): HandshakeState {
@@ -114,17 +117,18 @@ export class Handshake {
     return this.#over.promise
   }
 
-  /** Throws `WebSocketHandshakeError` with status 400 or 426 unless the request is what RFC 6455, section 4.2.1, asks for. */
+  /** Throws `WebSocketHandshakeError` with status 400 or 426 unless the request meets RFC 6455, section 4.2.1. */
   check (): void {
     const { headers, method, httpVersion } = this.#request
-    // `injectWS` of @fastify/websocket gives a number.
+    // The version is a number in requests of `injectWS` of @fastify/websocket.
     if (String(headers['sec-websocket-version']) !== '13') {
       throw new WebSocketHandshakeError('Sec-WebSocket-Version is not 13', { statusCode: 426 })
     }
     if (method !== 'GET' || httpVersion !== '1.1') {
       throw new WebSocketHandshakeError('a WebSocket handshake is a GET request of HTTP/1.1', { statusCode: 400 })
     }
-    // Node leaves it to who upgrades. The requests of `injectWS` of @fastify/websocket, which are none of Node's, need none.
+    // Node does not require `Host` in upgrade requests. Requests of `injectWS` of @fastify/websocket are no `IncomingMessage`
+    // and need no `Host`.
     if (headers.host === undefined && this.#request instanceof IncomingMessage) {
       throw new WebSocketHandshakeError('Host is missing', { statusCode: 400 })
     }
@@ -135,12 +139,13 @@ export class Handshake {
     if (new Set(offered).size < offered.length || !offered.every((protocol) => TOKEN.test(protocol))) {
       throw new WebSocketHandshakeError('Sec-WebSocket-Protocol is invalid', { statusCode: 400 })
     }
-    this.isSound = true
+    this.isValid = true
   }
 
   /**
-   * Decides what the 101 response says: `subprotocol`, or the first of `supported` that the client offers.
-   * Throws `WebSocketHandshakeError` for a subprotocol that was not offered and for headers that cannot be sent.
+   * Decides the headers and the subprotocol of the 101 response: `subprotocol`, or the first of `supported` that the client
+   * offers. Throws `WebSocketHandshakeError` for a subprotocol that the client did not offer, and the errors of
+   * `switchingHeaders`.
    */
   decide (subprotocol: string | null | undefined, supported: readonly string[], headers: HeadersLike | undefined): void {
     const offered = new Set(offeredBy(this.#request))
@@ -152,43 +157,43 @@ export class Handshake {
     this.protocol = subprotocol ?? supported.find((protocol) => offered.has(protocol)) ?? ''
   }
 
-  /** It takes its time: the client is watched until it is over. */
+  /** Watches the client until the handshake is over. */
   watch (): void {
     if (this.#isOver) return
     if (this.stream.destroyed) return this.#leave()
-    if (isRead(this.stream)) return this.forgo()
+    if (isRead(this.stream)) return this.abandon()
     this.#pending.add(this)
-    this.#watch = new WaitingClient(this.stream, { onLeave: () => this.#leave(), onTaken: () => this.forgo() })
+    this.#watch = new WaitingClient(this.stream, { onLeave: () => this.#leave(), onTaken: () => this.abandon() })
     if (this.#isDropping) this.#watch.drop()
   }
 
-  /** Somebody else has taken the connection over: for this package the handshake is over, and nothing more is written. */
-  forgo (): void {
+  /** Another listener has taken the connection over. The handshake is over for this package, which writes nothing more. */
+  abandon (): void {
     this.#decide('taken')
     this.#settle()
     this.#forget()
     this.owner?.over()
   }
 
-  /** It is over for the client, whose stream is left as if nobody had read it. */
+  /** Ends the watch of the client. The stream is left as if it had not been read. */
   release (): void {
     this.stream.removeListener('error', destroy)
     this.#settle()
     this.#watch?.giveBack()
   }
 
-  /** The 101 response has been written, or the client has left before it: nothing follows on the response. */
+  /** Ends the handshake: the 101 response has been written, or else the client has left before. The response writes nothing more. */
   complete (isWritten: boolean): void {
     this.#decide(isWritten ? 'accepted' : 'left')
     this.#forget()
   }
 
-  /** The handshake is refused: a client that leaves from now on has not left too early. */
+  /** Refuses the handshake. A client that leaves later does not count as a client that has left the handshake. */
   refuse (): void {
     this.#decide('refused')
   }
 
-  /** What the client has sent, and goes on sending, is of no use: it does not stand in the way of a response. */
+  /** Discards the bytes that the client has sent and still sends, so that they do not block the response. */
   drop (): void {
     this.#isDropping = true
     this.#watch?.drop()
@@ -196,13 +201,13 @@ export class Handshake {
   }
 
   /**
-   * The response has been sent: ends the connection. What the client goes on sending is read, and dropped, for a while:
-   * to close with bytes unread would take from it what it has not yet read of the response (RFC 9112, section 9.6).
+   * Ends the connection after the response. For a while, the server reads and discards the bytes that the client still sends:
+   * a close with unread bytes could keep the client from reading the rest of the response (RFC 9112, section 9.6).
    */
   end (): void {
     this.refuse()
     this.drop()
-    this.#request.resume?.() // as Node does, so that the request closes, too; one of `injectWS` does not
+    this.#request.resume?.() // as Node does, so that the request closes as well; requests of `injectWS` have no `resume`
     this.stream.end()
     this.#linger = setTimeout(() => this.stream.destroy(), LINGER)
     this.#over?.resolve()
@@ -221,7 +226,7 @@ export class Handshake {
     if (this.#state === 'undecided') this.#state = state
   }
 
-  /** From here on the request does not keep the handshake. */
+  /** Removes the handshake from its request. */
   #forget (): void {
     this.#request[kHandshake] = null
   }
@@ -233,7 +238,7 @@ export class Handshake {
   }
 }
 
-/** The subprotocols that the client offers, in its order of preference. */
+/** Returns the subprotocols that the client offers, in the client's order of preference. */
 export function offeredBy ({ headers }: IncomingMessage): string[] {
   return headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? []
 }

@@ -6,28 +6,34 @@ import type { HeadersLike } from '../../types/message'
 
 export type HeaderPairs = [name: string, value: string][]
 
-/** What belongs to the handshake itself, or would change how the response is read (RFC 9110, sections 7.6.1 and 8.6). */
+/** Headers that belong to the handshake itself, or would change how the response is read (RFC 9110, sections 7.6.1 and 8.6). */
 const RESERVED = /^(?:connection|upgrade|keep-alive|trailer|transfer-encoding|content-length|sec-websocket-.*)$/i
 
-/** What tells of a body, which a 101 response has not (RFC 9110, sections 8.3 to 8.7). Policies only begin with the same word. */
+/**
+ * Headers that describe a body (RFC 9110, sections 8.3 to 8.7). A 101 response has no body. `content-security-policy` only
+ * begins with the same word.
+ */
 const OF_BODY = /^content-(?!security-policy)/i
 
 const NONE: HeaderPairs = []
 
 /**
- * Names and values of headers that a refusal has, as pairs, one for each line.
- * Throws `WebSocketHandshakeError` for what would break out of a header, and for what belongs to the handshake itself.
+ * Returns the headers of a refusal as pairs of name and value, one per line. Throws `WebSocketHandshakeError` for names and
+ * values that a header cannot have, and for headers that belong to the handshake. Throws `WebSocketOptionError` for other types.
  */
 export function refusalHeaders (headers: HeadersLike | undefined): HeaderPairs {
   return checkedPairs(headers, (name) => RESERVED.test(name))
 }
 
-/** The same of headers that a 101 response is to have: throws for what tells of a body as well. */
+/** Returns the headers of a 101 response. Throws like `refusalHeaders`, and for headers that describe a body. */
 export function switchingHeaders (headers: HeadersLike | undefined): HeaderPairs {
   return checkedPairs(headers, isNotSwitching)
 }
 
-/** Those of the headers of a reply that may go out with a 101 response. Throws `WebSocketHandshakeError` for what would break out of a header. */
+/**
+ * Returns the headers of a reply without those that a 101 response may not have. Throws `WebSocketHandshakeError` for names and
+ * values that a header cannot have.
+ */
 export function repliedHeaders (headers: object): HeaderPairs {
   const pairs = Object.entries(headers).flatMap(([name, value]) => [value].flat().map((v) => headerPair(name, String(v)))) // as Node does
   return pairs.filter(([name]) => !isNotSwitching(name))
@@ -45,17 +51,17 @@ function checkedPairs (headers: HeadersLike | undefined, isReserved: (name: stri
   return pairs
 }
 
-/** `pairs`, and before them those of `others` whose names they have not. Cookies are all kept. */
-export function addedTo (others: HeaderPairs, pairs: HeaderPairs): HeaderPairs {
-  if (others.length === 0) return pairs
-  const names = new Set(pairs.map(([name]) => name.toLowerCase()))
+/** Returns the pairs of `base` whose names `overrides` does not have, then `overrides`. Cookies are all kept. */
+export function mergeHeaders (base: HeaderPairs, overrides: HeaderPairs): HeaderPairs {
+  if (base.length === 0) return overrides
+  const names = new Set(overrides.map(([name]) => name.toLowerCase()))
   names.delete('set-cookie')
-  return [...others.filter(([name]) => !names.has(name.toLowerCase())), ...pairs]
+  return [...base.filter(([name]) => !names.has(name.toLowerCase())), ...overrides]
 }
 
 function pairsOf (headers: unknown): HeaderPairs {
   return entriesOf(headers).flatMap((entry) => {
-    if (!Array.isArray(entry)) throw new WebSocketOptionError(`headers have ${show(entry)}: use pairs of a name and a value`)
+    if (!Array.isArray(entry)) throw new WebSocketOptionError(`headers contain ${show(entry)}: use pairs of a name and a value`)
     const [name, value] = entry
     const values = Array.isArray(value) ? value : [value]
     return values.filter((v) => v !== undefined).map((v) => headerPair(nameOf(name), valueOf(name, v)))

@@ -2,41 +2,45 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import { CloseHandshake } from '../connection/close-handshake'
 import { Handshake } from './handshake'
 import { repliedHeaders } from './headers'
-import { letGo, SWITCHING_PROTOCOLS } from './response'
+import { detachResponse, SWITCHING_PROTOCOLS } from './response'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Closing } from '../base/close-codes'
 import type { ConnectionEnd } from '../base/connection-end'
 import type { RawWebSocket } from '../../types/raw'
 
 /**
- * How a handshake is refused: with its HTTP response, of which a script in a browser learns nothing, or by a connection
- * that is closed at once, whose code and reason it can read. `'auto'` is the latter for browsers, which send an Origin.
+ * How a handshake is refused. `'http'` sends an HTTP response, which a script in a browser cannot read. `'close'` completes the
+ * handshake and closes the connection at once, with a code and reason that a script can read. `'auto'` is `'close'` for
+ * browsers, which send `Origin`, and `'http'` for other clients.
  */
 export type Refusal = 'http' | 'close' | 'auto'
 
-/** Where the status of a response is among the close codes that anybody may use (RFC 6455, section 7.4.2). */
+/** The first close code for private use (RFC 6455, section 7.4.2). The status of the response is added to it. */
 const FIRST_CODE = 4000
 
 function ignore (): void {}
 
-/** Whether `request` is a handshake that is to be refused by a connection that is closed. */
+/** Whether `request` is a valid handshake whose refusal is a connection that is closed. */
 export function refusesByClosing (refusal: Refusal, request: FastifyRequest): boolean {
-  if (refusal === 'http' || Handshake.of(request.raw)?.isSound !== true) return false
+  if (refusal === 'http' || Handshake.of(request.raw)?.isValid !== true) return false
   return refusal === 'close' || request.headers.origin !== undefined
 }
 
-/** What refuses handshakes with a connection. */
+/** Refuses handshakes with a connection. */
 export interface Refuser {
-  /** Answers 101; returns null where the client is no longer there. */
+  /** Sends the 101 response. Returns null if the client has left. */
   upgrade (request: IncomingMessage): RawWebSocket | null
-  /** There is a connection that is no session's: it is waited for when the app closes. */
+  /** Registers a connection without a session. The app waits for its end when it closes. */
   opened (raw: RawWebSocket): void
 }
 
-/** An onSend hook, the last one of a route: what it would have answered a handshake with is what the connection is closed with. */
+/**
+ * Creates an onSend hook, the last one of a route. The hook refuses a handshake with a connection in place of the response. The
+ * status and the text of the response become the close code and the reason.
+ */
 export function createRefusalHook (refuser: Refuser, refusal: Refusal) {
   return function refuseInstead (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null, payload: unknown) => void): void {
-    if (reply.sent) return // a second answer, whose hooks were slower than those of the first
+    if (reply.sent) return // a second response, whose hooks were slower than those of the first
     if (reply.statusCode === SWITCHING_PROTOCOLS || !refusesByClosing(refusal, request)) return done(null, payload)
     const status = statusOf(reply, payload)
     const { closing } = Handshake.of(request.raw)!
@@ -45,7 +49,7 @@ export function createRefusalHook (refuser: Refuser, refusal: Refusal) {
   }
 }
 
-/** Completes the handshake of `request`, in place of a response, and closes the connection. The request ends with it. */
+/** Completes the handshake of `request`, in place of a response, and closes the connection. The request ends with the connection. */
 function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply, closing: Closing): void {
   const handshake = Handshake.of(request.raw)!
   reply.hijack()
@@ -54,26 +58,26 @@ function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply,
   handshake.release()
   const raw = refuser.upgrade(request.raw)
   handshake.complete(raw !== null)
-  const response = letGo(reply.raw, handshake.stream)
+  const response = detachResponse(reply.raw, handshake.stream)
   const over = (end?: ConnectionEnd): void => {
     handshake.owner?.over(end)
     response?.emit('finish')
   }
   if (raw === null) return over()
   refuser.opened(raw)
-  raw.on('error', ignore) // its end follows
+  raw.on('error', ignore) // 'close' follows
   const close = new CloseHandshake(raw, 0)
   raw.on('close', (code, reason) => over(close.finish(code, reason)))
   close.begin(closing)
   raw.resume()
 }
 
-/** A `Response` of the fetch API has its own. */
+/** Returns the status of the response. A `Response` of the fetch API has its own status. */
 function statusOf (reply: FastifyReply, payload: unknown): number {
   return payload instanceof Response ? payload.status : reply.statusCode
 }
 
-/** What a response says in words: the message of an error, or a text. */
+/** Returns the text of a response: the message of an error in JSON, or a plain text. */
 function messageOf (reply: FastifyReply, payload: unknown): string | undefined {
   if (typeof payload !== 'string' || payload === '') return undefined
   const type = String(reply.getHeader('content-type'))
@@ -90,7 +94,7 @@ function messageIn (json: string): string | undefined {
   }
 }
 
-/** Ends a stream of which nothing will be read. What it fails with is of no interest, and must not end the process. */
+/** Ends a payload that will not be read. An error of its stream is ignored, so that the error does not end the process. */
 function discard (payload: any): void {
   if (typeof payload?.destroy === 'function') payload.on('error', ignore).destroy()
   else (payload?.body ?? payload)?.cancel?.().catch(ignore) // a stream of the fetch API, or a `Response` with one

@@ -5,24 +5,24 @@ import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /*
- * The response to an upgrade request. It is an ordinary one, but for its end, which is that of the connection, and for
- * 101, which `ws` writes: then what Fastify would write is taken for it.
+ * The response to an upgrade request. It differs from other responses in two ways. The connection ends with the response. And
+ * Fastify does not write the 101 response: `ws` writes it, with the headers that Fastify would have written.
  */
 
 export const SWITCHING_PROTOCOLS = 101
 
 const { writeHead, end } = ServerResponse.prototype
 
-/** `response` will answer `handshake`, unless that is completed. */
+/** Prepares `response` to answer `handshake`. */
 export function answerBy (response: ServerResponse, handshake: Handshake): void {
   response.shouldKeepAlive = false // no further request can follow on this connection
   response.on(isInjected(handshake.stream) ? 'prefinish' : 'finish', onResponded)
-  response.on('newListener', tellOfDrains)
+  response.on('newListener', forwardDrains)
   response.writeHead = writeHeadUnlessSwitching
   response.end = endUnlessSwitched
 }
 
-/** An onError hook of a route: keeps what its onSend hooks fail with, before any error handler answers with it. */
+/** An onError hook of a route: keeps the error of an onSend hook, before an error handler answers with it. */
 export function keepHookError ({ raw }: FastifyRequest, _reply: FastifyReply, error: Error, done: () => void): void {
   const acceptance = Handshake.of(raw)?.acceptance
   if (acceptance != null) acceptance.error = error
@@ -30,25 +30,25 @@ export function keepHookError ({ raw }: FastifyRequest, _reply: FastifyReply, er
 }
 
 /**
- * The handshake that `response` would have answered is complete: nothing keeps it, unless somebody waits for it. Whoever
- * listens to its 'close' is still told of the connection's. Returns it where somebody listens to its 'finish', as Fastify
- * does to run onResponse hooks and to log; else null.
+ * Detaches `response` from the connection, since the handshake is complete. A response with a listener for 'close' stays
+ * attached, and emits 'close' with the connection. Returns the response if it has a listener for 'finish', which Fastify adds
+ * to run onResponse hooks and to log; else null.
  */
-export function letGo (response: ServerResponse, stream: Duplex): ServerResponse | null {
+export function detachResponse (response: ServerResponse, stream: Duplex): ServerResponse | null {
   response.removeListener('finish', onResponded)
   if (response.listenerCount('close') === 0) response.detachSocket(stream as Socket)
   return response.listenerCount('finish') === 0 ? null : response
 }
 
 /**
- * Whether `injectWS` of @fastify/websocket has made `stream`: such a one does not close by itself when both sides have
- * ended, and Node does not learn when a response has been written to it.
+ * Whether `stream` comes from `injectWS` of @fastify/websocket. A stream of `injectWS` does not close by itself when both sides
+ * have ended, and Node does not learn when a response has been written to it.
  */
 export function isInjected (stream: Duplex): boolean {
   return !(stream instanceof Duplex)
 }
 
-// Functions that all responses share.
+// All responses share these functions.
 
 function writeHeadUnlessSwitching (this: ServerResponse, status: number, ...rest: any[]): ServerResponse {
   const handshake = Handshake.of(this.req)
@@ -57,7 +57,7 @@ function writeHeadUnlessSwitching (this: ServerResponse, status: number, ...rest
   handshake!.acceptance = null
   const headers = rest.at(-1)
   if (status === SWITCHING_PROTOCOLS) {
-    this.end = endOnce
+    this.end = skipEnd
     acceptance.switchProtocols({ ...this.getHeaders(), ...headers })
     return this
   }
@@ -65,27 +65,27 @@ function writeHeadUnlessSwitching (this: ServerResponse, status: number, ...rest
   return writeHead.call(this, status, ...rest)
 }
 
-/** Fastify ends what it takes for a response of 101: nothing is to follow. */
-function endOnce (this: ServerResponse): ServerResponse {
+/** Ignores one call: Fastify ends the 101 response right after its head. */
+function skipEnd (this: ServerResponse): ServerResponse {
   this.end = endUnlessSwitched
   return this
 }
 
-/** Nothing ends by the response of a handshake that is complete. */
+/** Does nothing when the handshake is complete: the connection belongs to the session. */
 function endUnlessSwitched (this: ServerResponse, ...rest: any[]): ServerResponse {
   return Handshake.of(this.req) === undefined ? this : end.apply(this, rest as never)
 }
 
 function onResponded (this: ServerResponse): void {
-  Handshake.of(this.req)?.end() // there is none any more where the request of a complete handshake ends
+  Handshake.of(this.req)?.end() // undefined when the request of a complete handshake ends
 }
 
 /**
- * Node has taken its own listener off a connection that asks for an upgrade. Without one, a response that is longer than
- * what the connection takes at once would never go on: whoever writes it waits for `drain`.
+ * Emits 'drain' on the response when the connection drains. Node has removed its own listener from a connection that asks for an
+ * upgrade. Without a listener, the writer of a response that exceeds the buffer of the connection would wait for 'drain' for ever.
  */
-function tellOfDrains (this: ServerResponse, event: string | symbol): void {
+function forwardDrains (this: ServerResponse, event: string | symbol): void {
   if (event !== 'drain') return
-  this.removeListener('newListener', tellOfDrains)
+  this.removeListener('newListener', forwardDrains)
   Handshake.of(this.req)?.stream.on('drain', () => this.emit('drain'))
 }

@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { RawWebSocket } from '../../types/raw'
 
-/** What applies to the connections of a route, in bytes and milliseconds. */
+/** The options of the connections of a route: `maxPayload` in bytes, `closeTimeout` in milliseconds. */
 export interface UpgraderOptions {
   maxPayload: number
   perMessageDeflate: boolean | object
@@ -13,18 +13,18 @@ export interface UpgraderOptions {
 }
 
 /**
- * A message may come in so many fragments that each has so many bytes, and in so many whatever its size. A fragment keeps
- * in memory what was read with it, 64 KiB, however small it is itself.
+ * A message may have one fragment per `FRAGMENT` bytes of `maxPayload`, and at least `MIN_FRAGMENTS` fragments. A fragment of any
+ * size keeps its whole read of 64 KiB in memory.
  */
 const FRAGMENT = 1024
 const MIN_FRAGMENTS = 1024
 
-/** A frame may come in so many reads that each has so many bytes. */
+/** A frame may arrive in one read per `CHUNK` bytes of `maxPayload`, and at least in `MIN_FRAGMENTS` reads. */
 const CHUNK = 16
 
 const EMPTY = Buffer.alloc(0)
 
-/** The options of `WebSocketServer` that `options` stand for. */
+/** Returns the options of `WebSocketServer` for `options`. */
 export function serverOptions ({ maxPayload, perMessageDeflate, closeTimeout }: UpgraderOptions): object {
   return {
     maxPayload,
@@ -35,7 +35,7 @@ export function serverOptions ({ maxPayload, perMessageDeflate, closeTimeout }: 
   }
 }
 
-/** Answers handshakes that have been decided with 101, by way of a `WebSocketServer` that nobody else knows. */
+/** Sends the 101 responses of accepted handshakes, through a private `WebSocketServer`. */
 export class Upgrader {
   readonly #server: WebSocketServer
 
@@ -44,9 +44,10 @@ export class Upgrader {
       ...serverOptions(options),
       noServer: true,
       clientTracking: false,
-      maxPendingAutoPongs: 0, // `SessionWebSocket` sees to pings
+      maxPendingAutoPongs: 0, // `SessionWebSocket` answers pings
       WebSocket: SessionWebSocket,
-      // A refusal decides nothing: the first will do, without which a browser fails the connection by itself.
+      // A refusal with a connection decides no subprotocol. It takes the first offered one: without one, a browser fails the
+      // connection by itself.
       handleProtocols: (offered: Set<string>, request: IncomingMessage) => Handshake.of(request)!.protocol ?? offered.values().next().value
     } as object)
     this.#server.on('headers', (lines, request) => {
@@ -54,7 +55,7 @@ export class Upgrader {
     })
   }
 
-  /** Completes the handshake of `request`. Returns null where the client is no longer there. */
+  /** Completes the handshake of `request`. Returns null if the client has left. */
   upgrade (request: IncomingMessage): RawWebSocket | null {
     let upgraded: RawWebSocket | null = null
     this.#server.handleUpgrade(request, Handshake.of(request)!.stream, EMPTY, (raw) => { upgraded = raw })
@@ -63,8 +64,8 @@ export class Upgrader {
 }
 
 /**
- * Completes the handshake of a route with `raw: true` by way of `app.websocketServer`, as @fastify/websocket does. What
- * the route sets in `options` is there for as long as the call lasts: other routes have other values.
+ * Completes the handshake of a route with `raw: true` through `app.websocketServer`, as @fastify/websocket does. The server has
+ * the `options` of the route only during the call, since other routes have other values.
  */
 export function upgradeRaw (server: WebSocketServer, request: IncomingMessage, stream: Duplex, options: Pick<UpgraderOptions, 'maxPayload' | 'perMessageDeflate'>, then: (raw: RawWebSocket) => void): void {
   const { maxPayload, perMessageDeflate } = server.options

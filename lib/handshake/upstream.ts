@@ -1,12 +1,13 @@
 import { WebSocketUpgradeError } from '../base/errors'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** RFC 9110, section 15.6.3: what a server says that needed another one, and got no good answer from it. */
+/** RFC 9110, section 15.6.3: the status of a server that got an invalid response from another server. */
 const BAD_GATEWAY = 502
 
 /**
- * An onError hook of an app, which runs before its error handlers. Where another server has refused a connection, and the
- * handler has let the error go, the status that it has is that of the other server: Fastify would answer with it.
+ * An onError hook of an app, which runs before the error handlers of the app. It makes the status 502 if the handler has thrown
+ * the error of a connection that another server has refused. That error has the status of the other server, and Fastify would
+ * answer with it.
  */
 export function answerBadGateway (_request: FastifyRequest, reply: FastifyReply, error: Error, done: () => void): void {
   if (error instanceof WebSocketUpgradeError) {

@@ -1,36 +1,36 @@
 import type { Duplex } from 'node:stream'
 
-/** How much of what a client sends too early is kept, in bytes; beyond that the stream is paused. */
+/** The bytes that are kept of a client that sends too early. Above it the stream is paused. */
 const MAX_EARLY_BYTES = 64 * 1024
 
-/** With a listener for one of these, somebody reads a stream. */
+/** A stream with a listener for one of these events has a reader. */
 const READS = ['data', 'readable']
 
-/** Who is told of what becomes of a client that waits. */
+/** Gets the outcome of the watch of a waiting client. */
 export interface Watcher {
-  /** It has left. The watch is over. */
+  /** The client has left. The watch is over. */
   onLeave (): void
-  /** Somebody else begins to read what it sends, and gets all of it. The watch is over. */
+  /** Another reader begins to read the stream, and gets all bytes of the client. The watch is over. */
   onTaken (): void
 }
 
-/** Whether somebody reads `stream`. */
+/** Whether `stream` has a reader. */
 export function isRead (stream: Duplex): boolean {
   return READS.some((event) => stream.listenerCount(event) > 0)
 }
 
-/** Watches a client that waits for its handshake: keeps what it sends meanwhile, and tells when it has left. */
+/** Watches a client that waits for its handshake. Keeps the bytes that the client sends, and tells when the client has left. */
 export class WaitingClient {
   readonly #stream: Duplex
   readonly #watcher: Watcher
   #early: Buffer[] = []
   #earlyBytes = 0
   readonly #onData = (chunk: Buffer): void => this.#keep(chunk)
-  readonly #onEnd = (): void => { this.#stream.destroy() } // who has ended its side cannot take part in a closing handshake
+  readonly #onEnd = (): void => { this.#stream.destroy() } // a client that has ended its side cannot take part in a closing handshake
   readonly #onClose = (): void => this.#leave()
-  readonly #onListener = (event: string | symbol): void => this.#look(event)
+  readonly #onListener = (event: string | symbol): void => this.#onNewListener(event)
 
-  /** The stream, which nobody reads, is read from now on: only a stream that is read tells of its end. */
+  /** Begins to read `stream`, which has no reader: only a stream that is read emits its end. */
   constructor (stream: Duplex, watcher: Watcher) {
     this.#stream = stream
     this.#watcher = watcher
@@ -40,20 +40,20 @@ export class WaitingClient {
     stream.on('newListener', this.#onListener)
   }
 
-  /** What the client has sent, and goes on sending, is of no use. */
+  /** Discards the bytes that the client has sent, and keeps no more of them. */
   drop (): void {
     this.#stream.removeListener('newListener', this.#onListener)
     this.#stream.removeListener('data', this.#onData)
     this.#early = []
   }
 
-  /** No longer watches, and leaves the stream as if nobody had read it: who reads it next gets all that the client has sent. */
+  /** Ends the watch and leaves the stream as if it had not been read: the next reader gets all bytes that the client has sent. */
   giveBack (): void {
     const early = this.#early
     this.#end()
-    // As Node has it at an upgrade: neither flowing nor paused. To pause it would keep it from flowing to who reads it next.
+    // At an upgrade, Node leaves the stream neither flowing nor paused. A paused stream would not flow to its next reader.
     ;(this.#stream as { readableFlowing: boolean | null }).readableFlowing = null
-    if (early.length > 0) this.#stream.unshift(Buffer.concat(early)) // at once: each one would move those behind it
+    if (early.length > 0) this.#stream.unshift(Buffer.concat(early)) // in one call, since each `unshift` moves all bytes behind it
   }
 
   #end (): void {
@@ -67,8 +67,8 @@ export class WaitingClient {
     this.#watcher.onLeave()
   }
 
-  /** Listeners are told of before they are there. */
-  #look (event: string | symbol): void {
+  /** 'newListener' is emitted before the listener is added. */
+  #onNewListener (event: string | symbol): void {
     if (!READS.includes(event as string)) return
     this.giveBack()
     this.#watcher.onTaken()

@@ -58,7 +58,7 @@ function listen (app: FastifyInstance, appState: AppState, dispatch: Dispatch): 
       take(request, stream, head)
     } else if (asksForWebSocket(request) && lookup.has(request)) {
       const handshake = Handshake.begin(request, stream, appState.handshakes)
-      afterOthers(request, stream, (isServed) => { isServed ? handshake.forgo() : take(request, stream, head) })
+      afterOthers(request, stream, (isServed) => { isServed ? handshake.abandon() : take(request, stream, head) })
     } else {
       leftovers.add(request, stream, handshakeTimeout)
     }

@@ -98,7 +98,7 @@ t.test('accept rejects where a hook has set another status, which is the answer,
     closed.resolve(ws.state)
   })
   t.equal((await refusal(await listen(app), '/')).status, 410)
-  t.match(await error, { name: 'WebSocketHandshakeError', message: 'accept: the hooks of the route have made it a response with status 410', cause: undefined })
+  t.match(await error, { name: 'WebSocketHandshakeError', message: 'accept: a hook of the route has changed the response to status 410', cause: undefined })
   t.equal(await closed.promise, 'closed')
 })
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { addedTo, refusalHeaders, repliedHeaders, switchingHeaders } from '../../lib/handshake/headers'
+import { mergeHeaders, refusalHeaders, repliedHeaders, switchingHeaders } from '../../lib/handshake/headers'
 
 /** What no response to a handshake can be given, whatever it says. */
 const OF_THE_HANDSHAKE = ['Connection', 'upgrade', 'Keep-Alive', 'trailer', 'Transfer-Encoding', 'content-length', 'Sec-WebSocket-Protocol', 'sec-websocket-accept']
@@ -51,7 +51,7 @@ t.test('what are no headers is an option error that says what to use', async (t)
     t.throws(() => switchingHeaders(headers), { ...option, message: /^headers are .*: use an object, or pairs of names and values$/ })
     t.throws(() => refusalHeaders(headers), option)
   }
-  for (const headers of [['a', 'b'], new Set([1]), [null]] as any[]) t.throws(() => switchingHeaders(headers), { ...option, message: /^headers have .*: use pairs of a name and a value$/ })
+  for (const headers of [['a', 'b'], new Set([1]), [null]] as any[]) t.throws(() => switchingHeaders(headers), { ...option, message: /^headers contain .*: use pairs of a name and a value$/ })
   for (const value of [null, true, {}, 5n, Symbol('s'), () => {}, ['a', null]] as any[]) {
     t.throws(() => switchingHeaders({ a: value }), { ...option, message: /^the header 'a' is .*: use a string, a number or bytes$/ })
   }
@@ -69,6 +69,6 @@ t.test('of the headers of a reply, those that may not go out with a 101 are left
 
 t.test('headers win over others of the same name, but for cookies, which are all kept', async (t) => {
   const others: [string, string][] = [['X-One', 'theirs'], ['x-two', 'theirs'], ['Set-Cookie', 'a=1']]
-  t.same(addedTo(others, [['x-one', 'own'], ['set-cookie', 'b=2']]), [['x-two', 'theirs'], ['Set-Cookie', 'a=1'], ['x-one', 'own'], ['set-cookie', 'b=2']])
-  t.same(addedTo([], [['a', '1']]), [['a', '1']])
+  t.same(mergeHeaders(others, [['x-one', 'own'], ['set-cookie', 'b=2']]), [['x-two', 'theirs'], ['Set-Cookie', 'a=1'], ['x-one', 'own'], ['set-cookie', 'b=2']])
+  t.same(mergeHeaders([], [['a', '1']]), [['a', '1']])
 })

@@ -133,7 +133,7 @@ t.test('an onSend hook that fails: its error is the answer, and the cause of wha
   const [port, rejected] = await refuseIn(t, () => { throw Object.assign(new Error('no session store'), { statusCode: 503 }) })
   t.match(await refusal(port, '/'), { status: 503, body: '"message":"no session store"', headers: { 'content-type': 'application/json; charset=utf-8' } })
   const [error, state] = await rejected
-  t.match(error, { name: 'WebSocketHandshakeError', message: 'accept: the hooks of the route have made it a response with status 503', cause: { message: 'no session store' } })
+  t.match(error, { name: 'WebSocketHandshakeError', message: 'accept: a hook of the route has changed the response to status 503', cause: { message: 'no session store' } })
   t.equal(state, 'closing')
 })
 
@@ -158,7 +158,7 @@ t.test('an onSend hook that sets another status: that is the answer', async (t) 
   const { status, headers, body } = await refusal(port, '/')
   t.same([status, headers['retry-after'], body, headers['content-type']], [429, '1', 'slow down', undefined])
   const [error] = await rejected
-  t.match(error, { name: 'WebSocketHandshakeError', message: 'accept: the hooks of the route have made it a response with status 429', cause: undefined })
+  t.match(error, { name: 'WebSocketHandshakeError', message: 'accept: a hook of the route has changed the response to status 429', cause: undefined })
 })
 
 t.test('an onSend hook that answers with a stream, or with a header of its own', async (t) => {

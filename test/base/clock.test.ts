@@ -4,10 +4,10 @@ import t, { type Test } from 'tap'
 import { createApp } from '../helpers/app'
 import type { FastifyInstance } from 'fastify'
 
-/** Puts fake timers in the place of the global ones until the end of `t`; returns what lets milliseconds pass for them. */
+/** Replaces the global timers by fake ones until the end of `t`. Returns a function that lets milliseconds pass for them. */
 type Fake = (t: Test) => (ms: number) => unknown
 
-// What vitest puts in their place by default, and Jest with `doNotFake: ['nextTick', 'queueMicrotask']`.
+// The timers that vitest replaces by default, and Jest with `doNotFake: ['nextTick', 'queueMicrotask']`.
 const GLOBALS = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'clearImmediate', 'Date', 'performance'] as const
 const { setImmediate } = globalThis
 
@@ -24,7 +24,7 @@ const FAKES: Record<string, Fake> = {
   }
 }
 
-/** Lets what has been sent arrive, on both sides. */
+/** Lets sent messages arrive on both sides. */
 async function settle (): Promise<void> {
   for (let n = 0; n < 10; n++) await new Promise((resolve) => { setImmediate(resolve) })
 }

@@ -33,7 +33,7 @@ t.test('the table of codes cannot be changed', async (t) => {
   t.equal(closeCodes.NORMAL_CLOSURE, 1000)
 })
 
-t.test('of all codes, exactly those that RFC 6455 lets an endpoint send may be sent', async (t) => {
+t.test('exactly the codes that RFC 6455 lets an endpoint send may be sent', async (t) => {
   const sendable = []
   for (let code = 0; code <= 0xffff; code++) {
     if (isSendable(code)) sendable.push(code)
@@ -42,7 +42,7 @@ t.test('of all codes, exactly those that RFC 6455 lets an endpoint send may be s
   t.strictSame(sendable, [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, ...own])
 })
 
-t.test('what is no whole number may not be sent', async (t) => {
+t.test('a value that is no whole number may not be sent', async (t) => {
   for (const code of [undefined, null, NaN, Infinity, -1000, 1000.5, 3000.5, '1000', '3000', 1000n, true, {}, [1000], Symbol('1000')]) {
     t.equal(isSendable(code), false, String(code))
   }
@@ -89,7 +89,7 @@ t.test('a cut reason never has a part of a character, and is as long as it can b
   }
 })
 
-t.test('an end is clean where both close frames have gone over', async (t) => {
+t.test('an end is clean if both sides have sent a close frame', async (t) => {
   const raw = (sent?: boolean): RawWebSocket => ({ _closeFrameSent: sent }) as never
   t.equal(isClean(raw(true), 1000), true)
   t.equal(isClean(raw(true), 1005), true)
@@ -98,12 +98,12 @@ t.test('an end is clean where both close frames have gone over', async (t) => {
   t.equal(isClean(raw(false), 1006), false)
 })
 
-t.test('of a socket that does not tell whether it has sent its close frame, it is supposed', async (t) => {
+t.test('a socket without the private property is taken to have sent its close frame', async (t) => {
   t.equal(isClean({} as never, 1000), true)
   t.equal(isClean({} as never, 1006), false)
 })
 
-t.test('the sockets of ws tell it', async (t) => {
+t.test('the sockets of ws have the private property', async (t) => {
   const { server, client } = await connectSockets(t)
   for (const socket of [server, client]) t.equal((socket as any)._closeFrameSent, false)
   client.close()

@@ -2,12 +2,12 @@ import t from 'tap'
 import { ConnectionEnd } from '../../lib/base/connection-end'
 import { WebSocketDisconnect } from '../../lib/base/errors'
 
-t.test('it tells how the connection ended', async (t) => {
+t.test('an end has the code, the reason and wasClean', async (t) => {
   t.match(new ConnectionEnd(4001, 'bye', true), { code: 4001, reason: 'bye', wasClean: true })
   t.match(new ConnectionEnd(1006, '', false), { code: 1006, reason: '', wasClean: false })
 })
 
-t.test('its error tells the same, and what broke the connection', async (t) => {
+t.test('the error of an end has the same values, and the cause', async (t) => {
   const cause = new Error('cause')
   const { error } = new ConnectionEnd(1006, 'broken', false, cause)
   t.type(error, WebSocketDisconnect)
@@ -16,7 +16,7 @@ t.test('its error tells the same, and what broke the connection', async (t) => {
   t.equal(new ConnectionEnd(1000, '', true).error.cause, undefined)
 })
 
-t.test('it has one error for all who ask, and one for each verb, whose stack names it', async (t) => {
+t.test('an end has one error for its signal, and one for each verb, whose stack names the verb', async (t) => {
   const cause = new Error('cause')
   const end = new ConnectionEnd(4001, 'bye', true, cause)
   t.equal(end.error, end.error)

@@ -5,11 +5,11 @@ import { unhandledRejections } from '../helpers/unhandled'
 
 const error = new Error('expected')
 
-t.test('a rejection that nobody handles is noticed by the helper of these tests', async (t) => {
+t.test('the helper of these tests notices an unhandled rejection', async (t) => {
   t.strictSame(await unhandledRejections(() => { Promise.reject(error) }), [error])
 })
 
-t.test('a quiet promise is the promise that was given', async (t) => {
+t.test('quiet returns the given promise', async (t) => {
   const promise = Promise.resolve(1)
   t.equal(quiet(promise), promise)
   t.equal(await quiet(promise), 1)
@@ -28,22 +28,22 @@ t.test('a quiet promise that rejects later is no unhandled rejection', async (t)
   }), [])
 })
 
-t.test('who awaits a quiet promise gets its error', async (t) => {
+t.test('awaiting a quiet promise throws its error', async (t) => {
   await t.rejects(quiet(Promise.reject(error)), error)
 })
 
-t.test('what is derived from a quiet promise is not quiet', async (t) => {
+t.test('a promise that is derived from a quiet one is not quiet', async (t) => {
   t.strictSame(await unhandledRejections(() => { quiet(Promise.reject(error)).then(() => {}) }), [error])
 })
 
-t.test('a rejected promise rejects with what it was given, and is no unhandled rejection', async (t) => {
+t.test('a rejected promise rejects with the given error, and is no unhandled rejection', async (t) => {
   for (const reason of [error, undefined, null, 'text']) {
     t.strictSame(await unhandledRejections(() => { rejected(reason) }), [])
     t.equal(await rejected(reason).catch((thrown) => thrown), reason)
   }
 })
 
-t.test('settled waits for a promise, and resolves with nothing, whatever comes of that', async (t) => {
+t.test('settled resolves with nothing when the promise resolves or rejects', async (t) => {
   for (const settle of [(deferred: Deferred<number>) => deferred.resolve(1), (deferred: Deferred<number>) => deferred.reject(error)]) {
     const deferred = new Deferred<number>()
     let waited = false
@@ -84,7 +84,7 @@ t.test('a deferred promise follows the promise that it is resolved with', async 
   t.equal(await deferred.promise, 1)
 })
 
-t.test('atMost waits for the promise, and tells whether it has settled in time', async (t) => {
+t.test('atMost waits for the promise, and returns whether it has resolved in time', async (t) => {
   const deferred = new Deferred<void>()
   let waited = false
   const waiting = atMost(60_000, deferred.promise).then((hasSettled) => { waited = hasSettled })
@@ -95,12 +95,12 @@ t.test('atMost waits for the promise, and tells whether it has settled in time',
   t.ok(waited)
 })
 
-t.test('atMost waits no longer than it is told', async (t) => {
+t.test('atMost waits no longer than the given time', async (t) => {
   const started = performance.now()
   t.equal(await atMost(50, new Promise(() => {})), false)
   t.ok(performance.now() - started >= 49)
 })
 
-t.test('atMost rejects as the promise does', async (t) => {
+t.test('atMost rejects like the promise', async (t) => {
   await t.rejects(atMost(60_000, Promise.reject(error)), error)
 })

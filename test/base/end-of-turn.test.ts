@@ -2,7 +2,7 @@ import t from 'tap'
 import { setImmediate } from 'node:timers/promises'
 import { flushAfterTurn, hasComeRound, markRound, type Flushable } from '../../lib/base/end-of-turn'
 
-/** Writes down when it is flushed. */
+/** Notes when it is flushed. */
 function named (name: string, log: string[]): Flushable {
   return { flush: () => { log.push(name) } }
 }
@@ -17,7 +17,7 @@ t.test('the flush comes after the promises of the turn, however long their chain
   t.same(log, ['promises', 'flush'])
 })
 
-t.test('it comes before the next turn', async (t) => {
+t.test('the flush comes before the next turn', async (t) => {
   const log: string[] = []
   await new Promise<void>((resolve) => {
     globalThis.setImmediate(() => {
@@ -32,7 +32,7 @@ t.test('it comes before the next turn', async (t) => {
   t.same(log, ['callback', 'flush', 'next callback'])
 })
 
-t.test('it comes after the promises of a callback from which it was asked for', async (t) => {
+t.test('the flush comes after the promises of the callback that asked for it', async (t) => {
   const log: string[] = []
   await new Promise<void>((resolve) => {
     globalThis.setImmediate(async () => {
@@ -46,14 +46,14 @@ t.test('it comes after the promises of a callback from which it was asked for', 
   t.same(log, ['promises', 'flush'])
 })
 
-t.test('all are flushed in the order in which they asked for it', async (t) => {
+t.test('objects are flushed in the order in which they asked for it', async (t) => {
   const log: string[] = []
   for (const name of ['a', 'b', 'c']) flushAfterTurn(named(name, log))
   await setImmediate()
   t.same(log, ['a', 'b', 'c'])
 })
 
-t.test('who asks for it while others are flushed is flushed as well', async (t) => {
+t.test('an object that asks for a flush during the flush of others is flushed as well', async (t) => {
   const log: string[] = []
   flushAfterTurn({ flush: () => { flushAfterTurn(named('later', log)) } })
   flushAfterTurn(named('first', log))
@@ -61,7 +61,7 @@ t.test('who asks for it while others are flushed is flushed as well', async (t) 
   t.same(log, ['first', 'later'])
 })
 
-t.test('in each turn anew', async (t) => {
+t.test('an object can be flushed in each turn', async (t) => {
   const log: string[] = []
   for (let turn = 1; turn <= 3; turn++) {
     flushAfterTurn(named(`turn ${turn}`, log))
@@ -70,7 +70,7 @@ t.test('in each turn anew', async (t) => {
   }
 })
 
-t.test('the event loop has come round when it has looked at all sockets once more, from wherever it was', async (t) => {
+t.test('the event loop has come round when it has looked at all sockets once more, from any phase', async (t) => {
   const first = markRound()
   await setImmediate()
   t.equal(hasComeRound(first), false)

@@ -16,7 +16,7 @@ interface Entry {
   make (options?: errors.ErrorOptions): errors.ErrorShape
 }
 
-/** Every error, as the table of the contract has it. */
+/** Every error, as in the table of the contract. */
 const REGISTRY: Record<keyof typeof errors, Entry> = {
   WebSocketError: { code: 'FST_WS_ERROR', statusCode: 500, make: (options) => new WebSocketError('it', options) },
   WebSocketHandshakeError: { code: 'FST_WS_HANDSHAKE', statusCode: 500, make: (options) => new WebSocketHandshakeError('it', options) },
@@ -44,15 +44,15 @@ t.test('each class has its own code', async (t) => {
   t.equal(new Set(ENTRIES.map(([, { code }]) => code)).size, ENTRIES.length)
 })
 
-t.test('each carries its close code, or none', async (t) => {
+t.test('each class has its close code, or none', async (t) => {
   for (const [name, { closeCode, make }] of ENTRIES) t.equal(make().closeCode, closeCode, name)
 })
 
-t.test('each has its status, or none', async (t) => {
+t.test('each class has its status, or none', async (t) => {
   for (const [name, { statusCode, make }] of ENTRIES) t.equal(make().statusCode, statusCode, name)
 })
 
-t.test('each is a WebSocketError, and an Error', async (t) => {
+t.test('each error is a WebSocketError and an Error', async (t) => {
   for (const [name, { make }] of ENTRIES) {
     t.ok(make() instanceof WebSocketError, name)
     t.ok(make() instanceof Error, name)
@@ -60,11 +60,11 @@ t.test('each is a WebSocketError, and an Error', async (t) => {
   }
 })
 
-t.test('those that a wrong argument causes are also a TypeError, the others are not', async (t) => {
+t.test('the errors for a wrong argument are a TypeError, the others are not', async (t) => {
   for (const [name, { typeError = false, make }] of ENTRIES) t.equal(make() instanceof TypeError, typeError, name)
 })
 
-t.test('none is an instance of another class than its own and the base', async (t) => {
+t.test('no error is an instance of a class other than its own and the base', async (t) => {
   for (const [name, { make }] of ENTRIES) {
     for (const [other] of ENTRIES) {
       if (other !== 'WebSocketError') t.equal(make() instanceof errors[other], name === other, `${name} instanceof ${other}`)
@@ -72,14 +72,14 @@ t.test('none is an instance of another class than its own and the base', async (
   }
 })
 
-t.test('other errors, and what is no error, are no instance of any', async (t) => {
+t.test('other errors, and values that are no errors, are instances of no class', async (t) => {
   const Foreign = createError('FST_WS_FOREIGN', 'foreign')
   for (const value of [new Error('e'), new TypeError('e'), new RangeError('e'), Foreign(), {}, null, undefined, 'FST_WS_ERROR', { code: 'FST_WS_ERROR' }]) {
     for (const [name] of ENTRIES) t.notOk((value as object) instanceof errors[name], name)
   }
 })
 
-t.test('each has the name of its class', async (t) => {
+t.test('each error has the name of its class', async (t) => {
   for (const [name, { make }] of ENTRIES) t.equal(make().name, name)
 })
 
@@ -91,11 +91,11 @@ t.test('an error of a class derived from one of them has the name of that class'
   t.ok(error instanceof WebSocketDecodeError)
 })
 
-t.test('its message is what it was given, whatever is in it', async (t) => {
+t.test('the message is the given one, whatever it contains', async (t) => {
   for (const message of ['', 'plain', '100 %', '%s %d %j %o', '%%']) t.equal(new WebSocketDecodeError(message).message, message)
 })
 
-t.test('its stack begins with its name and message, and then the place where it was made', async (t) => {
+t.test('the stack begins with the name and the message, then names the place where the error was made', async (t) => {
   for (const [name, { make }] of ENTRIES.filter(([name]) => name !== 'WebSocketDisconnect')) {
     const error = make()
     const [head, first] = error.stack!.split('\n')
@@ -104,7 +104,7 @@ t.test('its stack begins with its name and message, and then the place where it 
   }
 })
 
-t.test('the stack of a disconnect is its name and message: the place would be that of an event listener', async (t) => {
+t.test('the stack of a disconnect is its name and message, because its place would be that of an event listener', async (t) => {
   class MyDisconnect extends WebSocketDisconnect {}
   for (const Class of [WebSocketDisconnect, MyDisconnect]) {
     t.equal(new Class(4001, 'bye', true, { cause: new Error('cause') }).stack, `${Class.name}: the connection is closed: 4001 bye`)
@@ -128,7 +128,7 @@ t.test('name, stack and cause are not enumerable, as in a plain error', async (t
   }
 })
 
-t.test('it has the cause that it was given, and otherwise none', async (t) => {
+t.test('an error has the given cause, or none', async (t) => {
   const cause = new Error('cause')
   for (const [name, { make }] of ENTRIES) {
     t.equal(make({ cause }).cause, cause, name)
@@ -137,7 +137,7 @@ t.test('it has the cause that it was given, and otherwise none', async (t) => {
   }
 })
 
-t.test('a cause may be anything that was thrown', async (t) => {
+t.test('a cause may be any value', async (t) => {
   for (const cause of [null, 0, '', false, 'a string']) {
     const error = new WebSocketDecodeError('it', { cause })
     t.ok(Object.hasOwn(error, 'cause'))
@@ -145,12 +145,12 @@ t.test('a cause may be anything that was thrown', async (t) => {
   }
 })
 
-t.test('a status that is given takes the place of its own', async (t) => {
+t.test('a given status replaces that of the class', async (t) => {
   t.equal(new WebSocketHandshakeError('it', { statusCode: 426 }).statusCode, 426)
   t.equal(new WebSocketDecodeError('it', { statusCode: 400 }).statusCode, 400)
 })
 
-t.test('a disconnect tells the close code, the reason and whether it was clean', async (t) => {
+t.test('a disconnect has the close code, the reason and wasClean', async (t) => {
   const error = new WebSocketDisconnect(4001, 'gone fishing', false)
   t.match(error, { closeCode: 4001, reason: 'gone fishing', wasClean: false, message: 'the connection is closed: 4001 gone fishing' })
 })
@@ -159,7 +159,7 @@ t.test('the message of a disconnect without a reason ends with the code', async 
   t.equal(new WebSocketDisconnect(1006, '', false).message, 'the connection is closed: 1006')
 })
 
-t.test('an expectation that failed has what was expected and what was received', async (t) => {
+t.test('an expect error has the expected and the received message', async (t) => {
   const expected = { a: 1 }
   const received = Buffer.from('b')
   const error = new WebSocketExpectError('it', expected, received)
@@ -167,14 +167,14 @@ t.test('an expectation that failed has what was expected and what was received',
   t.equal(error.received, received)
 })
 
-t.test('a validation error lists what failed, and where, as those of Fastify do', async (t) => {
+t.test('a validation error lists the failures and their places, as in Fastify', async (t) => {
   const validation = [{ instancePath: '/a', message: 'must be number' }]
   const error = new WebSocketValidationError('it', validation)
   t.equal(error.validation, validation)
   t.equal(error.validationContext, 'receive')
 })
 
-t.test('an upgrade error has the response of the server', async (t) => {
+t.test('an upgrade error has the status, headers and body of the server', async (t) => {
   const headers = { 'www-authenticate': 'Basic', 'set-cookie': ['a=1', 'b=2'] }
   const error = new WebSocketUpgradeError('it', { statusCode: 401, headers, body: '{"a":1}' })
   t.equal(error.statusCode, 401)
@@ -183,7 +183,7 @@ t.test('an upgrade error has the response of the server', async (t) => {
   t.same(Object.keys(error).sort(), ['code', 'message', 'statusCode'], 'what logs print of it has neither the cookies of others, nor megabytes')
 })
 
-t.test('an upgrade error has no headers, which Fastify would copy into an answer', async (t) => {
+t.test('an upgrade error has no property headers, which Fastify would copy into a response', async (t) => {
   t.notOk('headers' in new WebSocketUpgradeError('it', { statusCode: 401, headers: { 'set-cookie': ['a=1'] }, body: '' }))
 })
 

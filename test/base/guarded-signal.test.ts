@@ -12,27 +12,27 @@ import { unhandledRejections } from '../helpers/unhandled'
 const reason = new Error('the connection is gone')
 const failure = new Error('thrown by a listener')
 
-/** A guarded controller, and what its listeners have thrown. */
+/** A guarded controller, and the errors that its listeners have thrown. */
 function guarded (): { controller: AbortController, signal: AbortSignal, reports: unknown[] } {
   const reports: unknown[] = []
   const controller = createGuardedController((error) => reports.push(error))
   return { controller, signal: controller.signal, reports }
 }
 
-// A test in which something becomes an uncaught exception or an unhandled rejection fails: tap sees to that.
+// tap fails a test in which an exception is uncaught or a rejection is unhandled.
 
-t.test('as many listeners as there are take no warning', async (t) => {
+t.test('any number of listeners causes no warning', async (t) => {
   const { signal } = guarded()
   const warnings: string[] = []
   const onWarning = ({ name }: Error): void => { warnings.push(name) }
   process.on('warning', onWarning)
   t.teardown(() => process.removeListener('warning', onWarning))
   for (let i = 0; i < 50; i++) signal.addEventListener('abort', () => {})
-  await setImmediate() // warnings come in a turn of their own
+  await setImmediate() // Node emits warnings in a later turn
   t.notOk(warnings.includes('MaxListenersExceededWarning'))
 })
 
-t.test('its signal is an AbortSignal, which aborts with the reason that is given', async (t) => {
+t.test('the signal is an AbortSignal, and aborts with the given reason', async (t) => {
   const { controller, signal } = guarded()
   t.ok(signal instanceof AbortSignal)
   t.equal(signal.aborted, false)
@@ -54,7 +54,7 @@ t.test('a listener is called once, with the event, and with the signal as `this`
   t.strictSame(reports, [])
 })
 
-t.test('listeners are called in their order, and one that throws keeps no other from being called', async (t) => {
+t.test('listeners are called in order, also after a listener that throws', async (t) => {
   const { controller, signal, reports } = guarded()
   const order: string[] = []
   signal.addEventListener('abort', () => order.push('a'))
@@ -65,7 +65,7 @@ t.test('listeners are called in their order, and one that throws keeps no other 
   t.strictSame(reports, [failure])
 })
 
-t.test('what a function throws is reported, whatever it is', async (t) => {
+t.test('any value that a function throws is reported', async (t) => {
   for (const thrown of [failure, undefined, null, 'text']) {
     const { controller, signal, reports } = guarded()
     signal.addEventListener('abort', () => { throw thrown })
@@ -75,7 +75,7 @@ t.test('what a function throws is reported, whatever it is', async (t) => {
   }
 })
 
-t.test('what an async function rejects with is reported', async (t) => {
+t.test('the rejection of an async function is reported', async (t) => {
   const { controller, signal, reports } = guarded()
   signal.addEventListener('abort', async () => {
     await setImmediate()
@@ -88,7 +88,7 @@ t.test('what an async function rejects with is reported', async (t) => {
   t.strictSame(reports, [failure])
 })
 
-t.test('an object with handleEvent is a listener, whose `this` is itself', async (t) => {
+t.test('an object with handleEvent is a listener, and `this` is the object', async (t) => {
   const { controller, signal, reports } = guarded()
   const listener = {
     called: 0,
@@ -103,7 +103,7 @@ t.test('an object with handleEvent is a listener, whose `this` is itself', async
   t.strictSame(reports, [])
 })
 
-t.test('what handleEvent throws or rejects with is reported', async (t) => {
+t.test('an error or a rejection of handleEvent is reported', async (t) => {
   const { controller, signal, reports } = guarded()
   const [sync, later] = [new Error('sync'), new Error('later')]
   signal.addEventListener('abort', { handleEvent () { throw sync } })
@@ -113,14 +113,14 @@ t.test('what handleEvent throws or rejects with is reported', async (t) => {
   t.strictSame(reports, [sync, later])
 })
 
-t.test('an object that has no handleEvent when the signal aborts is reported', async (t) => {
+t.test('an object without handleEvent at the abort is reported as an error', async (t) => {
   const { controller, signal, reports } = guarded()
   signal.addEventListener('abort', {} as never)
   controller.abort(reason)
   t.match(reports, [{ name: 'TypeError' }])
 })
 
-t.test('onabort is called, and what it throws or rejects with is reported', async (t) => {
+t.test('onabort is called, and its error or rejection is reported', async (t) => {
   for (const onabort of [() => { throw failure }, async () => { throw failure }]) {
     const { controller, signal, reports } = guarded()
     signal.onabort = onabort
@@ -130,7 +130,7 @@ t.test('onabort is called, and what it throws or rejects with is reported', asyn
   }
 })
 
-t.test('onabort can be replaced, guarded as well, and removed', async (t) => {
+t.test('onabort can be replaced and removed, and the replacement is guarded', async (t) => {
   const replaced = guarded()
   replaced.signal.onabort = () => t.fail('it was replaced')
   replaced.signal.onabort = () => { throw failure }
@@ -158,7 +158,7 @@ t.test('a listener that was removed is not called', async (t) => {
   controller.abort(reason)
 })
 
-t.test('removing what was never added, and removing nothing, is no error', async (t) => {
+t.test('removing a listener that was never added, or no listener, is no error', async (t) => {
   const { controller, signal, reports } = guarded()
   signal.removeEventListener('abort', () => {})
   signal.removeEventListener('abort', { handleEvent () {} })
@@ -167,7 +167,7 @@ t.test('removing what was never added, and removing nothing, is no error', async
   t.strictSame(reports, [])
 })
 
-t.test('what can be no listener is refused, as by any signal', async (t) => {
+t.test('a value that is no listener is refused, as by any signal', async (t) => {
   const { signal } = guarded()
   for (const value of [1, 'listener', true]) t.throws(() => signal.addEventListener('abort', value as never), { code: 'ERR_INVALID_ARG_TYPE' })
 })
@@ -220,7 +220,7 @@ t.test('a listener that is added after the abort is not called, as with any sign
   await setImmediate()
 })
 
-t.test('it aborts a timer', async (t) => {
+t.test('the signal aborts a timer', async (t) => {
   const { controller, signal } = guarded()
   const sleeping = setTimeout(60_000, null, { signal })
   controller.abort(reason)
@@ -228,7 +228,7 @@ t.test('it aborts a timer', async (t) => {
   t.equal(getEventListeners(signal, 'abort').length, 0)
 })
 
-t.test('it aborts waiting for an event, and an iteration over events', async (t) => {
+t.test('the signal aborts a wait for an event, and an iteration over events', async (t) => {
   const { controller, signal } = guarded()
   const emitter = new EventEmitter()
   const waiting = once(emitter, 'never', { signal })
@@ -239,14 +239,14 @@ t.test('it aborts waiting for an event, and an iteration over events', async (t)
   t.equal(emitter.listenerCount('never'), 0)
 })
 
-t.test('its own abort can be awaited as an event', async (t) => {
+t.test('the abort of the signal can be awaited as an event', async (t) => {
   const { controller, signal } = guarded()
   const waiting = once(signal, 'abort')
   controller.abort(reason)
   t.match(await waiting, [{ type: 'abort' }])
 })
 
-t.test('it aborts a fetch, at once where it has been aborted', async (t) => {
+t.test('the signal aborts a fetch, at once if it is aborted already', async (t) => {
   const { controller, signal } = guarded()
   const silent = createServer()
   t.teardown(() => silent.close())
@@ -262,14 +262,14 @@ t.test('it aborts a fetch, at once where it has been aborted', async (t) => {
   await t.rejects(fetch(url, { signal }), reason)
 })
 
-t.test('it aborts a pipeline', async (t) => {
+t.test('the signal aborts a pipeline', async (t) => {
   const { controller, signal } = guarded()
   const flowing = pipeline(new PassThrough(), new PassThrough(), { signal })
   controller.abort(reason)
   await t.rejects(flowing, { name: 'AbortError' })
 })
 
-t.test('it can be one of several, in AbortSignal.any', async (t) => {
+t.test('the signal works in AbortSignal.any', async (t) => {
   const { controller, signal } = guarded()
   const any = AbortSignal.any([new AbortController().signal, signal])
   const aborted = once(any, 'abort')
@@ -278,7 +278,7 @@ t.test('it can be one of several, in AbortSignal.any', async (t) => {
   t.equal(any.reason, reason)
 })
 
-t.test('it can be the signal of a listener to something else', async (t) => {
+t.test('the signal works as the signal option of another listener', async (t) => {
   const { controller, signal } = guarded()
   const target = new EventTarget()
   target.addEventListener('event', () => t.fail('it was removed'), { signal })
@@ -286,7 +286,7 @@ t.test('it can be the signal of a listener to something else', async (t) => {
   target.dispatchEvent(new Event('event'))
 })
 
-t.test('two controllers have nothing in common', async (t) => {
+t.test('two controllers are independent', async (t) => {
   const [a, b] = [guarded(), guarded()]
   const listener = (): void => { throw failure }
   a.signal.addEventListener('abort', listener)
@@ -297,13 +297,13 @@ t.test('two controllers have nothing in common', async (t) => {
   t.equal(b.signal.aborted, false)
 })
 
-t.test('a signal is one of Node\'s, of another realm, or of a library', async (t) => {
+t.test('a signal of Node, of another realm and of a library passes the check', async (t) => {
   const ofLibrary = { aborted: false, addEventListener () {}, removeEventListener () {} }
   const ofRealm = runInNewContext('new (class AbortSignal { aborted = true; addEventListener () {} removeEventListener () {} })()')
   for (const signal of [new AbortController().signal, AbortSignal.abort(), AbortSignal.timeout(1), ofLibrary, ofRealm]) t.doesNotThrow(() => checkSignal('signal', signal))
 })
 
-t.test('anything else is no signal, and is shown', async (t) => {
+t.test('any other value fails the check, and the error shows the value', async (t) => {
   const values = [
     undefined, null, true, 5, 'signal', Symbol('s'), () => {}, {}, [], new AbortController(), new EventTarget(), { aborted: false }, { aborted: 0, addEventListener () {}, removeEventListener () {} },
     { aborted: false, addEventListener () {} }, { aborted: false, addEventListener: true, removeEventListener () {} }
@@ -311,7 +311,7 @@ t.test('anything else is no signal, and is shown', async (t) => {
   for (const value of values) t.throws(() => checkSignal('option signal', value), { name: 'WebSocketOptionError', message: /^option signal is .*: use an AbortSignal$/ })
 })
 
-t.test('a signal tells its listener once, until that is forgotten', async (t) => {
+t.test('a signal calls its listener once, and not after forgetSignal', async (t) => {
   const { controller, signal } = guarded()
   let calls = 0
   const listener = (): void => { calls++ }
@@ -325,7 +325,7 @@ t.test('a signal tells its listener once, until that is forgotten', async (t) =>
   t.equal(reasonOf(signal), reason)
 })
 
-t.test('a signal that fails is told of where it is listened to, and nowhere else', async (t) => {
+t.test('a signal that throws makes listenTo throw, and nothing else', async (t) => {
   for (const signal of [revoked(), throwing(), unreadable('addEventListener', 'removeEventListener', 'reason')]) {
     t.throws(() => listenTo(signal, () => {}), { name: 'WebSocketOptionError', message: /^signal cannot be listened to: ./, cause: Error })
     t.doesNotThrow(() => forgetSignal(signal, () => {}))

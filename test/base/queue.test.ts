@@ -26,7 +26,7 @@ t.test('items come out in the order in which they went in', async (t) => {
   t.strictSame(drain(queueOf(...items)), items)
 })
 
-t.test('`first` is the oldest item, and leaves it there', async (t) => {
+t.test('`first` is the oldest item, which stays in the queue', async (t) => {
   const queue = queueOf('a', 'b')
   t.equal(queue.first, 'a')
   t.equal(queue.first, 'a')
@@ -68,7 +68,7 @@ t.test('the newest items can be replaced, wherever they are on the ring', async 
   }
 })
 
-t.test('none of the newest items need be replaced, and all can be', async (t) => {
+t.test('replaceNewest can replace no item, and all items', async (t) => {
   const queue = queueOf(1, 2, 3)
   queue.replaceNewest(0, () => 0)
   t.strictSame(drain(queue), [1, 2, 3])
@@ -77,7 +77,7 @@ t.test('none of the newest items need be replaced, and all can be', async (t) =>
   t.strictSame(drain(other), [-1, -2, -3])
 })
 
-t.test('it does what an array does, over a long mix of pushes, shifts and clearings', async (t) => {
+t.test('the queue behaves like an array over a long mix of pushes, shifts and clears', async (t) => {
   const queue = new Queue<number>()
   const model: number[] = []
   let seed = 42
@@ -124,7 +124,7 @@ t.test('an item that was taken is not kept alive', async (t) => {
   t.equal(queue.length, 1)
 })
 
-t.test('a queue that has been long keeps no more than a little memory when it is empty', async (t) => {
+t.test('an empty queue that has been long keeps little memory', async (t) => {
   const { setFlagsFromString } = await import('node:v8')
   const { runInNewContext } = await import('node:vm')
   setFlagsFromString('--expose-gc')

@@ -5,14 +5,14 @@ import { revoked, throwing, unreadable } from '../helpers/hostile'
 
 const uninspectable = { [inspect.custom] () { throw new Error('from inspect') } }
 
-t.test('a value is shown as Node shows it', async (t) => {
+t.test('a value is shown as by util.inspect', async (t) => {
   for (const value of [undefined, null, 5, 5n, 'text', true, Symbol('s'), {}, [1], { a: { b: 1 } }, Object.create(null), new Map([[1, 2]])]) t.equal(show(value), inspect(value))
   t.equal(show(revoked()), '<Revoked Proxy>')
   t.match(show(throwing()), /^\{\}$|proxy/i)
   t.equal(show(unreadable('a')), '{ a: [Getter] }')
 })
 
-t.test('what is long is shortened, on one line where it has no lines', async (t) => {
+t.test('a long value is shortened, and on one line if it has no line breaks', async (t) => {
   t.equal(show('a'.repeat(1_000_000)), `'${'a'.repeat(100)}'... 999900 more characters`)
   for (const value of [Array(1_000_000).fill(1), Buffer.alloc(1_000_000), new Set(Array(1_000).keys()), { a: { b: { c: { d: 1 } } } }, ['a\nb']]) {
     t.ok(show(value).length < 300)
@@ -20,11 +20,11 @@ t.test('what is long is shortened, on one line where it has no lines', async (t)
   }
 })
 
-t.test('what cannot be shown is told by its type', async (t) => {
+t.test('of a value that cannot be shown, the type is named', async (t) => {
   t.equal(show(uninspectable), 'a value of type object that cannot be shown')
 })
 
-t.test('the message of what was thrown, or what it is', async (t) => {
+t.test('messageOf returns the message of a thrown value, or the value as text', async (t) => {
   t.equal(messageOf(new Error('no')), 'no')
   t.equal(messageOf(new Error('')), '')
   t.equal(messageOf({ message: 'no' }), 'no')
@@ -37,7 +37,7 @@ t.test('the message of what was thrown, or what it is', async (t) => {
   t.equal(messageOf(uninspectable), 'a value of type object that cannot be shown')
 })
 
-t.test('the details of what was thrown are its stack, or what it is', async (t) => {
+t.test('detailsOf returns the stack of a thrown value, or the value as text', async (t) => {
   t.match(detailsOf(new Error('no')), /^Error: no\n {4}at /)
   t.equal(detailsOf({ stack: 5 }), '{ stack: 5 }')
   t.equal(detailsOf(undefined), 'undefined')

@@ -10,20 +10,20 @@ function create (t: Test): { throttledLog: ThrottledLog, lines: [string, unknown
   return { throttledLog: new ThrottledLog({ log }, 'it has happened'), lines, clock }
 }
 
-t.test('the first is told at once, with its error', async (t) => {
+t.test('the first event is logged at once, with its error', async (t) => {
   const { throttledLog, lines } = create(t)
   const error = new Error('why')
   throttledLog.add(error)
   t.strictSame(lines, [['it has happened', error]])
 })
 
-t.test('many at once are told in one line', async (t) => {
+t.test('many events at once are logged in one line', async (t) => {
   const { throttledLog, lines } = create(t)
   throttledLog.add(undefined, 20_000)
   t.strictSame(lines, [['it has happened (20000 times)', undefined]])
 })
 
-t.test('within a minute there is no other line, after it one that counts them', async (t) => {
+t.test('within a minute there is no second line, and the next line counts the events', async (t) => {
   const { throttledLog, lines, clock } = create(t)
   throttledLog.add()
   for (clock.now = 0; clock.now < 60_000; clock.now += 1_000) throttledLog.add()

@@ -6,7 +6,7 @@ import { Timers, Entry } from '../../lib/base/timers'
 import * as clock from '../../lib/base/clock'
 import { until } from '../helpers/until'
 
-/** Calls what it is given when it is looked at. */
+/** An entry that calls a function when it is due. */
 class Task extends Entry {
   readonly #onLook: (now: number) => void
 
@@ -20,7 +20,7 @@ class Task extends Entry {
   }
 }
 
-t.test('each entry is looked at once, in the order in which they are due, and none before it is due', async (t) => {
+t.test('each entry is called once, when it is due, in the order in which entries are due', async (t) => {
   const timers = new Timers()
   const looks: number[] = []
   const delays = Array.from({ length: 200 }, (_, n) => (n * 37) % 200)
@@ -37,7 +37,7 @@ t.test('each entry is looked at once, in the order in which they are due, and no
   t.equal(timers.size, 0)
 })
 
-t.test('what has been taken out is not looked at, wherever it stood; the others are', async (t) => {
+t.test('a removed entry is not called, wherever it was in the heap, and the others are', async (t) => {
   const timers = new Timers()
   const looks: number[] = []
   const base = timers.now + 30
@@ -45,13 +45,13 @@ t.test('what has been taken out is not looked at, wherever it stood; the others 
   for (let i = 0; i < 100; i++) timers.add(tasks[(i * 61) % 100], base + (i * 61) % 100 / 2)
   const gone = [0, 99, 50, 3, 1, 72, 28, 97, 33]
   for (const n of gone) timers.remove(tasks[n])
-  timers.remove(tasks[0]) // once more
+  timers.remove(tasks[0]) // a second time
   t.equal(timers.size, 91)
   await until(() => timers.size === 0)
   t.same(looks, tasks.map((_, n) => n).filter((n) => !gone.includes(n)))
 })
 
-t.test('an entry can add itself again, or another, while it is looked at', async (t) => {
+t.test('an entry can add itself or another entry while it is called', async (t) => {
   const timers = new Timers()
   let count = 0
   const other = new Task(() => { count += 100 })
@@ -64,7 +64,7 @@ t.test('an entry can add itself again, or another, while it is looked at', async
   t.equal(timers.size, 0)
 })
 
-t.test('one that is due before all others is not late because of them', async (t) => {
+t.test('a new entry that is due before all others is called in time', async (t) => {
   const timers = new Timers()
   timers.add(new Task(() => t.fail('not due')), timers.now + 60_000)
   let seen = false
@@ -73,9 +73,9 @@ t.test('one that is due before all others is not late because of them', async (t
   t.equal(timers.size, 1)
 })
 
-t.test('when the process was busy, what has arrived meanwhile is read before entries are looked at', async (t) => {
+t.test('after a block of the event loop, arrived bytes are read before entries are called', async (t) => {
   const timers = new Timers()
-  const { port1, port2 } = new MessageChannel() // its messages arrive as those of a socket do
+  const { port1, port2 } = new MessageChannel() // its messages arrive in the same phase as those of a socket
   t.teardown(() => port1.close())
   const order: string[] = []
   port2.addEventListener('message', () => order.push('message'))
@@ -89,7 +89,7 @@ t.test('when the process was busy, what has arrived meanwhile is read before ent
   t.same(order, ['message', 'look'])
 })
 
-t.test('a delay that a timer cannot keep does not make it spin', async (t) => {
+t.test('a delay longer than a timer can have does not make the timers spin', async (t) => {
   const set = mock.method(clock as { startTimer (...args: unknown[]): unknown }, 'startTimer', () => ({ unref () {} }))
   t.teardown(() => set.mock.restore())
   const timers = new Timers()
@@ -97,7 +97,7 @@ t.test('a delay that a timer cannot keep does not make it spin', async (t) => {
   t.same(set.mock.calls.map((call) => call.arguments[1]), [2 ** 31 - 1])
 })
 
-t.test('there is one timer, which does not keep the process alive, and none when nothing is left', async (t) => {
+t.test('there is one timer, which does not keep the process alive, and none without entries', async (t) => {
   const running = new Set<number>()
   const kept: object[] = []
   const hook = createHook({
@@ -110,7 +110,7 @@ t.test('there is one timer, which does not keep the process alive, and none when
   }).enable()
   const timers = new Timers()
   const tasks = Array.from({ length: 50 }, () => new Task(() => {}))
-  for (const [n, task] of tasks.entries()) timers.add(task, timers.now + 60_000 - n) // each is the first
+  for (const [n, task] of tasks.entries()) timers.add(task, timers.now + 60_000 - n) // each becomes the first
   await setImmediate()
   t.equal(running.size, 1)
   t.equal((kept.at(-1) as NodeJS.Timeout).hasRef(), false)
@@ -120,7 +120,7 @@ t.test('there is one timer, which does not keep the process alive, and none when
   hook.disable()
 })
 
-t.test('looks keep nothing of the async context in which something was added', async (t) => {
+t.test('the timers keep nothing of the async context in which an entry was added', async (t) => {
   const storage = new AsyncLocalStorage<string>()
   const timers = new Timers()
   const stores: unknown[] = []
@@ -129,7 +129,7 @@ t.test('looks keep nothing of the async context in which something was added', a
   t.same(stores, [undefined])
 })
 
-t.test('looks that are due within some milliseconds share a timer', async (t) => {
+t.test('entries that are due within some milliseconds share a timer', async (t) => {
   const timers = new Timers()
   const turns: number[] = []
   for (let n = 0; n < 100; n++) timers.add(new Task((now) => turns.push(now)), timers.now + n)

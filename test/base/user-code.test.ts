@@ -6,7 +6,7 @@ import { unhandledRejections } from '../helpers/unhandled'
 
 const failure = new Error('thrown')
 
-/** A logger, and what it has logged; `fails` tells for which errors it throws. */
+/** A logger, and the lines that it has logged. `fails` returns whether the logger throws for an error. */
 function logging (fails: (err: unknown) => boolean = () => false): { logging: Logging, lines: unknown[] } {
   const lines: unknown[] = []
   const log = (level: string) => ({ err }: { err: unknown }, message: string): void => {
@@ -22,7 +22,7 @@ function revoked (): unknown {
   return proxy
 }
 
-t.test('guard reports what is thrown, whatever it is', async (t) => {
+t.test('guard reports any thrown value', async (t) => {
   for (const thrown of [failure, undefined, null, 'text']) {
     const reports: unknown[] = []
     guard(() => { throw thrown }, (error) => reports.push(error))
@@ -30,7 +30,7 @@ t.test('guard reports what is thrown, whatever it is', async (t) => {
   }
 })
 
-t.test('guard reports what a promise rejects with, once it does', async (t) => {
+t.test('guard reports the rejection of a promise', async (t) => {
   const reports: unknown[] = []
   const result = new Deferred<void>()
   guard(() => result.promise, (error) => reports.push(error))
@@ -40,14 +40,14 @@ t.test('guard reports what a promise rejects with, once it does', async (t) => {
   t.strictSame(reports, [failure])
 })
 
-t.test('guard reports nothing where nothing goes wrong, whatever is returned', async (t) => {
+t.test('guard reports nothing without an error, whatever is returned', async (t) => {
   for (const returned of [undefined, null, 5, failure, Promise.resolve(failure), { then () { t.fail('it is called') } }]) {
     guard(() => returned, () => { t.fail('it is called') })
     await setImmediate()
   }
 })
 
-t.test('a line is logged at its level, with what was thrown', async (t) => {
+t.test('a line is logged at its level, with the thrown value', async (t) => {
   for (const level of ['debug', 'info', 'warn', 'error'] as const) {
     const { logging: logs, lines } = logging()
     logSafely(logs, level, 'a message', failure)
@@ -55,33 +55,33 @@ t.test('a line is logged at its level, with what was thrown', async (t) => {
   }
 })
 
-t.test('of what the logger cannot log, the line says what it is', async (t) => {
+t.test('if the logger cannot log the thrown value, the line has its details', async (t) => {
   const { logging: logs, lines } = logging((err) => typeof err !== 'string')
   logSafely(logs, 'error', 'a message', Object.freeze(failure))
   logSafely(logs, 'error', 'a message', revoked())
   t.match(lines, [['error', 'a message', /^Error: thrown\n {4}at /], ['error', 'a message', '<Revoked Proxy>']])
 })
 
-t.test('of what cannot even be shown, the line says so', async (t) => {
+t.test('if the thrown value cannot be shown either, the line says so', async (t) => {
   const { logging: logs, lines } = logging((err) => typeof err !== 'string')
   logSafely(logs, 'error', 'a message', { [Symbol.for('nodejs.util.inspect.custom')] () { throw new Error('from inspect') } })
   t.strictSame(lines, [['error', 'a message', 'a value of type object that cannot be shown']])
 })
 
-t.test('a logger that always fails is no error', async () => {
+t.test('a logger that always throws causes no error', async () => {
   const { logging: logs } = logging(() => true)
   logSafely(logs, 'error', 'a message', failure)
   logSafely({ get log (): never { throw new Error('from the logger') } }, 'error', 'a message', failure)
   logSafely(logs, 'error', 'a message', { [Symbol.for('nodejs.util.inspect.custom')] () { throw new Error('from inspect') } })
 })
 
-t.test('what can be read is left as it is', async (t) => {
+t.test('a readable value stays unchanged', async (t) => {
   for (const thrown of [failure, undefined, null, 'text', 5, Symbol('s'), Object.freeze({ closeCode: 4000 }), new Proxy(failure, {}), Object.create(null)]) {
     t.equal(readable(thrown), thrown)
   }
 })
 
-t.test('what cannot be read becomes an error that says so', async (t) => {
+t.test('an unreadable value becomes an error that says so', async (t) => {
   const trap = new Proxy({}, { get () { throw new Error('from the trap') } })
   const getter = (name: string): unknown => Object.defineProperty({}, name, { get () { throw new Error('from the getter') } })
   const uninspectable = Object.assign(getter('message') as object, { [Symbol.for('nodejs.util.inspect.custom')] () { throw new Error('from inspect') } })

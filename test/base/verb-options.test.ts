@@ -15,7 +15,7 @@ const READERS: Record<string, (options: any) => unknown> = {
   acceptance: acceptanceIn
 }
 
-t.test('what are no options is refused, and shown', async (t) => {
+t.test('a value that is no object is refused, and the error shows the value', async (t) => {
   for (const [name, read] of Object.entries(READERS)) {
     for (const value of [null, 5, true, 5n, Symbol('s'), () => {}, [], 'text']) {
       if (name === 'type' && value === 'text') continue
@@ -24,7 +24,7 @@ t.test('what are no options is refused, and shown', async (t) => {
   }
 })
 
-t.test('without options nothing is read', async (t) => {
+t.test('without options, the readers return their defaults', async (t) => {
   t.equal(typeIn('verb', undefined), undefined)
   t.equal(modeIn('verb', undefined), undefined)
   t.equal(receivesFirst('verb', undefined), false)
@@ -32,7 +32,7 @@ t.test('without options nothing is read', async (t) => {
   t.same(acceptanceIn(undefined), {})
 })
 
-t.test('a type stands for itself, or in options', async (t) => {
+t.test('the type is given by itself or in options', async (t) => {
   t.equal(typeIn('verb', 'json'), 'json')
   t.equal(typeIn('verb', { type: 'json' }), 'json')
   t.equal(typeIn('verb', {}), undefined)
@@ -45,7 +45,7 @@ t.test('receiveFirst is true or false', async (t) => {
   for (const receiveFirst of [null, 1, 'yes']) t.throws(() => receivesFirst('verb', { receiveFirst: receiveFirst as never }), { ...OPTION_ERROR, message: /^receiveFirst is .*: use true or false$/ })
 })
 
-t.test('wait options: a timeout, a signal, or that of the channel', async (t) => {
+t.test('wait options have a timeout, a signal, or the timeout of the channel', async (t) => {
   t.strictSame(waitOptionsIn('verb', { timeout: 5 }, undefined), { timeout: 5, signal: undefined })
   t.strictSame(waitOptionsIn('verb', { signal }, { timeout: 7 }), { timeout: 7, signal })
   t.strictSame(waitOptionsIn('verb', { timeout: 0 }, { timeout: 7 }), { timeout: 0, signal: undefined })
@@ -71,7 +71,7 @@ t.test('accept: a subprotocol is a string, null or left out', async (t) => {
   for (const subprotocol of [5, true, ['chat'], Symbol('chat'), {}]) t.throws(() => acceptanceIn({ subprotocol: subprotocol as never }), { ...OPTION_ERROR, message: /^subprotocol is .*: use one that the client offers$/ })
 })
 
-t.test('what getters and proxies throw is the cause of a WebSocketOptionError, and the package\'s own errors stay', async (t) => {
+t.test('an error of a getter or proxy becomes the cause of a WebSocketOptionError, and an error of the package stays', async (t) => {
   const own = new WebSocketTimeoutError('it')
   t.equal(argumentError('verb', own), own)
   for (const thrown of [new TypeError('no'), 'no', null, undefined, revoked(), throwing(), unreadable('message')]) {

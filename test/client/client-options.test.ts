@@ -68,19 +68,19 @@ const INJECT: Record<string, Kind> = {
 }
 
 for (const [owner, settings, options] of [['connect', connectSettings, CONNECT], ['injectWebSocket', injectSettings, INJECT]] as const) {
-  t.test(`${owner} takes each of its options with any value that it can have`, async (t) => {
+  t.test(`${owner} accepts each of its options with any valid value`, async (t) => {
     for (const [name, { good }] of Object.entries(options)) {
       for (const value of good) t.doesNotThrow(() => settings({ [name]: value }), `${name}: ${show(value)}`)
     }
   })
 
-  t.test(`${owner} refuses each of its options with a value that it cannot have, and names it`, async (t) => {
+  t.test(`${owner} refuses each of its options with an invalid value, and names the option`, async (t) => {
     for (const [name, { bad }] of Object.entries(options)) {
       for (const value of bad) t.throws(() => settings({ [name]: value }), { ...OPTION_ERROR, message: new RegExp(`^(unknown .* in )?options? ${name}`) }, `${name}: ${show(value)}`)
     }
   })
 
-  t.test(`${owner} refuses what there is not, and names it and what there is`, async (t) => {
+  t.test(`${owner} refuses an unknown option, and names it and the known options`, async (t) => {
     for (const name of ['valuetype', 'protocol', 'toString', '__proto__', 'origin', 'followRedirects', 'host']) {
       t.throws(() => settings(Object.fromEntries([[name, 1]])), { ...OPTION_ERROR, message: `unknown option ${name} of ${owner}: the options are ` })
     }
@@ -88,7 +88,7 @@ for (const [owner, settings, options] of [['connect', connectSettings, CONNECT],
     t.doesNotThrow(() => settings({ unknown: undefined }))
   })
 
-  t.test(`${owner} takes no options, and refuses what are none, or cannot be read`, async (t) => {
+  t.test(`${owner} works without options, and refuses options that are no object or throw when read`, async (t) => {
     t.doesNotThrow(() => settings(undefined))
     t.doesNotThrow(() => settings({}))
     for (const value of [null, 5, 'text', [], () => {}, revoked(), throwing(), unreadable('headers')]) t.throws(() => settings(value), { ...OPTION_ERROR, message: `the options of ${owner} ` })
@@ -98,12 +98,12 @@ for (const [owner, settings, options] of [['connect', connectSettings, CONNECT],
   })
 }
 
-t.test('the options of one are not those of the other', async (t) => {
+t.test('connect and injectWebSocket refuse the options of each other', async (t) => {
   for (const name of ['handshakeTimeout', 'signal', 'agent', 'ca', 'rejectUnauthorized']) t.throws(() => injectSettings({ [name]: 1 }), { message: `unknown option ${name} of injectWebSocket` })
   for (const name of ['query', 'cookies', 'remoteAddress']) t.throws(() => connectSettings({ [name]: 1 }), { message: `unknown option ${name} of connect` })
 })
 
-t.test('what is set stands over the defaults, and what is undefined over nothing', async (t) => {
+t.test('a set option replaces the default, an undefined one does not', async (t) => {
   const defaults = { maxPayload: 1_048_576, receiveHighWaterMark: 65_536, sendHighWaterMark: 65_536, sendTimeout: 30_000, closeTimeout: 5_000, perMessageDeflate: false }
   t.strictSame(connectSettings({ maxPayload: undefined, handshakeTimeout: undefined }), { ...defaults, handshakeTimeout: 10_000 })
   t.strictSame(injectSettings({ receiveTimeout: undefined }), { ...defaults, receiveTimeout: 5_000 })
@@ -111,11 +111,11 @@ t.test('what is set stands over the defaults, and what is undefined over nothing
   t.match(injectSettings({ receiveTimeout: Infinity, query: 'a' }), { receiveTimeout: Infinity, query: 'a' })
 })
 
-t.test('the options of TLS keep their names', async (t) => {
+t.test('the TLS options keep their names', async (t) => {
   t.strictSame(tlsOptions(connectSettings({ ca: cert, servername: 'a', rejectUnauthorized: false, maxPayload: 5 })), { ca: cert, servername: 'a', rejectUnauthorized: false })
 })
 
-t.test('a certificate without its key, or with another, is told of before anything is connected', async (t) => {
+t.test('a certificate without its key, or with another key, is refused before connecting', async (t) => {
   t.throws(() => connectSettings({ cert: 'no certificate', key }), { ...OPTION_ERROR, message: /^options cert, key of connect: / })
 })
 

@@ -54,7 +54,7 @@ t.test('connect takes a URL, and http: for ws:', async (t) => {
   }
 })
 
-t.test('headers are sent, but those that are undefined', async (t) => {
+t.test('headers are sent, except undefined ones', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws, request) => {
     await ws.accept()
@@ -75,7 +75,7 @@ t.test('subprotocols are offered in order', async (t) => {
   t.equal(await client.receive(), 'a,b')
 })
 
-t.test('a server that takes none of the subprotocols is left', async (t) => {
+t.test('connect rejects if the server takes none of the subprotocols', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => { await ws.accept() })
   const { cause, statusCode } = await failure(t, connect(`ws://127.0.0.1:${await listen(app)}/`, { subprotocols: ['a'] }))
@@ -100,7 +100,7 @@ t.test('types are set as for a session', async (t) => {
   t.equal(await numbers.receive(), 1)
 })
 
-t.test('receiveTimeout is how long a receive waits that is given no timeout', async (t) => {
+t.test('a receive without a timeout waits for receiveTimeout', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -118,7 +118,7 @@ t.test('receiveTimeout is how long a receive waits that is given no timeout', as
   t.equal(await client.pair('now', { timeout: 5_000 }), 'message')
 })
 
-t.test('messages in the packet of the answer are kept', async (t) => {
+t.test('messages in the packet of the response are kept', async (t) => {
   const port = await serveRaw(t, (socket, request) => {
     socket.end(Buffer.concat([Buffer.from(upgradeResponse(request)), serverFrame(TEXT, '1'), serverFrame(TEXT, '2')]))
   })
@@ -129,7 +129,7 @@ t.test('messages in the packet of the answer are kept', async (t) => {
   await t.rejects(client.receive(), { name: 'WebSocketDisconnect', closeCode: 1006 })
 })
 
-t.test('what cannot be a URL, a header, a subprotocol or a type is an option error', async (t) => {
+t.test('an invalid URL, header, subprotocol or type is an option error', async (t) => {
   const url = 'ws://127.0.0.1:1/'
   const connecting = [
     connect('nonsense'), connect(''), connect('/path'), connect('ftp://127.0.0.1/'), connect('ws://127.0.0.1/#fragment'), connect('ws://127.0.0.1:70000/'),
@@ -141,7 +141,7 @@ t.test('what cannot be a URL, a header, a subprotocol or a type is an option err
   for (const promise of connecting) await t.rejects(promise, { name: 'WebSocketOptionError' })
 })
 
-t.test('a refusal tells the status, the headers and the body', async (t) => {
+t.test('the error of a refusal has the status, the headers and the body', async (t) => {
   const app = await createApp(t)
   app.websocket('/json', async (ws) => { await ws.deny(401, { error: 'who are you?' }, { 'www-authenticate': 'Basic' }) })
   app.websocket('/text', async (ws) => { await ws.deny(503, 'grüße', { 'content-type': 'text/plain; charset=utf-8', 'retry-after': '1' }) })
@@ -158,18 +158,18 @@ t.test('a refusal tells the status, the headers and the body', async (t) => {
   t.match(await failure(t, connect(`${url}/nowhere`)), { statusCode: 404 })
 })
 
-t.test('a redirection is a refusal', async (t) => {
+t.test('a redirect is a refusal', async (t) => {
   const app = await createApp(t)
   app.get('/', { websocket: true, preHandler: (_request, reply) => { reply.redirect('/elsewhere') } }, async () => {})
   t.match(await failure(t, connect(`ws://127.0.0.1:${await listen(app)}/`)), { statusCode: 302, responseHeaders: { location: '/elsewhere' } })
 })
 
-t.test('of the body of a refusal that breaks off, what has come is told', async (t) => {
+t.test('the body of a refusal that breaks off is the part that has come', async (t) => {
   const port = await serveRaw(t, (socket) => { socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nnot all') })
   t.match(await failure(t, connect(`ws://127.0.0.1:${port}/`)), { statusCode: 403, body: 'not all' })
 })
 
-t.test('the body of a refusal is not read without end', async (t) => {
+t.test('the body of a refusal is read up to a limit', async (t) => {
   let written = 0
   const port = await serveRaw(t, (socket) => {
     const write = (): void => {
@@ -184,7 +184,7 @@ t.test('the body of a refusal is not read without end', async (t) => {
   t.ok(body.length >= 16 * 1024 * 1024 && body.length < 18 * 1024 * 1024, `${body.length} bytes of ${written} MB`)
 })
 
-t.test('a port where nobody listens', async (t) => {
+t.test('a port without a listener rejects', async (t) => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }
@@ -194,8 +194,8 @@ t.test('a port where nobody listens', async (t) => {
   t.equal(error.statusCode, undefined)
 })
 
-t.test('an error without a message is told by its code', async (t) => {
-  // Node has no message where it has tried several addresses of a name.
+t.test('an error without a message is named by its code', async (t) => {
+  // The error of Node has no message if Node has tried several addresses of a name.
   const error = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' })
   const stream = new Duplex({ read () {}, write () { this.destroy(error) } })
   const { message, cause } = await failure(t, open('ws://localhost/', connectSettings({}), () => stream))
@@ -203,13 +203,13 @@ t.test('an error without a message is told by its code', async (t) => {
   t.equal(cause, error)
 })
 
-t.test('an error of this package that ends the stream is left as it is', async (t) => {
+t.test('an error of this package that ends the stream stays unchanged', async (t) => {
   const error = new WebSocketUpgradeError('not here')
   const stream = new Duplex({ read () {}, write () { this.destroy(error) } })
   t.equal(await failure(t, open('ws://localhost/', connectSettings({}), () => stream)), error)
 })
 
-t.test('answers that are none', async (t) => {
+t.test('invalid responses reject', async (t) => {
   const answers: Record<string, (request: string) => string> = {
     'no HTTP': () => 'garbage\r\n\r\n',
     nothing: () => '',
@@ -227,7 +227,7 @@ t.test('answers that are none', async (t) => {
   }
 })
 
-t.test('a server that resets the connection', async (t) => {
+t.test('a server that resets the connection makes connect reject', async (t) => {
   const port = await serveRaw(t, (socket) => { socket.resetAndDestroy() })
   t.match(await failure(t, connect(`ws://127.0.0.1:${port}/`)), { cause: { code: 'ECONNRESET' } })
 })
@@ -248,7 +248,7 @@ t.test('handshakeTimeout limits the whole handshake', async (t) => {
   t.match(await failure(t, connect(`ws://127.0.0.1:${body}/`, { handshakeTimeout: 500 })), { statusCode: 403, body: /^a*$/ }, 'a body without end')
 })
 
-t.test('no failure names an address in its message: the cause does', async (t) => {
+t.test('the message of a failure names no address, and the cause does', async (t) => {
   const app = await createApp(t, {}, { https: { key, cert } } as object)
   app.websocket('/', async (ws) => { await ws.accept() })
   const port = await listen(app)
@@ -271,7 +271,7 @@ t.test('no failure names an address in its message: the cause does', async (t) =
   }
 })
 
-t.test('a status that has no name is told without one', async (t) => {
+t.test('a status without a name is given as a number', async (t) => {
   const port = await serveRaw(t, (socket) => { socket.end('HTTP/1.1 499 Whatever\r\nContent-Length: 0\r\n\r\n') })
   t.equal((await failure(t, connect(`ws://127.0.0.1:${port}/`))).message, 'the server refused the handshake: 499')
 })
@@ -286,13 +286,13 @@ t.test('without a handshakeTimeout, as over a stream of the caller, there is no 
   connecting.catch(() => {})
 })
 
-t.test('signal: one that is aborted already, and nothing is connected', async (t) => {
+t.test('signal: an aborted signal rejects, and no connection is made', async (t) => {
   const port = await serveRaw(t, () => { t.fail('it connects') })
   const reason = new Error('enough')
   t.equal(await connect(`ws://127.0.0.1:${port}/`, { signal: AbortSignal.abort(reason) }).catch((error) => error), reason)
 })
 
-t.test('signal: one that is aborted during the handshake ends it, whatever has come of an answer', async (t) => {
+t.test('signal: an abort ends the handshake, whatever part of the response has come', async (t) => {
   const heads = { nothing: '', 'half a head': 'HTTP/1.1 101 Switching Protocols\r\n', 'half a refusal': 'HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nhalf' }
   for (const [name, head] of Object.entries(heads)) {
     const reason = new Error(name)
@@ -313,7 +313,7 @@ t.test('signal: one that is aborted during the handshake ends it, whatever has c
   }
 })
 
-t.test('signal: what it is aborted with may be anything, and what it throws when it is asked', async (t) => {
+t.test('signal: the reason may be any value, and a reason getter may throw', async (t) => {
   const port = await serveRaw(t, () => {})
   const unreadable = Object.assign(new EventTarget(), { aborted: false })
   Object.defineProperty(unreadable, 'reason', { get () { throw new Error('from the getter') } })
@@ -326,7 +326,7 @@ t.test('signal: what it is aborted with may be anything, and what it throws when
   t.equal(await second.catch((error) => error), 'a string')
 })
 
-t.test('signal: a connection that is open is left alone', async (t) => {
+t.test('signal: an abort does not end an open connection', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -339,7 +339,7 @@ t.test('signal: a connection that is open is left alone', async (t) => {
   t.equal(await client.pair('still here'), 'still here')
 })
 
-t.test('signal: a refusal, and a server that is not there, leave nothing at it', async (t) => {
+t.test('signal: a refusal and a missing server leave no listener on the signal', async (t) => {
   const app = await createApp(t)
   const { signal } = new AbortController()
   await failure(t, connect(`ws://127.0.0.1:${await listen(app)}/`, { signal }))
@@ -348,12 +348,12 @@ t.test('signal: a refusal, and a server that is not there, leave nothing at it',
   t.same(getEventListeners(signal, 'abort'), [])
 })
 
-t.test('signal: one that cannot be listened to is an option error', async (t) => {
+t.test('signal: a signal that throws in addEventListener is an option error', async (t) => {
   const signal = { aborted: false, addEventListener () { throw new Error('from the signal') }, removeEventListener () { throw new Error('from the signal') } }
   await t.rejects(connect('ws://127.0.0.1:1/', { signal: signal as never }), { name: 'WebSocketOptionError', message: 'signal cannot be listened to: from the signal' })
 })
 
-/** A server that asks for a certificate, and tells what it has got. */
+/** A server that asks for a client certificate, and sends the names of the client and of the server back. */
 async function serveCertified (t: Test): Promise<number> {
   const app = await createApp(t, {}, { https: { key, cert, ca: cert, requestCert: true } } as object)
   app.websocket('/', async (ws, request) => {
@@ -364,17 +364,17 @@ async function serveCertified (t: Test): Promise<number> {
   return await listen(app)
 }
 
-t.test('TLS: a certificate of the client, an authority, a name', async (t) => {
+t.test('TLS: a client certificate, an authority and a server name are used', async (t) => {
   const url = `wss://127.0.0.1:${await serveCertified(t)}/`
   const trusted = { ca: cert, servername: 'localhost' }
   const seen = { authorized: true, name: 'localhost', servername: 'localhost' }
   t.same(await (await connect(url, { ...trusted, cert, key })).receiveJson(), seen)
   t.same(await (await connect(url, { rejectUnauthorized: false, servername: 'localhost', cert, key })).receiveJson(), seen)
-  await failure(t, connect(url, trusted)) // without a certificate of its own
+  await failure(t, connect(url, trusted)) // without a client certificate
   t.match(await failure(t, connect(url, { servername: 'localhost', cert, key })), { cause: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } })
 })
 
-t.test('TLS: who checks the name of the server is the user\'s choice', async (t) => {
+t.test('TLS: checkServerIdentity of the user checks the name of the server', async (t) => {
   const url = `wss://127.0.0.1:${await serveCertified(t)}/`
   const names: string[] = []
   const checkServerIdentity = (name: string): undefined => { names.push(name) }
@@ -405,19 +405,19 @@ t.test('an agent makes the connection', async (t) => {
   await t.rejects(connect('wss://127.0.0.1:1/', { agent }), { name: 'WebSocketOptionError', message: /https:/ })
 })
 
-t.test('TLS: a certificate that nobody vouches for is refused', async (t) => {
+t.test('TLS: a certificate without a trusted authority is refused', async (t) => {
   const app = await createApp(t, {}, { https: { key, cert } } as object)
   app.websocket('/', async (ws) => { await ws.accept() })
   t.match(await failure(t, connect(`wss://127.0.0.1:${await listen(app)}/`)), { cause: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } })
 })
 
-t.test('TLS: a server that speaks none is left', async (t) => {
+t.test('TLS: a server without TLS makes connect reject', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => { await ws.accept() })
   t.type((await failure(t, connect(`wss://127.0.0.1:${await listen(app)}/`))).cause, Error)
 })
 
-t.test('TLS: over a stream that trusts the certificate', async (t) => {
+t.test('TLS: a connection works over a stream that trusts the certificate', async (t) => {
   const app = await createApp(t, {}, { https: { key, cert } } as object)
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -428,7 +428,7 @@ t.test('TLS: over a stream that trusts the certificate', async (t) => {
   t.equal(await client.receive(), `wss://localhost:${port}/`)
 })
 
-t.test('what a listener on signal throws is a warning', async (t) => {
+t.test('an error of a listener on signal is a warning', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => { await ws.accept() })
   const url = `ws://127.0.0.1:${await listen(app)}/`

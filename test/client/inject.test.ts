@@ -28,7 +28,7 @@ function sessionOf (app: FastifyInstance): Promise<Session> {
   })
 }
 
-/** Lets everything within the process go as far as it goes by itself. */
+/** Lets all pending work in the process finish. */
 async function turns (): Promise<void> {
   for (let n = 0; n < 1000; n++) await setImmediate()
 }
@@ -66,7 +66,7 @@ t.test('every message from the first on is kept until it is received', async (t)
   await t.rejects(client.receive(), { name: 'WebSocketDisconnect', closeCode: 4001 })
 })
 
-t.test('a refusal tells the status, the headers and the body', async (t) => {
+t.test('the error of a refusal has the status, the headers and the body', async (t) => {
   const app = await createApp(t)
   app.websocket('/json', async (ws) => { await ws.deny(401, { error: 'who are you?' }, { 'www-authenticate': 'Basic' }) })
   app.websocket('/text', async (ws) => { await ws.deny(403, 'no: grüße', { 'set-cookie': ['a=1', 'b=2'] }) })
@@ -109,7 +109,7 @@ t.test('headers are sent', async (t) => {
   t.same(await client.receiveJson(), ['1', '2, 3', false, 'example.com', 'a=1'])
 })
 
-t.test('cookies are sent, after those of the headers', async (t) => {
+t.test('cookies are sent after those of the headers', async (t) => {
   const app = await createApp(t)
   await app.register(fastifyCookie)
   app.websocket('/', async (ws, request) => {
@@ -127,7 +127,7 @@ t.test('cookies are sent, after those of the headers', async (t) => {
   }
 })
 
-t.test('the query is added to that of the URL, and takes the place of what it names again', async (t) => {
+t.test('the query is added to that of the URL, and replaces parameters of the same name', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -156,7 +156,7 @@ t.test('a path may begin with slashes, or be a whole URL', async (t) => {
   await t.rejects(app.injectWebSocket('http://'), { name: 'WebSocketOptionError', message: "the URL of injectWebSocket is 'http://': use a path of the app" })
 })
 
-t.test('remoteAddress is where the request comes from', async (t) => {
+t.test('remoteAddress is the address of the request', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws, request) => {
     await ws.accept()
@@ -334,7 +334,7 @@ t.test('when one end is dropped, the other one ends', async (t) => {
   }
 })
 
-t.test('what was sent before the connection is dropped arrives, even in the turn of accept', async (t) => {
+t.test('messages sent before the connection is dropped arrive, even in the turn of accept', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     ws.accept()
@@ -348,7 +348,7 @@ t.test('what was sent before the connection is dropped arrives, even in the turn
   t.match(await client.closed, { code: 1006, wasClean: false })
 })
 
-t.test('what the client sent before it drops the connection arrives', async (t) => {
+t.test('messages of the client before it drops the connection arrive', async (t) => {
   const app = await createApp(t)
   const accepted = sessionOf(app)
   const client = await app.injectWebSocket('/')
@@ -361,7 +361,7 @@ t.test('what the client sent before it drops the connection arrives', async (t) 
   t.match(await session.closed, { code: 1006, wasClean: false })
 })
 
-t.test('a write that still waits when its end is dropped fails', async (t) => {
+t.test('a write that waits fails when its end is dropped', async (t) => {
   const app = await createApp(t)
   const accepted = sessionOf(app)
   const client = await app.injectWebSocket('/')
@@ -373,7 +373,7 @@ t.test('a write that still waits when its end is dropped fails', async (t) => {
   for (const error of await Promise.all(written)) t.ok(error instanceof Error)
 })
 
-t.test('no end is given an answer before its write has returned', async (t) => {
+t.test('no end gets an answer before its write has returned', async (t) => {
   const [near, far] = connectStreams('127.0.0.1', false)
   far.on('data', (chunk) => far.write(chunk))
   const answered = once(near, 'data')
@@ -415,7 +415,7 @@ t.test('the end is seen while a few small messages wait, also where the pool of 
   const { poolSize } = Buffer
   t.teardown(() => { Buffer.poolSize = poolSize })
   Buffer.poolSize = 64 * 1024
-  for (let bytes = 0; bytes <= poolSize; bytes += 1024) Buffer.allocUnsafe(1024) // the old one is used up
+  for (let bytes = 0; bytes <= poolSize; bytes += 1024) Buffer.allocUnsafe(1024) // uses up the old pool
   const app = await createApp(t)
   const session = sessionOf(app)
   const client = await app.injectWebSocket('/')
@@ -428,7 +428,7 @@ t.test('the end is seen while a few small messages wait, also where the pool of 
   for (const message of ['a', '', 'b', '']) t.equal(await (await session).receive(), message)
 })
 
-t.test('many at once', async (t) => {
+t.test('many clients connect at once', async (t) => {
   const app = await createApp(t)
   app.websocket('/:n', async (ws, request) => {
     await ws.accept()
@@ -445,7 +445,7 @@ t.test('many at once', async (t) => {
   t.equal(app.websockets.size, 0)
 })
 
-t.test('an https app', async (t) => {
+t.test('an https app takes injections', async (t) => {
   const app = await createApp(t, {}, { https: { key, cert } } as object)
   app.websocket('/', async (ws, request) => {
     await ws.accept()
@@ -460,7 +460,7 @@ t.test('an https app', async (t) => {
   await t.rejects(app.injectWebSocket('/refused'), { ...UPGRADE, statusCode: 401 })
 })
 
-t.test('an app whose server speaks HTTP/2 and, to those who ask for it, HTTP/1.1', async (t) => {
+t.test('an app whose server speaks HTTP/2 and HTTP/1.1 takes injections', async (t) => {
   for (const options of [
     { http2: true, https: { key, cert, allowHTTP1: true } },
     { serverFactory: (handler: never) => createSecureServer({ key, cert, allowHTTP1: true }, handler) }
@@ -479,7 +479,7 @@ t.test('an app whose server speaks HTTP/2 and, to those who ask for it, HTTP/1.1
   }
 })
 
-t.test('an app whose server speaks HTTP/2 only: an error says what lets it take HTTP/1.1, too', async (t) => {
+t.test('an app whose server speaks HTTP/2 only rejects an injection, and the error says how to allow HTTP/1.1', async (t) => {
   for (const options of [
     { http2: true },
     { http2: true, https: { key, cert } },
@@ -521,7 +521,7 @@ t.test('injectWS of @fastify/websocket works on raw routes', async (t) => {
   socket.terminate()
 })
 
-t.test('the server counts the bytes that it reads of an injected client, as of any other', async (t) => {
+t.test('the server counts the bytes that it reads from an injected client, as from any other', async (t) => {
   const app = await createApp(t)
   const counts: number[] = []
   app.websocket('/', async (ws, request) => {

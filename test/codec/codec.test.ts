@@ -15,13 +15,13 @@ t.test('by default, text is received and any value is sent', async (t) => {
   t.strictSame(codec.encode(Buffer.from('a')), Buffer.from('a'))
 })
 
-t.test('it decodes and encodes by the types it was given', async (t) => {
+t.test('the codec decodes and encodes by the given types', async (t) => {
   const codec = new Codec({ receiveType: 'integer', sendType: 'json' })
   t.equal(text(codec.decode, '1'), 1)
   t.equal(codec.encode('a'), '"a"')
 })
 
-t.test('there is a decoder and an encoder for each type, and without a type that of the codec', async (t) => {
+t.test('there is a decoder and an encoder for each type, and the codec\'s own without a type', async (t) => {
   const codec = new Codec({ receiveType: 'number', sendType: 'boolean' })
   const received: Record<ValueType, unknown> = { text: '1', bytes: Buffer.from('1'), json: 1, integer: 1, number: 1, boolean: true, any: '1' }
   const sent: Record<ValueType, [unknown, unknown]> = {
@@ -35,7 +35,7 @@ t.test('there is a decoder and an encoder for each type, and without a type that
   t.equal(codec.encoder(undefined), codec.encode)
 })
 
-t.test('a type that there is not is a WebSocketOptionError', async (t) => {
+t.test('an unknown type throws a WebSocketOptionError', async (t) => {
   const codec = new Codec({})
   for (const type of ['string', 'jsonText', 'jsonBytes', 'toString', '__proto__', '', null, 1] as never[]) {
     t.throws(() => codec.decoder(type), { code: 'FST_WS_OPTION', message: /^type is / })
@@ -43,7 +43,7 @@ t.test('a type that there is not is a WebSocketOptionError', async (t) => {
   }
 })
 
-t.test('JSON is received in the mode that is given, and without one in both', async (t) => {
+t.test('JSON is received in the given mode, and without a mode in both', async (t) => {
   const codec = new Codec({})
   t.equal(text(codec.jsonDecoder(undefined), '1'), 1)
   t.equal(binary(codec.jsonDecoder(undefined), '1'), 1)
@@ -53,14 +53,14 @@ t.test('JSON is received in the mode that is given, and without one in both', as
   t.throws(() => text(codec.jsonDecoder('bytes'), '1'), { code: 'FST_WS_DECODE' })
 })
 
-t.test('JSON is sent in the mode that is given, and without one as text', async (t) => {
+t.test('JSON is sent in the given mode, and without a mode as text', async (t) => {
   const codec = new Codec({})
   t.equal(codec.jsonEncoder(undefined)('a'), '"a"')
   t.equal(codec.jsonEncoder('text')('a'), '"a"')
   t.strictSame(codec.jsonEncoder('bytes')('a'), Buffer.from('"a"'))
 })
 
-t.test('a mode that there is not is a WebSocketOptionError', async (t) => {
+t.test('an unknown mode throws a WebSocketOptionError', async (t) => {
   const codec = new Codec({})
   for (const mode of ['binary', 'json', '', null, 1] as never[]) {
     t.throws(() => codec.jsonDecoder(mode), { code: 'FST_WS_OPTION', message: /^mode is / })
@@ -68,13 +68,13 @@ t.test('a mode that there is not is a WebSocketOptionError', async (t) => {
   }
 })
 
-t.test('JSON is made and read with the functions that were given', async (t) => {
+t.test('JSON is serialized and parsed with the given functions', async (t) => {
   const codec = new Codec({ receiveType: 'json', sendType: 'json', parse: (json) => ({ parsed: json }), serialize: (value) => `<${String(value)}>` })
   for (const decode of [codec.decode, codec.decoder('json'), codec.jsonDecoder('text')]) t.strictSame(text(decode, 'a'), { parsed: 'a' })
   for (const encode of [codec.encode, codec.encoder('json'), codec.jsonEncoder('text')]) t.equal(encode('a'), '<a>')
 })
 
-t.test('what is decoded is validated, whatever the type, and what the validator returns is received', async (t) => {
+t.test('a decoded value of any type is validated, and the result of the validator is received', async (t) => {
   const codec = new Codec({ validate: (value) => ({ validated: value }) })
   t.strictSame(text(codec.decode, 'a'), { validated: 'a' })
   for (const type of VALUE_TYPES) {
@@ -86,25 +86,25 @@ t.test('what is decoded is validated, whatever the type, and what the validator 
   t.strictSame(binary(codec.jsonDecoder('bytes'), '1'), { validated: 1 })
 })
 
-t.test('what does not decode is not validated', async (t) => {
+t.test('a message that does not decode is not validated', async (t) => {
   let validated = 0
   const codec = new Codec({ receiveType: 'json', validate: () => validated++ })
   t.throws(() => text(codec.decode, '{'), { code: 'FST_WS_DECODE' })
   t.equal(validated, 0)
 })
 
-t.test('what the validator throws is thrown as it is', async (t) => {
+t.test('an error of the validator is thrown unchanged', async (t) => {
   const failure = new Error('invalid')
   const codec = new Codec({ validate: () => { throw failure } })
   t.throws(() => text(codec.decode, 'a'), failure)
 })
 
-t.test('what is sent is not validated', async (t) => {
+t.test('a sent value is not validated', async (t) => {
   const codec = new Codec({ validate: () => { throw new Error('not for this') } })
   t.equal(codec.encode('a'), 'a')
 })
 
-t.test('the decoder of an iterator gives the iterator its result, whether it has to be waited for or not', async (t) => {
+t.test('the decoder of an iterator returns an IteratorResult, or a promise of one', async (t) => {
   const data = '1'
   const codec = new Codec({ receiveType: 'integer' })
   t.strictSame(codec.resultDecoder(undefined)(data), { done: false, value: 1 })

@@ -15,13 +15,13 @@ function decodeBinary (type: keyof Decoders, bytes: string | number[]): unknown 
 
 const DECODE_ERROR = { name: 'WebSocketDecodeError', code: 'FST_WS_DECODE', closeCode: 1003 }
 
-/** Texts that are no number in decimal, though JavaScript or another language reads some of them as one. */
+/** Texts that are no decimal numbers, though JavaScript or another language reads some of them as numbers. */
 const NO_NUMBERS = [
   '', ' ', '1 ', ' 1', '\t1', '1\n', '1\r\n', '\n1', '1 2', '1,5', '1_000', '1,000', '0x10', '0b1', '0o7', '1n', 'one', 'NaN', 'nan', 'Infinity', '-Infinity',
   '+Infinity', 'inf', '--1', '+-1', '- 1', '-', '+', 'e', 'null', 'true', '"1"', '[1]', '1a', 'a1', '\ufeff1', '\u0661', '\uff11', '\u00bd', '1\u0000'
 ]
 
-t.test('text: a text frame is its string', async (t) => {
+t.test('text: a text frame decodes to a string', async (t) => {
   for (const text of ['', 'hello', 'ünïcödé €😀', 'null', '\u0000', '\ufeffbom', ' kept \n']) t.equal(decodeText('text', text), text)
 })
 
@@ -29,26 +29,26 @@ t.test('text: a binary frame is refused', async (t) => {
   t.throws(() => decodeBinary('text', 'hello'), { ...DECODE_ERROR, message: 'expected a text message, received a binary one' })
 })
 
-t.test('text: what is longer than a string can be is refused', async (t) => {
+t.test('text: a text longer than the longest string is refused', async (t) => {
   const long = Buffer.alloc(constants.MAX_STRING_LENGTH + 1)
   for (const type of ['text', 'integer', 'number', 'boolean'] as const) t.throws(() => decoders[type](long), { ...DECODE_ERROR, message: 'the message is too long for a string' })
   t.throws(() => decoders.json(long), { ...DECODE_ERROR, message: /^the message is not valid JSON: / })
   t.equal(decoders.bytes(long), long)
 })
 
-t.test('bytes: binary and text frames are their bytes, in a Buffer', async (t) => {
+t.test('bytes: binary and text frames decode to a Buffer', async (t) => {
   t.strictSame(decodeBinary('bytes', [0, 255, 128]), Buffer.from([0, 255, 128]))
   t.strictSame(decodeText('bytes', '€'), Buffer.from('€'))
   t.strictSame(decodeBinary('bytes', []), Buffer.alloc(0))
 })
 
-t.test('any: a text frame is its string, a binary one its bytes', async (t) => {
+t.test('any: a text frame decodes to a string, a binary frame to a Buffer', async (t) => {
   t.equal(decodeText('any', '1'), '1')
   t.equal(decodeText('any', ''), '')
   t.strictSame(decodeBinary('any', '1'), Buffer.from('1'))
 })
 
-t.test('integer: a whole number in decimal is taken, with a sign and leading zeros', async (t) => {
+t.test('integer: a decimal whole number is accepted, with a sign and leading zeros', async (t) => {
   const cases: [string, number][] = [
     ['0', 0], ['7', 7], ['-7', -7], ['+7', 7], ['007', 7], ['-0', 0], ['+0', 0],
     ['9007199254740991', Number.MAX_SAFE_INTEGER], ['-9007199254740991', Number.MIN_SAFE_INTEGER]
@@ -66,13 +66,13 @@ t.test('integer: a number that is not safe is refused', async (t) => {
   }
 })
 
-t.test('integer: what is not a whole number, from its first character to its last, is refused', async (t) => {
+t.test('integer: a text that is not a whole number from its first character to its last is refused', async (t) => {
   for (const text of [...NO_NUMBERS, '1.0', '1.', '.5', '1.5', '1e3', '1E3', '1e-3']) {
     t.throws(() => decodeText('integer', text), DECODE_ERROR, JSON.stringify(text))
   }
 })
 
-t.test('number: a number in decimal or with an exponent is taken', async (t) => {
+t.test('number: a decimal number is accepted, with and without an exponent', async (t) => {
   const cases: [string, number][] = [
     ['0', 0], ['1.5', 1.5], ['-1.5', -1.5], ['+1.5', 1.5], ['.5', 0.5], ['-.5', -0.5], ['5.', 5], ['007.50', 7.5], ['1e3', 1000], ['1E3', 1000], ['1e+3', 1000],
     ['-1.5e-7', -1.5e-7], ['5e-324', 5e-324], ['1.7976931348623157e308', Number.MAX_VALUE], ['9007199254740993', 9007199254740992], ['1e-400', 0]
@@ -80,26 +80,26 @@ t.test('number: a number in decimal or with an exponent is taken', async (t) => 
   for (const [text, value] of cases) t.equal(decodeText('number', text), value, text)
 })
 
-t.test('number: what is not finite is refused', async (t) => {
+t.test('number: a number that is not finite is refused', async (t) => {
   for (const text of ['1e309', '-1e309', '9'.repeat(400)]) {
     t.throws(() => decodeText('number', text), { ...DECODE_ERROR, message: 'the message is not a finite number' }, text)
   }
 })
 
-t.test('number: what is not a number, from its first character to its last, is refused', async (t) => {
+t.test('number: a text that is not a number from its first character to its last is refused', async (t) => {
   for (const text of [...NO_NUMBERS, '.', '1.2.3', '1e', 'e5', '1e1.5', '1e 5', '.e1']) {
     t.throws(() => decodeText('number', text), DECODE_ERROR, JSON.stringify(text))
   }
 })
 
-t.test('boolean: true and false are taken, also capitalized', async (t) => {
+t.test('boolean: true and false are accepted, also capitalized', async (t) => {
   t.equal(decodeText('boolean', 'true'), true)
   t.equal(decodeText('boolean', 'True'), true)
   t.equal(decodeText('boolean', 'false'), false)
   t.equal(decodeText('boolean', 'False'), false)
 })
 
-t.test('boolean: digits are taken, and only zero is false', async (t) => {
+t.test('boolean: digits are accepted, and only zero is false', async (t) => {
   for (const text of ['0', '00', '0'.repeat(400)]) t.equal(decodeText('boolean', text), false, text)
   for (const text of ['1', '2', '01', '10', '9'.repeat(400)]) t.equal(decodeText('boolean', text), true, text)
 })
@@ -116,7 +116,7 @@ t.test('integer, number, boolean: a binary frame is refused', async (t) => {
   }
 })
 
-t.test('integer, number, boolean: the time that it takes is linear in the length of the message', async (t) => {
+t.test('integer, number, boolean: decoding takes time linear in the length of the message', async (t) => {
   const digits = (n: number): string => '1'.repeat(n)
   const messages: Record<string, (n: number) => string> = {
     digits,
@@ -129,7 +129,7 @@ t.test('integer, number, boolean: the time that it takes is linear in the length
   for (const type of ['integer', 'number', 'boolean'] as const) {
     for (const [name, make] of Object.entries(messages)) {
       isLinear(t, 64 * 1024, (n) => {
-        const text = Buffer.from(make(n)).toString() // flat, as what has arrived
+        const text = Buffer.from(make(n)).toString() // a flat string, like a received one
         return () => {
           try {
             decodeText(type, text)
@@ -143,7 +143,7 @@ t.test('integer, number, boolean: the time that it takes is linear in the length
   t.throws(() => decodeText('number', digits(1024 * 1024)), DECODE_ERROR)
 })
 
-t.test('json: any JSON value is taken, from text and from binary frames', async (t) => {
+t.test('json: any JSON value is accepted, in text and in binary frames', async (t) => {
   for (const value of [null, true, 1.5, '', 'ünï €😀', [], [1, [2]], {}, { a: { b: null } }]) {
     const text = JSON.stringify(value)
     t.strictSame(decodeText('json', text), value, text)
@@ -152,7 +152,7 @@ t.test('json: any JSON value is taken, from text and from binary frames', async 
   t.strictSame(decodeText('json', ' \n{ "a" : 1 }\t'), { a: 1 })
 })
 
-t.test('json: what is not JSON is refused, and the cause says why', async (t) => {
+t.test('json: a text that is not JSON is refused, and the cause says why', async (t) => {
   for (const text of ['', ' ', '{', '{a:1}', "'a'", 'undefined', 'NaN', '[1,]', '1 2', '\ufeff1', '"\n"']) {
     for (const decode of [decodeText, decodeBinary]) {
       try {
@@ -184,7 +184,7 @@ t.test('json in bytes mode takes binary frames only', async (t) => {
   t.throws(() => decodeText('jsonBytes', '{"a":1}'), { ...DECODE_ERROR, message: 'expected JSON in a binary message, received a text one' })
 })
 
-t.test('json is parsed with the parser that was given, and what it throws is the cause', async (t) => {
+t.test('json is parsed with the given parser, and the parser\'s error is the cause', async (t) => {
   const failure = new Error('forbidden key')
   const { json, jsonText, jsonBytes } = createDecoders((text) => {
     if (text === 'bad') throw failure
@@ -197,7 +197,7 @@ t.test('json is parsed with the parser that was given, and what it throws is the
   }
 })
 
-t.test('a text is decoded as UTF-8, however long it is and wherever it is not ASCII', async (t) => {
+t.test('a text of any length is decoded as UTF-8, wherever it is not ASCII', async (t) => {
   for (const text of ['', 'a', 'é', 'a'.repeat(1023), 'a'.repeat(1024), 'a'.repeat(100_000), 'é'.repeat(512), `${'a'.repeat(5000)}€`, `😀${'a'.repeat(5000)}`, '\u0000\u007f'.repeat(1000)]) {
     t.ok(textOf(Buffer.from(text)) === text, `${text.length} characters`)
   }

@@ -12,7 +12,7 @@ const ENCODE_ERROR = { name: 'WebSocketEncodeError', code: 'FST_WS_ENCODE', clos
 const circular: Record<string, unknown> = {}
 circular.self = circular
 
-/** Numbers, and what they are in decimal. */
+/** Numbers, and their decimal forms. */
 const DECIMALS: [number, string][] = [
   [0, '0'], [-0, '0'], [1, '1'], [-1, '-1'], [1.5, '1.5'], [-0.25, '-0.25'], [0.1 + 0.2, '0.30000000000000004'],
   [1e20, '100000000000000000000'],
@@ -42,7 +42,7 @@ t.test('bytes: a Buffer and any Uint8Array are sent', async (t) => {
   }
 })
 
-t.test('bytes: they are not copied', async (t) => {
+t.test('bytes: the bytes are not copied', async (t) => {
   for (const value of [Buffer.alloc(4), new Uint8Array(4), new Uint8Array(new SharedArrayBuffer(4)), new DataView(new ArrayBuffer(4)), new ArrayBuffer(4), new SharedArrayBuffer(4)]) {
     const payload = encoders.bytes(value) as Uint8Array
     new Uint8Array(ArrayBuffer.isView(value) ? value.buffer : value).fill(1)
@@ -66,7 +66,7 @@ t.test('bytes: one buffer can be used for message after message', async (t) => {
   t.strictSame(received, [0, 1, 2, 3, 4])
 })
 
-t.test('bytes: of a view, exactly what it views is sent', async (t) => {
+t.test('bytes: exactly the viewed part of a buffer is sent', async (t) => {
   const { buffer } = new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])
   const views: [ArrayBufferView, number[]][] = [
     [new DataView(buffer, 3, 2), [3, 4]],
@@ -85,7 +85,7 @@ t.test('bytes: of a view, exactly what it views is sent', async (t) => {
   }
 })
 
-t.test('bytes: of a view into shared memory, exactly what it views is sent', async (t) => {
+t.test('bytes: exactly the viewed part of a SharedArrayBuffer is sent', async (t) => {
   const shared = new SharedArrayBuffer(8)
   new Uint8Array(shared).set([0, 1, 2, 3, 4, 5, 6, 7])
   t.strictSame([...encoders.bytes(new DataView(shared, 2, 3)) as Uint8Array], [2, 3, 4])
@@ -98,7 +98,7 @@ t.test('bytes: an ArrayBuffer and a SharedArrayBuffer are sent whole', async (t)
   }
 })
 
-t.test('bytes: those of another realm are bytes as well', async (t) => {
+t.test('bytes: the bytes of another realm are sent as well', async (t) => {
   for (const code of ['new Uint8Array([1, 2, 3])', 'new Uint8Array([1, 2, 3]).buffer', 'new DataView(new Uint8Array([0, 1, 2, 3]).buffer, 1)']) {
     const value = runInNewContext(code)
     for (const type of ['bytes', 'any'] as const) {
@@ -139,7 +139,7 @@ t.test('number: in decimal, never with an exponent', async (t) => {
   for (const [value, text] of DECIMALS) t.equal(encoders.number(value), text, String(value))
 })
 
-t.test('number: what is sent reads as the very same number', async (t) => {
+t.test('number: the sent text reads as the same number', async (t) => {
   for (let exponent = -323; exponent <= 308; exponent++) {
     for (const mantissa of [1, -1.7, 4.9406564584124, -1.2345678901234567]) {
       const value = Number(`${mantissa}e${exponent}`)
@@ -151,7 +151,7 @@ t.test('number: what is sent reads as the very same number', async (t) => {
   t.pass('all exponents were tried')
 })
 
-t.test('number: what is not finite, and what is no number, is refused', async (t) => {
+t.test('number: a number that is not finite, and any other value, is refused', async (t) => {
   for (const value of [NaN, Infinity, -Infinity]) {
     t.throws(() => encoders.number(value), { ...ENCODE_ERROR, message: `cannot send ${value} as a number` })
     t.throws(() => encoders.any(value), { ...ENCODE_ERROR, message: `cannot send ${value} as a number` })
@@ -159,24 +159,24 @@ t.test('number: what is not finite, and what is no number, is refused', async (t
   for (const value of ['1', 1n, true, null, undefined, {}, Object(1)]) t.throws(() => encoders.number(value), { ...ENCODE_ERROR, message: ' as a number' })
 })
 
-t.test('json: any value that JSON has, as text', async (t) => {
+t.test('json: any JSON value is sent as text', async (t) => {
   for (const value of [null, true, 0, 'a', [], [1, undefined], {}, { a: { b: [1] } }, new Date(0), { toJSON: () => 'x' }, 1e21]) {
     t.equal(encoders.json(value), JSON.stringify(value))
     t.equal(encoders.jsonText(value), JSON.stringify(value))
   }
 })
 
-t.test('json: in a binary frame, the same as UTF-8', async (t) => {
+t.test('json: in a binary frame, the JSON is sent as UTF-8', async (t) => {
   t.strictSame(encoders.jsonBytes({ a: '€' }), Buffer.from('{"a":"€"}'))
 })
 
-t.test('json: what JSON does not have is refused, by all forms of it', async (t) => {
+t.test('json: a value that JSON does not have is refused, in every mode', async (t) => {
   for (const value of [undefined, () => {}, Symbol('a'), { toJSON: () => undefined }]) {
     for (const type of ['json', 'jsonText', 'jsonBytes', 'any'] as const) t.throws(() => encoders[type](value), { ...ENCODE_ERROR, message: /^cannot send .* as JSON$/ }, type)
   }
 })
 
-t.test('json: what cannot be serialized is refused, with the cause', async (t) => {
+t.test('json: a value that cannot be serialized is refused, with the cause', async (t) => {
   for (const value of [1n, { a: 1n }, circular]) {
     for (const type of ['json', 'jsonText', 'jsonBytes', 'any'] as const) {
       t.throws(() => encoders[type](value), { ...ENCODE_ERROR, message: /^cannot send .* as JSON: ./, cause: { name: 'TypeError' } }, type)
@@ -184,13 +184,13 @@ t.test('json: what cannot be serialized is refused, with the cause', async (t) =
   }
 })
 
-t.test('what cannot be read is refused as any other value', async (t) => {
+t.test('a value that throws when read is refused like any other value', async (t) => {
   for (const value of [revoked(), throwing(), unreadable('constructor', 'toJSON'), Object.assign(Object.create(null), { constructor: { name: Symbol('s') }, a: 1n })]) {
     for (const type of ['text', 'bytes', 'integer', 'number', 'boolean', 'json', 'any'] as const) t.throws(() => encoders[type](value), { ...ENCODE_ERROR, message: /^cannot send an object/ }, type)
   }
 })
 
-t.test('bytes whose memory has been transferred are refused, empty ones are not', async (t) => {
+t.test('bytes whose memory has been transferred are refused, empty bytes are not', async (t) => {
   for (const value of [new Uint8Array(8), Buffer.alloc(8), new Uint8Array(0), new Float64Array(1), new DataView(new ArrayBuffer(8)), new ArrayBuffer(8)]) {
     for (const type of ['bytes', 'any'] as const) {
       t.doesNotThrow(() => encoders[type](value))
@@ -200,7 +200,7 @@ t.test('bytes whose memory has been transferred are refused, empty ones are not'
   t.strictSame(encoders.bytes(new Uint8Array(0)), new Uint8Array(0))
 })
 
-t.test('json: a toJSON that throws makes it refused, whatever it throws', async (t) => {
+t.test('json: a value whose toJSON throws is refused, whatever toJSON throws', async (t) => {
   for (const thrown of [new Error('no'), null, 'text', { message: 'no' }, revoked()]) {
     const value = { toJSON () { throw thrown } }
     t.throws(() => encoders.json(value), { ...ENCODE_ERROR, cause: thrown })
@@ -208,13 +208,13 @@ t.test('json: a toJSON that throws makes it refused, whatever it throws', async 
   t.throws(() => encoders.json({ toJSON () { throw undefined } }), ENCODE_ERROR) // eslint-disable-line no-throw-literal
 })
 
-t.test('json is made with the serializer that was given', async (t) => {
+t.test('json is made with the given serializer', async (t) => {
   const { json, jsonText, jsonBytes, any } = createEncoders((value) => `<${String(value)}>`)
   for (const encode of [json, jsonText, any]) t.equal(encode([1, 2]), '<1,2>')
   t.strictSame(jsonBytes([1, 2]), Buffer.from('<1,2>'))
 })
 
-t.test('a serializer that returns no string makes it refused', async (t) => {
+t.test('a value is refused if the serializer returns no string', async (t) => {
   const { json } = createEncoders((() => ({})) as never)
   t.throws(() => json(1), { ...ENCODE_ERROR, message: 'cannot send 1 as JSON' })
 })
@@ -236,7 +236,7 @@ t.test('any: strings, booleans and numbers are sent as text, bytes as bytes, any
   t.equal(encoders.any(Object('a')), '"a"')
 })
 
-t.test('the error says what was to be sent, without showing it', async (t) => {
+t.test('the error describes the value without showing it', async (t) => {
   const cases: [unknown, string][] = [
     [null, 'null'], [undefined, 'undefined'], [1.5, '1.5'], [1n, 'bigint'], [true, 'boolean'], [Symbol('s'), 'symbol'], [() => {}, 'function'],
     [{ password: 'secret' }, 'an object (Object)'], [[], 'an object (Array)'], [new Map(), 'an object (Map)'], [Object.create(null), 'an object (null prototype)']
@@ -244,7 +244,7 @@ t.test('the error says what was to be sent, without showing it', async (t) => {
   for (const [value, description] of cases) t.throws(() => encoders.text(value), { message: `cannot send ${description} as text` })
 })
 
-t.test('what is refused is refused with a WebSocketEncodeError, which is a TypeError', async (t) => {
+t.test('a refused value throws a WebSocketEncodeError, which is a TypeError', async (t) => {
   try {
     encoders.text(1)
     t.fail('it has not thrown')

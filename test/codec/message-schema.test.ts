@@ -24,19 +24,19 @@ async function open (t: Test, schema: { receive?: unknown, send?: unknown }, { a
   return { session, client }
 }
 
-/** What the session receives when the client sends `message`. */
+/** Resolves with the value that the session receives when the client sends `message`. */
 async function submit ({ session, client }: Ends, message: unknown): Promise<unknown> {
   await client.send(typeof message === 'string' ? message : JSON.stringify(message))
   return await session.receive()
 }
 
-/** What the client receives when the session sends `value`. */
+/** Resolves with the text that the client receives when the session sends `value`. */
 async function issue ({ session, client }: Ends, value: unknown): Promise<unknown> {
   await session.send(value)
   return await client.receive()
 }
 
-/** A validator compiler that gives the same validator for every schema. */
+/** A validator compiler that returns the same validator for every schema. */
 function always (validate: (data: any) => unknown): FastifySchemaCompiler<any> {
   return () => validate as never
 }
@@ -45,12 +45,12 @@ const VALIDATION_ERROR = { name: 'WebSocketValidationError', code: 'FST_WS_VALID
 
 const USER = { type: 'object', required: ['name'], properties: { name: { type: 'string' }, age: { type: 'integer' } } }
 
-t.test('a message that is valid is received, as JSON', async (t) => {
+t.test('a valid message is received as JSON', async (t) => {
   const ends = await open(t, { receive: USER })
   t.strictSame(await submit(ends, { name: 'ada', age: 36 }), { name: 'ada', age: 36 })
 })
 
-t.test('a message that is not valid rejects with a WebSocketValidationError that lists what failed', async (t) => {
+t.test('an invalid message rejects with a WebSocketValidationError that lists the failures', async (t) => {
   const ends = await open(t, { receive: USER })
   await t.rejects(submit(ends, { age: 36 }), {
     ...VALIDATION_ERROR,
@@ -60,7 +60,7 @@ t.test('a message that is not valid rejects with a WebSocketValidationError that
   await t.rejects(submit(ends, { name: 'ada', age: 'x' }), { ...VALIDATION_ERROR, message: 'message/age must be integer', validation: [{ instancePath: '/age' }] })
 })
 
-t.test('what failed for one message is not changed by the next', async (t) => {
+t.test('the failures of one message are not changed by the next', async (t) => {
   const ends = await open(t, { receive: USER })
   const first: any = await submit(ends, {}).catch((error) => error)
   await submit(ends, { name: 'ada', age: 'x' }).catch(() => {})
@@ -69,7 +69,7 @@ t.test('what failed for one message is not changed by the next', async (t) => {
   t.equal(first.validation.length, 1)
 })
 
-t.test('an invalid message concerns itself only: the session goes on', async (t) => {
+t.test('the session goes on after an invalid message', async (t) => {
   const ends = await open(t, { receive: USER })
   await t.rejects(submit(ends, {}), VALIDATION_ERROR)
   t.strictSame(await submit(ends, { name: 'ada' }), { name: 'ada' })
@@ -80,13 +80,13 @@ t.test('a message that is no JSON rejects with a WebSocketDecodeError', async (t
   await t.rejects(submit(ends, 'ada'), { name: 'WebSocketDecodeError' })
 })
 
-t.test('several failures are told in one message, where the compiler reports them all', async (t) => {
+t.test('the error message names all failures, if the compiler reports them all', async (t) => {
   const app = await createApp(t, {}, { ajv: { customOptions: { allErrors: true } } })
   const ends = await open(t, { receive: { type: 'object', required: ['a', 'b'] } }, { app })
   await t.rejects(submit(ends, {}), { message: "message must have required property 'a', message must have required property 'b'", validation: [{}, {}] })
 })
 
-t.test('what the compiler changes is received: coercion, defaults, and properties removed', async (t) => {
+t.test('the changes of the validator are received: coercion, defaults and removed properties', async (t) => {
   const ends = await open(t, {
     receive: { type: 'object', additionalProperties: false, properties: { n: { type: 'number' }, list: { type: 'array', items: { type: 'integer' } }, d: { default: 'x' } } }
   })
@@ -109,7 +109,7 @@ t.test('a single value that cannot be coerced is refused', async (t) => {
   await t.rejects(submit(ends, '"seven"'), { ...VALIDATION_ERROR, message: 'message must be integer' })
 })
 
-t.test('every type in which a message is received is validated', async (t) => {
+t.test('a message of every type is validated', async (t) => {
   const { session, client } = await open(t, { receive: { const: 'yes' } })
   const receive = async (message: string | Buffer, receiving: () => Promise<unknown>): Promise<unknown> => {
     await client.send(message)
@@ -178,7 +178,7 @@ t.test('each schema is compiled once, when the app gets ready', async (t) => {
   t.equal(compiled.length, 2)
 })
 
-t.test('with a Fastify whose compilers are not within reach, schemas are compiled at the first connection', async (t) => {
+t.test('if the compilers of Fastify are out of reach, schemas are compiled at the first connection', async (t) => {
   for (const name of ['fastify.schemaController', 'fastify.options']) {
     const { getOwnPropertySymbols } = Object
     t.intercept(Object, 'getOwnPropertySymbols', { value: (o: object) => getOwnPropertySymbols(o).filter(({ description }) => description !== name) })
@@ -196,7 +196,7 @@ t.test('the schema of a route is not changed', async (t) => {
   t.strictSame(schema, { receive: { type: 'string' }, send: { type: 'string' } })
 })
 
-t.test('a schema of fluent-json-schema is taken', async (t) => {
+t.test('a schema of fluent-json-schema works', async (t) => {
   const fluent = (schema: object): object => ({ isFluentSchema: true, valueOf: () => schema })
   const ends = await open(t, { receive: fluent(USER), send: fluent(USER) })
   await t.rejects(submit(ends, {}), VALIDATION_ERROR)
@@ -209,7 +209,7 @@ t.test('a route without message schemas takes and sends anything', async (t) => 
   t.equal(await issue(ends, { a: 1 }), '{"a":1}')
 })
 
-t.test('what is sent goes through the schema', async (t) => {
+t.test('a sent value is serialized through the schema', async (t) => {
   const { session, client } = await open(t, { send: USER })
   t.equal(await issue({ session, client }, { name: 'ada', secret: true, age: '36' }), '{"name":"ada","age":36}')
   await session.sendJson({ name: 'ada', secret: true })
@@ -220,13 +220,13 @@ t.test('what is sent goes through the schema', async (t) => {
   t.equal(await client.receive(), 'as it is')
 })
 
-t.test('what does not fit the schema is not sent, and rejects with a WebSocketEncodeError', async (t) => {
+t.test('a value that does not fit the schema is not sent, and rejects with a WebSocketEncodeError', async (t) => {
   const ends = await open(t, { send: USER })
   await t.rejects(ends.session.send({ age: 36 }), { name: 'WebSocketEncodeError', cause: { message: '"name" is required!' } })
   t.equal(await issue(ends, { name: 'ada' }), '{"name":"ada"}')
 })
 
-t.test('the response schema of the route is kept, for a refusal', async (t) => {
+t.test('the response schema of the route still serves a refusal', async (t) => {
   const app = await createApp(t)
   const schema = { send: USER, response: { 403: { type: 'object', properties: { reason: { type: 'string' } } } } }
   app.websocket('/', { schema: schema as object }, async (ws) => await ws.deny(403, { reason: 'full', secret: true }))
@@ -254,7 +254,7 @@ for (const [name, schema] of Object.entries({
   'a receive schema that is null': { receive: null },
   'a send schema that is null': { send: null }
 })) {
-  t.test(`${name} fails when the app gets ready, with an error of Fastify that names what is wrong`, async (t) => {
+  t.test(`${name} fails when the app gets ready, with an error of Fastify that names the fault`, async (t) => {
     const app = await createApp(t)
     app.websocket('/broken', { schema: schema as object }, async () => {})
     await t.rejects(async () => await app.ready(), { code: /^FST_ERR_SCH_/, message: /GET: \/broken, due to error schema\.(receive|send): ./, cause: Error })
@@ -268,21 +268,21 @@ t.test('schemaErrorFormatter of the route makes the message', async (t) => {
   await t.rejects(submit(ends, {}), { ...VALIDATION_ERROR, message: 'receive: required', validation: [{ keyword: 'required' }] })
 })
 
-t.test('what schemaErrorFormatter throws rejects', async (t) => {
+t.test('an error of schemaErrorFormatter rejects', async (t) => {
   const failure = new Error('formatter')
   const ends = await open(t, { receive: USER }, { schemaErrorFormatter: () => { throw failure } })
   await t.rejects(submit(ends, {}), failure)
   t.strictSame(await submit(ends, { name: 'ada' }), { name: 'ada' })
 })
 
-t.test('TypeBox: its schemas are JSON schemas', async (t) => {
+t.test('TypeBox: a schema works as a JSON schema', async (t) => {
   const ends = await open(t, { receive: Type.Object({ n: Type.Integer() }), send: Type.Object({ n: Type.Integer() }) })
   t.strictSame(await submit(ends, { n: 1 }), { n: 1 })
   await t.rejects(submit(ends, { n: 'x' }), { ...VALIDATION_ERROR, message: 'message/n must be integer' })
   t.equal(await issue(ends, { n: 1, secret: true }), '{"n":1}')
 })
 
-t.test('TypeBox: its own compiler', async (t) => {
+t.test('TypeBox: the compiler of TypeBox works', async (t) => {
   const app = await createApp(t)
   app.setValidatorCompiler(TypeBoxValidatorCompiler)
   const ends = await open(t, { receive: Type.Object({ n: Type.Integer() }) }, { app })
@@ -290,7 +290,7 @@ t.test('TypeBox: its own compiler', async (t) => {
   await t.rejects(submit(ends, { n: 'x' }), { ...VALIDATION_ERROR, message: 'message/n must be integer', validation: [{ instancePath: '/n', keyword: 'type' }] })
 })
 
-t.test('Zod: what the schema makes of a message is received', async (t) => {
+t.test('Zod: the parsed value of a message is received', async (t) => {
   const app = await createApp(t)
   app.setValidatorCompiler(validatorCompiler)
   const ends = await open(t, { receive: z.object({ name: z.string().trim(), age: z.coerce.number().default(1) }) }, { app })
@@ -298,7 +298,7 @@ t.test('Zod: what the schema makes of a message is received', async (t) => {
   await t.rejects(submit(ends, { name: 7 }), { ...VALIDATION_ERROR, message: /^message\/name .*expected string/, validation: [{ instancePath: '/name', keyword: 'invalid_type' }] })
 })
 
-t.test('Zod: a message may become any value, also one that is false', async (t) => {
+t.test('Zod: a message may become any value, also a falsy one', async (t) => {
   const app = await createApp(t)
   app.setValidatorCompiler(validatorCompiler)
   for (const [i, value] of [0, '', false, null, undefined, 7n].entries()) {
@@ -314,7 +314,7 @@ t.test('Zod: a message may become any value, also one that is false', async (t) 
   }
 })
 
-t.test('Zod: what is sent is encoded by the schema', async (t) => {
+t.test('Zod: a sent value is encoded by the schema', async (t) => {
   const app = await createApp(t)
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
@@ -323,14 +323,14 @@ t.test('Zod: what is sent is encoded by the schema', async (t) => {
   await t.rejects(ends.session.send({ name: 7 }), { name: 'WebSocketEncodeError', cause: { code: 'FST_ERR_RESPONSE_SERIALIZATION' } })
 })
 
-t.test('the validator compiler of the route stands over that of the app', async (t) => {
+t.test('the validator compiler of the route takes precedence over that of the app', async (t) => {
   const app = await createApp(t)
   app.setValidatorCompiler(always(() => false))
   const ends = await open(t, { receive: {} }, { app, validatorCompiler: always(() => true) })
   t.equal(await submit(ends, '1'), 1)
 })
 
-t.test('a compiler is told what it compiles', async (t) => {
+t.test('a compiler gets the method, the URL and the place of a schema', async (t) => {
   const compiled: unknown[] = []
   const app = await createApp(t)
   app.setValidatorCompiler(({ schema, method, url, httpPart }) => {
@@ -342,14 +342,14 @@ t.test('a compiler is told what it compiles', async (t) => {
   t.match(compiled, [{ schema: receive, method: 'GET', url: '/', httpPart: 'body' }])
 })
 
-t.test('a validator that returns true, nothing, or an object without an error lets the message pass', async (t) => {
+t.test('a message passes if the validator returns true, nothing, or an object without an error', async (t) => {
   for (const result of [true, undefined, null, {}, { error: null }, { error: undefined }, { error: false }]) {
     const ends = await open(t, { receive: {} }, { validatorCompiler: always(() => result) })
     t.strictSame(await submit(ends, { a: 1 }), { a: 1 }, JSON.stringify(result))
   }
 })
 
-t.test('a refusal without a list of errors has a message all the same', async (t) => {
+t.test('a failure without a list of errors still has a message', async (t) => {
   const ends = await open(t, { receive: {} }, { validatorCompiler: always(() => false) })
   await t.rejects(submit(ends, 1), { ...VALIDATION_ERROR, message: 'the message is not valid', validation: [] })
 })
@@ -365,14 +365,14 @@ t.test('a validator that returns false refuses the message, with its errors if i
   await t.rejects(submit(telling, '1'), { ...VALIDATION_ERROR, message: 'message/a is odd, message is even, message ', validation: errors })
 })
 
-t.test('a validator that returns a value has it received', async (t) => {
+t.test('a value that the validator returns is received', async (t) => {
   for (const value of [{ b: 2 }, 0, '', false, null, undefined]) {
     const ends = await open(t, { receive: {} }, { validatorCompiler: always(() => ({ value })) })
     t.strictSame(await submit(ends, { a: 1 }), value, String(value))
   }
 })
 
-t.test('a validator that returns an error refuses the message, with what the error lists', async (t) => {
+t.test('a validator that returns an error refuses the message, with the list in the error', async (t) => {
   const list = [{ path: ['a'], message: 'is odd' }]
   for (const property of ['validation', 'errors', 'issues', 'details']) {
     const error = Object.assign(new Error('odd'), { [property]: list })
@@ -381,7 +381,7 @@ t.test('a validator that returns an error refuses the message, with what the err
   }
 })
 
-t.test('an error that lists nothing is what failed', async (t) => {
+t.test('an error without a list is the one failure', async (t) => {
   const cases: [unknown, string][] = [[new Error('odd'), 'odd'], ['odd', 'odd'], [{ message: 'odd' }, 'odd'], [true, 'true'], [Object.assign(new Error('odd'), { validation: true }), 'odd']]
   for (const [error, message] of cases) {
     const ends = await open(t, { receive: {} }, { validatorCompiler: always(() => ({ error })) })
@@ -389,14 +389,14 @@ t.test('an error that lists nothing is what failed', async (t) => {
   }
 })
 
-t.test('what a validator throws rejects as it is: that is no validation error', async (t) => {
+t.test('an error of a validator rejects unchanged: it is no validation error', async (t) => {
   const failure = new Error('a bug')
   const ends = await open(t, { receive: {} }, { validatorCompiler: always((data) => { if (data === 'bad') throw failure }) })
   await t.rejects(submit(ends, '"bad"'), failure)
   t.equal(await submit(ends, '"good"'), 'good')
 })
 
-t.test('a validator may return a promise, which tells whether the message passes and nothing else', async (t) => {
+t.test('a validator may return a promise, which only tells whether the message passes', async (t) => {
   for (const result of [true, undefined, { error: 'of the data' }, { value: 'of the data' }]) {
     const ends = await open(t, { receive: {} }, { validatorCompiler: always(async () => result) })
     t.strictSame(await submit(ends, { a: 1 }), { a: 1 }, JSON.stringify(result))
@@ -416,7 +416,7 @@ t.test('a validator whose promise rejects refuses the message', async (t) => {
   }
 })
 
-t.test('a promise of a validator that rejects is no unhandled rejection where nobody receives', async (t) => {
+t.test('a rejected promise of a validator is no unhandled rejection if no receive is awaited', async (t) => {
   const { session, client } = await open(t, { receive: {} }, { validatorCompiler: always(async () => { throw new Error('odd') }) })
   t.strictSame(await unhandledRejections(async () => {
     session.receive()
@@ -428,7 +428,7 @@ t.test('a promise of a validator that rejects is no unhandled rejection where no
   }), [])
 })
 
-t.test('an asynchronous schema of Ajv is taken, with its coercion and its errors', async (t) => {
+t.test('an asynchronous schema of Ajv works, with its coercion and its errors', async (t) => {
   const ends = await open(t, { receive: { $async: true, ...USER } })
   t.strictSame(await submit(ends, { name: 7, error: 'of the data' }), { name: '7', error: 'of the data' })
   await t.rejects(submit(ends, {}), { ...VALIDATION_ERROR, validation: [{ keyword: 'required', params: { missingProperty: 'name' } }] })

@@ -3,7 +3,7 @@ import { Backlog } from '../../lib/connection/backlog'
 
 const KiB = 1024
 
-/** A message as it comes off a socket: a view of a larger read. */
+/** A message like one from a socket: a view of a larger read. */
 function within (read: Buffer, start: number, length: number): Buffer {
   return read.subarray(start, start + length)
 }
@@ -12,12 +12,12 @@ function push (backlog: Backlog, message: Buffer): void {
   backlog.push(message, message.length)
 }
 
-/** Takes a message of bytes. */
+/** Takes a binary message. */
 function shift (backlog: Backlog): Buffer {
   return backlog.shift() as Buffer
 }
 
-t.test('messages are taken in the order in which they came, and each is what it was', async (t) => {
+t.test('messages are taken in the order in which they came, unchanged', async (t) => {
   const backlog = new Backlog()
   const messages = Array.from({ length: 10 }, (_, i) => i % 3 === 0 ? Buffer.from(String(i)) : String(i))
   for (const message of messages) backlog.push(message, 1)
@@ -25,7 +25,7 @@ t.test('messages are taken in the order in which they came, and each is what it 
   t.equal(backlog.shift(), undefined)
 })
 
-t.test('a message costs its bytes, and something at least', async (t) => {
+t.test('a message costs its bytes, or the least cost', async (t) => {
   const backlog = new Backlog()
   const costs = [Buffer.alloc(1000), Buffer.alloc(0), Buffer.alloc(1)].map((message) => {
     const before = backlog.bytes
@@ -42,7 +42,7 @@ t.test('a message costs its bytes, and something at least', async (t) => {
   }
 })
 
-t.test('a text costs what it was when it came', async (t) => {
+t.test('a text costs its length on the wire', async (t) => {
   const backlog = new Backlog()
   backlog.push('€'.repeat(100), 300)
   backlog.push('', 0)
@@ -51,7 +51,7 @@ t.test('a text costs what it was when it came', async (t) => {
   t.equal(backlog.bytes, 128)
 })
 
-t.test('messages keep none of the reads that are something else for the most part, but the last', async (t) => {
+t.test('of reads that are mostly other frames, messages keep only the last alive', async (t) => {
   const backlog = new Backlog()
   const reads = Array.from({ length: 4 }, (_, i) => Buffer.alloc(64 * KiB, String(i)))
   for (const read of reads) for (const length of [100, 0, 200]) push(backlog, within(read, 100, length))
@@ -65,7 +65,7 @@ t.test('messages keep none of the reads that are something else for the most par
   }
 })
 
-t.test('what has been taken of a read stays where it is, what waits moves', async (t) => {
+t.test('messages that wait move to a new memory, messages that were taken stay', async (t) => {
   const backlog = new Backlog()
   const [first, second, third] = Array.from({ length: 3 }, (_, i) => Buffer.alloc(64 * KiB, String(i)))
   push(backlog, within(first, 0, 10))
@@ -77,7 +77,7 @@ t.test('what has been taken of a read stays where it is, what waits moves', asyn
   t.equal(shift(backlog).toString(), '2'.repeat(10))
 })
 
-t.test('texts between bytes stay where they are when those move', async (t) => {
+t.test('texts between binary messages stay when these move', async (t) => {
   const backlog = new Backlog()
   const [first, second] = Array.from({ length: 2 }, (_, i) => Buffer.alloc(64 * KiB, String(i)))
   backlog.push('before', 6)
@@ -94,7 +94,7 @@ t.test('texts between bytes stay where they are when those move', async (t) => {
   t.equal(shift(backlog).toString(), '11111')
 })
 
-t.test('messages that are parts of the pool, each in its turn with others, cost what they are', async (t) => {
+t.test('messages that are parts of the pool keep no more memory alive than they cost', async (t) => {
   const backlog = new Backlog()
   const pool = Buffer.alloc(64 * KiB, 'p')
   for (let i = 0; i < 10; i++) {
@@ -110,7 +110,7 @@ t.test('messages that are parts of the pool, each in its turn with others, cost 
   }
 })
 
-t.test('reads that are messages for the most part, or small, are kept as they are', async (t) => {
+t.test('reads that are small, or mostly messages, are kept alive', async (t) => {
   const backlog = new Backlog()
   const read = Buffer.alloc(64 * KiB)
   const many = Array.from({ length: 40 }, (_, n) => within(read, n * KiB, KiB))
@@ -123,7 +123,7 @@ t.test('reads that are messages for the most part, or small, are kept as they ar
   t.equal(shift(backlog).buffer, small.buffer)
 })
 
-t.test('when all have been taken, nothing is left of what they cost', async (t) => {
+t.test('when all messages have been taken, the cost is 0', async (t) => {
   const backlog = new Backlog()
   const reads = [Buffer.alloc(64 * KiB), Buffer.alloc(3 * KiB), Buffer.alloc(10)]
   for (let round = 0; round < 3; round++) {

@@ -15,7 +15,7 @@ for (const [name, open] of Object.entries(channels)) {
   })
 }
 
-t.test('before the handshake is complete there is nothing to send to or receive from', async (t) => {
+t.test('before the handshake is complete, every verb rejects', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     t.equal(ws.state, 'connecting')
@@ -34,7 +34,7 @@ t.test('before the handshake is complete there is nothing to send to or receive 
   t.equal(await client.receive(), 'now')
 })
 
-t.test('every verb refuses what are no options, before anything is sent or taken', async (t) => {
+t.test('every verb refuses invalid options, before it sends or takes a message', async (t) => {
   for (const open of Object.values(channels)) {
     const { channel, peer } = await open(t)
     peer.socket.send('1')
@@ -51,7 +51,7 @@ t.test('every verb refuses what are no options, before anything is sent or taken
   }
 })
 
-t.test('expect gives on what the schema of the route says of the message', async (t) => {
+t.test('expect rejects with the validation error of the message', async (t) => {
   const app = await createApp(t)
   const session = new Promise<WebSocketChannel>((resolve) => {
     app.websocket('/', { schema: { receive: { type: 'object', required: ['a'] } } }, async (ws) => {

@@ -6,7 +6,7 @@ import { congest, createOutbox, isPending, MARK, MiB, receive, type OutboxFixtur
 import { runningTimers } from '../helpers/timers'
 import { until } from '../helpers/until'
 
-t.test('while the client drains nothing a send waits, however small it is, and resolves when the client reads', async (t) => {
+t.test('while the client drains nothing, even a small send waits, and resolves when the client reads', async (t) => {
   const fixture = await createOutbox(t)
   const { sending } = congest(fixture)
   const small = fixture.sendQueue.send('small')
@@ -18,7 +18,7 @@ t.test('while the client drains nothing a send waits, however small it is, and r
   t.equal(fixture.sendQueue.bufferedAmount, 0)
 })
 
-t.test('a loop that awaits its sends keeps no more than the mark and one message, whatever the client does', async (t) => {
+t.test('a loop of awaited sends buffers no more than the mark and one message, whatever the client does', async (t) => {
   const fixture = await createOutbox(t)
   const { sendQueue, client } = fixture
   const message = Buffer.alloc(16 * 1024)
@@ -42,7 +42,7 @@ t.test('a loop that awaits its sends keeps no more than the mark and one message
   t.ok(most <= MARK + message.length + 1024, `at most ${most} bytes were kept`)
 })
 
-t.test('sends that wait resolve in their order, large and small', async (t) => {
+t.test('waiting sends resolve in order, large and small', async (t) => {
   const fixture = await createOutbox(t)
   const { sendQueue, client } = fixture
   const { sending } = congest(fixture)
@@ -54,7 +54,7 @@ t.test('sends that wait resolve in their order, large and small', async (t) => {
   t.strictSame(order, sizes.map((_size, i) => i))
 })
 
-t.test('a client that drains nothing of what was posted has stalled as well', async (t) => {
+t.test('a client that drains nothing of posted messages has stalled as well', async (t) => {
   const fixture = await createOutbox(t, { sendTimeout: 100 })
   const { client, sendQueue, server } = fixture
   client.pause()
@@ -66,7 +66,7 @@ t.test('a client that drains nothing of what was posted has stalled as well', as
 for (const secure of [false, true]) {
   const transport = secure ? 'TLS' : 'TCP'
 
-  t.test(`over ${transport}, a client that drains nothing for the send timeout has stalled, and what waits is given its end`, async (t) => {
+  t.test(`over ${transport}, a client that drains nothing for the send timeout has stalled, and the waiting sends reject`, async (t) => {
     const fixture = await createOutbox(t, { sendTimeout: 200, secure })
     const start = performance.now()
     const { sending } = congest(fixture)
@@ -111,7 +111,7 @@ t.test('over a stream that is no socket, a client that drains nothing has stalle
   t.match(await end!, { name: 'WebSocketDisconnect', closeCode: 1006 })
 })
 
-t.test('without a limit to the time it watches nothing', async (t) => {
+t.test('without a timeout there is no watch', async (t) => {
   const fixture = await createOutbox(t, { sendTimeout: Infinity })
   const before = runningTimers()
   const { sending } = congest(fixture)
@@ -120,7 +120,7 @@ t.test('without a limit to the time it watches nothing', async (t) => {
   await sending
 })
 
-t.test('it watches while something waits, and no longer', async (t) => {
+t.test('the watch runs only while messages wait', async (t) => {
   const fixture = await createOutbox(t)
   const { sendQueue, client, server } = fixture
   const before = runningTimers()
@@ -143,7 +143,7 @@ t.test('it watches while something waits, and no longer', async (t) => {
 })
 
 for (const [who, drop] of [['client', ({ client }: OutboxFixture) => client.terminate()], ['server', ({ server }: OutboxFixture) => server.terminate()]] as const) {
-  t.test(`a send that waits rejects with the end of the connection when the ${who} drops it`, async (t) => {
+  t.test(`a waiting send rejects with the end of the connection when the ${who} drops it`, async (t) => {
     const fixture = await createOutbox(t)
     const { sending } = congest(fixture)
     const small = fixture.sendQueue.send('small')
@@ -155,7 +155,7 @@ for (const [who, drop] of [['client', ({ client }: OutboxFixture) => client.term
   })
 }
 
-t.test('on a connection that is closing a send does not resolve when those before it do', async (t) => {
+t.test('on a closing connection a send does not resolve with the sends before it', async (t) => {
   const fixture = await createOutbox(t)
   const { sendQueue, server, client } = fixture
   const { sending } = congest(fixture)
@@ -166,7 +166,7 @@ t.test('on a connection that is closing a send does not resolve when those befor
   await t.rejects(late, { name: 'WebSocketDisconnect', closeCode: 1000 })
 })
 
-t.test('at an end without an error, sends that wait resolve', async (t) => {
+t.test('at an end without an error, waiting sends resolve', async (t) => {
   const fixture = await createOutbox(t)
   const { sending } = congest(fixture)
   fixture.taker.isCatchingUp = true

@@ -11,7 +11,7 @@ import type { ConnectionEnd } from '../../lib/base/connection-end'
 
 const OPTIONS: ConnectionOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000, closeTimeout: 5_000 }
 
-/** A Socket on the server's side of a connection, and the client; `ends` is what the Socket has said of its end. */
+/** The server's Connection, and its client. `ends` are the ends that the Connection has reported. */
 async function createPair (t: Test, options: Partial<ConnectionOptions> = {}) {
   const { server, stream, client } = await connectSockets(t, { WebSocket: ChannelWebSocket })
   const ends: ConnectionEnd[] = []
@@ -24,7 +24,7 @@ async function createPair (t: Test, options: Partial<ConnectionOptions> = {}) {
 
 const text = (message: Message): string => message.toString()
 
-t.test('what comes in goes to the receive queue, what goes to the send queue goes out', async (t) => {
+t.test('incoming messages go to the receive queue, and messages in the send queue go out', async (t) => {
   const { socket, peer } = await createPair(t)
   peer.socket.send('in')
   t.equal(await socket.receiveQueue.receive(text), 'in')
@@ -32,7 +32,7 @@ t.test('what comes in goes to the receive queue, what goes to the send queue goe
   t.equal(await peer.next(), 'out')
 })
 
-t.test('a socket of ws is somebody\'s from when it is wired until it has ended', async (t) => {
+t.test('a ws socket has an owner from its wiring to its end', async (t) => {
   const { server, stream, client } = await connectSockets(t)
   t.equal(ownerOf(server), undefined)
   const owner = { finish: () => t.equal(ownerOf(server), owner) }
@@ -55,11 +55,11 @@ t.test('the receive queue pauses the socket', async (t) => {
   t.equal(socket.raw.isPaused, false)
 })
 
-t.test('small messages that come in pieces do not pause it, also where the pool of buffers is as large as in Node 24', async (t) => {
+t.test('small messages in pieces do not pause the socket, also with a pool of buffers as large as in Node 24', async (t) => {
   const { poolSize } = Buffer
   t.teardown(() => { Buffer.poolSize = poolSize })
   Buffer.poolSize = 64 * 1024
-  for (let bytes = 0; bytes <= poolSize; bytes += 1024) Buffer.allocUnsafe(1024) // the old one is used up
+  for (let bytes = 0; bytes <= poolSize; bytes += 1024) Buffer.allocUnsafe(1024) // uses up the old pool
   const { socket, peer, stream } = await createPair(t)
   const frame = clientFrame(BINARY, 'hello')
   for (const piece of [frame.subarray(0, 8), frame.subarray(8), frame]) {
@@ -71,7 +71,7 @@ t.test('small messages that come in pieces do not pause it, also where the pool 
   for (let i = 0; i < 2; i++) t.equal(await socket.receiveQueue.receive(text), 'hello')
 })
 
-t.test('its state is that of the ws socket', async (t) => {
+t.test('the state of a connection is that of the ws socket', async (t) => {
   const { socket, ended } = await createPair(t)
   t.equal(socket.state, 'open')
   socket.close(1000, '')
@@ -80,7 +80,7 @@ t.test('its state is that of the ws socket', async (t) => {
   t.equal(socket.state, 'closed')
 })
 
-t.test('the end of the connection is told once: code, reason, and that it was clean', async (t) => {
+t.test('the end of the connection is reported once, with code, reason and wasClean', async (t) => {
   const { socket, peer, ended, ends } = await createPair(t)
   t.equal(socket.end, null)
   peer.socket.close(4001, 'bye')
@@ -99,15 +99,15 @@ t.test('a connection that ended without a close frame was not clean', async (t) 
   t.match(await ended, { code: 1006, reason: '', wasClean: false })
 })
 
-t.test('what broke the connection is the cause of its end', async (t) => {
+t.test('the error that broke the connection is the cause of its end', async (t) => {
   const { peer, ended } = await createPair(t)
-  ;(peer.socket as any)._socket.write(Buffer.from([0xff, 0xff])) // reserved bits, and an opcode that is none
+  ;(peer.socket as any)._socket.write(Buffer.from([0xff, 0xff])) // reserved bits, and an unknown opcode
   const { error } = await ended
   t.match(error.cause, { code: /^WS_ERR_/ })
   t.equal((await peer.closed).code, 1002)
 })
 
-t.test('close sends the code, and the reason cut to what a close frame takes', async (t) => {
+t.test('close sends the code, and the reason cut to the limit of a close frame', async (t) => {
   const { socket, peer } = await createPair(t)
   socket.close(4001, 'é'.repeat(62))
   t.same(await peer.closed, { code: 4001, reason: 'é'.repeat(61) })
@@ -119,7 +119,7 @@ t.test('close without a code sends an empty close frame', async (t) => {
   t.match(await peer.closed, { code: 1005, reason: '' })
 })
 
-t.test('after close, what is queued and what still comes is dropped', async (t) => {
+t.test('after close, queued messages and those that still come are dropped', async (t) => {
   const { socket, peer, ended } = await createPair(t)
   peer.socket.send('a'.repeat(1001)) // pauses
   peer.socket.send('late')
@@ -131,7 +131,7 @@ t.test('after close, what is queued and what still comes is dropped', async (t) 
   t.equal(end.code, 4001)
 })
 
-t.test('after an end that the peer began, what has come before it can be caught up with; after one of this side not', async (t) => {
+t.test('the handler can catch up after an end that the peer began, not after an end that this side began', async (t) => {
   const ends: Record<string, (socket: Connection, peer: Peer) => void> = {
     close: (_, peer) => peer.socket.close(),
     loss: (_, peer) => peer.socket.terminate(),
@@ -148,7 +148,7 @@ t.test('after an end that the peer began, what has come before it can be caught 
   }
 })
 
-t.test('terminate writes what was sent, and ends at once', async (t) => {
+t.test('terminate writes the sent messages, and ends at once', async (t) => {
   const { socket, peer, ended } = await createPair(t)
   socket.sendQueue.send('last words')
   socket.terminate()
@@ -170,7 +170,7 @@ t.test('a ping resolves with the milliseconds to its pong', async (t) => {
   t.ok(time > 0 && time <= performance.now() - before, String(time))
 })
 
-t.test('a pong settles the pings before the one that it answers, and leaves those after it', async (t) => {
+t.test('a pong settles its ping and the pings before, and leaves the pings after', async (t) => {
   const { socket, peer, ended } = await createPair(t)
   const pings: Buffer[] = []
   ;(peer.socket as any)._autoPong = false
@@ -214,7 +214,7 @@ t.test('a ping ends with the connection: begun before it closes, while it closes
   for (const ping of pings) t.equal(await ping.catch((error) => error), end.during('ping'))
 })
 
-t.test('cutOff closes, says why, and leaves what has arrived', async (t) => {
+t.test('cutOff closes with a reason, and leaves the messages that have arrived', async (t) => {
   const { socket, peer, ended, reports } = await createPair(t)
   for (const message of ['first', 'second']) peer.socket.send(message)
   peer.socket.ping()
@@ -230,14 +230,14 @@ t.test('cutOff closes, says why, and leaves what has arrived', async (t) => {
   t.same(reports, ['enough'])
 })
 
-t.test('lose drops the connection, and says why', async (t) => {
+t.test('lose drops the connection, and reports the reason', async (t) => {
   const { socket, ended, reports } = await createPair(t)
   socket.lose('gone')
   t.match((await ended).error, { closeCode: 1006, wasClean: false, cause: { message: 'gone' } })
   t.same(reports, ['gone'])
 })
 
-t.test('a message that is too large ends the connection, and it says why, once', async (t) => {
+t.test('a too large message ends the connection, which reports the reason once', async (t) => {
   const { server, stream, client } = await connectSockets(t, { WebSocket: ChannelWebSocket })
   const reports: string[] = []
   const ended = new Promise<ConnectionEnd>((resolve) => {
@@ -254,7 +254,7 @@ t.test('a message that is too large ends the connection, and it says why, once',
   t.same(reports, [reason])
 })
 
-t.test('its heartbeat, idle timeout and rate limit are those of its options, and end with it', async (t) => {
+t.test('the heartbeat, the idle timeout and the rate limit follow the options, and end with the connection', async (t) => {
   const heartbeat = { interval: 20, timeout: 5_000 }
   const { socket, peer, ended, reports } = await createPair(t, { heartbeat, idleTimeout: 5_000, rateLimit: { messages: 2, interval: 60_000 } })
   t.equal(timers.size, 2)

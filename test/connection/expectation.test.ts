@@ -2,13 +2,13 @@ import t from 'tap'
 import { isEqual, typeOf } from '../../lib/connection/expectation'
 import { detached, revoked, throwing, unreadable } from '../helpers/hostile'
 
-t.test('what is expected says in which type it is received', async (t) => {
+t.test('the expected message determines the type of the received one', async (t) => {
   for (const [message, type] of [['a', 'text'], [true, 'boolean'], [1, 'number'], [Buffer.alloc(1), 'bytes'], [new ArrayBuffer(1), 'bytes'], [null, 'json'], [{}, 'json'], [undefined, 'json'], [1n, 'json'], [revoked(), 'json']]) {
     t.equal(typeOf(message), type)
   }
 })
 
-t.test('JSON is equal in depth, bytes are by their values', async (t) => {
+t.test('JSON is compared deeply, bytes are compared by value', async (t) => {
   const bytes = Buffer.from([1, 2])
   for (const [expected, received] of [['a', 'a'], [{ a: [1] }, { a: [1] }], [new Uint8Array([1, 2]), bytes], [new Uint8Array([1, 2]).buffer, bytes], [new DataView(new Uint8Array([0, 1, 2]).buffer, 1), bytes]]) {
     t.equal(isEqual(expected, received), true)
@@ -16,7 +16,7 @@ t.test('JSON is equal in depth, bytes are by their values', async (t) => {
   for (const [expected, received] of [['a', 'b'], [{ a: 1 }, { a: '1' }], [new Uint8Array([1]), bytes], [NaN, 1], [undefined, null]]) t.equal(isEqual(expected, received), false)
 })
 
-t.test('what cannot be read is equal to nothing', async (t) => {
+t.test('a value that throws when read is equal to no message', async (t) => {
   for (const expected of [revoked(), throwing(), unreadable('a')]) t.equal(isEqual(expected, { a: 1 }), false)
   t.equal(isEqual(detached(new Uint8Array(0)), Buffer.alloc(0)), false)
 })

@@ -17,9 +17,9 @@ import { until } from '../helpers/until'
 
 type Session = Parameters<Parameters<Awaited<ReturnType<typeof createApp>>['websocket']>[1] & ((ws: any) => unknown)>[0]
 
-/** For clients that are gone. */
+/** The heartbeat for clients that are gone. */
 const QUICK = { interval: 40, timeout: 400 }
-/** For clients that are there: in the same process, or on a busy machine, they may be slow. */
+/** The heartbeat for clients that are there. In the same process, or on a busy machine, they may be slow. */
 const PATIENT = { interval: 40, timeout: 2_000 }
 
 /** An app with one route, whose handler takes messages until the end. */
@@ -37,7 +37,7 @@ async function createRoute (t: Test, { heartbeat = QUICK, serverOptions = {}, ..
   return { app, port: await listen(app), ends, sessions }
 }
 
-/** A TCP relay to `port`. Once `swallow` has been called it takes everything from both sides and passes nothing on, not even an end. */
+/** A TCP relay to `port`. After `swallow` the relay reads from both sides and passes nothing on, not even an end. */
 async function createRelay (t: Test, port: number) {
   let isSwallowing = false
   const sockets: Socket[] = []
@@ -75,7 +75,7 @@ t.test('a client whose network has gone is terminated: its handler sees 1006, it
   t.match(lines.filter(({ ws }) => ws !== undefined), [{ level: INFO, msg: /nothing has arrived within 400 ms of a ping/ }])
 })
 
-t.test('a client whose network is gone is terminated also while it is sent much', async (t) => {
+t.test('a client whose network is gone is terminated also while the handler sends much to it', async (t) => {
   const { app, port, ends } = await createRoute(t)
   const relay = await createRelay(t, port)
   await connectPeer(t, `ws://127.0.0.1:${relay.port}`)
@@ -87,7 +87,7 @@ t.test('a client whose network is gone is terminated also while it is sent much'
   t.equal(ends[0].closeCode, 1006)
 })
 
-/** A client in a process of its own, which answers pings and does nothing else. */
+/** A client in another process. It answers pings and does nothing else. */
 async function spawnClient (t: Test, port: number): Promise<ChildProcess> {
   const script = `const { WebSocket } = require('ws'); new WebSocket('ws://127.0.0.1:${port}').on('open', () => console.log('open'))`
   const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -104,7 +104,7 @@ t.test('a client whose process has stopped is terminated', async (t) => {
   t.equal(ends[0].closeCode, 1006)
 })
 
-t.test('a client that answers pings and says nothing lives, over TLS, within the process, and under permessage-deflate as well', async (t) => {
+t.test('a client that only answers pings stays connected, over TLS, within the process, and under permessage-deflate as well', async (t) => {
   const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
   const heartbeat = { interval: 40, timeout: 300 }
   const secure = await createRoute(t, { heartbeat, serverOptions: { https: { key: fixture('key.pem'), cert: fixture('cert.pem') } } })
@@ -131,7 +131,7 @@ t.test('a client within the process that does not answer is terminated', async (
   injected.terminate()
 })
 
-t.test('a client that sends no pong but the bytes of a message, slowly, lives as long as it does', async (t) => {
+t.test('a client that sends no pong but the bytes of a message, slowly, stays connected', async (t) => {
   const { port, ends } = await createRoute(t, { heartbeat: { interval: 40, timeout: 250 } })
   const client = await connectTcp(t, port)
   client.write(upgradeRequest('/'))
@@ -145,27 +145,27 @@ t.test('a client that sends no pong but the bytes of a message, slowly, lives as
   await until(() => ends.length === 1)
 })
 
-t.test('pings go on as long as they are answered', async (t) => {
+t.test('pings go on while they are answered', async (t) => {
   const { port } = await createRoute(t, { heartbeat: PATIENT })
   const peer = await connectPeer(t, `ws://127.0.0.1:${port}`)
   for (let n = 0; n < 5; n++) t.same(await once(peer.socket, 'ping'), [Buffer.from('0')])
 })
 
-t.test('a ping of the heartbeat does not stand in the way of those of the session', async (t) => {
+t.test('a ping of the heartbeat does not disturb the pings of the session', async (t) => {
   const { port, sessions, ends } = await createRoute(t, { heartbeat: { interval: 20, timeout: 5_000 } })
   const peer = await connectPeer(t, `ws://127.0.0.1:${port}`)
   ;(peer.socket as any)._autoPong = false
   const roundTrip = sessions[0].ping()
   await once(peer.socket, 'ping')
   const [data] = await once(peer.socket, 'ping') // the heartbeat's
-  peer.socket.pong(data) // which alone is answered
+  peer.socket.pong(data) // the only answer
   t.ok(await roundTrip > 0)
   t.same(ends, [])
 })
 
 t.test('a handler that keeps the process busy for longer than interval and timeout does not make clients look dead', async (t) => {
   const { port, ends, sessions } = await createRoute(t, { heartbeat: { interval: 40, timeout: 300 } })
-  await spawnClient(t, port) // it answers meanwhile
+  await spawnClient(t, port) // the client answers meanwhile
   const raw = sessions[0].raw!
   const { ping } = raw
   let count = 0
@@ -181,7 +181,7 @@ t.test('a handler that keeps the process busy for longer than interval and timeo
   t.same(ends, [])
 })
 
-t.test('a client that is not read, since its handler takes nothing, does not look dead, and is pinged', async (t) => {
+t.test('a paused client, whose handler takes no message, does not look dead, and is pinged', async (t) => {
   const app = await createApp(t, { heartbeat: PATIENT, receiveHighWaterMark: 100 })
   let take = (): void => {}
   const goOn = new Promise<void>((resolve) => { take = resolve })
@@ -200,7 +200,7 @@ t.test('a client that is not read, since its handler takes nothing, does not loo
   for (let n = 0; n < 3; n++) await once(peer.socket, 'ping')
 })
 
-t.test('a client that leaves while it is not read is noticed by its being pinged', async (t) => {
+t.test('a ping finds out that a paused client has left', async (t) => {
   const app = await createApp(t, { heartbeat: PATIENT, receiveHighWaterMark: 100 })
   const ended = new Promise((resolve) => {
     app.websocket('/', async (ws) => {
@@ -219,7 +219,7 @@ t.test('a client that leaves while it is not read is noticed by its being pinged
 
 t.test('a connection that is closing is left to the closing handshake', async (t) => {
   const { port, sessions, ends } = await createRoute(t, { closeTimeout: 400 })
-  const client = await connectTcp(t, port) // it answers no close frame
+  const client = await connectTcp(t, port) // the client answers no close frame
   client.write(upgradeRequest('/'))
   await client.until('\r\n\r\n')
   const begin = performance.now()
@@ -229,7 +229,7 @@ t.test('a connection that is closing is left to the closing handshake', async (t
   t.match(ends[0], { closeCode: 1006, cause: undefined })
 })
 
-t.test('a client that ends its side without a closing handshake, and does not take what waits for it, is terminated', async (t) => {
+t.test('a client that ends its side without a closing handshake and does not take the waiting bytes is terminated', async (t) => {
   const app = await createApp(t, { heartbeat: { interval: 500, timeout: 500 } })
   const ended = new Promise((resolve) => {
     app.websocket('/', async (ws) => {
@@ -268,7 +268,7 @@ t.test('heartbeat: false, a route with raw: true and injectWS have no heartbeat'
   injected.terminate()
 })
 
-t.test('nothing is left on the timers when the last connection has ended, however it did', async (t) => {
+t.test('the timers are empty when the last connection has ended, however it ended', async (t) => {
   const { port, sessions, ends } = await createRoute(t, { heartbeat: {} })
   const peers = await Promise.all(Array.from({ length: 4 }, () => connectPeer(t, `ws://127.0.0.1:${port}`)))
   await until(() => sessions.length === 4)
@@ -281,7 +281,7 @@ t.test('nothing is left on the timers when the last connection has ended, howeve
   t.equal(timers.size, 0)
 })
 
-/** A connection that only counts; `pings` are the times of its pings. */
+/** A connection that counts its pings. `pings` are their times. */
 function createPulse (answers = true) {
   const pings: number[] = []
   const pulse = {
@@ -301,7 +301,7 @@ function createPulse (answers = true) {
   return { pulse, pings }
 }
 
-t.test('the pings of connections that began together are spread over half of the interval, and stay so', async (t) => {
+t.test('the pings of connections that began together are spread over half of the interval, and stay spread', async (t) => {
   const interval = 500
   const begin = performance.now()
   const all = Array.from({ length: 1_000 }, () => createPulse())
@@ -318,7 +318,7 @@ t.test('the pings of connections that began together are spread over half of the
   }
 })
 
-t.test('from one ping to the next it is the interval, also where what was due in between was missed', async (t) => {
+t.test('pings keep to the interval, also after missed pings', async (t) => {
   const { pulse, pings } = createPulse()
   const heartbeat = new Heartbeat(pulse, pulse, { interval: 1_000, timeout: 100 })
   timers.remove(heartbeat)
@@ -333,7 +333,7 @@ t.test('from one ping to the next it is the interval, also where what was due in
   t.equal(pings.length, 3)
 })
 
-t.test('where the timeout is longer than the interval, there is one ping at a time that is not answered', async (t) => {
+t.test('with a timeout longer than the interval, at most one ping is unanswered', async (t) => {
   const { pulse, pings } = createPulse(false)
   const heartbeat = new Heartbeat(pulse, pulse, { interval: 100, timeout: 250 })
   timers.remove(heartbeat)
@@ -356,7 +356,7 @@ t.test('where the timeout is longer than the interval, there is one ping at a ti
   t.equal(timers.size, 0)
 })
 
-t.test('a process that has stood still gives its clients their time once more', async (t) => {
+t.test('after a standstill of the process, clients get their timeout once more', async (t) => {
   const { pulse } = createPulse(false)
   const heartbeat = new Heartbeat(pulse, pulse, { interval: 1_000, timeout: 100 })
   timers.remove(heartbeat)
@@ -371,7 +371,7 @@ t.test('a process that has stood still gives its clients their time once more', 
   t.not(pulse.lost, '')
 })
 
-t.test('a client that is neither read nor reads gets no ping after those that wait', async (t) => {
+t.test('a paused client that does not read gets no ping while bytes wait', async (t) => {
   const { pulse, pings } = createPulse(false)
   const heartbeat = new Heartbeat(pulse, pulse, { interval: 100, timeout: 50 })
   timers.remove(heartbeat)
@@ -397,7 +397,7 @@ t.test('a client that is neither read nor reads gets no ping after those that wa
   t.not(pulse.lost, '')
 })
 
-t.test('a client that is not read any more when its time is up is not judged', async (t) => {
+t.test('a client that is paused at the deadline is not dropped', async (t) => {
   const { pulse, pings } = createPulse(false)
   const heartbeat = new Heartbeat(pulse, pulse, { interval: 100, timeout: 50 })
   timers.remove(heartbeat)

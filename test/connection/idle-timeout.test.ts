@@ -20,7 +20,7 @@ async function createRoute (t: Test, idleTimeout: number, options: Record<string
   return { app, url: `ws://127.0.0.1:${await listen(app)}`, ends }
 }
 
-t.test('a connection without messages is closed with 1001 and a reason when the time is over, not before, and one line says so', async (t) => {
+t.test('a connection without messages is closed with 1001 and a reason at the timeout, not before, and one line says so', async (t) => {
   const { lines, serverOptions } = collectLogs('info')
   const { url, ends } = await createRoute(t, 200, {}, serverOptions)
   const peer = await connectPeer(t, url)
@@ -28,7 +28,7 @@ t.test('a connection without messages is closed with 1001 and a reason when the 
   t.equal(await peer.next(), 'hello')
   const begin = performance.now()
   t.same(await peer.closed, { code: 1001, reason: 'no message for 200 ms' })
-  t.ok(performance.now() - begin >= 190) // the echo took a moment to get here
+  t.ok(performance.now() - begin >= 190) // the echo took a moment to arrive
   await until(() => ends.length === 1)
   t.match(ends, [{ code: 1001, wasClean: true }])
   t.match(lines.filter(({ ws }) => ws !== undefined), [{ level: INFO, msg: /no message for 200 ms/ }])
@@ -54,7 +54,7 @@ for (const [name, act] of Object.entries(TRAFFIC)) {
   })
 }
 
-t.test('pings and pongs do not keep a connection open, whoever sends them', async (t) => {
+t.test('pings and pongs of either side do not keep a connection open', async (t) => {
   const { app, url } = await createRoute(t, 150, { heartbeat: { interval: 20, timeout: 5_000 } })
   const peer = await connectPeer(t, url)
   const pinging = setInterval(() => {
@@ -65,7 +65,7 @@ t.test('pings and pongs do not keep a connection open, whoever sends them', asyn
   t.equal((await peer.closed).code, 1001)
 })
 
-t.test('a client that is not read is not idle: what it sends waits', async (t) => {
+t.test('a client whose socket is paused is not idle: its messages wait', async (t) => {
   const app = await createApp(t, { idleTimeout: 100, receiveHighWaterMark: 100 })
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -80,7 +80,7 @@ t.test('a client that is not read is not idle: what it sends waits', async (t) =
   t.equal((await peer.closed).code, 1001)
 })
 
-t.test('what has arrived and was not taken yet is delivered before the disconnect', async (t) => {
+t.test('messages that have arrived are delivered before the disconnect', async (t) => {
   const app = await createApp(t, { idleTimeout: 50 })
   const seen: unknown[] = []
   const over = new Promise<void>((resolve) => {
@@ -99,7 +99,7 @@ t.test('what has arrived and was not taken yet is delivered before the disconnec
   t.same(seen, ['first', 'second'])
 })
 
-t.test('a connection that is closing already is closed with its own code', async (t) => {
+t.test('a closing connection ends with the code of its close', async (t) => {
   const app = await createApp(t, { idleTimeout: 30, closeTimeout: 300 })
   const end = new Promise<unknown>((resolve) => {
     app.websocket('/', async (ws) => {
@@ -109,7 +109,7 @@ t.test('a connection that is closing already is closed with its own code', async
     })
   })
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
-  peer.socket.pause() // so that it is slow to answer
+  peer.socket.pause() // so that the client answers late
   await setTimeout(120)
   peer.socket.resume()
   t.match(await end, { code: 4001, wasClean: true })

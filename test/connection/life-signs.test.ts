@@ -9,7 +9,7 @@ import type { WebSocketSession } from '../../types/session'
 const OPEN = 1
 const CLOSED = 3
 
-/** A socket that notes what is done to it. */
+/** A socket that notes the calls of its methods. */
 function createSocket () {
   const done: string[] = []
   const socket = {
@@ -22,7 +22,7 @@ function createSocket () {
   return { socket, done, signs: new LifeSigns(socket) }
 }
 
-t.test('a pong is sent at a pause, and one a second until it is over', async (t) => {
+t.test('a pong is sent at a pause, and one a second until the pause is over', async (t) => {
   const { done, signs } = createSocket()
   const begin = performance.now()
   signs.pause()
@@ -49,7 +49,7 @@ t.test('no pong is sent when the connection is ending or has ended', async (t) =
   t.equal(timers.size, 0)
 })
 
-t.test('pongs do not pile up behind what the server does not read', async (t) => {
+t.test('pongs do not pile up behind bytes that the server does not read', async (t) => {
   const { socket, done, signs } = createSocket()
   socket.bufferedAmount = 1
   signs.pause()
@@ -62,7 +62,7 @@ t.test('pongs do not pile up behind what the server does not read', async (t) =>
   signs.resume()
 })
 
-t.test('a client whose program takes nothing outlives the heartbeat of its server', async (t) => {
+t.test('a client whose program takes no message survives the heartbeat of its server', async (t) => {
   const heartbeat = { interval: 40, timeout: 1_500 }
   const app = await createApp(t, { heartbeat })
   const accepted = new Promise<WebSocketSession>((resolve) => {

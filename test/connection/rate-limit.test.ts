@@ -10,14 +10,14 @@ import { BINARY, clientFrame, CONTINUATION, PING, TEXT } from '../helpers/raw'
 import { connectTcp, upgradeRequest } from '../helpers/tcp'
 import { until } from '../helpers/until'
 
-/** A limit on a clock that stands, and `pass`, which moves it on. */
+/** A limit on a clock that stands still, and `pass`, which moves the clock on. */
 function createLimit (t: Test, options: RateLimitOptions) {
   let now = 1_000
   const clock = mock.method(performance, 'now', () => now)
   t.teardown(() => clock.mock.restore())
   const flow: string[] = []
   const limit = new RateLimit(options, { pause: () => flow.push('pause'), resume: () => flow.push('resume') })
-  /** How many messages may come now. */
+  /** The number of messages that may come now. */
   const takeAll = (): number => {
     let count = 0
     while (limit.take()) count++
@@ -26,13 +26,13 @@ function createLimit (t: Test, options: RateLimitOptions) {
   return { limit, flow, takeAll, pass: (ms: number) => { now += ms } }
 }
 
-t.test('as many messages may come at once as may come in an interval', async (t) => {
+t.test('the messages of one interval may come at once', async (t) => {
   const { takeAll } = createLimit(t, { messages: 10, interval: 1_000 })
   t.equal(takeAll(), 10)
   t.equal(takeAll(), 0)
 })
 
-t.test('then they may come evenly, however often it was too early', async (t) => {
+t.test('after that, messages may come evenly, however many came too early', async (t) => {
   const { limit, pass } = createLimit(t, { messages: 4, interval: 1_000 })
   for (let n = 0; n < 4; n++) t.ok(limit.take())
   const times = []
@@ -53,7 +53,7 @@ t.test('silence earns no more than one interval', async (t) => {
   t.equal(takeAll(), 5)
 })
 
-t.test('what may have been sent during a pause may come after it, once', async (t) => {
+t.test('messages that may have been sent during a pause may come after it, once', async (t) => {
   const { limit, takeAll, pass, flow } = createLimit(t, { messages: 10, interval: 1_000 })
   limit.pause()
   pass(5_000)
@@ -64,7 +64,7 @@ t.test('what may have been sent during a pause may come after it, once', async (
   t.equal(takeAll(), 10)
 })
 
-t.test('pauses are worth the time that they last, and no more', async (t) => {
+t.test('a pause adds tokens for its length, and no more', async (t) => {
   const { limit, takeAll, pass } = createLimit(t, { messages: 8, interval: 1_024 })
   takeAll()
   for (let n = 0; n < 10; n++) {
@@ -75,7 +75,7 @@ t.test('pauses are worth the time that they last, and no more', async (t) => {
   t.equal(takeAll(), 40)
 })
 
-/** An app with a route whose messages are limited, and what its handler has seen. */
+/** An app with a rate limit on its route, and the messages that its handler has seen. */
 async function createRoute (t: Test, rateLimit: RateLimitOptions, options: Record<string, any> = {}, serverOptions = {}) {
   const app = await createApp(t, { ...options, rateLimit }, serverOptions)
   const messages: unknown[] = []
@@ -90,7 +90,7 @@ async function createRoute (t: Test, rateLimit: RateLimitOptions, options: Recor
   return { app, url: `ws://127.0.0.1:${await listen(app)}`, messages, ends }
 }
 
-t.test('a client over the limit is closed with 1008 and told why, once; what was within the limit is delivered, nothing after it', async (t) => {
+t.test('a client over the limit is closed once, with 1008 and a reason; messages within the limit are delivered, none after them', async (t) => {
   const { lines, serverOptions } = collectLogs('info')
   const { url, messages, ends } = await createRoute(t, { messages: 3, interval: 60_000 }, {}, serverOptions)
   const peer = await connectPeer(t, url)
@@ -102,7 +102,7 @@ t.test('a client over the limit is closed with 1008 and told why, once; what was
   t.match(lines.filter(({ ws }) => ws !== undefined), [{ level: INFO, msg: /rate limit exceeded: 3 per 60000 ms/ }])
 })
 
-t.test('what was within the limit is delivered also where it was not taken yet, before the disconnect', async (t) => {
+t.test('messages within the limit that still wait are delivered before the disconnect', async (t) => {
   const app = await createApp(t, { rateLimit: { messages: 3, interval: 60_000 }, receiveHighWaterMark: 300 })
   const seen: unknown[] = []
   const peerClosed = new Promise<void>((resolve) => {
@@ -124,7 +124,7 @@ t.test('what was within the limit is delivered also where it was not taken yet, 
   t.same(seen, ['0', '1', '2', 1008])
 })
 
-t.test('a message counts once, in however many frames it comes, and control frames do not', async (t) => {
+t.test('a message counts once, in any number of frames, and control frames do not count', async (t) => {
   const { app, url, messages, ends } = await createRoute(t, { messages: 3, interval: 60_000 })
   const client = await connectTcp(t, Number(new URL(url).port))
   client.write(upgradeRequest('/'))
@@ -141,7 +141,7 @@ t.test('a message counts once, in however many frames it comes, and control fram
   await client.until('\x03\xf0rate limit exceeded')
 })
 
-t.test('a client that keeps to the limit is not cut off where the handler is slow', async (t) => {
+t.test('a client within the limit is not cut off if the handler is slow', async (t) => {
   const app = await createApp(t, { rateLimit: { messages: 20, interval: 800 }, receiveHighWaterMark: 100 })
   const messages: string[] = []
   app.websocket('/', async (ws) => {

@@ -12,7 +12,7 @@ import type { Decode } from '../../lib/codec/decode'
 
 const asText: Decode = (data) => data.toString()
 
-/** Counts how often the receive queue has stopped its source and let it go on. */
+/** Counts how often the receive queue has paused and resumed its flow. */
 class Gauge implements Flow {
   pauses = 0
   resumes = 0
@@ -20,7 +20,7 @@ class Gauge implements Flow {
   resume (): void { this.resumes++ }
 }
 
-/** A message with a memory of its own. */
+/** A message in a memory of its own. */
 function bytes (text: string): Buffer {
   const data = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   data.write(text)
@@ -31,13 +31,13 @@ function push (receiveQueue: ReceiveQueue, ...messages: string[]): void {
   for (const message of messages) receiveQueue.push(bytes(message), Buffer.byteLength(message))
 }
 
-t.test('messages that have arrived are taken in their order', async (t) => {
+t.test('messages that have arrived are taken in order', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   push(receiveQueue, 'a', 'b', 'c')
   t.strictSame([await receiveQueue.receive(asText), await receiveQueue.receive(asText), await receiveQueue.receive(asText)], ['a', 'b', 'c'])
 })
 
-t.test('readers that wait are served in the order in which they came', async (t) => {
+t.test('waiting readers are served in the order of their calls', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const served: string[] = []
   const readers = ['first', 'second', 'third'].map((name) => receiveQueue.receive(asText).then((message) => served.push(`${name} ${message}`)))
@@ -46,7 +46,7 @@ t.test('readers that wait are served in the order in which they came', async (t)
   t.strictSame(served, ['first a', 'second b', 'third c'])
 })
 
-t.test('each message goes to one reader, with messages and readers in turn', async (t) => {
+t.test('each message goes to one reader, with messages and readers alternating', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   push(receiveQueue, 'a')
   const [a, b] = [receiveQueue.receive(asText), receiveQueue.receive(asText)]
@@ -54,7 +54,7 @@ t.test('each message goes to one reader, with messages and readers in turn', asy
   t.strictSame(await Promise.all([a, b, receiveQueue.receive(asText)]), ['a', 'b', 'c'])
 })
 
-t.test('a message is decoded by its reader, which is given a text or bytes', async (t) => {
+t.test('a message is decoded by its reader, which gets a text or bytes', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const decode: Decode = (message) => [message]
   const messages = [Buffer.from('a'), 'b', Buffer.from('c'), 'd']
@@ -87,7 +87,7 @@ for (const [when, isQueued] of [['a message that had arrived', true], ['a messag
   }
   const failure = new Error('does not decode')
 
-  t.test(`${when}: what its decoder throws rejects, and concerns that message only`, async (t) => {
+  t.test(`${when}: an error of the decoder rejects, and concerns that message only`, async (t) => {
     const receiveQueue = new ReceiveQueue(1000, new Gauge())
     await t.rejects(receive(receiveQueue, () => { throw failure }), failure)
     push(receiveQueue, 'good')
@@ -99,40 +99,40 @@ for (const [when, isQueued] of [['a message that had arrived', true], ['a messag
     t.equal(await receive(receiveQueue, async () => { await setImmediate(); return 'later' }), 'later')
   })
 
-  t.test(`${when}: a promise of its decoder that rejects rejects, and concerns that message only`, async (t) => {
+  t.test(`${when}: a rejected promise of the decoder rejects, and concerns that message only`, async (t) => {
     const receiveQueue = new ReceiveQueue(1000, new Gauge())
     await t.rejects(receive(receiveQueue, async () => { throw failure }), failure)
     push(receiveQueue, 'good')
     t.equal(await receiveQueue.receive(asText), 'good')
   })
 
-  t.test(`${when}: a receive that nobody awaits is no unhandled rejection when it does not decode`, async (t) => {
+  t.test(`${when}: an unobserved receive is no unhandled rejection when the message does not decode`, async (t) => {
     t.strictSame(await unhandledRejections(() => { receive(new ReceiveQueue(1000, new Gauge()), () => { throw failure }) }), [])
     t.strictSame(await unhandledRejections(() => { receive(new ReceiveQueue(1000, new Gauge()), async () => { throw failure }) }), [])
     t.strictSame(await unhandledRejections(() => { receive(new ReceiveQueue(1000, new Gauge()), async () => { await setImmediate(); throw failure }) }), [])
   })
 }
 
-t.test('a receive whose time is out rejects with a WebSocketTimeoutError that tells the time', async (t) => {
+t.test('a receive rejects at its timeout with a WebSocketTimeoutError that names the timeout', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   await t.rejects(receiveQueue.receive(asText, { timeout: 5 }), { name: 'WebSocketTimeoutError', code: 'FST_WS_TIMEOUT', closeCode: 1008, message: 'no message within 5 ms' })
 })
 
-t.test('a receive without time rejects when there is no message, and takes one that there is', async (t) => {
+t.test('a receive with timeout 0 takes a message that waits, and rejects without one', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   await t.rejects(receiveQueue.receive(asText, { timeout: 0 }), { code: 'FST_WS_TIMEOUT' })
   push(receiveQueue, 'a')
   t.equal(await receiveQueue.receive(asText, { timeout: 0 }), 'a')
 })
 
-t.test('a receive whose time was out takes no message with it', async (t) => {
+t.test('a receive that timed out takes no message', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   await t.rejects(receiveQueue.receive(asText, { timeout: 1 }))
   push(receiveQueue, 'a')
   t.equal(await receiveQueue.receive(asText), 'a')
 })
 
-t.test('the readers around one whose time was out are served in their order', async (t) => {
+t.test('the readers around a reader that timed out are served in order', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const first = receiveQueue.receive(asText)
   const second = receiveQueue.receive(asText, { timeout: 1 })
@@ -142,8 +142,8 @@ t.test('the readers around one whose time was out are served in their order', as
   t.strictSame(await Promise.all([first, third]), ['a', 'b'])
 })
 
-t.test('to give up takes no longer where many others wait, whoever of them gives up first', async (t) => {
-  // Those of Node take longer than what is measured.
+t.test('giving up takes constant time among many waiting readers, in any order', async (t) => {
+  // AbortSignals of Node take longer than the measured work.
   class Signal {
     readonly aborted = false
     abort!: () => void
@@ -164,7 +164,7 @@ t.test('to give up takes no longer where many others wait, whoever of them gives
   }
 })
 
-t.test('whoever of those that wait gives up, the others are served in their order', async (t) => {
+t.test('whichever waiting reader gives up, the others are served in order', async (t) => {
   for (const order of [[2, 1], [0, 1], [1, 2, 3], [3, 0, 2], [0, 1, 2, 3]]) {
     const receiveQueue = new ReceiveQueue(1000, new Gauge())
     const controllers = Array.from({ length: 4 }, () => new AbortController())
@@ -179,7 +179,7 @@ t.test('whoever of those that wait gives up, the others are served in their orde
   }
 })
 
-t.test('a reader that comes after the last one has given up is served in its turn', async (t) => {
+t.test('a reader that comes after the last one has given up is served in turn', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const first = receiveQueue.receive(asText)
   await t.rejects(receiveQueue.receive(asText, { timeout: 1 }))
@@ -188,7 +188,7 @@ t.test('a reader that comes after the last one has given up is served in its tur
   t.strictSame(await Promise.all([first, second]), ['a', 'b'])
 })
 
-t.test('a time longer than timers can keep does not run out at once', async (t) => {
+t.test('a timeout longer than a timer can have does not run out at once', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const patient = [2 ** 31, Number.MAX_SAFE_INTEGER, Infinity].map((timeout) => receiveQueue.receive(asText, { timeout }))
   await t.rejects(receiveQueue.receive(asText, { timeout: 20 }))
@@ -196,7 +196,7 @@ t.test('a time longer than timers can keep does not run out at once', async (t) 
   t.strictSame(await Promise.all(patient), ['a', 'b', 'c'])
 })
 
-t.test('the longest time that timers can keep is waited for', async (t) => {
+t.test('the longest timeout of a timer does not run out at once', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const patient = receiveQueue.receive(asText, { timeout: 2 ** 31 - 1 })
   await t.rejects(receiveQueue.receive(asText, { timeout: 20 }))
@@ -204,7 +204,7 @@ t.test('the longest time that timers can keep is waited for', async (t) => {
   t.equal(await patient, 'a')
 })
 
-t.test('a receive that is aborted rejects with the reason of the signal', async (t) => {
+t.test('an aborted receive rejects with the reason of the signal', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const reason = new Error('enough')
   const controller = new AbortController()
@@ -213,7 +213,7 @@ t.test('a receive that is aborted rejects with the reason of the signal', async 
   await t.rejects(receiving, reason)
 })
 
-t.test('a receive that is aborted takes no message with it', async (t) => {
+t.test('an aborted receive takes no message', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const controller = new AbortController()
   const [first, second, third] = [receiveQueue.receive(asText), receiveQueue.receive(asText, { signal: controller.signal }), receiveQueue.receive(asText)]
@@ -223,7 +223,7 @@ t.test('a receive that is aborted takes no message with it', async (t) => {
   t.strictSame(await Promise.all([first, third]), ['a', 'b'])
 })
 
-t.test('a receive with a signal that has been aborted rejects, and leaves the message that there is', async (t) => {
+t.test('a receive with an aborted signal rejects, and leaves the waiting message', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   push(receiveQueue, 'a')
   const reason = new Error('enough')
@@ -253,7 +253,7 @@ t.test('one signal can abort many receives', async (t) => {
   t.equal(await receiveQueue.receive(asText), 'a')
 })
 
-t.test('however a receive ends, its timer and its listener go with it', async (t) => {
+t.test('a receive removes its timer and its listener, however it ends', async (t) => {
   const end = new ConnectionEnd(1000, '', true)
   const ways: Record<string, (receiveQueue: ReceiveQueue, controller: AbortController) => void> = {
     message: (receiveQueue) => push(receiveQueue, 'a'),
@@ -277,7 +277,7 @@ t.test('however a receive ends, its timer and its listener go with it', async (t
   t.equal(getEventListeners(signal, 'abort').length, 0, 'listener after timeout')
 })
 
-t.test('a receive that finds its message at once leaves no timer and no listener', async (t) => {
+t.test('a receive that finds a message at once leaves no timer and no listener', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const { signal } = new AbortController()
   const before = runningTimers()
@@ -287,7 +287,7 @@ t.test('a receive that finds its message at once leaves no timer and no listener
   t.equal(getEventListeners(signal, 'abort').length, 0)
 })
 
-t.test('at the end every reader that waits is given the error', async (t) => {
+t.test('at the end every waiting reader gets the error', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const end = new ConnectionEnd(1001, 'bye', true)
   const readers = [receiveQueue.receive(asText), receiveQueue.receive(asText, { timeout: 60_000 })]
@@ -295,7 +295,7 @@ t.test('at the end every reader that waits is given the error', async (t) => {
   for (const reader of readers) t.equal(await reader.catch((error) => error), end.during('receive'))
 })
 
-t.test('after the end the messages that came before are delivered, then every receive is given the error', async (t) => {
+t.test('after the end the messages that came before are delivered, then every receive gets the error', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const end = new ConnectionEnd(1001, 'bye', true)
   push(receiveQueue, 'a', 'b')
@@ -305,7 +305,7 @@ t.test('after the end the messages that came before are delivered, then every re
   for (let i = 0; i < 3; i++) t.equal(await receiveQueue.receive(asText).catch((error) => error), end.during('receive'))
 })
 
-t.test('a receive that nobody awaits is no unhandled rejection, however it ends', async (t) => {
+t.test('an unobserved receive is no unhandled rejection, however it ends', async (t) => {
   const end = new ConnectionEnd(1006, '', false)
   t.strictSame(await unhandledRejections(async () => {
     const receiveQueue = new ReceiveQueue(1000, new Gauge())
@@ -319,7 +319,7 @@ t.test('a receive that nobody awaits is no unhandled rejection, however it ends'
   }), [])
 })
 
-t.test('at the end, who takes the messages before it in time is catching up, until there are none', async (t) => {
+t.test('after the end, a handler that takes the waiting messages in time is catching up, until none is left', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   push(receiveQueue, '1', '2')
   t.equal(receiveQueue.isCatchingUp, false)
@@ -332,7 +332,7 @@ t.test('at the end, who takes the messages before it in time is catching up, unt
   t.equal(receiveQueue.isCatchingUp, false)
 })
 
-t.test('at the end, who takes nothing for longer than is allowed is not catching up, until it goes on', async (t) => {
+t.test('after the end, a handler that takes no message within the allowance is not catching up, until it goes on', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   push(receiveQueue, '1', '2')
   receiveQueue.end(new ConnectionEnd(1000, '', true), 50)
@@ -342,7 +342,7 @@ t.test('at the end, who takes nothing for longer than is allowed is not catching
   await until(() => !receiveQueue.isCatchingUp)
 })
 
-t.test('at the end, nobody is catching up where no message waits', (t) => {
+t.test('after the end, no handler is catching up if no message waits', (t) => {
   for (const receiveQueue of [new ReceiveQueue(1000, new Gauge()), new ReceiveQueue(1000, new Gauge())]) {
     receiveQueue.end(new ConnectionEnd(1000, '', true), 10_000)
     t.equal(receiveQueue.isCatchingUp, false)
@@ -350,7 +350,7 @@ t.test('at the end, nobody is catching up where no message waits', (t) => {
   t.end()
 })
 
-t.test('above its mark, and not at it, it pauses the flow', async (t) => {
+t.test('the queue pauses the flow above its mark, not at it', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(1000, flow)
   push(receiveQueue, 'x'.repeat(500), 'x'.repeat(500))
@@ -359,7 +359,7 @@ t.test('above its mark, and not at it, it pauses the flow', async (t) => {
   t.equal(flow.pauses, 1)
 })
 
-t.test('it pauses the flow once, whatever arrives after that', async (t) => {
+t.test('the queue pauses the flow once, whatever arrives after that', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(1000, flow)
   for (let i = 0; i < 10; i++) push(receiveQueue, 'x'.repeat(600))
@@ -367,7 +367,7 @@ t.test('it pauses the flow once, whatever arrives after that', async (t) => {
   t.equal(flow.resumes, 0)
 })
 
-t.test('it lets the flow go on when no more than half of the mark is left, and once', async (t) => {
+t.test('the queue resumes the flow once, when no more than half of the mark is left', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(1000, flow)
   for (let i = 0; i < 6; i++) push(receiveQueue, 'x'.repeat(250))
@@ -381,7 +381,7 @@ t.test('it lets the flow go on when no more than half of the mark is left, and o
   t.equal(flow.pauses, 1)
 })
 
-t.test('it pauses and goes on again and again', async (t) => {
+t.test('the queue pauses and resumes the flow again and again', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(1000, flow)
   for (let round = 1; round <= 5; round++) {
@@ -393,7 +393,7 @@ t.test('it pauses and goes on again and again', async (t) => {
   }
 })
 
-t.test('one message above the mark pauses the flow, and goes on when it is taken', async (t) => {
+t.test('one message above the mark pauses the flow, and taking it resumes the flow', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(1000, flow)
   push(receiveQueue, 'x'.repeat(5000))
@@ -402,14 +402,14 @@ t.test('one message above the mark pauses the flow, and goes on when it is taken
   t.equal(flow.resumes, 1)
 })
 
-t.test('bytes are counted, not characters', async (t) => {
+t.test('the queue counts bytes, not characters', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(1000, flow)
   push(receiveQueue, '€'.repeat(334))
   t.equal(flow.pauses, 1)
 })
 
-t.test('messages of no bytes cannot fill the memory: they count too', async (t) => {
+t.test('empty messages count, so that they cannot fill the memory', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(64 * 1024, flow)
   let queued = 0
@@ -422,7 +422,7 @@ t.test('messages of no bytes cannot fill the memory: they count too', async (t) 
   t.equal(flow.resumes, 1)
 })
 
-t.test('messages that readers wait for do not pause the flow', async (t) => {
+t.test('messages for waiting readers do not pause the flow', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(1000, flow)
   for (let i = 0; i < 10; i++) {
@@ -433,7 +433,7 @@ t.test('messages that readers wait for do not pause the flow', async (t) => {
   t.equal(flow.pauses, 0)
 })
 
-t.test('a message that does not decode frees its room as well', async (t) => {
+t.test('a message that does not decode frees its bytes as well', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(1000, flow)
   push(receiveQueue, 'x'.repeat(2000))
@@ -441,7 +441,7 @@ t.test('a message that does not decode frees its room as well', async (t) => {
   t.equal(flow.resumes, 1)
 })
 
-t.test('discarding drops what is queued and what still arrives', async (t) => {
+t.test('discard drops the queued messages and those that still arrive', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const end = new ConnectionEnd(1000, '', true)
   push(receiveQueue, 'a')
@@ -454,7 +454,7 @@ t.test('discarding drops what is queued and what still arrives', async (t) => {
   t.equal(await receiveQueue.receive(asText).catch((error) => error), end.during('receive'))
 })
 
-t.test('discarding gives a reader that waits nothing but the end', async (t) => {
+t.test('after discard a waiting reader gets only the end', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const end = new ConnectionEnd(1000, '', true)
   const receiving = receiveQueue.receive(asText)
@@ -464,7 +464,7 @@ t.test('discarding gives a reader that waits nothing but the end', async (t) => 
   t.equal(await receiving.catch((error) => error), end.during('receive'))
 })
 
-t.test('discarding lets a paused flow go on, so that the end can come, and does not pause it again', async (t) => {
+t.test('discard resumes a paused flow, so that the end can come, and does not pause it again', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(1000, flow)
   push(receiveQueue, 'x'.repeat(2000))
@@ -476,7 +476,7 @@ t.test('discarding lets a paused flow go on, so that the end can come, and does 
   t.equal(flow.resumes, 1)
 })
 
-t.test('discarding does not touch a flow that is not paused', async (t) => {
+t.test('discard does not resume a flow that is not paused', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(1000, flow)
   push(receiveQueue, 'a')
@@ -484,7 +484,7 @@ t.test('discarding does not touch a flow that is not paused', async (t) => {
   t.strictSame([flow.pauses, flow.resumes], [0, 0])
 })
 
-t.test('sealing drops what still arrives, lets the flow go on, and leaves what is queued to be taken before the end', async (t) => {
+t.test('seal drops messages that still arrive, resumes the flow, and leaves the queued messages to be taken before the end', async (t) => {
   const flow = new Gauge()
   const receiveQueue = new ReceiveQueue(1000, flow)
   const end = new ConnectionEnd(1008, '', true)
@@ -499,7 +499,7 @@ t.test('sealing drops what still arrives, lets the flow go on, and leaves what i
   t.equal(flow.resumes, 1)
 })
 
-t.test('over a real socket: TCP pushes back on a client while nothing is taken, and all messages come in order', async (t) => {
+t.test('over a real socket: TCP pushes back on a client while no message is taken, and all messages come in order', async (t) => {
   const { server, client } = await connectSockets(t)
   const receiveQueue = new ReceiveQueue(32 * 1024, server)
   let arrived = 0
@@ -524,7 +524,7 @@ t.test('over a real socket: TCP pushes back on a client while nothing is taken, 
   t.notOk(server.isPaused)
 })
 
-t.test('at the end a receive can give something else than the error', async (t) => {
+t.test('an ending can resolve a receive at the end', async (t) => {
   const end = new ConnectionEnd(1001, 'bye', true)
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const code = { atEnd: (end: ConnectionEnd): number => end.code }
@@ -534,7 +534,7 @@ t.test('at the end a receive can give something else than the error', async (t) 
   t.equal(await receiveQueue.receive(asText, undefined, code), 1001)
 })
 
-t.test('what a receive is to give at the end may be another error', async (t) => {
+t.test('an ending can reject a receive with another error', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const other = new Error('other')
   const fail = { atEnd: (): never => { throw other } }
@@ -544,21 +544,21 @@ t.test('what a receive is to give at the end may be another error', async (t) =>
   await t.rejects(receiveQueue.receive(asText, undefined, fail), other)
 })
 
-t.test('only the end is given as something else: not a timeout, nor a message', async (t) => {
+t.test('an ending decides on the end only, not on a timeout or a message', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   await t.rejects(receiveQueue.receive(asText, { timeout: 1 }, { atEnd: () => 'end' }), { code: 'FST_WS_TIMEOUT' })
   push(receiveQueue, 'a')
   t.equal(await receiveQueue.receive(asText, undefined, { atEnd: () => 'end' }), 'a')
 })
 
-/** What looks like a signal, and calls whom it likes, when it likes. */
+/** An object like a signal that calls its listeners at any time. */
 function oddSignal (): { signal: AbortSignal, abort: () => void } {
   const listeners: (() => void)[] = []
   const signal = { aborted: false, reason: 'odd', addEventListener: (_type: string, listener: () => void) => listeners.push(listener), removeEventListener () { throw new Error('from the signal') } }
   return { signal: signal as never, abort: () => { for (const listener of listeners) listener() } }
 }
 
-t.test('a signal that tells whom it was to forget takes nothing from others', async (t) => {
+t.test('a signal that calls a removed listener takes no message from other readers', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const { signal, abort } = oddSignal()
   const first = receiveQueue.receive(asText, { signal })
@@ -571,7 +571,7 @@ t.test('a signal that tells whom it was to forget takes nothing from others', as
   t.strictSame(await Promise.allSettled(others), [{ status: 'fulfilled', value: '2' }, { status: 'rejected', reason: 'odd' }, { status: 'fulfilled', value: '3' }])
 })
 
-t.test('a signal that tells at once that it is aborted, or that fails, takes nothing from others, and leaves no timer', async (t) => {
+t.test('a signal that aborts or throws in addEventListener takes no message from other readers, and leaves no timer', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const timers = runningTimers()
   const addEventListener = { immediate (_type: string, listener: () => void) { listener() }, failing () { throw new Error('from the signal') } }

@@ -21,7 +21,7 @@ function countWrites (stream: Sockets['stream']): () => number {
   return () => writes
 }
 
-t.test('a string leaves as a text frame, bytes as a binary one', async (t) => {
+t.test('a string leaves in a text frame, bytes in a binary frame', async (t) => {
   const { sendQueue, client } = await createOutbox(t)
   const messages: unknown[] = []
   const second = new Promise<void>((resolve) => client.on('message', (data: Buffer, isBinary) => {
@@ -33,7 +33,7 @@ t.test('a string leaves as a text frame, bytes as a binary one', async (t) => {
   t.strictSame(messages, [['tëxt', false], ['bytes', true], ['AB', true], ['', false]])
 })
 
-t.test('what is sent in one turn leaves in one write, in its order', async (t) => {
+t.test('messages of one turn leave in one write, in order', async (t) => {
   const fixture = await createOutbox(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 100)
@@ -53,11 +53,11 @@ t.test('sends that are awaited one after the other leave in one write as well', 
   t.equal(writes(), 1)
 })
 
-t.test('what a callback sends leaves in one write with what the promises after it send', async (t) => {
+t.test('messages of a callback and of the promises after it leave in one write', async (t) => {
   const fixture = await createOutbox(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 3)
-  globalThis.setImmediate(async () => { // no promise is pending when this is called
+  globalThis.setImmediate(async () => { // no promise is pending when Node calls this function
     await fixture.sendQueue.send('a')
     await fixture.sendQueue.send('b')
     await fixture.sendQueue.send('c')
@@ -66,7 +66,7 @@ t.test('what a callback sends leaves in one write with what the promises after i
   t.equal(writes(), 1)
 })
 
-t.test('what is sent in the next turn leaves in the next write', async (t) => {
+t.test('messages of the next turn leave in the next write', async (t) => {
   const fixture = await createOutbox(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 6)
@@ -79,7 +79,7 @@ t.test('what is sent in the next turn leaves in the next write', async (t) => {
   t.strictSame(await received, ['a', 'b', 'a', 'b', 'a', 'b'])
 })
 
-t.test('flushing writes what is held back at once', async (t) => {
+t.test('flush writes the held messages at once', async (t) => {
   const fixture = await createOutbox(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 2)
@@ -93,7 +93,7 @@ t.test('flushing writes what is held back at once', async (t) => {
   t.equal(writes(), 2)
 })
 
-t.test('below the mark a send resolves before anything is written', async (t) => {
+t.test('below the mark a send resolves before the write', async (t) => {
   const { sendQueue, stream } = await createOutbox(t)
   const writes = countWrites(stream)
   await sendQueue.send(Buffer.alloc(MARK - 1))
@@ -101,7 +101,7 @@ t.test('below the mark a send resolves before anything is written', async (t) =>
   t.ok(sendQueue.bufferedAmount >= MARK - 1)
 })
 
-t.test('from the mark on a send resolves when it has been written', async (t) => {
+t.test('from the mark on a send resolves when its message has been written', async (t) => {
   const { sendQueue, stream } = await createOutbox(t)
   const writes = countWrites(stream)
   await sendQueue.send(Buffer.alloc(MARK))
@@ -109,7 +109,7 @@ t.test('from the mark on a send resolves when it has been written', async (t) =>
   t.equal(sendQueue.bufferedAmount, 0)
 })
 
-t.test('what was sent before in the same turn counts', async (t) => {
+t.test('messages sent before in the same turn count', async (t) => {
   const { sendQueue, stream } = await createOutbox(t)
   const writes = countWrites(stream)
   await sendQueue.send(Buffer.alloc(MARK / 2))
@@ -118,7 +118,7 @@ t.test('what was sent before in the same turn counts', async (t) => {
   t.equal(writes(), 1)
 })
 
-t.test('of a text its bytes are counted, not its characters', async (t) => {
+t.test('a text counts by its bytes, not its characters', async (t) => {
   const { sendQueue, stream } = await createOutbox(t)
   const writes = countWrites(stream)
   await sendQueue.send('a'.repeat(MARK / 2)) // three bytes a character would be above the mark
@@ -129,7 +129,7 @@ t.test('of a text its bytes are counted, not its characters', async (t) => {
   t.equal(writes(), 2)
 })
 
-t.test('what is sent while the connection is congested arrives in its order', async (t) => {
+t.test('messages that are sent during congestion arrive in order', async (t) => {
   const fixture = await createOutbox(t)
   const { sendQueue, client } = fixture
   const received = receive(fixture, 4)
@@ -144,7 +144,7 @@ t.test('what is sent while the connection is congested arrives in its order', as
   t.strictSame(rest, ['a', 'b'.repeat(MARK), 'c'])
 })
 
-t.test('posting tells whether there is still room, and waits for nothing', async (t) => {
+t.test('post returns whether there is still room, and waits for nothing', async (t) => {
   const fixture = await createOutbox(t)
   const { sendQueue, client } = fixture
   const received = receive(fixture, 4)
@@ -156,7 +156,7 @@ t.test('posting tells whether there is still room, and waits for nothing', async
   client.close()
 })
 
-t.test('after the end every send rejects with it', async (t) => {
+t.test('after the end every send rejects with the end\'s error', async (t) => {
   const { sendQueue, server, client } = await createOutbox(t)
   client.close(4000, 'bye')
   await once(server, 'close')
@@ -165,7 +165,7 @@ t.test('after the end every send rejects with it', async (t) => {
   t.equal(first, second)
 })
 
-t.test('on a connection that is closing nothing is sent, and a send rejects when it has ended', async (t) => {
+t.test('on a closing connection no message is sent, and a send rejects when the connection has ended', async (t) => {
   const { sendQueue, server, client } = await createOutbox(t)
   const messages: string[] = []
   client.on('message', (data: Buffer) => messages.push(data.toString()))
@@ -177,7 +177,7 @@ t.test('on a connection that is closing nothing is sent, and a send rejects when
   t.strictSame(messages, ['before'])
 })
 
-t.test('for who catches up after the end, a send resolves in another turn', async (t) => {
+t.test('while the handler catches up after the end, a send resolves in another turn', async (t) => {
   const fixture = await createOutbox(t)
   const { sendQueue, client, server, taker } = fixture
   const { sending } = congest(fixture)
@@ -191,7 +191,7 @@ t.test('for who catches up after the end, a send resolves in another turn', asyn
   await t.rejects(sendQueue.send('late'), { name: 'WebSocketDisconnect' })
 })
 
-t.test('what was sent before a close is delivered before it', async (t) => {
+t.test('messages sent before a close are delivered before it', async (t) => {
   const fixture = await createOutbox(t)
   const received = receive(fixture, 2)
   const { sending } = congest(fixture)
@@ -202,7 +202,7 @@ t.test('what was sent before a close is delivered before it', async (t) => {
   t.equal((await received)[1], 'last')
 })
 
-t.test('sends that nobody awaits are no unhandled rejections, however they end', async (t) => {
+t.test('an unobserved send is no unhandled rejection, however it ends', async (t) => {
   const fixture = await createOutbox(t)
   const { sendQueue, server } = fixture
   t.strictSame(await unhandledRejections(async () => {
@@ -216,7 +216,7 @@ t.test('sends that nobody awaits are no unhandled rejections, however they end',
   }), [])
 })
 
-t.test('what is published is shared while fewer than the given bytes wait, those of this turn included', async (t) => {
+t.test('published messages are shared while fewer than the given bytes wait, including those of this turn', async (t) => {
   const fixture = await createOutbox(t)
   const { sendQueue, client } = fixture
   const received = receive(fixture, 3)
@@ -231,7 +231,7 @@ t.test('what is published is shared while fewer than the given bytes wait, those
   client.close()
 })
 
-t.test('what is published can be forced on a connection, whose client has stalled if it drains nothing of it', async (t) => {
+t.test('published messages can be forced on a connection, and a client that drains nothing of them has stalled', async (t) => {
   const fixture = await createOutbox(t, { sendTimeout: 100 })
   const { client, sendQueue, server } = fixture
   client.pause()
@@ -244,7 +244,7 @@ t.test('what is published can be forced on a connection, whose client has stalle
   await t.rejects(waiting, { name: 'WebSocketDisconnect' })
 })
 
-t.test('writing within the turn gives the kernel what it takes, and what follows still leaves at the end of the turn', async (t) => {
+t.test('write hands bytes to the kernel within the turn, and later messages still leave at the end of the turn', async (t) => {
   const fixture = await createOutbox(t)
   const { sendQueue } = fixture
   const received = receive(fixture, 2)
@@ -260,7 +260,7 @@ t.test('writing within the turn gives the kernel what it takes, and what follows
   t.strictSame([sendQueue.bufferedAmount, sendQueue.turns], [0, 1])
 })
 
-t.test('nothing is shared with a connection that is closing', async (t) => {
+t.test('no message is shared with a closing connection', async (t) => {
   const fixture = await createOutbox(t)
   const { sendQueue, server, client } = fixture
   const messages: string[] = []
@@ -273,7 +273,7 @@ t.test('nothing is shared with a connection that is closing', async (t) => {
   t.strictSame(messages, ['published'])
 })
 
-t.test('it counts the turns in which something is sent: alone, with more, or published', async (t) => {
+t.test('the queue counts the turns in which messages are sent or published', async (t) => {
   const { sendQueue } = await createOutbox(t)
   t.equal(sendQueue.turns, 0)
   sendQueue.send('a')

@@ -7,7 +7,7 @@ import type { WebSocketRouteOptions } from '../../types/options'
 
 const schema = { receive: { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } } }
 
-/** Sends what is valid and what is not, and returns what the route answers with before it closes, and the code. */
+/** Sends valid and invalid messages. Returns the answers of the route before it closes, and the close code. */
 async function talk (t: Test, add: (app: Awaited<ReturnType<typeof createApp>>) => void, options: object = {}): Promise<unknown[]> {
   const app = await createApp(t, options)
   add(app)
@@ -16,7 +16,7 @@ async function talk (t: Test, add: (app: Awaited<ReturnType<typeof createApp>>) 
   const answers: unknown[] = []
   try {
     for await (const text of client) answers.push(text)
-  } catch {} // of a code that is not normal
+  } catch {} // the code is not normal
   return [...answers, (await client.closed).code]
 }
 
@@ -43,17 +43,17 @@ for (const [place, add] of Object.entries<(app: any) => void>({
   'among session handlers that stand beside websocket': (app) => app.websocket('/', { schema, onMessage, onInvalid }),
   'among session handlers in websocket': (app) => app.websocket('/', { schema, websocket: { onMessage, onInvalid } })
 })) {
-  t.test(`what does not decode or validate is given to onInvalid, awaited, and left out: ${place}`, async (t) => {
+  t.test(`onInvalid gets messages that do not decode or validate, is awaited, and the messages are left out: ${place}`, async (t) => {
     t.same(await talk(t, add), EXPECTED)
   })
 }
 
-t.test('that of the plugin is for all routes that have none of their own', async (t) => {
+t.test('the onInvalid of the plugin serves all routes without their own', async (t) => {
   t.same(await talk(t, (app) => app.websocket('/', { schema } as WebSocketRouteOptions, echo), { onInvalid }), EXPECTED)
   t.same(await talk(t, (app) => app.websocket('/', { schema, websocket: { onInvalid } } as WebSocketRouteOptions, echo), { onInvalid: () => t.fail('of the plugin') }), EXPECTED)
 })
 
-t.test('it is called with the app as this, and with the session, the error and the request; messages(type) leaves out as well', async (t) => {
+t.test('onInvalid gets the app as this, the session, the error and the request; messages(type) leaves messages out as well', async (t) => {
   const app = await createApp(t)
   app.websocket('/', {
     websocket: {
@@ -73,7 +73,7 @@ t.test('it is called with the app as this, and with the session, the error and t
   t.equal(await client.receive(), '5')
 })
 
-t.test('what it throws is thrown by the handler', async (t) => {
+t.test('an error of onInvalid counts as thrown by the handler', async (t) => {
   const thrown = [Object.assign(new Error('mine'), { closeCode: 4001 }), new WebSocketValidationError('not so', [])]
   for (const [i, error] of thrown.entries()) {
     const [, ...rest] = await talk(t, (app) => app.websocket('/', { schema, websocket: { onInvalid () { throw error } } } as WebSocketRouteOptions, echo))
@@ -81,7 +81,7 @@ t.test('what it throws is thrown by the handler', async (t) => {
   }
 })
 
-t.test('receive, pair and expect reject as ever', async (t) => {
+t.test('receive, pair and expect reject as without onInvalid', async (t) => {
   const app = await createApp(t, { onInvalid: () => t.fail('not asked') })
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -94,7 +94,7 @@ t.test('receive, pair and expect reject as ever', async (t) => {
   await client.closed
 })
 
-t.test('it is refused where it can have no effect, is no function, or is given twice', async (t) => {
+t.test('onInvalid is refused if it can have no effect, is no function, or is given twice', async (t) => {
   const handler = (): void => {}
   for (const [add, message] of [
     [(app) => app.websocket('/', { websocket: { raw: true, onInvalid } }, handler), /needs a session/],
@@ -107,7 +107,7 @@ t.test('it is refused where it can have no effect, is no function, or is given t
   }
 })
 
-t.test('a message that nobody awaits is no unhandled rejection', async (t) => {
+t.test('an unobserved invalid message is no unhandled rejection', async (t) => {
   const error = new Error('expected')
   const messages = { next: async () => { throw error } } as unknown as AsyncIterableIterator<unknown>
   const sift = new ValidMessages(messages, () => t.fail('it is not invalid'))

@@ -13,7 +13,7 @@ const KiB = 1024
 interface Fixture extends Sockets {
   writer: Writer
   peer: Peer
-  /** How often something was handed to the kernel. */
+  /** How often bytes were handed to the kernel. */
   writes: () => number
 }
 
@@ -46,7 +46,7 @@ function written (writer: Writer, message: Payload | PreparedMessage): Promise<v
 }
 
 for (const [kind, options] of Object.entries(KINDS)) {
-  t.test(`${kind}: messages arrive in their order, whatever their length and however they were given`, async (t) => {
+  t.test(`${kind}: messages of any length arrive in order, whichever way they were added`, async (t) => {
     const { writer, peer } = await setUp(t, options)
     const payloads: Payload[] = []
     const lengths = [0, 1, 125, 126, 5000, 16 * KiB, 16 * KiB + 1, 64 * KiB, 70 * KiB, 3]
@@ -62,7 +62,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
     for (const payload of payloads) t.same(await peer.next(), payload)
   })
 
-  t.test(`${kind}: nothing leaves before the flush, and all in one write`, async (t) => {
+  t.test(`${kind}: no message leaves before the flush, and all leave in one write`, async (t) => {
     if ('perMessageDeflate' in options) return t.pass('ws compresses in turns of its own')
     const { writer, peer, writes } = await setUp(t, options)
     writer.add('text')
@@ -78,7 +78,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
     t.equal(writes(), 1, 'nothing is left')
   })
 
-  t.test(`${kind}: many bytes that are waited for are not copied: they are sent as they are when they are written`, async (t) => {
+  t.test(`${kind}: large bytes with a callback are not copied: a change before the write is sent`, async (t) => {
     const { writer, peer } = await setUp(t, options)
     const bytes = Buffer.alloc(20 * KiB, 1)
     const done = written(writer, bytes)
@@ -88,7 +88,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
     t.same(await peer.next(), bytes)
   })
 
-  t.test(`${kind}: of bytes that are not waited for a copy is sent`, async (t) => {
+  t.test(`${kind}: bytes without a callback are copied`, async (t) => {
     const { writer, peer } = await setUp(t, options)
     for (const length of [10, 20 * KiB]) {
       const bytes = Buffer.alloc(length, 1)
@@ -108,7 +108,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
     t.same([await peer.next(), await peer.next(), await peer.next()], ['first', 'text', 'published'])
   })
 
-  t.test(`${kind}: what ws sends keeps its place`, async (t) => {
+  t.test(`${kind}: a frame that ws sends keeps its place`, async (t) => {
     const { writer, server, peer } = await setUp(t, options)
     writer.add('a')
     server.send('b')
@@ -124,7 +124,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
 }
 
 for (const [kind, options] of Object.entries(KINDS)) {
-  t.test(`${kind}: bufferedAmount is what the kernel has not been given yet`, async (t) => {
+  t.test(`${kind}: bufferedAmount counts the bytes that the kernel has not got yet`, async (t) => {
     const { writer, peer } = await setUp(t, options)
     t.equal(writer.bufferedAmount, 0)
     let bytes = 0
@@ -139,7 +139,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
   })
 }
 
-t.test('connections that send in turns, in one turn of the event loop, each get their own in their order', async (t) => {
+t.test('connections that send alternately in one turn of the event loop each send their own frames in order', async (t) => {
   const fixtures = [await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own'])]
   const published = Array.from({ length: 20 }, (_, n) => new PreparedMessage(`published ${n}`))
   for (let n = 0; n < 20; n++) {
@@ -158,7 +158,7 @@ t.test('connections that send in turns, in one turn of the event loop, each get 
   }
 })
 
-t.test('what is longer than the pool goes on in the next', async (t) => {
+t.test('frames that exceed the pool go on in a new pool', async (t) => {
   const { writer, peer, writes } = await setUp(t, KINDS['frames of its own'])
   const messages = Array.from({ length: 1000 }, (_, n) => `${n} `.padEnd(1000, 'x'))
   for (const message of messages) writer.add(message)
@@ -167,7 +167,7 @@ t.test('what is longer than the pool goes on in the next', async (t) => {
   for (const message of messages) t.equal(await peer.next(), message)
 })
 
-t.test('a batch that is too long to be put together goes on in the next', async (t) => {
+t.test('messages that exceed a batch go on in the next batch', async (t) => {
   const { writer, peer, writes } = await setUp(t, KINDS['frames of its own'])
   const messages = Array.from({ length: 30 }, (_, n) => new PreparedMessage(`${n} `.padEnd(10_000, 'x')))
   for (const message of messages) writer.share(message)
@@ -176,7 +176,7 @@ t.test('a batch that is too long to be put together goes on in the next', async 
   for (const message of messages) t.equal(await peer.next(), message.payload)
 })
 
-t.test('all who were published the same are given the same bytes', async (t) => {
+t.test('all subscribers of the same messages get the same bytes', async (t) => {
   const fixtures = [await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own'])]
   const given: unknown[] = []
   for (const { stream } of fixtures) {
@@ -194,7 +194,7 @@ t.test('all who were published the same are given the same bytes', async (t) => 
   for (const { peer } of fixtures) t.same([await peer.next(), await peer.next(), await peer.next()], ['a', 'b', 'c'])
 })
 
-t.test('a connection that has ended keeps nothing from the others', async (t) => {
+t.test('an ended connection does not disturb the others', async (t) => {
   const [gone, other] = [await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own'])]
   gone.server.on('error', () => {})
   gone.writer.add('lost')
@@ -205,7 +205,7 @@ t.test('a connection that has ended keeps nothing from the others', async (t) =>
   t.equal(await other.peer.next(), 'sent')
 })
 
-t.test('frames that the kernel has not taken stay what they are while others are put together', async (t) => {
+t.test('frames that the kernel has not taken stay intact while other frames are written into the pool', async (t) => {
   const [slow, fast] = [await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own'])]
   slow.client.pause()
   let sent = 0
@@ -228,7 +228,7 @@ t.test('frames that the kernel has not taken stay what they are while others are
   t.pass(`${sent} messages`)
 })
 
-t.test('a stream that passes the very bytes on keeps them', async (t) => {
+t.test('a stream that passes the same bytes on keeps them intact', async (t) => {
   const { PassThrough } = await import('node:stream')
   const { server } = await setUp(t, KINDS['frames of its own'])
   const stream = new PassThrough()
@@ -242,7 +242,7 @@ t.test('a stream that passes the very bytes on keeps them', async (t) => {
   for (const [n, chunk] of chunks.entries()) t.equal(chunk.toString('latin1', 2), `message ${n}`)
 })
 
-t.test('many bytes that are waited for follow what was sent before them', async (t) => {
+t.test('large bytes with a callback follow the frames before them', async (t) => {
   const { writer, peer } = await setUp(t, KINDS['frames of its own'])
   writer.add('before')
   const done = written(writer, Buffer.alloc(100 * KiB, 1))

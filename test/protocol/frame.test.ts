@@ -4,7 +4,7 @@ import { frameOf, headerOf, MAX_HEADER, payloadLength, textFrameOf, writeFrame }
 import { connectSockets } from '../helpers/sockets'
 import { Peer } from '../helpers/peer'
 
-// RFC 6455, section 5.2, around each length from which on a header is longer.
+// RFC 6455, section 5.2: the lengths around which a header becomes longer.
 const HEADERS: [length: number, header: number[]][] = [
   [0, [0]], [1, [1]], [125, [125]],
   [126, [126, 0, 126]], [127, [126, 0, 127]], [256, [126, 1, 0]], [65535, [126, 255, 255]],
@@ -22,7 +22,7 @@ for (const [length, header] of HEADERS) {
 }
 
 for (const [length, header] of HEADERS) {
-  t.test(`the header alone of a message of ${length} bytes is what its frame begins with`, async (t) => {
+  t.test(`the header alone of a message of ${length} bytes is the beginning of its frame`, async (t) => {
     const payloads = { text: 'a'.repeat(length), bytes: new Uint8Array(length) }
     for (const [type, payload] of Object.entries(payloads)) {
       const alone = headerOf(payload, length)
@@ -37,7 +37,7 @@ t.test('the opcode tells text from bytes', async (t) => {
   t.same([...frameOf(new Uint8Array([0x68, 0x69]), 2)], [0x82, 2, 0x68, 0x69])
 })
 
-t.test('a text is UTF-8, whatever is in it', async (t) => {
+t.test('any text is sent as UTF-8', async (t) => {
   for (const text of ['', 'ASCII', 'ünïcödé', '€', '😀', '\u0000', '\u00ff', '\ud800 alone', 'a'.repeat(70_000), 'é'.repeat(70_000), `${'a'.repeat(40_000)}€`]) {
     const length = payloadLength(text)
     t.equal(length, Buffer.from(text).length)
@@ -45,18 +45,18 @@ t.test('a text is UTF-8, whatever is in it', async (t) => {
   }
 })
 
-t.test('of its UTF-8 a text has the same frame', async (t) => {
+t.test('a text and its UTF-8 have the same frame', async (t) => {
   for (const text of ['', 'ASCII', '€😀', 'a'.repeat(125), 'é'.repeat(70_000)]) {
     t.ok(textFrameOf(new Uint8Array(Buffer.from(text))).equals(frameOf(text, payloadLength(text))), `${text.length} characters`)
   }
 })
 
-t.test('the length of bytes is theirs, not that of what they view', async (t) => {
+t.test('the length of bytes is that of the view, not of the viewed buffer', async (t) => {
   const view = new Uint8Array(new ArrayBuffer(10), 2, 3)
   t.equal(payloadLength(view), 3)
 })
 
-t.test('frames are written one behind the other', async (t) => {
+t.test('frames are written one after the other', async (t) => {
   const target = Buffer.alloc(20)
   const first = writeFrame(target, 3, 'ab', 2)
   const second = writeFrame(target, first, new Uint8Array([1]), 1)
@@ -64,7 +64,7 @@ t.test('frames are written one behind the other', async (t) => {
   t.same([...target.subarray(0, 12)], [0, 0, 0, 0x81, 2, 0x61, 0x62, 0x82, 1, 1, 0, 0])
 })
 
-t.test('ws reads them', async (t) => {
+t.test('ws reads the frames', async (t) => {
   const { stream, client } = await connectSockets(t)
   const peer = new Peer(client)
   const payloads = ['', 'text', 'ünïcödé', 'a'.repeat(126), 'b'.repeat(65535), '€'.repeat(30_000), Buffer.alloc(0), Buffer.from('bytes'), Buffer.alloc(100_000, 7)]

@@ -4,7 +4,7 @@ import { random } from '../helpers/fuzz'
 
 const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d])
 
-/** As RFC 6455, section 5.3, has it: octet i is that of the payload XOR octet i modulo 4 of the mask. */
+/** RFC 6455, section 5.3: octet i is octet i of the payload XOR octet i modulo 4 of the mask. */
 function masked (payload: Buffer): Buffer {
   return Buffer.from(payload.map((byte, i) => byte ^ MASK[i % 4]))
 }
@@ -19,7 +19,7 @@ function readOf (payload: Buffer, start: number, byteOffset: number): Buffer {
 
 const LENGTHS = [...Array(300).keys(), 1024, 1535, 1536, 4093, 65535]
 
-/** As that of bufferutil, which also gets views of the read. */
+/** Like the function of bufferutil, which also gets views of the read. */
 function native (payload: Buffer, mask: Buffer): void {
   for (let i = 0; i < payload.length; i++) payload[i] ^= mask[i % 4]
 }
@@ -27,7 +27,7 @@ function native (payload: Buffer, mask: Buffer): void {
 const ways = { 'as it is here': unmask, 'without a native function': createUnmask(), 'with a native function': createUnmask(native) }
 
 for (const [way, unmask] of Object.entries(ways)) {
-  t.test(`${way}: unmasks what is masked, of any length and anywhere in memory, and nothing beside it`, async (t) => {
+  t.test(`${way}: unmasks a payload of any length, anywhere in memory, and no byte beside it`, async (t) => {
     const next = random(1)
     let wrong = 0
     for (const length of LENGTHS) {
@@ -45,7 +45,7 @@ for (const [way, unmask] of Object.entries(ways)) {
     t.equal(wrong, 0)
   })
 
-  t.test(`${way}: done twice, it is as it was`, async (t) => {
+  t.test(`${way}: unmasking twice restores the bytes`, async (t) => {
     for (const length of [0, 5, 95, 96, 1000, 2000]) {
       const read = readOf(Buffer.alloc(length, 'payload'), 6, 1)
       const before = Buffer.from(read)
@@ -55,7 +55,7 @@ for (const [way, unmask] of Object.entries(ways)) {
     }
   })
 
-  t.test(`${way}: tells whether the payload is ASCII, wherever the byte is that is not`, async (t) => {
+  t.test(`${way}: returns whether the payload is ASCII, wherever another byte stands`, async (t) => {
     for (const length of [0, 1, 9, 95, 96, 97, 98, 99, 300, 1536]) {
       const payload = Buffer.alloc(length, 0x7f)
       t.equal(unmask(readOf(payload, 6, 1), 6, 6 + length), true, `${length} bytes of ASCII`)

@@ -5,7 +5,7 @@ import { serve } from '../helpers/app'
 import { connectPeer, type Peer } from '../helpers/peer'
 import type { Session } from '../model/world'
 
-/** Somebody who notes down what comes together. */
+/** A subscriber that notes which messages come together. */
 class Listener implements Subscriber {
   readonly batches: unknown[][] = []
   deliver (batch: Batch): void { this.batches.push(batch.messages.map(({ payload }) => payload)) }
@@ -13,7 +13,7 @@ class Listener implements Subscriber {
 
 const endOfTurn = (): Promise<void> => new Promise(setImmediate)
 
-t.test('what is published to the same subscribers in a turn comes together, at its end', async (t) => {
+t.test('messages to the same subscribers in one turn are delivered together at its end', async (t) => {
   const [a, b] = [new Listener(), new Listener()]
   const both = new Set([a, b])
   for (const text of ['1', '2']) multicast(new PreparedMessage(text), both)
@@ -27,7 +27,7 @@ t.test('what is published to the same subscribers in a turn comes together, at i
   t.strictSame(a.batches, [['1', '2', '3'], ['4']])
 })
 
-t.test('it comes in its order, whoever it is for', async (t) => {
+t.test('messages are delivered in order, to whichever subscribers', async (t) => {
   const [a, b] = [new Listener(), new Listener()]
   const [both, one] = [new Set([a, b]), new Set([a])]
   multicast(new PreparedMessage('1'), both)
@@ -39,7 +39,7 @@ t.test('it comes in its order, whoever it is for', async (t) => {
   t.strictSame(b.batches.flat(), ['1', '3', '4'])
 })
 
-t.test('no more than a batch is kept until the end of the turn', async (t) => {
+t.test('at most one batch is pending until the end of the turn', async (t) => {
   const a = new Listener()
   const all = new Set([a])
   const half = 'x'.repeat(MAX_BATCH / 2 - 10)
@@ -49,7 +49,7 @@ t.test('no more than a batch is kept until the end of the turn', async (t) => {
   t.strictSame(a.batches, [[half, half], [half]])
 })
 
-t.test('who asks gets it at once, and nobody gets it twice', async (t) => {
+t.test('settle delivers at once, and no message is delivered twice', async (t) => {
   const a = new Listener()
   settle()
   multicast(new PreparedMessage('1'), new Set([a]))
@@ -60,11 +60,11 @@ t.test('who asks gets it at once, and nobody gets it twice', async (t) => {
   t.strictSame(a.batches, [['1']])
 })
 
-/* Sessions see no difference to what is sent at once. */
+/* For sessions, published messages behave like messages that are sent at once. */
 
 interface Room {
   client: Peer
-  /** The session of the client, which has subscribed to 'room', as others have. */
+  /** The session of the client. It has subscribed to 'room', like others. */
   ws: Session
   publish (text: string): void
 }
@@ -94,7 +94,7 @@ async function take (client: Peer, count: number): Promise<unknown[]> {
 }
 
 for (const perMessageDeflate of [false, true]) {
-  t.test(`what is sent, whichever way, keeps its place among what is published${perMessageDeflate ? ', compressed or not' : ''}`, async (t) => {
+  t.test(`a sent frame of any kind keeps its place among the published messages${perMessageDeflate ? ', compressed or not' : ''}`, async (t) => {
     const { client, ws, publish } = await open(t, { perMessageDeflate: perMessageDeflate && { threshold: 0 } })
     publish('1')
     ws.send('2')
@@ -112,7 +112,7 @@ for (const perMessageDeflate of [false, true]) {
   })
 }
 
-t.test('who has left does not get what is published later, and gets what was published before', async (t) => {
+t.test('a subscriber that has left gets the messages published before that, and none after', async (t) => {
   const { client, ws, publish } = await open(t)
   publish('1')
   ws.unsubscribe('room')
@@ -122,7 +122,7 @@ t.test('who has left does not get what is published later, and gets what was pub
   t.strictSame(await take(client, 2), ['1', '3'])
 })
 
-t.test('what was published before terminate() is written', async (t) => {
+t.test('messages published before terminate() are written', async (t) => {
   const { client, ws, publish } = await open(t)
   publish('1')
   ws.terminate()
@@ -130,7 +130,7 @@ t.test('what was published before terminate() is written', async (t) => {
   t.strictSame([await client.rest(), (await client.closed).code], [[], 1006])
 })
 
-t.test('bufferedAmount and skipped count it at once', async (t) => {
+t.test('bufferedAmount and skipped count published messages at once', async (t) => {
   const { client, ws, publish } = await open(t, { slowSubscriber: 'skip', sendHighWaterMark: 100 })
   publish('x'.repeat(50))
   t.equal(ws.bufferedAmount, 52)

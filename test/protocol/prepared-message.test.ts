@@ -5,7 +5,7 @@ import type { Payload } from '../../lib/codec/encode'
 
 const frame = (payload: Payload): Buffer => frameOf(payload, payloadLength(payload))
 
-t.test('it is framed once: text as text, bytes as bytes', async (t) => {
+t.test('a message is framed once: text as text, bytes as bytes', async (t) => {
   for (const payload of ['', 'text', '€'.repeat(100), Buffer.from('bytes'), new Uint8Array(0), Buffer.alloc(70_000, 1)]) {
     const prepared = new PreparedMessage(payload)
     t.same(prepared.bytes, frame(payload))
@@ -14,7 +14,7 @@ t.test('it is framed once: text as text, bytes as bytes', async (t) => {
   }
 })
 
-t.test('bytes that are the UTF-8 of a text are framed as that text, and are a string for who asks', async (t) => {
+t.test('the UTF-8 of a text is framed as a text, and its payload is a string', async (t) => {
   for (const text of ['', 'text', '€'.repeat(100), 'x'.repeat(70_000)]) {
     const prepared = new PreparedMessage(Buffer.from(text), true)
     t.same(prepared.bytes, frame(text))
@@ -24,7 +24,7 @@ t.test('bytes that are the UTF-8 of a text are framed as that text, and are a st
   }
 })
 
-t.test('what the caller does with its bytes afterwards changes nothing', async (t) => {
+t.test('a later change of the caller\'s bytes changes nothing', async (t) => {
   const bytes = Buffer.from('bytes')
   const prepared = new PreparedMessage(bytes)
   bytes.fill(0)
@@ -32,7 +32,7 @@ t.test('what the caller does with its bytes afterwards changes nothing', async (
   t.same(prepared.bytes, frame(Buffer.from('bytes')))
 })
 
-t.test('a batch has the frames of what was published, in its order', async (t) => {
+t.test('a batch has the frames of the published messages, in order', async (t) => {
   const [a, b, c] = ['a', 'b', 'c'].map((text) => new PreparedMessage(text))
   const batch = a.and(b).and(c).and(b)
   t.same(batch.bytes, Buffer.concat([frame('a'), frame('b'), frame('c'), frame('b')]))
@@ -40,7 +40,7 @@ t.test('a batch has the frames of what was published, in its order', async (t) =
   t.equal(a.bytes, a.bytes, 'one frame alone is not copied')
 })
 
-t.test('who was given the same holds the same', async (t) => {
+t.test('the same messages in the same order make the same batch', async (t) => {
   const [a, b, c] = ['a', 'b', 'c'].map((text) => new PreparedMessage(text))
   const [first, second] = [a.and(b), a.and(b)]
   t.equal(first, second)

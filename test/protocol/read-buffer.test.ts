@@ -10,13 +10,13 @@ import { until } from '../helpers/until'
 const SIZE = 64 * 1024
 
 interface Reader extends Socket {
-  /** What has been read, as it is given to the listener, and as `keep` has kept it. */
+  /** The chunks that were read, as the listener gets them, and as `keep` has kept them. */
   chunks: Buffer[]
   kept: Buffer[]
   keep (chunk: Buffer): Buffer
 }
 
-/** The listener that the sockets here have in common, as those of `ws` have one. */
+/** The one listener of all sockets in this test, like that of `ws`. */
 function onData (this: Reader, chunk: Buffer): void {
   this.chunks.push(chunk)
   this.kept.push(this.keep(chunk))
@@ -24,7 +24,7 @@ function onData (this: Reader, chunk: Buffer): void {
 
 const copy = (chunk: Buffer): Buffer => Buffer.concat([chunk])
 
-/** Both ends of a connection, of which the server's shares its memory, unless `others` listen to it. */
+/** Both ends of a connection. The server's end reads into the shared buffer, unless `others` listen to it. */
 async function createPair (t: Test, keep: Reader['keep'] = copy, ...others: ((chunk: Buffer) => void)[]): Promise<{ reader: Reader, client: Socket }> {
   const { client, stream } = await connectSides(t)
   client.setNoDelay()
@@ -41,14 +41,14 @@ async function send ({ reader, client }: { reader: Reader, client: Socket }, byt
   await until(() => reader.bytesRead === bytesRead + bytes.length)
 }
 
-/** Bytes of which no two parts are equal. */
+/** Bytes without two equal parts. */
 function pattern (length: number): Buffer {
   const bytes = Buffer.alloc(length)
   for (let i = 0; i + 4 <= length; i += 4) bytes.writeUInt32LE(i, i)
   return bytes
 }
 
-t.test('where somebody else listens already it is not shared, and who that is is not taken for `ws`', async (t) => {
+t.test('a stream with another listener does not share the buffer, and that listener is not taken for the one of `ws`', async (t) => {
   const heard: Buffer[] = []
   const other = (chunk: Buffer): void => { heard.push(chunk) }
   const pair = await createPair(t, copy, other)
@@ -61,7 +61,7 @@ t.test('where somebody else listens already it is not shared, and who that is is
   t.equal(heard.join(), 'one,two,three,four')
 })
 
-t.test('all connections read into one memory, and what is to be kept is a copy', async (t) => {
+t.test('all connections read into one buffer, and a retained chunk is a copy', async (t) => {
   const [first, second] = [await createPair(t, retain), await createPair(t, (chunk) => retainBytes(chunk, 1, chunk.length))]
   await send(first, 'first')
   await send(second, 'second')
@@ -74,7 +74,7 @@ t.test('all connections read into one memory, and what is to be kept is a copy',
 })
 
 for (const [name, keep] of Object.entries({ retain, retainBytes: (chunk: Buffer) => retainBytes(chunk, 0, chunk.length) })) {
-  t.test(`${name}: as long as more comes than is read at once, and all is kept, each read has a memory of its own`, async (t) => {
+  t.test(`${name}: while reads are full and retained as a whole, each read gets a new buffer`, async (t) => {
     const pair = await createPair(t, keep)
     const { reader, client } = pair
     const bytes = pattern(4 * 1024 * 1024)
@@ -94,14 +94,14 @@ for (const [name, keep] of Object.entries({ retain, retainBytes: (chunk: Buffer)
   })
 }
 
-/** The memory that all share. */
+/** The shared buffer. */
 async function shared (t: Test): Promise<ArrayBufferLike> {
   const pair = await createPair(t)
   await send(pair, 'a')
   return pair.reader.chunks[0].buffer
 }
 
-t.test('who is paused has no memory of its own meanwhile', async (t) => {
+t.test('a paused stream has no buffer of its own', async (t) => {
   const { reader, client } = await createPair(t, (chunk) => {
     reader.pause()
     return retain(chunk)
@@ -117,14 +117,14 @@ t.test('who is paused has no memory of its own meanwhile', async (t) => {
   for (const { buffer } of reader.chunks) t.equal(buffer, await shared(t))
 })
 
-t.test('where little is kept, the memory stays the same, however much is read', async (t) => {
+t.test('while little is retained, the buffer stays the same, however much is read', async (t) => {
   const { reader, client } = await createPair(t)
   client.write(pattern(1024 * 1024))
   await until(() => reader.bytesRead === 1024 * 1024)
   t.equal(new Set(reader.chunks.map(({ buffer }) => buffer)).size, 1)
 })
 
-t.test('others who listen are given what they may keep', async (t) => {
+t.test('other listeners get chunks that they may keep', async (t) => {
   const pair = await createPair(t)
   const heard: Buffer[] = []
   pair.reader.on('data', (chunk) => heard.push(chunk))
@@ -137,7 +137,7 @@ t.test('others who listen are given what they may keep', async (t) => {
   t.equal(pair.reader.kept.join(), 'one,two')
 })
 
-t.test('a stream that is paused keeps what it has, and goes on with it in order', async (t) => {
+t.test('a paused stream keeps its chunks, and goes on in order', async (t) => {
   const pair = await createPair(t)
   const { reader, client } = pair
   reader.once('data', () => {
@@ -148,7 +148,7 @@ t.test('a stream that is paused keeps what it has, and goes on with it in order'
   client.write('c')
   reader.resume()
   await until(() => reader.kept.join('') === 'abc')
-  reader.push('d') // as a stream does that is told of more when it is paused already
+  reader.push('d') // like a stream that gets more data when it is paused already
   reader.pause()
   client.end('ef')
   reader.resume()
@@ -156,7 +156,7 @@ t.test('a stream that is paused keeps what it has, and goes on with it in order'
   t.equal(reader.kept.join(''), 'abcdef')
 })
 
-t.test('over TLS as well', async (t) => {
+t.test('a TLS connection reads as well', async (t) => {
   const { server, stream, client } = await connectSockets(t, { secure: true })
   const chunks: Buffer[] = []
   server.on('message', (data: Buffer) => chunks.push(data))
@@ -170,7 +170,7 @@ t.test('over TLS as well', async (t) => {
   t.equal(Buffer.concat(reader.kept).length, 6 + 'secret'.length)
 })
 
-t.test('a stream that is no socket, or is not as expected, is left alone', async (t) => {
+t.test('a stream that is no socket, or differs from the expected one, stays unchanged', async (t) => {
   const stream = new Duplex({ read () {}, write () {} })
   const { reader } = await createPair(t)
   const symbols = (object: object): unknown[] => Object.getOwnPropertySymbols(object).map((key) => [key, (object as any)[key]])

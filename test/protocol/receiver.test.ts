@@ -10,22 +10,22 @@ import { encode } from '../conformance/frame'
 import { check } from '../helpers/fuzz'
 import { BINARY, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from '../helpers/raw'
 
-/* Whatever comes, and however it is cut into reads: the receiver tells the same as that of `ws` alone. */
+/* For any bytes, cut into any reads, the receiver emits the same events as the receiver of `ws` alone. */
 
 const MAX_PAYLOAD = 70_000
 
 const Receiver = (WebSocket as any).Receiver
 
 interface Options {
-  /** All reads come in one turn, as where a stream goes on that was paused. */
+  /** All reads come in one turn, as when a paused stream goes on. */
   atOnce?: boolean
   [option: string]: unknown
 }
 
-/** The receiver of `ws`, or with what it is here: with somebody who takes the messages, or by events. */
+/** The receiver of `ws`, or the receiver of this package: with a recipient, or with events. */
 type Kind = 'ws' | 'recipient' | 'events'
 
-/** Has the messages of `raw` taken out, as a session does. */
+/** Takes the messages of `raw` out, as a session does. */
 function adapt (raw: object): void {
   deferEnds(raw, new PassThrough())
   readWholeMessages(raw)
@@ -36,7 +36,7 @@ function socketWith (receiver: object): any {
   return Object.assign(new EventEmitter(), { _receiver: receiver })
 }
 
-/** What a receiver tells of `reads`, in order. */
+/** The events that a receiver emits for `reads`, in order. */
 async function told (reads: Buffer[], kind: Kind, { atOnce = false, ...options }: Options = {}): Promise<unknown[]> {
   const receiver = new Receiver({ isServer: true, maxPayload: MAX_PAYLOAD, maxFragments: 5, ...options })
   const events: unknown[] = []
@@ -56,15 +56,15 @@ async function told (reads: Buffer[], kind: Kind, { atOnce = false, ...options }
   }
   if (kind !== 'ws') adapt(raw)
   for (const read of reads) {
-    if (events.some((event) => ['conclude', 'error'].includes((event as string[])[0]))) break // `ws` listens to the stream no longer
-    receiver.write(Buffer.from(read)) // which is unmasked in place
-    if (!atOnce) await new Promise(process.nextTick) // where a stream tells of its errors
+    if (events.some((event) => ['conclude', 'error'].includes((event as string[])[0]))) break // `ws` no longer listens to the stream
+    receiver.write(Buffer.from(read)) // a copy, because the receiver unmasks in place
+    if (!atOnce) await new Promise(process.nextTick) // a stream emits its errors in a tick
   }
   await nextTurn()
   return events
 }
 
-t.test('what a peer is told with 1009 names the limit, where the receiver has failed', async (t) => {
+t.test('the reason of a close with 1009 names the limit, if the receiver has failed', async (t) => {
   const receiver = new Receiver({ isServer: true, maxPayload: 10 })
   receiver.on('error', () => {})
   t.equal(oversizeReason({}), undefined, 'of a socket that has no receiver, as on Bun')
@@ -83,7 +83,7 @@ const isSame = async (t: Test, reads: Buffer[], options?: Options): Promise<unkn
 
 const message = (payload: string | Buffer, opcode = typeof payload === 'string' ? TEXT : BINARY): Buffer => encode({ opcode, payload: Buffer.from(payload) })
 
-t.test('messages that are whole in a read need no parser', async (t) => {
+t.test('whole messages in a read do not reach the receiver of ws', async (t) => {
   const receiver = new Receiver({ isServer: true, maxPayload: MAX_PAYLOAD })
   receiver._write = () => t.fail('the parser was asked')
   const messages: unknown[] = []
@@ -96,7 +96,7 @@ t.test('messages that are whole in a read need no parser', async (t) => {
   t.strictSame(messages, [['a', 1], [Buffer.from('b'), 1], ['grüße', 7], ['x'.repeat(65_535), 65_535]])
 })
 
-t.test('a frame of each kind, whole, cut at each byte, and with a message before and behind it', async (t) => {
+t.test('a frame of each kind gives the same events, whole, cut at each byte, and with a message before and after it', async (t) => {
   const euro = Buffer.from('€')
   const frames: Record<string, Buffer> = {
     'a text': message('text'),
@@ -133,12 +133,12 @@ t.test('a frame of each kind, whole, cut at each byte, and with a message before
   }
 })
 
-t.test('what comes behind an error is not taken, even if nobody has been told of it yet', async (t) => {
+t.test('bytes after an error are ignored, even before the error is emitted', async (t) => {
   const wrong = encode({ opcode: TEXT, payload: Buffer.alloc(0), rsv: 4 }).subarray(0, 2)
   t.strictSame(await isSame(t, [wrong, message('late')], { atOnce: true }), [['error', 'WS_ERR_UNEXPECTED_RSV_1']])
 })
 
-t.test('a message over the limit, where there is one', async (t) => {
+t.test('a message over the limit gives the same events', async (t) => {
   const bytes = message('x'.repeat(101))
   t.strictSame(await isSame(t, [bytes], { maxPayload: 100 }), [['error', 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH']])
   t.equal((await isSame(t, [bytes], { maxPayload: 101 })).length, 1)
@@ -146,7 +146,7 @@ t.test('a message over the limit, where there is one', async (t) => {
 })
 
 for (const wrong of ['a close frame', 'a violation']) {
-  t.test(`${wrong} is told of at the end of the turn, before the end of the stream`, async (t) => {
+  t.test(`${wrong} is emitted at the end of the turn, before the end of the stream`, async (t) => {
     for (const [event, emit] of Object.entries({
       nothing: () => {},
       end: (stream: PassThrough) => stream.emit('end'),
@@ -173,7 +173,7 @@ for (const wrong of ['a close frame', 'a violation']) {
   })
 }
 
-t.test('where the stream is gone already, an end is told of at once', async (t) => {
+t.test('on a destroyed stream, an end is emitted at once', async (t) => {
   const receiver = new Receiver({ isServer: true })
   const stream = new PassThrough().destroy()
   deferEnds(socketWith(receiver), stream)
@@ -183,7 +183,7 @@ t.test('where the stream is gone already, an end is told of at once', async (t) 
   t.equal(isTold, true)
 })
 
-t.test('it can be ended more than once, as ws does, and only the first time is an end', async (t) => {
+t.test('the receiver can be ended more than once, as ws does, and only the first end counts', async (t) => {
   let count = 0
   Receiver.prototype.end = function () {
     count++
@@ -198,18 +198,18 @@ t.test('it can be ended more than once, as ws does, and only the first time is a
   await finished
 })
 
-t.test('where another type of data is asked for, the receiver of ws makes it', async (t) => {
+t.test('for another binaryType, the receiver of ws takes the messages', async (t) => {
   t.strictSame(await isSame(t, [message(Buffer.from('a'))], { binaryType: 'fragments' }), [['message', [Buffer.from('a')], true]])
 })
 
-t.test('a receiver that is not known is left alone', async (t) => {
+t.test('an unknown receiver stays unchanged', async (t) => {
   const receiver = { write () {} }
   adapt({ _receiver: receiver })
   t.equal(Object.getPrototypeOf(receiver), Object.prototype)
   t.equal(readsWholeMessages({ _receiver: receiver }), false)
 })
 
-t.test('messages, fragments, control frames and what is wrong, in reads of any length', { timeout: 60_000 }, async (t) => {
+t.test('messages, fragments, control frames and violations give the same events, in reads of any length', { timeout: 60_000 }, async (t) => {
   const payload = fc.oneof(fc.string({ unit: 'binary', maxLength: 200 }).map((text) => Buffer.from(text)), fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)), fc.constantFrom(126, 4096, 65_535, 65_536, MAX_PAYLOAD + 1).map((length) => Buffer.alloc(length, 'x')))
   const frame = fc.record({
     opcode: fc.constantFrom(TEXT, TEXT, TEXT, TEXT, BINARY, BINARY, CONTINUATION, PING, PONG, CLOSE),

@@ -4,7 +4,7 @@ import t from 'tap'
 import { deliver, isOnlyListener, onlyRecipient } from '../../lib/protocol/recipient'
 import type { Message } from '../../lib/codec/decode'
 
-/** A socket whose messages go to a recipient, and what that has been given. */
+/** A socket whose messages go to a recipient, and the messages that the recipient got. */
 function createSocket () {
   const raw: any = new EventEmitter()
   const given: [Message, number][] = []
@@ -13,7 +13,7 @@ function createSocket () {
   return { raw, recipient, given }
 }
 
-t.test('a recipient is given texts as strings and bytes as they are, with the length that they had', async (t) => {
+t.test('a recipient gets texts as strings and bytes unchanged, with their length on the wire', async (t) => {
   const { raw, given } = createSocket()
   raw.emit('message', Buffer.from('grüße'), false)
   raw.emit('message', Buffer.from('bytes'), true)
@@ -21,7 +21,7 @@ t.test('a recipient is given texts as strings and bytes as they are, with the le
   t.strictSame(given, [['grüße', 7], [Buffer.from('bytes'), 5], ['', 0]])
 })
 
-t.test('a text that is longer than a string can be is given as the bytes that it came in', async (t) => {
+t.test('a text that is longer than the longest string stays bytes', async (t) => {
   const { raw, given } = createSocket()
   const text = Buffer.alloc(constants.MAX_STRING_LENGTH + 1)
   raw.emit('message', text, false)
@@ -29,7 +29,7 @@ t.test('a text that is longer than a string can be is given as the bytes that it
   t.equal(given[0][1], text.length)
 })
 
-t.test('it is the only one as long as nobody else listens', async (t) => {
+t.test('a recipient is the only one while the socket has no other listener', async (t) => {
   const { raw, recipient } = createSocket()
   const listener = (): void => {}
   t.equal(onlyRecipient(raw), recipient)
@@ -47,7 +47,7 @@ t.test('a socket without a recipient has none', async (t) => {
   t.equal(onlyRecipient(new EventEmitter()), null)
 })
 
-t.test('a listener is the only one if it is there and no other is', async (t) => {
+t.test('a listener is the only one if it is the one listener', async (t) => {
   const emitter = new EventEmitter()
   const listener = (): void => {}
   t.equal(isOnlyListener(emitter, 'event', listener), false)

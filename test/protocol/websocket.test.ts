@@ -18,7 +18,7 @@ const SENDS: Record<string, (socket: SessionWebSocket) => void> = {
 }
 
 for (const [name, send] of Object.entries(SENDS)) {
-  t.test(`${name}: what is held back is released first`, async (t) => {
+  t.test(`${name}: held frames are released first`, async (t) => {
     const { server, stream, client } = await connectSockets(t, { WebSocket: SessionWebSocket })
     const events: string[] = []
     const socket = server as SessionWebSocket
@@ -34,7 +34,7 @@ for (const [name, send] of Object.entries(SENDS)) {
   })
 }
 
-t.test('it tells whether this side has dropped the connection', async (t) => {
+t.test('isTerminated says whether this side has dropped the connection', async (t) => {
   const { server, client } = await connectSockets(t, { WebSocket: SessionWebSocket })
   const socket = server as SessionWebSocket
   t.equal(socket.isTerminated, false)
@@ -47,7 +47,7 @@ t.test('it tells whether this side has dropped the connection', async (t) => {
 const HUGE = Buffer.from([0x82, 0x80 | 127, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0])
 
 for (const kind of [ChannelWebSocket, SessionWebSocket]) {
-  t.test(`a message that is too large is answered with the limit: ${kind.name}`, async (t) => {
+  t.test(`a too large message is answered with the limit: ${kind.name}`, async (t) => {
     const { server, client } = await connectSockets(t, { WebSocket: kind })
     const failed = once(server, 'error')
     const closed = new Peer(client).closed
@@ -58,7 +58,7 @@ for (const kind of [ChannelWebSocket, SessionWebSocket]) {
     t.equal((server as ChannelWebSocket).oversize, reason)
   })
 
-  t.test(`1009 of the user's is as it is: ${kind.name}`, async (t) => {
+  t.test(`a close with 1009 by the user stays unchanged: ${kind.name}`, async (t) => {
     const { server, client } = await connectSockets(t, { WebSocket: kind })
     const { closed } = new Peer(client)
     server.close(1009)
@@ -67,7 +67,7 @@ for (const kind of [ChannelWebSocket, SessionWebSocket]) {
   })
 }
 
-/** Connects, with what comes back for pings. */
+/** A connection, and the pongs that come back. */
 async function connectPinging (t: Test) {
   const { server, stream, client } = await connectSockets(t, { WebSocket: SessionWebSocket, maxPendingAutoPongs: 0 })
   const pongs: string[] = []
@@ -83,14 +83,14 @@ function pingTogether (client: WebSocket, count: number): void {
   socket.uncork()
 }
 
-t.test('pings that come together are all answered, in order, unless they are very many', async (t) => {
+t.test('pings that come together are all answered in order, up to MAX_PONGS', async (t) => {
   const { client, pongs } = await connectPinging(t)
   pingTogether(client, 50)
   await until(() => pongs.length === 50)
   t.same(pongs, Array.from({ length: 50 }, (_, n) => String(n + 1)))
 })
 
-t.test('of a flood of pings the last one is answered, and the client stays', async (t) => {
+t.test('the last ping of a flood is answered, and the client stays connected', async (t) => {
   const { server, client, pongs } = await connectPinging(t)
   for (let round = 1; round <= 2; round++) {
     pingTogether(client, 5_000)
@@ -104,7 +104,7 @@ t.test('of a flood of pings the last one is answered, and the client stays', asy
 t.test('for a client that pings and does not read, few pongs wait; when it reads, the last one is answered', async (t) => {
   const { server, stream, client, pongs } = await connectPinging(t)
   client.pause()
-  stream.cork() // as where the kernel takes nothing
+  stream.cork() // as if the kernel took nothing
   let arrived = 0
   server.on('ping', () => { arrived++ })
   for (let round = 0; round < 10; round++) pingTogether(client, 1_000)
@@ -116,7 +116,7 @@ t.test('for a client that pings and does not read, few pongs wait; when it reads
   t.equal(pongs.at(-1), '1000')
 })
 
-t.test('pongs of its own are neither answers to pings nor limited', async (t) => {
+t.test('unsolicited pongs are not limited, and do not count as answers to pings', async (t) => {
   const { server, client, pongs } = await connectPinging(t)
   for (let n = 0; n < 200; n++) server.pong(String(n))
   await until(() => pongs.length === 200)
@@ -125,7 +125,7 @@ t.test('pongs of its own are neither answers to pings nor limited', async (t) =>
   t.equal(pongs.at(-1), 'ping')
 })
 
-t.test('with nothing held back it is a ws socket', async (t) => {
+t.test('without held frames, the socket behaves like a ws socket', async (t) => {
   const { server, client } = await connectSockets(t, { WebSocket: SessionWebSocket })
   const peer = new Peer(client)
   server.send('text')
@@ -138,7 +138,7 @@ t.test('with nothing held back it is a ws socket', async (t) => {
   t.same(await peer.closed, { code: 4001, reason: 'bye' })
 })
 
-/** A guarded socket, its client, and what its listeners have thrown. */
+/** A guarded socket, its client, and the errors that its listeners have thrown. */
 async function guarded (t: Test): Promise<{ server: WebSocket, client: WebSocket, failures: unknown[] }> {
   const { server, client } = await connectSockets(t, { WebSocket: SessionWebSocket })
   const failures: unknown[] = []
@@ -146,7 +146,7 @@ async function guarded (t: Test): Promise<{ server: WebSocket, client: WebSocket
   return { server, client, failures }
 }
 
-t.test('listeners on a guarded socket are called as on any, in their order, with `this` and all that is emitted', async (t) => {
+t.test('listeners on a guarded socket are called as on any socket: in order, with `this` and all arguments', async (t) => {
   const { server, client, failures } = await guarded(t)
   const calls: unknown[] = []
   server.on('message', function (...args) { calls.push(['a', this === server, String(args[0]), ...args.slice(1)]) })
@@ -169,7 +169,7 @@ const FAILURES: Record<string, () => unknown> = {
 }
 
 for (const [how, listener] of Object.entries(FAILURES)) {
-  t.test(`a listener that ${how} fails the connection, of which listeners then learn only the end`, async (t) => {
+  t.test(`a listener that ${how} fails the connection, and listeners then get only the end`, async (t) => {
     const { server, client, failures } = await guarded(t)
     const calls: string[] = []
     server.on('ping', listener)
@@ -193,7 +193,7 @@ for (const [how, listener] of Object.entries(FAILURES)) {
   })
 }
 
-t.test('what a listener to the end throws is reported, too, and the others are called', async (t) => {
+t.test('an error of a `close` listener is reported, too, and the other listeners are called', async (t) => {
   const { server, client, failures } = await guarded(t)
   let isClosed = false
   server.on('close', FAILURES.throws)

@@ -13,9 +13,9 @@ interface Fixture<B> {
   broker: B
   topics: Topics<Listener>
   link: BrokerLink
-  /** What was logged, as 'level message'. */
+  /** The logged lines, as 'level message'. */
   lines: string[]
-  /** What 'resync' has told. */
+  /** The topics of each 'resync'. */
   resyncs: string[][]
   /** As a session does. */
   join (topic: string): { listener: Listener, confirmed: Promise<void> | null }
@@ -47,7 +47,7 @@ function create<B extends ScriptedBroker> (t: Test, broker: B): Fixture<B> {
   }
 }
 
-/** With a broker that is up. */
+/** A link with a broker that is up. */
 async function createUp (t: Test): Promise<Fixture<ScriptedBroker>> {
   const fixture = create(t, new ScriptedBroker())
   await fixture.link.start()
@@ -56,7 +56,7 @@ async function createUp (t: Test): Promise<Fixture<ScriptedBroker>> {
   return fixture
 }
 
-/** A session has joined `topic`, which the broker has confirmed. */
+/** Lets a session join `topic`. The broker confirms. */
 async function joined ({ join, broker }: Fixture<ScriptedBroker>, topic: string): Promise<Listener> {
   const { listener, confirmed } = join(topic)
   const call = await broker.next()
@@ -65,7 +65,7 @@ async function joined ({ join, broker }: Fixture<ScriptedBroker>, topic: string)
   return listener
 }
 
-t.test('the first subscriber waits until the broker has the topic, and so does who comes meanwhile', async (t) => {
+t.test('the first subscriber waits until the broker has confirmed the topic, and so do subscribers that come meanwhile', async (t) => {
   const { broker, join } = await createUp(t)
   const [a, b] = [join('room'), join('room')]
   t.ok(await isPending(a.confirmed!))
@@ -84,7 +84,7 @@ t.test('the broker is asked once for a topic, however many subscribers it has', 
   t.strictSame(fixture.broker.calls, ['subscribe room'])
 })
 
-t.test('what the broker refuses rejects with a WebSocketBrokerError, and is asked for again by who comes next', async (t) => {
+t.test('a subscription that the broker refuses rejects with a WebSocketBrokerError, and the next subscriber asks again', async (t) => {
   const fixture = await createUp(t)
   const refusal = new Error('NOPERM')
   const [a, b] = [fixture.join('room'), fixture.join('room')]
@@ -100,7 +100,7 @@ t.test('what the broker refuses rejects with a WebSocketBrokerError, and is aske
   t.strictSame(fixture.broker.calls, ['subscribe room', 'subscribe room'])
 })
 
-t.test('a refusal that nobody awaits ends nothing', async (t) => {
+t.test('an unobserved refusal is no unhandled rejection', async (t) => {
   const fixture = await createUp(t)
   t.strictSame(await unhandledRejections(async () => {
     fixture.join('room')
@@ -119,7 +119,7 @@ t.test('a broker that throws has refused, and one that returns nothing has confi
   t.equal(join('b').confirmed, null)
 })
 
-t.test('what is under way when the broker goes down is no failure', async (t) => {
+t.test('a pending operation is no failure when the broker goes down', async (t) => {
   const { broker, link, join } = await createUp(t)
   const { confirmed } = join('room')
   const call = await broker.next()
@@ -129,7 +129,7 @@ t.test('what is under way when the broker goes down is no failure', async (t) =>
   await setImmediate()
 })
 
-t.test('nor is it where it rejects before the broker tells in the same turn that it is down', async (t) => {
+t.test('an operation that rejects in the turn in which the broker goes down is no failure', async (t) => {
   const { broker, link, join } = await createUp(t)
   const { confirmed } = join('room')
   const call = await broker.next()
@@ -139,7 +139,7 @@ t.test('nor is it where it rejects before the broker tells in the same turn that
   await confirmed
 })
 
-t.test('what was asked for before the broker went down counts no more when it is up again', async (t) => {
+t.test('an operation from before an outage is obsolete when the broker is up again', async (t) => {
   const { broker, link, join } = await createUp(t)
   join('room')
   const before = await broker.next()
@@ -154,7 +154,7 @@ t.test('what was asked for before the broker went down counts no more when it is
   t.equal(link.state, 'up')
 })
 
-t.test('while the broker is down, who joins has nothing to wait for, and nothing is asked for', async (t) => {
+t.test('while the broker is down, a subscriber waits for nothing, and the broker is not called', async (t) => {
   const { broker, link, join, leave } = await createUp(t)
   link.onDown(new Error('gone'))
   const { listener, confirmed } = join('room')
@@ -163,7 +163,7 @@ t.test('while the broker is down, who joins has nothing to wait for, and nothing
   t.strictSame(broker.calls, [])
 })
 
-t.test('while the broker is down, publishing rejects, and nothing is kept', async (t) => {
+t.test('while the broker is down, publish rejects, and no message is kept', async (t) => {
   const { broker, link } = await createUp(t)
   link.onDown(new Error('gone'))
   const error = await link.publish('room', 'hello').catch((error) => error)
@@ -174,7 +174,7 @@ t.test('while the broker is down, publishing rejects, and nothing is kept', asyn
   t.strictSame(broker.calls, ['publish room'])
 })
 
-t.test('when the broker is back every topic is subscribed to, and only then it is up and resync is told', async (t) => {
+t.test('when the broker is back, every topic is subscribed to, and only then the link is up and resync is emitted', async (t) => {
   const fixture = await createUp(t)
   const { broker, link, resyncs } = fixture
   await joined(fixture, 'a')
@@ -197,7 +197,7 @@ t.test('when the broker is back every topic is subscribed to, and only then it i
   t.strictSame(resyncs, [['a', 'b', 'c']])
 })
 
-t.test('who joins while everything is subscribed to again waits for the broker', async (t) => {
+t.test('a subscriber that joins during the resubscription waits for the broker', async (t) => {
   const fixture = await createUp(t)
   const { broker, link, join } = fixture
   await joined(fixture, 'a')
@@ -213,7 +213,7 @@ t.test('who joins while everything is subscribed to again waits for the broker',
   await confirmed
 })
 
-t.test('a broker that goes down again while everything is subscribed to is not up, and is asked for everything again', async (t) => {
+t.test('if the broker goes down during the resubscription, the link is not up, and subscribes to every topic again', async (t) => {
   const fixture = await createUp(t)
   const { broker, link, resyncs } = fixture
   await joined(fixture, 'a')
@@ -231,7 +231,7 @@ t.test('a broker that goes down again while everything is subscribed to is not u
   t.strictSame(resyncs, [['a', 'b']])
 })
 
-t.test('topics that it refuses then keep it from being up no longer, and are told in one line', async (t) => {
+t.test('topics that the broker refuses then do not keep the link from being up, and are logged in one line', async (t) => {
   const fixture = await createUp(t)
   const { broker, link, lines, resyncs, join } = fixture
   for (const topic of ['a', 'b', 'c']) await joined(fixture, topic)
@@ -249,7 +249,7 @@ t.test('topics that it refuses then keep it from being up no longer, and are tol
   t.not(join('a').confirmed, null, 'who joins one of them asks for it')
 })
 
-t.test('nothing is to be caught up with when the broker is up for the first time, unless somebody had subscribed before', async (t) => {
+t.test('the first time that the broker is up there is no resync, unless there were subscribers before', async (t) => {
   const none = create(t, new ScriptedBroker())
   await none.link.start()
   none.link.onUp()
@@ -266,14 +266,14 @@ t.test('nothing is to be caught up with when the broker is up for the first time
   t.strictSame(some.resyncs, [['room']])
 })
 
-t.test('a broker that is back is told of without topics, too', async (t) => {
+t.test('resync is emitted without topics, too', async (t) => {
   const { link, resyncs } = await createUp(t)
   link.onDown(new Error('gone'))
   link.onUp()
   t.strictSame(resyncs, [[]])
 })
 
-t.test('being told twice of the same changes nothing', async (t) => {
+t.test('a second onUp or onDown changes nothing', async (t) => {
   const fixture = await createUp(t)
   const { link, lines, resyncs, broker } = fixture
   await joined(fixture, 'room')
@@ -284,14 +284,14 @@ t.test('being told twice of the same changes nothing', async (t) => {
   t.equal(lines.length, 1)
 })
 
-t.test('each change is told in one line', async (t) => {
+t.test('each change is logged in one line', async (t) => {
   const { link, lines } = await createUp(t)
   link.onDown(new Error('gone'))
   link.onUp()
   t.strictSame(lines, ['warn the broker is down: topics reach only this process until the broker is up', 'info the broker is up'])
 })
 
-t.test('what is published goes out in an envelope, and settles as the broker says', async (t) => {
+t.test('a message goes out in an envelope, and publish settles like the broker', async (t) => {
   const { broker, link } = await createUp(t)
   const taken = link.publish('room', 'hello')
   const call = await broker.next()
@@ -310,14 +310,14 @@ t.test('what is published goes out in an envelope, and settles as the broker say
   t.match(error.message, /only the subscribers in this process: too large$/)
 })
 
-t.test('a broker that throws when it is to publish rejects, observed or not', async (t) => {
+t.test('if the broker throws in publish, publish rejects, observed or not', async (t) => {
   const { broker, link } = await createUp(t)
   broker.publish = () => { throw new Error('sync') }
   await t.rejects(link.publish('room', 'hello'), { code: 'FST_WS_BROKER', message: /: sync$/ })
   t.strictSame(await unhandledRejections(() => { link.publish('room', 'hello') }), [])
 })
 
-t.test('what others have published is given to the subscribers: text as text, bytes as bytes', async (t) => {
+t.test('messages of other processes reach the subscribers: text as text, bytes as bytes', async (t) => {
   const { link, join } = await createUp(t)
   const { listener } = join('room')
   const other = createOrigin()
@@ -326,7 +326,7 @@ t.test('what others have published is given to the subscribers: text as text, by
   t.strictSame(listener.received, ['日本', Buffer.from([0xff, 0])])
 })
 
-t.test('its own messages are left out', async (t) => {
+t.test('the app\'s own messages are left out', async (t) => {
   const { broker, link, join } = await createUp(t)
   const { listener } = join('room')
   await broker.next()
@@ -336,14 +336,14 @@ t.test('its own messages are left out', async (t) => {
   t.strictSame(listener.received, [])
 })
 
-t.test('what is for nobody here is ignored, whatever it is', async (t) => {
+t.test('a message for a topic without subscribers is ignored, whatever it contains', async (t) => {
   const { link, lines } = await createUp(t)
   link.onMessage('room', seal('hello', createOrigin()))
   link.onMessage('room', Buffer.from('foreign'))
   t.strictSame(lines, [])
 })
 
-t.test('what no app like this has published is ignored, with one line', async (t) => {
+t.test('a message without an envelope is ignored, with one line', async (t) => {
   const { link, lines, join } = await createUp(t)
   const { listener } = join('room')
   for (const foreign of [Buffer.from('hello'), Buffer.alloc(0), Buffer.alloc(50, 0xf5), undefined, 'text']) link.onMessage('room', foreign as never)
@@ -373,7 +373,7 @@ t.test('an app starts without its broker, and says why', async (t) => {
   t.strictSame(lines, ['warn the broker is out of reach: topics reach only this process until the broker is up'])
 })
 
-t.test('an app does not start whose broker says that it never will be up', async (t) => {
+t.test('an app does not start if the start of its broker rejects', async (t) => {
   const cause = new Error('no such option')
   class Broken extends ScriptedBroker {
     override start (): Promise<void> { throw cause }
@@ -384,7 +384,7 @@ t.test('an app does not start whose broker says that it never will be up', async
   t.match(error, { message: 'the broker cannot be started: no such option', cause })
 })
 
-t.test('after it was closed it is not up any more, and nobody waits for it', async (t) => {
+t.test('a closed link is not up, and no caller waits for it', async (t) => {
   const { broker, link, join, resyncs } = await createUp(t)
   const { confirmed } = join('room')
   await broker.next()
@@ -395,7 +395,7 @@ t.test('after it was closed it is not up any more, and nobody waits for it', asy
   t.strictSame(resyncs, [])
 })
 
-t.test('a broker that fails to close is told of', async (t) => {
+t.test('a broker that fails to close is logged', async (t) => {
   for (const close of [() => { throw new Error('no') }, async () => { throw new Error('no') }]) {
     const { broker, link, lines } = await createUp(t)
     broker.close = close
@@ -404,8 +404,8 @@ t.test('a broker that fails to close is told of', async (t) => {
   }
 })
 
-t.test('what takes time', async (t) => {
-  t.jobs = 9 // all of them at once
+t.test('tests that take time', async (t) => {
+  t.jobs = 9 // all tests at once
 
   async function within (limits: [number, number], promise: Promise<unknown>): Promise<void> {
     const begin = performance.now()
@@ -414,7 +414,7 @@ t.test('what takes time', async (t) => {
     if (waited < limits[0] || waited > limits[1]) throw new Error(`${waited} ms`)
   }
 
-  t.test('a topic is given up a moment after the last one has left it', { buffered: true }, async (t) => {
+  t.test('the link unsubscribes from a topic a moment after the last subscriber has left', { buffered: true }, async (t) => {
     const fixture = await createUp(t)
     const [a, b] = [await joined(fixture, 'room'), fixture.join('room').listener]
     fixture.leave('room', a)
@@ -430,7 +430,7 @@ t.test('what takes time', async (t) => {
     t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room', 'subscribe room'], 'who joins then has to wait for the broker again')
   })
 
-  t.test('a topic that somebody joins within the moment is kept', { buffered: true }, async (t) => {
+  t.test('a topic that gets a subscriber within that moment is kept', { buffered: true }, async (t) => {
     const fixture = await createUp(t)
     const listener = await joined(fixture, 'kept')
     const other = await joined(fixture, 'left')
@@ -441,7 +441,7 @@ t.test('what takes time', async (t) => {
     t.strictSame(fixture.broker.calls, ['subscribe kept', 'subscribe left', 'unsubscribe left'])
   })
 
-  t.test('who joins while the topic is being given up waits for both: there is one operation at a time', { buffered: true }, async (t) => {
+  t.test('a subscriber that joins during unsubscribe waits for both: there is one operation at a time', { buffered: true }, async (t) => {
     const fixture = await createUp(t)
     fixture.leave('room', await joined(fixture, 'room'))
     const unsubscribing = await fixture.broker.next()
@@ -458,7 +458,7 @@ t.test('what takes time', async (t) => {
     t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room', 'subscribe room'])
   })
 
-  t.test('who joins while the topic is being given up does not wait for a broker that goes down', { buffered: true }, async (t) => {
+  t.test('a subscriber that joins during unsubscribe does not wait for a broker that goes down', { buffered: true }, async (t) => {
     const fixture = await createUp(t)
     fixture.leave('room', await joined(fixture, 'room'))
     await fixture.broker.next()
@@ -467,18 +467,18 @@ t.test('what takes time', async (t) => {
     await confirmed
   })
 
-  t.test('a topic that is left before the broker has it is given up when it has', { buffered: true }, async (t) => {
+  t.test('a topic that is left before the broker has confirmed it is unsubscribed afterwards', { buffered: true }, async (t) => {
     const fixture = await createUp(t)
     const { listener } = fixture.join('room')
     const subscribing = await fixture.broker.next()
     fixture.leave('room', listener)
-    await setTimeout(2_500) // longer than the moment
+    await setTimeout(2_500) // longer than the delay
     t.strictSame(fixture.broker.calls, ['subscribe room'])
     subscribing.done()
     t.equal((await fixture.broker.next()).verb, 'unsubscribe')
   })
 
-  t.test('a topic that the broker fails to give up is asked for again by who joins it', { buffered: true }, async (t) => {
+  t.test('a topic whose unsubscribe fails is subscribed to again by the next subscriber', { buffered: true }, async (t) => {
     const fixture = await createUp(t)
     fixture.leave('room', await joined(fixture, 'room'))
     const call = await fixture.broker.next()
@@ -490,14 +490,14 @@ t.test('what takes time', async (t) => {
     t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room', 'subscribe room'])
   })
 
-  t.test('a broker that never starts keeps the app from starting for some seconds only', { buffered: true }, async (t) => {
+  t.test('a broker that never starts delays the start of the app by some seconds only', { buffered: true }, async (t) => {
     const { broker, link, lines } = create(t, new ScriptedBroker())
     broker.start = () => new Promise(() => {})
     await within([4_900, 7_000], link.start())
     t.strictSame(lines, ['warn the broker is out of reach: topics reach only this process until the broker is up'])
   })
 
-  t.test('one that fails after that is told of', { buffered: true }, async (t) => {
+  t.test('a broker whose start fails after that is logged', { buffered: true }, async (t) => {
     const { broker, link, lines } = create(t, new ScriptedBroker())
     broker.start = () => setTimeout(5_200).then(() => { throw new Error('late') })
     await link.start()
@@ -505,7 +505,7 @@ t.test('what takes time', async (t) => {
     t.strictSame(lines.slice(1), ['error the broker cannot be started: late'])
   })
 
-  t.test('one that never closes keeps the app from closing for some seconds only', { buffered: true }, async (t) => {
+  t.test('a broker that never closes delays the close of the app by some seconds only', { buffered: true }, async (t) => {
     const { broker, link, lines } = await createUp(t)
     broker.close = () => new Promise(() => {})
     await within([4_900, 7_000], link.close())

@@ -27,7 +27,7 @@ t.test('without a broker there is nothing to wait for', async (t) => {
   t.equal(pubsub.topics.has('room'), false)
 })
 
-t.test('a subscriber gets what is published in this process before the broker has confirmed', async (t) => {
+t.test('a subscriber gets messages of this process before the broker has confirmed', async (t) => {
   const broker = new ScriptedBroker()
   const pubsub = await createHub(broker)
   const listener = new Listener()
@@ -39,7 +39,7 @@ t.test('a subscriber gets what is published in this process before the broker ha
   await confirmed
 })
 
-t.test('what is published reaches this process first, then the broker, whatever becomes of it there', async (t) => {
+t.test('a message reaches this process first, then the broker, whatever the broker does', async (t) => {
   const broker = new ScriptedBroker()
   const pubsub = await createHub(broker)
   const listener = new Listener()
@@ -52,7 +52,7 @@ t.test('what is published reaches this process first, then the broker, whatever 
   t.strictSame(listener.received, ['hello'])
 })
 
-t.test('the broker is told when the last one has left, and not when somebody leaves who was not in', async (t) => {
+t.test('the link is told when the last subscriber has left, and not when a non-subscriber leaves', async (t) => {
   const pubsub = await createHub(new ScriptedBroker())
   const left: string[] = []
   pubsub.link!.left = (topic) => left.push(topic)
@@ -68,7 +68,7 @@ t.test('the broker is told when the last one has left, and not when somebody lea
   t.strictSame(left, ['room'])
 })
 
-t.test('who awaits each of many prepared messages lets the event loop turn once in 32 KiB', async (t) => {
+t.test('a loop of awaited publish calls lets the event loop turn once in 32 KiB', async (t) => {
   const pubsub = new PubSub<Listener>()
   let turns = 0
   const counter = { isOver: false }
@@ -83,7 +83,7 @@ t.test('who awaits each of many prepared messages lets the event loop turn once 
   await counting
 })
 
-t.test('whoever publishes in a turn in which much has been waits for the same next one', async (t) => {
+t.test('all publish calls after 32 KiB in one turn wait for the same next turn', async (t) => {
   const pubsub = new PubSub<Listener>()
   const turn = pubsub.publish('room', Buffer.alloc(100_000))
   t.equal(pubsub.publish('hall', 'x'), turn)
@@ -91,7 +91,7 @@ t.test('whoever publishes in a turn in which much has been waits for the same ne
   t.not(pubsub.publish('room', 'x'), turn)
 })
 
-t.test('with a broker, it settles with what the broker says, in the next turn at the earliest', async (t) => {
+t.test('with a broker, publish settles like the broker, and after 32 KiB in the next turn at the earliest', async (t) => {
   const broker = new ScriptedBroker()
   const pubsub = await createHub(broker)
   const order: string[] = []

@@ -9,7 +9,7 @@ t.test('a non-empty string of at most 256 bytes is a topic', async (t) => {
   }
 })
 
-t.test('what is no string is no topic, and the error says what it is', async (t) => {
+t.test('a value that is no string is no topic, and the error names its type', async (t) => {
   const cases: [unknown, string][] = [
     [undefined, 'undefined'], [null, 'null'], [1, 'number'], [1n, 'bigint'], [true, 'boolean'], [Symbol('room'), 'symbol'],
     [{}, 'object'], [['room'], 'object'], [Object('room'), 'object'], [Buffer.from('room'), 'object'], [() => 'room', 'function']
@@ -21,13 +21,13 @@ t.test('an empty string is no topic', async (t) => {
   t.throws(() => checkTopic(''), { code: 'FST_WS_TOPIC', message: 'a topic is not empty' })
 })
 
-t.test('more than 256 bytes are no topic, however few characters they are', async (t) => {
+t.test('a string of more than 256 bytes is no topic, however few characters it has', async (t) => {
   for (const topic of ['a'.repeat(257), 'é'.repeat(129), '€'.repeat(86), '😀'.repeat(65)]) {
     t.throws(() => checkTopic(topic), { code: 'FST_WS_TOPIC', message: 'a topic has at most 256 bytes' })
   }
 })
 
-t.test('a control character, wherever it stands, is in no topic', async (t) => {
+t.test('a string with a control character, wherever it stands, is no topic', async (t) => {
   const controls = [...Array.from({ length: 32 }, (_, i) => i), ...Array.from({ length: 33 }, (_, i) => 0x7f + i)]
   for (const code of controls) {
     const control = String.fromCharCode(code)
@@ -37,7 +37,7 @@ t.test('a control character, wherever it stands, is in no topic', async (t) => {
   }
 })
 
-t.test('what is no topic is refused with a WebSocketTopicError, which is a TypeError', async (t) => {
+t.test('an invalid topic throws a WebSocketTopicError, which is a TypeError', async (t) => {
   try {
     checkTopic('')
     t.fail('it has not thrown')
@@ -47,7 +47,7 @@ t.test('what is no topic is refused with a WebSocketTopicError, which is a TypeE
   }
 })
 
-t.test('what is published reaches every subscriber of the topic, once and in the order of their subscriptions', async (t) => {
+t.test('a message reaches every subscriber of the topic once, in the order of their subscriptions', async (t) => {
   const topics = new Topics<Listener>()
   const order: string[] = []
   const listeners = ['a', 'b', 'c'].map((name) => {
@@ -62,7 +62,7 @@ t.test('what is published reaches every subscriber of the topic, once and in the
   t.strictSame(order, ['a', 'b', 'c'])
 })
 
-t.test('all subscribers are given the very same prepared message', async (t) => {
+t.test('all subscribers get the same prepared message', async (t) => {
   const topics = new Topics<Listener>()
   const [a, b] = [new Listener(), new Listener()]
   topics.add('room', a)
@@ -72,7 +72,7 @@ t.test('all subscribers are given the very same prepared message', async (t) => 
   t.equal(a.messages[0], b.messages[0])
 })
 
-t.test('the one that is excepted gets nothing', async (t) => {
+t.test('the excepted subscriber gets nothing', async (t) => {
   const topics = new Topics<Listener>()
   const [a, b] = [new Listener(), new Listener()]
   topics.add('room', a)
@@ -90,7 +90,7 @@ t.test('topics are matched exactly', async (t) => {
   t.strictSame(listener.received, [])
 })
 
-t.test('who has left a topic gets nothing more of it, and still gets others', async (t) => {
+t.test('a subscriber that has left a topic gets no more of its messages, and still gets those of others', async (t) => {
   const topics = new Topics<Listener>()
   const listener = new Listener()
   topics.add('a', listener)
@@ -101,7 +101,7 @@ t.test('who has left a topic gets nothing more of it, and still gets others', as
   t.strictSame(listener.received, ['of b'])
 })
 
-t.test('leaving a topic that one has not joined, or that nobody has, changes nothing', async (t) => {
+t.test('leaving a topic without having joined it changes nothing', async (t) => {
   const topics = new Topics<Listener>()
   const [a, b] = [new Listener(), new Listener()]
   topics.add('room', a)
@@ -110,7 +110,7 @@ t.test('leaving a topic that one has not joined, or that nobody has, changes not
   t.strictSame(topics.subscribers('room'), new Set([a]))
 })
 
-t.test('the last one that leaves is told so', async (t) => {
+t.test('remove returns true for the last subscriber', async (t) => {
   const topics = new Topics<Listener>()
   const [a, b] = [new Listener(), new Listener()]
   topics.add('room', a)
@@ -121,7 +121,7 @@ t.test('the last one that leaves is told so', async (t) => {
   t.equal(topics.remove('room', b), false)
 })
 
-t.test('it knows which topics have subscribers', async (t) => {
+t.test('names lists the topics that have subscribers', async (t) => {
   const topics = new Topics<Listener>()
   const listener = new Listener()
   topics.add('a', listener)
@@ -131,7 +131,7 @@ t.test('it knows which topics have subscribers', async (t) => {
   t.strictSame([topics.has('a'), topics.has('b')], [false, true])
 })
 
-t.test('the one subscriber of a topic gets what is published, and not what it is excepted from', async (t) => {
+t.test('the only subscriber of a topic gets its messages, except those that it is excepted from', async (t) => {
   const topics = new Topics<Listener>()
   const listener = new Listener()
   topics.add('room', listener)
@@ -140,7 +140,7 @@ t.test('the one subscriber of a topic gets what is published, and not what it is
   t.strictSame(listener.received, ['hello'])
 })
 
-t.test('bytes that are the UTF-8 of a text are given as a text', async (t) => {
+t.test('the UTF-8 of a text is delivered as a text', async (t) => {
   const topics = new Topics<Listener>()
   const listener = new Listener()
   topics.add('room', listener)
@@ -154,7 +154,7 @@ t.test('publishing to a topic without subscribers does nothing', async (t) => {
   t.doesNotThrow(() => topics.publish('room', 'hello'))
 })
 
-t.test('the subscribers of a topic are those who have joined and not left it', async (t) => {
+t.test('the subscribers of a topic are those that have joined and not left', async (t) => {
   const topics = new Topics<Listener>()
   const [a, b] = [new Listener(), new Listener()]
   t.strictSame(topics.subscribers('room'), new Set())
@@ -167,7 +167,7 @@ t.test('the subscribers of a topic are those who have joined and not left it', a
   t.strictSame(topics.subscribers('room'), new Set())
 })
 
-t.test('the set of subscribers that one is given is a copy', async (t) => {
+t.test('subscribers() returns a copy', async (t) => {
   const topics = new Topics<Listener>()
   const listener = new Listener()
   topics.add('room', listener)
@@ -176,7 +176,7 @@ t.test('the set of subscribers that one is given is a copy', async (t) => {
   t.strictSame(listener.received, ['hello'])
 })
 
-t.test('a subscriber that leaves, or makes others leave, while it is served keeps nobody else from being served', async (t) => {
+t.test('a subscriber that leaves, or makes others leave, during a delivery keeps no other from being served', async (t) => {
   const topics = new Topics<Listener>()
   const [a, b, c] = [new Listener(), new Listener(), new Listener()]
   for (const listener of [a, b, c]) topics.add('room', listener)

@@ -180,7 +180,7 @@ t.test('an upgrade error has the status, headers and body of the server', async 
   t.equal(error.statusCode, 401)
   t.equal(error.responseHeaders, headers)
   t.equal(error.body, '{"a":1}')
-  t.same(Object.keys(error).sort(), ['code', 'message', 'statusCode'], 'what logs print of it has neither the cookies of others, nor megabytes')
+  t.same(Object.keys(error).sort(), ['code', 'message', 'statusCode'], 'logs print neither cookies nor megabytes')
 })
 
 t.test('an upgrade error has no property headers, which Fastify would copy into a response', async (t) => {

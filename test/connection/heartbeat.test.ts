@@ -391,7 +391,7 @@ t.test('a paused client that does not read gets no ping while bytes wait', async
   t.equal(pings.length, 2)
   pulse.paused = false
   look(352)
-  t.equal(pulse.lost, '', 'what it was asked while it was not read does not count')
+  t.equal(pulse.lost, '', 'pings during the pause do not count')
   look(401)
   look(452)
   t.not(pulse.lost, '')

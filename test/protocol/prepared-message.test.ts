@@ -47,5 +47,5 @@ t.test('the same messages in the same order make the same batch', async (t) => {
   t.equal(first.bytes, second.bytes)
   t.not(a.and(c), first)
   t.same(a.and(c).bytes, Buffer.concat([frame('a'), frame('c')]))
-  t.same(first.bytes, Buffer.concat([frame('a'), frame('b')]), 'it stays what it was')
+  t.same(first.bytes, Buffer.concat([frame('a'), frame('b')]), 'the first batch stays unchanged')
 })

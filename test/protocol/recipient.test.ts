@@ -40,7 +40,7 @@ t.test('a recipient is the only one while the socket has no other listener', asy
   raw.removeAllListeners('message')
   t.equal(onlyRecipient(raw), null)
   raw.on('message', listener)
-  t.equal(onlyRecipient(raw), null, 'but somebody else in its place')
+  t.equal(onlyRecipient(raw), null, 'another listener took its place')
 })
 
 t.test('a socket without a recipient has none', async (t) => {

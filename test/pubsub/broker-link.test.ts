@@ -246,7 +246,7 @@ t.test('topics that the broker refuses then do not keep the link from being up, 
   t.equal(link.state, 'up')
   t.strictSame(resyncs, [['a', 'b', 'c']])
   t.equal(lines.filter((line) => /^warn the broker refuses .* \(2 times\)$/.test(line)).length, 1)
-  t.not(join('a').confirmed, null, 'who joins one of them asks for it')
+  t.not(join('a').confirmed, null, 'a subscriber of a refused topic asks again')
 })
 
 t.test('the first time that the broker is up there is no resync, unless there were subscribers before', async (t) => {
@@ -427,7 +427,7 @@ t.test('tests that take time', async (t) => {
     done()
     await setImmediate()
     fixture.join('room')
-    t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room', 'subscribe room'], 'who joins then has to wait for the broker again')
+    t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room', 'subscribe room'], 'a new subscriber waits for the broker again')
   })
 
   t.test('a topic that gets a subscriber within that moment is kept', { buffered: true }, async (t) => {

@@ -10,34 +10,36 @@ import type { Broker, BrokerListener } from '../../types/broker'
 export type { NatsConnection } from './nats/connection'
 
 export interface NatsBrokerOptions {
-  /** What all subjects begin with, default `'fastify-async-websocket.'`: at most 256 characters, no spaces, `*`, `>` or empty tokens. */
+  /** The prefix of all subjects, default `'fastify-async-websocket.'`: at most 256 characters, no spaces, `*`, `>` or empty tokens. */
   prefix?: string
 }
 
-/** A topic, as the server has it. */
+/** The subscription to a topic. */
 interface Subscription {
   isConfirmed: boolean
-  /** Why the server refuses it. */
+  /** The error with which the server has refused the subscription. */
   refusal?: Error
   readonly client: { unsubscribe (): void }
 }
 
 const PREFIX = 'fastify-async-websocket.'
 
-/** What every publish returns that goes well: none costs a promise. */
+/** The promise of every successful publish, so that a publish creates no promise. */
 const ACCEPTED = Promise.resolve()
 
 /**
- * A broker on NATS (core, without JetStream), for the option `broker` of the plugin.
+ * Creates a broker on NATS (core, without JetStream), for the option `broker` of the plugin.
  *
- * `connection` is one of @nats-io/transport-node 3, or of `nats` 2.29. It is used as it is and remains the user's to close. Connect
- * with `maxReconnectAttempts: -1`: else an outage closes it for good (by default one of 20 s), of which a warning tells at the start.
+ * `connection` is a connection of @nats-io/transport-node 3, or of `nats` 2.29. The broker uses the connection as it is, and the
+ * user closes it. Connect with `maxReconnectAttempts: -1`: otherwise an outage closes the connection for good, by default an
+ * outage of 20 s. `start` emits a warning if the connection gives up.
  *
- * When the connection is lost, or nothing comes for 3 s, the broker is down, and has the connection reconnect.
- * A message of more bytes than the server takes (its `max_payload`, 1 MiB by default) is not published: `publish` rejects.
+ * The broker is down when the connection is lost, or when nothing has arrived for 3 s. After a silence the broker makes the
+ * connection reconnect. `publish` rejects a message of more bytes than the server takes (`max_payload` of the server, 1 MiB by
+ * default).
  *
- * Throws a `WebSocketOptionError` for options that there are not. `start` rejects with one if `connection` is no such connection, or
- * closed, or if `prefix` cannot begin a subject.
+ * Throws `WebSocketOptionError` for an unknown option. `start` rejects with `WebSocketOptionError` if `connection` is no
+ * connection to NATS, if `connection` is closed, or if `prefix` cannot begin a subject.
  */
 export function natsBroker (connection: NatsConnection, options?: NatsBrokerOptions): Broker {
   const own = readOptions('natsBroker', options)
@@ -51,14 +53,15 @@ class NatsBroker implements Broker {
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #subjects: Subjects
   readonly #pulse: Pulse
-  /** Round trips that are to confirm subscriptions, and the one of them that has not begun. */
+  /** The round trips that confirm subscriptions. */
   readonly #confirmations = new Set<Deferred<void>>()
-  #gathering?: Deferred<void>
+  /** The confirmation whose round trip has not begun. */
+  #nextConfirmation?: Deferred<void>
   readonly #started = new Deferred<void>()
   #listener!: BrokerListener
   #statuses?: Statuses
   #state: 'new' | 'starting' | 'up' | 'down' | 'closed' = 'new'
-  /** Why nothing can be had, unless it is up. */
+  /** The error of all operations while the broker is not up. */
   #problem: Error = new Error('the broker has not been started')
 
   constructor (connection: NatsConnection, prefix: string) {
@@ -72,7 +75,7 @@ class NatsBroker implements Broker {
     checkConnection(this.#connection)
     checkPrefix(this.#prefix)
     if (!triesForEver(this.#connection)) {
-      process.emitWarning(`the connection to NATS is closed for good by an outage of some length: ${FOR_EVER}`, { code: 'FST_WS_NATS_RECONNECT' })
+      process.emitWarning(`the connection to NATS closes for good after an outage of some length: ${FOR_EVER}`, { code: 'FST_WS_NATS_RECONNECT' })
     }
     this.#listener = listener
     this.#state = 'starting'
@@ -98,7 +101,7 @@ class NatsBroker implements Broker {
     subscription.isConfirmed = true
   }
 
-  /** The client delivers no more from here on, whenever the server hears of it. */
+  /** Resolves at once: the client delivers no more messages, even before the server has unsubscribed. */
   async unsubscribe (topic: string): Promise<void> {
     this.#check()
     this.#unsubscribe(topic)
@@ -128,7 +131,7 @@ class NatsBroker implements Broker {
 
   #publish (topic: string, message: Uint8Array): void {
     this.#check()
-    const max = this.#connection.info?.max_payload as number // known while it is up
+    const max = this.#connection.info?.max_payload as number // known while the broker is up
     if (message.length > max) throw new Error(`the message has ${message.length} bytes, and the NATS server takes ${max} (max_payload)`)
     this.#connection.publish(this.#subjects.of(topic), message)
   }
@@ -156,37 +159,37 @@ class NatsBroker implements Broker {
     try {
       this.#listener.onMessage(topic, message)
     } catch (error) {
-      process.emitWarning(detailsOf(error)) // if the client got it, it would read no more
+      process.emitWarning(detailsOf(error)) // the client would stop reading if the error reached it
     }
   }
 
-  /** The client has dropped the subscription. */
+  /** The server has refused a subscription, and the client has dropped it. */
   #refuse (topic: string, subscription: Subscription, error: Error): void {
     subscription.refusal = error
     this.#subscriptions.delete(topic)
     if (!subscription.isConfirmed) return
-    // The app takes it for subscribed: it has to do so again, and will be refused.
+    // The app still counts the topic as subscribed. After `onUp` the app subscribes again, and is refused.
     this.#goDown(error)
     this.#goUp()
   }
 
-  /** Resolves when the server has done all that it was told before. Those that ask in one turn of the event loop share a round trip. */
+  /** Resolves when the server has processed all earlier commands. The calls of one turn of the event loop share a round trip. */
   #confirm (): Promise<void> {
-    if (this.#gathering === undefined) {
-      this.#gathering = new Deferred()
-      this.#confirmations.add(this.#gathering)
+    if (this.#nextConfirmation === undefined) {
+      this.#nextConfirmation = new Deferred()
+      this.#confirmations.add(this.#nextConfirmation)
       setImmediate(() => this.#flush())
     }
-    return this.#gathering.promise
+    return this.#nextConfirmation.promise
   }
 
   async #flush (): Promise<void> {
-    const confirmation = this.#gathering
-    if (confirmation === undefined) return // it has rejected
-    this.#gathering = undefined
+    const confirmation = this.#nextConfirmation
+    if (confirmation === undefined) return // `#reject` has rejected the confirmation
+    this.#nextConfirmation = undefined
     try {
       await this.#connection.flush()
-      await nextTurn() // the client tells of errors later than of what came after them
+      await nextTurn() // the client reports an error later than the reply that follows the error
       confirmation.resolve()
     } catch (error) {
       confirmation.reject(error)
@@ -208,7 +211,7 @@ class NatsBroker implements Broker {
     if (this.#state === 'down') this.#problem = problem
   }
 
-  /** The server has refused something, and does not say what. Where that is a subject, its subscription is told itself. */
+  /** The server has refused a command, and does not say which. If it refuses a subject, the subscription gets the error as well. */
   #onError (error: Error): void {
     if (!/permissions.violation/i.test(error.message)) this.#reject(error)
   }
@@ -217,7 +220,8 @@ class NatsBroker implements Broker {
     this.#goDown(new Error(`the NATS server has not answered for ${SILENCE / 1000} s`))
     const { protocol } = this.#connection
     quiet(Promise.resolve(this.#connection.reconnect?.()))
-    // It waits until all is written, which is never if nobody reads, but not longer than there is a socket.
+    // `reconnect` waits until all bytes are written, which never happens if the server does not read. Without a socket, the wait
+    // ends.
     protocol?.transport?.socket?.destroy?.()
   }
 
@@ -238,7 +242,7 @@ class NatsBroker implements Broker {
     this.#started.resolve()
   }
 
-  /** Lets go of what is there only while it is up. The client would subscribe again by itself when it is back, but the app does. */
+  /** Drops all that exists only while the broker is up. The client must not subscribe again by itself: the app subscribes again. */
   #release (): void {
     this.#pulse.stop()
     for (const { client } of this.#subscriptions.values()) client.unsubscribe()
@@ -249,6 +253,6 @@ class NatsBroker implements Broker {
   #reject (error: Error): void {
     for (const confirmation of this.#confirmations) confirmation.reject(error)
     this.#confirmations.clear()
-    this.#gathering = undefined
+    this.#nextConfirmation = undefined
   }
 }

@@ -4,23 +4,24 @@ import { nextTurn } from '../base/clock'
 type Written = (error?: Error | null) => void
 
 /**
- * One end of a connection within the process: what one end writes, the other reads, no faster than it does. As with a
- * socket, what there is room for is on its way when `write` returns, and arrives even if this end is destroyed then.
+ * One end of a connection within the process. One end reads the bytes that the other end, its peer, writes, and a writer is no
+ * faster than its reader. As with a socket, the bytes that the peer has room for are on their way when `write` returns, and
+ * arrive even if this end is destroyed afterwards.
  */
 export class InjectedStream extends Duplex {
   peer!: InjectedStream
-  /** What Node's HTTP server reads of a socket. */
+  /** Properties that Node's HTTP server reads of a socket. */
   readonly remoteAddress: string
   readonly remotePort = 0
   readonly encrypted: boolean
-  /** What Node's HTTP/2 server reads of a socket that may be one of HTTP/1.1. */
+  /** Properties that Node's HTTP/2 server reads of a socket that may speak HTTP/1.1. */
   readonly alpnProtocol = 'http/1.1'
   server: object | null = null
-  /** As of a socket. */
+  /** The bytes that this end has received, as of a socket. */
   bytesRead = 0
-  /** Bytes that have been written and have not arrived. */
+  /** The bytes that have been written and have not arrived. */
   #underWay = 0
-  /** A write for which there is no room yet: others wait behind it. */
+  /** The callback of a write for which the peer has no room yet. Later writes wait behind it. */
   #waiting: Written | null = null
 
   constructor (remoteAddress: string, encrypted: boolean) {
@@ -29,19 +30,19 @@ export class InjectedStream extends Duplex {
     this.encrypted = encrypted
   }
 
-  // This end has room for more, except for what is still to arrive.
+  // This end has room for more bytes, unless bytes are still on their way to this end.
   override _read (): void {
-    if (this.peer.#underWay === 0) this.peer.#goOn()
+    if (this.peer.#underWay === 0) this.peer.#completeWrite()
   }
 
-  // What was corked leaves as one, as from a socket, and as a copy: both ends are one memory here, and `ws` unmasks in
-  // place what it reads.
+  // Corked chunks leave as one, as from a socket. They leave as a copy, since both ends share memory and `ws` unmasks the bytes
+  // that it reads in place.
   override _writev (writes: { chunk: Buffer }[], callback: Written): void {
     const chunk = Buffer.concat(writes.map(({ chunk }) => chunk))
     this.#waiting = callback
     this.#underWay += chunk.length
     nextTurn(() => this.#deliver(chunk))
-    this.#goOnIfRoomy()
+    this.#completeWriteIfRoom()
   }
 
   override _final (callback: Written): void {
@@ -51,13 +52,13 @@ export class InjectedStream extends Duplex {
     })
   }
 
-  // As with a socket, the other end reads what was written before, then finds the end; what it writes fails.
+  // As with a socket, the peer reads the bytes that were written before, then finds the end. The peer's writes fail.
   override _destroy (error: Error | null, callback: Written): void {
     nextTurn(() => this.#deliverEnd())
     callback(error)
   }
 
-  // In a turn of its own, as over a network: no end is given an answer before its `write` has returned.
+  // Runs in its own turn of the event loop, as over a network: no end gets an answer before its `write` has returned.
   #deliver (chunk: Buffer): void {
     const { peer } = this
     this.#underWay -= chunk.length
@@ -67,30 +68,30 @@ export class InjectedStream extends Duplex {
     }
     peer.bytesRead += chunk.length
     peer.push(chunk)
-    this.#goOnIfRoomy()
+    this.#completeWriteIfRoom()
   }
 
   #deliverEnd (): void {
     const { peer } = this
     if (!peer.destroyed) peer.push(null)
     if (!this.destroyed) return
-    this.#goOn(brokenPipe())
-    peer.#goOn(brokenPipe())
+    this.#completeWrite(brokenPipe())
+    peer.#completeWrite(brokenPipe())
   }
 
-  #goOnIfRoomy (): void {
+  #completeWriteIfRoom (): void {
     const { readableLength, readableHighWaterMark } = this.peer
-    if (this.#underWay + readableLength < readableHighWaterMark) this.#goOn()
+    if (this.#underWay + readableLength < readableHighWaterMark) this.#completeWrite()
   }
 
-  #goOn (error?: Error): void {
+  #completeWrite (error?: Error): void {
     const waiting = this.#waiting
     this.#waiting = null
     waiting?.(error)
   }
 }
 
-/** Both ends of a connection: that of a client, who is seen to come from `remoteAddress`, and that of the server. */
+/** Returns both ends of a connection: the client's end, and the server's end, which sees the client at `remoteAddress`. */
 export function connectStreams (remoteAddress: string, encrypted: boolean): [near: InjectedStream, far: InjectedStream] {
   const near = new InjectedStream('127.0.0.1', encrypted)
   const far = new InjectedStream(remoteAddress, encrypted)

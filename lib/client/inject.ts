@@ -9,10 +9,10 @@ import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { ConnectOptions, InjectOptions } from '../../types/client'
 
-/** Gives `server` the stream of a connection, whose other end fails where that server takes nothing but HTTP/2. */
-function enter (server: Server, stream: InjectedStream): void {
+/** Gives `stream` to `server` as a new connection. If the server takes HTTP/2 only, the other end of the stream fails. */
+function connectTo (server: Server, stream: InjectedStream): void {
   const refuse = (): void => {
-    nextTurn(() => stream.peer.destroy(new WebSocketUpgradeError('the server takes HTTP/2 only: with the option https: { allowHTTP1: true } of Fastify it takes HTTP/1.1 as well')))
+    nextTurn(() => stream.peer.destroy(new WebSocketUpgradeError('the server takes HTTP/2 only: with the option https: { allowHTTP1: true } of Fastify, the server takes HTTP/1.1 as well')))
   }
   stream.server = server
   server.once('unknownProtocol', refuse)
@@ -21,19 +21,19 @@ function enter (server: Server, stream: InjectedStream): void {
 }
 
 /**
- * Opens a connection to `url`, a path of the app, without a port: through the HTTP server of the app, all of its hooks
- * and the whole protocol, over a stream within the process.
+ * Opens a connection to `path`, a path of the app, without a port. The connection is a stream within the process. It passes
+ * through the HTTP server of the app, all of the app's hooks and the whole protocol.
  */
 export async function injectWebSocket (app: FastifyInstance, clients: Set<Pick<Client, 'terminate'>>, path: unknown, options?: InjectOptions): Promise<Client> {
   const { query = {}, cookies = {}, remoteAddress = '127.0.0.1', ...settings } = injectSettings(options)
-  const secure = 'setSecureContext' in app.server // an https server takes streams that have been decrypted already
+  const secure = 'setSecureContext' in app.server // the stream enters an https server as one that is already decrypted
   const url = target(checkUrl('injectWebSocket', path), query, secure)
   const headers = withCookies(settings.headers ?? {}, cookies)
   await app.ready()
 
   const client = await open(url, { ...settings, headers }, () => {
     const [near, far] = connectStreams(remoteAddress, secure)
-    enter(app.server, far)
+    connectTo(app.server, far)
     return near
   })
   clients.add(client)
@@ -41,7 +41,7 @@ export async function injectWebSocket (app: FastifyInstance, clients: Set<Pick<C
   return client
 }
 
-/** The URL of `path`; parameters in `query` take the place of those of the same name, as with `app.inject`. */
+/** Returns the URL of `path`. A parameter in `query` replaces the parameters of its name in `path`, as in `app.inject`. */
 function target (path: string, query: NonNullable<InjectOptions['query']>, secure: boolean): string {
   const base = `${secure ? 'wss' : 'ws'}://localhost`
   const whole = path.startsWith('/') ? base + path : path

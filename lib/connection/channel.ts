@@ -20,7 +20,7 @@ import type { RawWebSocket } from '../../types/raw'
 
 const CLOSED = Promise.resolve()
 
-/** What the end of the connection is to verbs that wait for a message. */
+/** The verbs that reject at the end of the connection, with an error that names the verb. */
 const REJECTING = {
   receiveText: rejecting('receiveText'),
   receiveBytes: rejecting('receiveBytes'),
@@ -34,10 +34,9 @@ function decodeEvent (message: Message): IncomingEvent {
 }
 
 /**
- * One side of a connection: what can be sent, received and awaited on it. It knows no side:
- * a server's session and a client are both channels.
+ * One side of a connection, with the verbs that send, receive and wait. A server's session and a client are both channels.
  *
- * Its verbs return promises that do not end the process when they reject unobserved (see `promise.ts`).
+ * A promise of a verb does not end the process if it rejects and is not handled (see `quiet`).
  */
 export abstract class Channel implements Ending, IterableChannel {
   /** The connection; null before the handshake is complete. */
@@ -50,20 +49,20 @@ export abstract class Channel implements Ending, IterableChannel {
 
   abstract get state (): State
 
-  /** Whether iteration ends without an error after a normal closure. */
+  /** Whether an iteration ends without an error after a normal closure. */
   protected get catchDisconnect (): boolean {
     return true
   }
 
-  /** What a `receive` without options waits for. */
+  /** The wait options of a `receive` without its own. */
   protected get waitOptions (): WaitOptions | undefined {
     return undefined
   }
 
-  /** Why nothing can be sent or received while `socket` is null; a side that has its connection from the start needs none. */
+  /** Returns the error of all verbs while `connection` is null. A side whose connection is never null does not define this. */
   protected unavailable? (): Error
 
-  /** What a listener on `signal` throws. */
+  /** Reports the error of a listener on `signal`. */
   protected abstract report (error: unknown): void
 
   /** The negotiated subprotocol, or `''`. */
@@ -71,7 +70,7 @@ export abstract class Channel implements Ending, IterableChannel {
     return this.connection?.raw.protocol ?? ''
   }
 
-  /** Bytes that have not yet been handed to the kernel. */
+  /** The bytes that have not yet been handed to the kernel. */
   get bufferedAmount (): number {
     return this.connection?.sendQueue.bufferedAmount ?? 0
   }
@@ -81,7 +80,7 @@ export abstract class Channel implements Ending, IterableChannel {
     return this.connection?.raw ?? null
   }
 
-  /** Resolves when the connection has ended, whoever ended it; never rejects. */
+  /** Resolves when the connection has ended for any reason; never rejects. */
   get closed (): Promise<CloseInfo> {
     if (this.#closed === null) {
       this.#closed = new Deferred()
@@ -90,7 +89,7 @@ export abstract class Channel implements Ending, IterableChannel {
     return this.#closed.promise
   }
 
-  /** Aborted when the connection has ended, its reason the `WebSocketDisconnect`. */
+  /** Aborted when the connection has ended. The reason is the `WebSocketDisconnect`. */
   get signal (): AbortSignal {
     if (this.#controller === null) {
       this.#controller = createGuardedController((error) => this.report(error))
@@ -99,7 +98,7 @@ export abstract class Channel implements Ending, IterableChannel {
     return this.#controller.signal
   }
 
-  /** The connection has ended, or the handshake has without one. */
+  /** The connection has ended, or the handshake has ended without a connection. */
   finish (end: ConnectionEnd): void {
     this.#end = end
     this.#controller?.abort(end.error)
@@ -159,7 +158,7 @@ export abstract class Channel implements Ending, IterableChannel {
 
   pair (message: unknown, options?: PairOptions): Promise<any> {
     return attempt('pair', () => {
-      // Options are read before anything is sent.
+      // The options are read first, so that `pair` with a wrong option sends no message.
       const decode = this.codec.decoder(typeIn('pair', options))
       const waitOptions = waitOptionsIn('pair', options, this.waitOptions)
       return quiet(this.#pair(message, decode, waitOptions, receivesFirst('pair', options)))
@@ -178,7 +177,7 @@ export abstract class Channel implements Ending, IterableChannel {
     return new MessageIterator(this, options)
   }
 
-  /** How an iterator with `options` receives. Throws what reading them does. */
+  /** Returns how an iterator with `options` receives. Throws the errors of reading `options`. */
   iteration (options: ValueType | ReceiveOptions | undefined): Iteration {
     return {
       decode: this.codec.resultDecoder(typeIn('messages', options)),
@@ -186,18 +185,18 @@ export abstract class Channel implements Ending, IterableChannel {
     }
   }
 
-  /** What an iterator gives next. */
+  /** Receives the next result of an iterator. */
   receiveResult ({ decode, waitOptions }: Iteration): Promise<IteratorResult<any>> {
     return this.#receive(decode, waitOptions, this) as Promise<IteratorResult<any>>
   }
 
-  /** What an iterator gives at the end of the connection; throws its error where it is one. */
+  /** Returns the result of an iterator at a normal end of the connection (`catchDisconnect`). Throws the error of another end. */
   atEnd (end: ConnectionEnd): IteratorResult<any> {
     if (this.catchDisconnect && isNormal(end.code)) return { done: true, value: undefined }
     throw end.during('messages')
   }
 
-  /** The next message as an ASGI event; the end of the connection is one too, once. */
+  /** Receives the next message as an ASGI event. The end of the connection is one event; a later call rejects. */
   receiveEvent (): Promise<IncomingEvent> {
     const atEnd = (end: ConnectionEnd): IncomingEvent => {
       if (this.#disconnectReported) throw end.during('receiveEvent')
@@ -207,12 +206,12 @@ export abstract class Channel implements Ending, IterableChannel {
     return this.#receive(decodeEvent, this.waitOptions, { atEnd }) as Promise<IncomingEvent>
   }
 
-  /** Does what an ASGI event says. */
+  /** Performs the action of an ASGI event. */
   sendEvent (event: OutgoingEvent): Promise<void> {
     return attempt('sendEvent', () => this.perform(event))
   }
 
-  /** Throws what reading `event` does. */
+  /** Performs `event`. Throws the errors of reading `event`. */
   protected perform (event: OutgoingEvent): Promise<void> {
     switch (event?.type) {
       case 'websocket.send': return event.bytes != null ? this.sendBytes(event.bytes) : this.sendText(event.text as string)
@@ -225,7 +224,7 @@ export abstract class Channel implements Ending, IterableChannel {
     return this.connection === null ? rejected(this.unavailable!()) : this.connection.ping()
   }
 
-  /** Starts the closing handshake, without a code where that is null; resolves when the connection has ended. */
+  /** Starts the closing handshake, without a close code if `code` is null. Resolves when the connection has ended. */
   close (code: number | null = closeCodes.NORMAL_CLOSURE, reason = ''): Promise<void> {
     try {
       if (code !== null) checkCloseCode(code)
@@ -284,7 +283,7 @@ export abstract class Channel implements Ending, IterableChannel {
     return await this.#receive(decode, waitOptions, REJECTING.pair)
   }
 
-  // `send` resolves without effect where messages before the end still wait: what answers `message` is none of them.
+  // `send` resolves without effect while messages before the end still wait. None of these messages answers `message`.
   async #sendWhileOpen (message: unknown): Promise<void> {
     const { connection } = this
     const isOpen = connection?.state === 'open'

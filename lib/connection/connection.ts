@@ -15,7 +15,7 @@ import type { State } from '../base/state'
 import type { ChannelWebSocket } from '../protocol/websocket'
 import type { RawWebSocket } from '../../types/raw'
 
-/** What bounds a connection: bytes and milliseconds. */
+/** The limits of a connection, in bytes and milliseconds. */
 export interface ConnectionOptions {
   receiveHighWaterMark: number
   sendHighWaterMark: number
@@ -26,24 +26,24 @@ export interface ConnectionOptions {
   rateLimit?: RateLimitOptions | false
 }
 
-/** Whose connection it is. */
+/** The owner of a connection: a session or a client. */
 export interface Owner {
   /** The connection has ended. */
   finish (end: ConnectionEnd): void
-  /** One of the limits ends the connection: `reason` says which. */
+  /** A limit ends the connection. `reason` names the limit. */
   reportLimit? (reason: string): void
 }
 
-const kSocket = Symbol('fastify-async-websocket.socket')
+const kConnection = Symbol('fastify-async-websocket.connection')
 
-interface Wired extends RawWebSocket, Partial<Pick<ChannelWebSocket, 'oversize'>> { [kSocket]?: Connection }
+interface Wired extends RawWebSocket, Partial<Pick<ChannelWebSocket, 'oversize'>> { [kConnection]?: Connection }
 
-/** Whose connection `raw` is; undefined where it is nobody's, and when it has ended. */
+/** Returns the owner of the connection on `raw`; undefined if `raw` has no owner, and when the connection has ended. */
 export function ownerOf (raw: RawWebSocket): Owner | undefined {
-  return (raw as Wired)[kSocket]?.owner
+  return (raw as Wired)[kConnection]?.owner
 }
 
-/** `readyState` of `ws`, by name. */
+/** The names of the values of `readyState` of `ws`. */
 const STATES: readonly State[] = ['connecting', 'open', 'closing', 'closed']
 
 interface Ping {
@@ -53,8 +53,8 @@ interface Ping {
 }
 
 /**
- * An open connection: one `ws` socket, wired to a receive queue and a send queue.
- * Nothing of the user's runs inside its listeners except decoders, whose errors go to their readers.
+ * An open connection: one `ws` socket with a receive queue and a send queue. The listeners on the socket run no code of the user
+ * except decoders, whose errors go to their readers.
  */
 export class Connection {
   readonly raw: RawWebSocket
@@ -67,8 +67,8 @@ export class Connection {
   readonly #closing: CloseHandshake
 
   /**
-   * `stream` is what `raw` reads and writes; `owner` is told once, when the connection has ended; `flow` is paused where
-   * nothing is taken.
+   * `stream` is the stream that `raw` reads and writes. `owner.finish` is called once, when the connection has ended. `flow` is
+   * paused while the receive queue is full.
    */
   constructor (raw: RawWebSocket, stream: Duplex, options: ConnectionOptions, owner: Owner, flow: Flow = raw) {
     const { heartbeat, idleTimeout, rateLimit } = options
@@ -78,13 +78,13 @@ export class Connection {
     this.receiveQueue = new ReceiveQueue(options.receiveHighWaterMark, limit ?? flow)
     this.sendQueue = new SendQueue(raw, stream, options)
     this.owner = owner
-    ;(raw as Wired)[kSocket] = this
+    ;(raw as Wired)[kConnection] = this
     raw.on('error', rawOnError)
     raw.on('close', rawOnClose)
     // The streams of `injectWS` of @fastify/websocket do not count, and their clients answer no pings.
     if (heartbeat && 'bytesRead' in stream) this.#heartbeat = new Heartbeat(this, stream as Duplex & CountingStream, heartbeat)
-    const recipient = limit === null ? this.receiveQueue : this.#within(limit)
-    deliver(raw, idleTimeout ? this.#whileBusy(idleTimeout, stream, recipient) : recipient)
+    const recipient = limit === null ? this.receiveQueue : this.#withRateLimit(limit)
+    deliver(raw, idleTimeout ? this.#withIdleTimeout(idleTimeout, stream, recipient) : recipient)
   }
 
   /** How the connection ended; null until then. */
@@ -97,15 +97,15 @@ export class Connection {
   }
 
   /**
-   * Starts the closing handshake after what has been sent, without a code where that is null. What still arrives is
-   * discarded. `ws` forces the end after its `closeTimeout`.
+   * Starts the closing handshake after the messages that have been sent, without a close code if `code` is null. Messages that
+   * wait or still arrive are discarded. `ws` forces the end after its `closeTimeout`.
    */
   close (code: number | null, reason: string): void {
     this.receiveQueue.discard()
     this.#closing.begin({ code, reason })
   }
 
-  /** Starts the closing handshake because of what the client does, or does not do. What has arrived can still be taken. */
+  /** Starts the closing handshake because the peer breaks a limit. The messages that have arrived can still be taken. */
   cutOff (code: number, reason: string): void {
     if (this.state !== 'open') return
     this.owner.reportLimit?.(reason)
@@ -113,20 +113,20 @@ export class Connection {
     this.#closing.begin({ code, reason })
   }
 
-  /** The client is gone: drops the connection. */
+  /** Drops the connection, because the peer is gone. */
   lose (reason: string): void {
     this.owner.reportLimit?.(reason)
     this.fail(new Error(reason))
     this.terminate()
   }
 
-  /** Drops the connection at once; what was sent before is written first, as far as the kernel takes it. */
+  /** Drops the connection at once. The messages that were sent before are written first, as far as the kernel takes them. */
   terminate (): void {
     this.sendQueue.flush()
     this.raw.terminate()
   }
 
-  /** Resolves with the round trip in milliseconds; rejects with the connection's `WebSocketDisconnect`. */
+  /** Sends a ping. Resolves with the round trip in milliseconds, or rejects with the connection's `WebSocketDisconnect`. */
   ping (): Promise<number> {
     if (this.end !== null) return rejected(this.end.during('ping'))
     const ping = { number: ++this.#pingCount, sentAt: performance.now(), pong: new Deferred<number>() }
@@ -136,7 +136,10 @@ export class Connection {
     return ping.pong.promise
   }
 
-  /** Sends a ping of which nobody awaits the pong. Since a pong may answer only the most recent ping, it settles those before it. */
+  /**
+   * Sends a ping whose pong is not awaited. Since a pong may answer only the most recent ping, this ping has the number of the
+   * last `ping()`, and its pong settles the pings before it.
+   */
   beat (): void {
     this.raw.ping(String(this.#pingCount))
   }
@@ -154,10 +157,10 @@ export class Connection {
     this.sendQueue.end(end, this.receiveQueue)
     for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.during('ping'))
     this.owner.finish(end)
-    ;(this.raw as Wired)[kSocket] = undefined
+    ;(this.raw as Wired)[kConnection] = undefined
   }
 
-  #within (limit: RateLimit): Recipient {
+  #withRateLimit (limit: RateLimit): Recipient {
     return {
       push: (message, bytes) => {
         if (limit.take()) this.receiveQueue.push(message, bytes)
@@ -166,7 +169,7 @@ export class Connection {
     }
   }
 
-  #whileBusy (milliseconds: number, stream: Duplex, recipient: Recipient): Recipient {
+  #withIdleTimeout (milliseconds: number, stream: Duplex, recipient: Recipient): Recipient {
     const idleTimeout = new IdleTimeout(this, stream, milliseconds, recipient)
     this.raw.on('close', () => timers.remove(idleTimeout))
     return idleTimeout
@@ -177,7 +180,7 @@ export class Connection {
     return new Queue()
   }
 
-  // RFC 6455, section 5.5.3: a pong may answer only the most recent ping, so it settles those before it as well.
+  // RFC 6455, section 5.5.3: a pong may answer only the most recent ping, so the pong settles the pings before it as well.
   settlePings (data: Buffer): void {
     const answered = Number(data.toString())
     if (this.#pings === null || !(answered <= this.#pingCount)) return // unsolicited
@@ -189,18 +192,18 @@ export class Connection {
   }
 }
 
-// Listeners are functions that all connections share: each finds its own.
+// All connections share these listeners. A listener finds the connection in its socket.
 
 function rawOnError (this: Wired, error: Error): void {
-  const socket = this[kSocket]
-  if (this.oversize !== undefined) socket?.owner.reportLimit?.(this.oversize)
-  socket?.fail(error)
+  const connection = this[kConnection]
+  if (this.oversize !== undefined) connection?.owner.reportLimit?.(this.oversize)
+  connection?.fail(error)
 }
 
 function rawOnClose (this: Wired, code: number, reason: Buffer): void {
-  this[kSocket]?.finish(code, reason)
+  this[kConnection]?.finish(code, reason)
 }
 
 function rawOnPong (this: Wired, data: Buffer): void {
-  this[kSocket]?.settlePings(data)
+  this[kConnection]?.settlePings(data)
 }

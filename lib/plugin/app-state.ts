@@ -71,8 +71,8 @@ export class AppState {
     return connection !== null && this.sockets.has(connection.raw)
   }
 
-  /** A session has begun, and its handler. */
-  begun (): void {
+  /** Counts the handler of a new session. */
+  handlerBegun (): void {
     this.#handlers++
   }
 
@@ -99,7 +99,7 @@ export class AppState {
   }
 
   /** The handler of a session has ended. */
-  served (): void {
+  handlerEnded (): void {
     this.#handlers--
     if (this.#handlers === 0) this.#idle?.resolve()
   }

@@ -9,7 +9,7 @@ import { createRefusalHook, refusesByClosing, type Refuser } from '../handshake/
 import { keepHookError } from '../handshake/response'
 import { Upgrader, upgradeRaw } from '../handshake/upgrader'
 import { guardListeners } from '../protocol/websocket'
-import { accepting, sessionHandlers, type Handlers } from '../session/handlers'
+import { acceptFirst, sessionHandlers, type Handlers } from '../session/handlers'
 import { Lifecycle } from '../session/lifecycle'
 import { Session, type SessionRoute } from '../session/session'
 import { contextCompilers, sendNull } from './adapter'
@@ -58,14 +58,14 @@ export class Route implements SessionRoute, Refuser {
     this.allowsOrigin = createOriginCheck(this.options.origins)
     this.#limit = new ConnectionLimit(this.options.maxConnections)
     const handlers = options.onMessage === undefined ? { handle: wsHandler ?? handler } : sessionHandlers(options as never)
-    this.#handlers = this.options.autoAccept && !this.raw ? accepting(handlers) : handlers
+    this.#handlers = this.options.autoAccept && !this.raw ? acceptFirst(handlers) : handlers
     this.#lifecycle = new Lifecycle({
       instance,
       handlers: this.#handlers,
       catchDisconnect: this.options.catchDisconnect,
       errorHandler: appState.settings.errorHandler,
       closeTimeout: appState.settings.closeTimeout,
-      onEnd: () => appState.served()
+      onEnd: () => appState.handlerEnded()
     })
     this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
     this.#parse = jsonParse(instance)
@@ -124,8 +124,8 @@ export class Route implements SessionRoute, Refuser {
     this.#appState.opened(raw)
   }
 
-  begun (): void {
-    this.#appState.begun()
+  handlerBegun (): void {
+    this.#appState.handlerBegun()
   }
 
   accepted (raw: RawWebSocket): void {

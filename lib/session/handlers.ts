@@ -3,19 +3,20 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Session } from './session'
 import type { CloseInfo } from '../../types/message'
 
-/** The user's code for one route. */
+/** The functions of the user for one route. */
 export interface Handlers {
   handle (this: FastifyInstance, ws: Session, request: FastifyRequest): unknown
   onDisconnect?: (this: FastifyInstance, ws: Session, info: CloseInfo, request: FastifyRequest) => unknown
 }
 
-/** `{ onConnect, onMessage, onDisconnect }` as a handler: one message at a time. */
+/** The session handlers of a route. */
 export interface SessionHandlers {
   onConnect?: (this: FastifyInstance, ws: Session, request: FastifyRequest) => unknown
   onMessage: (this: FastifyInstance, ws: Session, data: any, request: FastifyRequest) => unknown
   onDisconnect?: Handlers['onDisconnect']
 }
 
+/** Returns session handlers as a handler, which handles one message at a time. */
 export function sessionHandlers ({ onConnect, onMessage, onDisconnect }: SessionHandlers): Handlers {
   return {
     async handle (ws, request) {
@@ -30,7 +31,7 @@ export function sessionHandlers ({ onConnect, onMessage, onDisconnect }: Session
         try {
           await onMessage.call(this, ws, data, request)
         } catch (error) {
-          // Nobody can be answered any more, but what came before the end is still delivered.
+          // The client has left, but `onMessage` still gets the messages that came before the end.
           if (!isDisconnect(ws, error)) throw error
           disconnect ??= error
         }
@@ -42,8 +43,8 @@ export function sessionHandlers ({ onConnect, onMessage, onDisconnect }: Session
   }
 }
 
-/** `autoAccept`: the handshake is complete before the handler runs; it does not run for a client that has left. */
-export function accepting (handlers: Handlers): Handlers {
+/** `autoAccept`: completes the handshake before the handler runs. The handler does not run for a client that has left. */
+export function acceptFirst (handlers: Handlers): Handlers {
   return {
     ...handlers,
     async handle (ws, request) {
@@ -53,7 +54,10 @@ export function accepting (handlers: Handlers): Handlers {
   }
 }
 
-/** Whether `error` only says that the connection is gone: itself, or an operation that was aborted by the session's signal. */
+/**
+ * Whether `error` only says that the connection has ended: it is a `WebSocketDisconnect`, or the error of an operation that the
+ * signal of the session has aborted.
+ */
 export function isDisconnect (session: Session, error: any): boolean {
   if (session.state !== 'closed') return false
   return error instanceof WebSocketDisconnect || (error?.name === 'AbortError' && error.cause instanceof WebSocketDisconnect)

@@ -26,43 +26,43 @@ import type { RawWebSocket } from '../../types/raw'
 
 const DONE = Promise.resolve()
 
-/** The settings that a session reads; times are in milliseconds. */
+/** The settings that a session reads. Times are in milliseconds. */
 export interface SessionSettings extends ConnectionOptions, SubscriberSettings {
   subprotocols: readonly string[]
   handshakeTimeout: number
   catchDisconnect: boolean
-  /** Gets a message that does not decode or validate in an iteration, in place of the iteration. */
+  /** Gets the error of a message that does not decode or validate in an iteration. The iteration goes on with the next message. */
   onInvalid?: (this: FastifyInstance, ws: any, error: WebSocketError, request: FastifyRequest) => unknown
 }
 
-/** What a session needs of its route. */
+/** The members of a route that a session uses. */
 export interface SessionRoute extends DecisionRoute {
   readonly options: SessionSettings
   readonly pubsub: PubSub<Session>
   codec (request: FastifyRequest, reply: FastifyReply): Codec
-  begun (): void
+  handlerBegun (): void
   accepted (raw: RawWebSocket): void
   ended (session: Session): void
-  /** Code of the user's that nobody awaits has thrown `error`. */
+  /** Code of the user that is not awaited has thrown `error`. */
   failed (session: Session, error: unknown): void
 }
 
-/** What a handler holds: the handshake, then the server's side of the connection. */
+/** The session that a handler gets: first the handshake, then the server's side of the connection. */
 export class Session extends Channel {
   readonly request: FastifyRequest
-  /** How many messages `onMessage` has handled, or `onInvalid`. */
+  /** The number of messages that `onMessage` or `onInvalid` has handled. */
   handled = 0
   readonly #route: SessionRoute
   /** Null as soon as the handshake is complete. */
   #decision: HandshakeDecision<this> | null
-  /** Null until it subscribes. */
+  /** Null until the session subscribes to a topic. */
   #subscriber: TopicSubscriber<Session> | null = null
   #id: string | null = null
   #log: FastifyBaseLogger | null = null
   #response: ServerResponse | null = null
   #url: URL | null = null
 
-  /** Whether `value` is a session: asked without looking at it, which might throw. */
+  /** Whether `value` is a session. Reads no property of `value`, since a getter might throw. */
   static is (value: unknown): value is Session {
     return typeof value === 'object' && value !== null && #route in value
   }
@@ -73,11 +73,11 @@ export class Session extends Channel {
     this.codec = route.codec(request, reply)
     this.#route = route
     this.#decision = new HandshakeDecision(route, handshake, request, reply, this)
-    route.begun()
+    route.handlerBegun()
     this.#decision.begin()
   }
 
-  /** What the handshake is answered with (see `Opening`); nothing more where it is complete. */
+  /** Settles with the response to the handshake (see `HandshakeDecision`); undefined when the handshake is complete. */
   get answer (): Promise<unknown> | undefined {
     return this.#decision?.answer
   }
@@ -101,25 +101,28 @@ export class Session extends Channel {
   get params (): unknown { return this.request.params }
   get query (): unknown { return this.request.query }
 
-  /** The subprotocols that the client offers, in its order. */
+  /** The subprotocols that the client offers, in the client's order of preference. */
   get subprotocols (): string[] { return offeredBy(this.request.raw) }
 
   get state (): State {
     return this.connection?.state ?? this.#decision!.state
   }
 
-  /** The underlying `ws` socket; null before the handshake is complete. What a listener on it throws is as if it had left the handler. */
+  /**
+   * The underlying `ws` socket; null before the handshake is complete. An error of a listener on the socket is handled like an
+   * error of the handler.
+   */
   override get raw (): RawWebSocket | null {
     if (this.connection !== null) guardListeners(this.connection.raw, (error) => this.#route.failed(this, error))
     return super.raw
   }
 
-  /** The topics that this session has subscribed to: a copy, so that nobody else changes them. */
+  /** A copy of the topics that this session has subscribed to. */
   get topics (): ReadonlySet<string> {
     return this.#subscriber?.topics ?? new Set()
   }
 
-  /** How many published messages were dropped for this session (`slowSubscriber: 'skip'`). */
+  /** The number of published messages that were dropped for this session (`slowSubscriber: 'skip'`). */
   get skipped (): number {
     settle()
     return this.#subscriber?.skipped ?? 0
@@ -134,12 +137,12 @@ export class Session extends Channel {
     return attempt('accept', () => quiet(this.#decisionFor('accept').accept(options)))
   }
 
-  /** Settles when the handshake is complete, or is not to be, where `accept` is under way. */
+  /** The promise of a pending `accept`; undefined if `accept` was not called, and when the handshake is complete. */
   get accepting (): Promise<unknown> | undefined {
     return this.#decision?.accepting
   }
 
-  /** The handshake is complete. `response` waits for the end of the session, if there is one. */
+  /** The handshake is complete, and `raw` is the connection. `response`, if any, emits 'finish' when the session has ended. */
   open (raw: RawWebSocket, response: ServerResponse | null): void {
     const { stream } = this.#decision!.handshake
     this.connection = new Connection(raw, stream, this.#route.options, this)
@@ -150,7 +153,7 @@ export class Session extends Channel {
     raw.resume()
   }
 
-  /** All of the session is over: so is its request, for Fastify, which runs onResponse hooks and logs. */
+  /** Ends the request of the session, which is over. Fastify runs onResponse hooks and logs. */
   endRequest (): void {
     this.#response?.emit('finish')
     this.#response = null
@@ -160,17 +163,17 @@ export class Session extends Channel {
     return quiet(this.#deny(statusCode, payload, headers))
   }
 
-  /** The handler is running: from now on it has `handshakeTimeout` to decide. */
+  /** Starts `handshakeTimeout` for the decision. The handler is running. */
   limitHandshake (): void {
     this.#decision?.limit()
   }
 
-  /** Answers a handshake that is still open with `error`, through Fastify's error handler. */
+  /** Answers an undecided handshake with `error`, through Fastify's error handler. */
   refuse (error: unknown): void {
     this.#decision!.refuse(error)
   }
 
-  /** Without those that `onInvalid` of the route gets, where it has one. */
+  /** The iterator skips invalid messages if the route has `onInvalid`, which gets their errors. */
   override messages (options?: ValueType | ReceiveOptions): AsyncIterableIterator<any> {
     const messages = super.messages(options)
     const { onInvalid } = this.#route.options
@@ -230,7 +233,7 @@ export class Session extends Channel {
     })
   }
 
-  /** Something was published to a topic of its. */
+  /** Delivers messages that were published to a topic of this session. */
   deliver (batch: Batch): void {
     this.#subscriber!.deliver(batch)
   }
@@ -247,11 +250,11 @@ export class Session extends Channel {
     logSafely(this, 'error', 'a listener on the signal of a WebSocket session threw', error)
   }
 
-  /** What one of its limits ends the connection for. */
+  /** Logs the limit that ends the connection. */
   reportLimit (reason: string): void {
     try {
       this.log.info(`a WebSocket connection is ended: ${reason}`)
-    } catch {} // a logger of the user's
+    } catch {} // the logger is the user's and may throw
   }
 
   protected override closeWith (code: number | null, reason: string): Promise<void> {
@@ -283,8 +286,8 @@ export class Session extends Channel {
   }
 }
 
-// What the client says may be no URL: it can leave `Host` out or put anything there, and give the whole URL as the
-// target of its request (RFC 9112, section 3.2.2).
+// The client can omit `Host` or send any text as `Host`, and it can send the whole URL as the target of the request (RFC 9112,
+// section 3.2.2).
 function urlOf ({ protocol, host, originalUrl }: FastifyRequest): URL {
   const origin = `${protocol === 'https' ? 'wss' : 'ws'}://${host}`
   return new URL(`${URL.canParse(origin) ? origin : 'ws://localhost'}${originalUrl.replace(/^https?:\/\/[^/?]*/i, '')}`)

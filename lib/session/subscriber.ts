@@ -11,39 +11,41 @@ import type { PubSub } from '../pubsub/pubsub'
 
 const DONE = Promise.resolve()
 
-/** How many times `maxBufferedAmount` a subscriber that drains may fall behind, from when it has exceeded it. */
+/** The number of times `maxBufferedAmount` by which a subscriber that drains may fall behind, after it has exceeded its limit. */
 const MAX_LAG = 16
 
-/** What decides whether a subscriber is too slow, and what becomes of one: lengths are in bytes. */
+/** The settings that decide whether a subscriber is too slow, and what happens to a slow one. Lengths are in bytes. */
 export interface SubscriberSettings {
   slowSubscriber: 'close' | 'skip'
   sendHighWaterMark: number
   maxBufferedAmount: number
 }
 
-/** What topics need of a session. */
+/** The members of a session that topics use. */
 export interface SubscribingSession extends Subscriber {
-  /** Not null: before the handshake is complete, nobody subscribes. */
+  /** Not null: a session subscribes only when the handshake is complete. */
   readonly connection: Connection | null
   close (code: number, reason: string): Promise<void>
 }
 
-/** What a session that has subscribed has of its topics: which they are, and how it keeps up with what is published to them. */
+/** A session as a subscriber: its topics, and whether it keeps up with the messages that are published to them. */
 export class TopicSubscriber<S extends SubscribingSession> {
-  /** How many published messages it has missed. */
+  /** The number of published messages that the session has missed. */
   skipped = 0
   readonly #session: S
   readonly #pubsub: PubSub<S>
   readonly #options: SubscriberSettings
   #topics: SmallSet<string> | undefined
-  /** Those of its subscriptions that the broker has not confirmed. */
+  /** The subscriptions that the broker has not confirmed. */
   #unconfirmed: Set<Deferred<void>> | null = null
-  /** What had drained when that was last looked at, the bytes that were published since it changed, and the round of the event loop to wait for. */
+  /** The value of `SendQueue.drained` at the last check. */
   #drained = -1
+  /** The bytes that were published since `#drained` changed. */
   #published = 0
+  /** The round of the event loop to wait for, since `#drained` changed (see `hasComeRound`). */
   #round = 0
-  /** The least that has waited since it was more than the limit. */
-  #least = Infinity
+  /** The minimum of the waiting bytes since they exceeded the limit. */
+  #minWaiting = Infinity
 
   constructor (session: S, pubsub: PubSub<S>, options: SubscriberSettings) {
     this.#session = session
@@ -51,7 +53,7 @@ export class TopicSubscriber<S extends SubscribingSession> {
     this.#options = options
   }
 
-  /** A copy, so that nobody else changes them. */
+  /** A copy of the topics. */
   get topics (): Set<string> {
     return setOf(this.#topics)
   }
@@ -68,12 +70,12 @@ export class TopicSubscriber<S extends SubscribingSession> {
     this.#pubsub.unsubscribe(topic, this.#session)
   }
 
-  /** Sends what was published, unless the session is too slow for it. */
+  /** Sends published messages, unless the session is too slow for them. */
   deliver (batch: Batch): void {
     const { slowSubscriber, sendHighWaterMark, maxBufferedAmount } = this.#options
-    const socket = this.#session.connection!
-    const { sendQueue } = socket
-    if (sendQueue.share(batch, Math.min(sendHighWaterMark, maxBufferedAmount)) || socket.state !== 'open') return
+    const connection = this.#session.connection!
+    const { sendQueue } = connection
+    if (sendQueue.share(batch, Math.min(sendHighWaterMark, maxBufferedAmount)) || connection.state !== 'open') return
     if (!this.#isTooSlow(sendQueue)) {
       this.#published += batch.byteLength
       sendQueue.forceShare(batch)
@@ -92,31 +94,32 @@ export class TopicSubscriber<S extends SubscribingSession> {
   }
 
   /**
-   * Whether more than the limit was published since it has drained anything, or it drains ever less than is published. How
-   * much is published in one turn is no sign of that: there, the kernel takes what it has room for, and no more can drain.
+   * Whether the session is too slow: more bytes than the limit were published since a byte drained, or the session keeps draining
+   * less than is published. The bytes that are published in one turn of the event loop are no sign of a slow session: during a
+   * turn, the kernel takes the bytes that it has room for, and no more can drain.
    */
   #isTooSlow (sendQueue: SendQueue): boolean {
     const { slowSubscriber, sendHighWaterMark, maxBufferedAmount } = this.#options
     const limit = slowSubscriber === 'skip' ? sendHighWaterMark : maxBufferedAmount
-    this.#look(sendQueue)
+    this.#checkDrained(sendQueue)
     if (this.#published > limit) {
       sendQueue.write()
-      this.#look(sendQueue)
+      this.#checkDrained(sendQueue)
     }
     const waiting = sendQueue.bufferedAmount
-    this.#least = waiting > limit ? Math.min(waiting, this.#least) : Infinity
-    if (waiting - this.#least > MAX_LAG * maxBufferedAmount) return true
+    this.#minWaiting = waiting > limit ? Math.min(waiting, this.#minWaiting) : Infinity
+    if (waiting - this.#minWaiting > MAX_LAG * maxBufferedAmount) return true
     return this.#published > limit && hasComeRound(this.#round)
   }
 
-  #look ({ drained }: SendQueue): void {
+  #checkDrained ({ drained }: SendQueue): void {
     if (drained === this.#drained) return
     this.#published = 0
     this.#drained = drained
     this.#round = markRound()
   }
 
-  /** Waits until the broker has confirmed a subscription. One that it refuses is taken back, unless it stood before. */
+  /** Waits until the broker has confirmed a subscription. A refused subscription is removed, unless it existed before (`wasIn`). */
   async #confirm (topic: string, wasIn: boolean, confirmed: Promise<void>): Promise<void> {
     const waiting = new Deferred<void>()
     this.#unconfirmed ??= new Set()

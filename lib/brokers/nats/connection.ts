@@ -1,6 +1,6 @@
 import { WebSocketOptionError } from '../../base/errors'
 
-/** What the broker uses of a connection to NATS, so that its types are not needed to compile. */
+/** The members of a connection to NATS that the broker uses. The types of the NATS client are not needed to compile. */
 export interface NatsConnection {
   readonly info?: { max_payload: number }
   publish (subject: string, payload: Uint8Array): void
@@ -14,13 +14,13 @@ export interface NatsConnection {
   reconnect? (): Promise<void>
 }
 
-/** A connection as it is, where it shows more than its types say. */
+/** A connection with members that the types of the NATS client do not have. */
 export interface Internals extends NatsConnection {
   options?: { reconnect?: boolean, maxReconnectAttempts?: number }
   protocol?: { transport?: { socket?: { destroy? (): void } } }
 }
 
-/** What a connection tells of itself. `nats` 2 has `data` for the `error` of version 3. */
+/** A status event of a connection. `nats` 2 has `data` in place of the `error` of version 3. */
 export interface Status {
   type: string
   error?: Error
@@ -33,7 +33,7 @@ export interface Statuses extends AsyncIterable<Status> {
 
 const METHODS = ['publish', 'subscribe', 'flush', 'rtt', 'status', 'stats', 'isClosed', 'closed'] as const
 
-/** What a user is told whose connection gives up after an outage. */
+/** The advice for a connection that gives up after an outage. */
 export const FOR_EVER = 'connect with maxReconnectAttempts: -1'
 
 /** Whether the connection reconnects after any outage. */

@@ -2,16 +2,18 @@ import { quiet } from '../../base/deferred'
 import { timers, Entry } from '../../base/timers'
 import type { NatsConnection } from './connection'
 
-/** How often the server is asked whether it is there, in milliseconds, and how often in vain until it counts as gone: found within 4 s. */
+/** The milliseconds between two checks. Each check sends a ping. */
 const INTERVAL = 1_000
+
+/** The number of checks without a sign of life after which a connection counts as dead: a dead connection is found within 4 s. */
 const MAX_SILENCE = 3
 
-/** For how long nothing has come when a connection counts as dead, in milliseconds. */
+/** The silence after which a connection counts as dead, in milliseconds. */
 export const SILENCE = MAX_SILENCE * INTERVAL
 
 /**
- * Finds out when a connection is dead that looks as if it were open. What counts are answers to pings, or messages that come
- * meanwhile, and how often was looked: a process that was kept busy has had no chance to read.
+ * Detects a dead connection that still looks open. An answer to a ping or a message is a sign of life. The pulse counts its checks
+ * without a sign, not the time, since a busy process has had no chance to read.
  */
 export class Pulse extends Entry {
   readonly #connection: NatsConnection

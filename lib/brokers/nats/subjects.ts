@@ -3,10 +3,10 @@ import { show } from '../../base/show'
 
 const MAX_PREFIX = 256
 
-/** How many subjects are kept at the most: to make one takes a third of the time in which a message is published. */
+/** The maximum number of subjects in the cache. To encode a subject takes a third of the time of a publish. */
 const MAX_SUBJECTS = 1_000
 
-/** The subjects of topics: those that were published to of late are kept. */
+/** Returns the subjects of topics, and caches recent ones. */
 export class Subjects {
   readonly #prefix: string
   readonly #subjects = new Map<string, string>()
@@ -27,8 +27,9 @@ export class Subjects {
 }
 
 /**
- * A topic as one token of a subject: no two topics have the same, and none is a wildcard. Spaces, control characters, `.`, `*`, `>`
- * and the `%` that marks them become two hexadecimal digits, and halves of surrogate pairs, which have no bytes, four.
+ * Returns a topic as one token of a subject. Different topics have different tokens, and no token is a wildcard. Spaces, control
+ * characters, `.`, `*`, `>` and `%` become `%` and two hexadecimal digits. Lone halves of surrogate pairs, which have no bytes,
+ * become `%` and four digits.
  */
 function encodeTopic (topic: string): string {
   return topic.replace(/[^!-\u{10ffff}]|[%*.>\p{Surrogate}]/gu, (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`)

@@ -4,7 +4,7 @@ import type {
 } from 'fastify'
 import type { ValueType } from './message'
 import type {
-  HttpHandler, RawWebSocketHandler, Types, WebSocketHandler, WebSocketRouteGeneric, WebSocketSchema, WebSocketSessionHandlers,
+  HttpHandler, RawWebSocketHandler, RouteTypes, Types, WebSocketHandler, WebSocketRouteGeneric, WebSocketSchema, WebSocketSessionHandlers,
   WebSocketSettings, WebSocketShorthandOptions
 } from './options'
 import type { InjectWebSocket } from './client'
@@ -20,6 +20,22 @@ type Settings<V extends ValueType, R extends ValueType, S extends ValueType> = {
 /** The same where it may be left out; `false`, which the type of @fastify/websocket's has, is as if it were, beside a `wsHandler`. */
 type OptionalSettings<V extends ValueType, R extends ValueType, S extends ValueType> = { websocket?: boolean | Settings<V, R, S>['websocket'] }
 type Raw = { websocket: WebSocketSettings & { raw: true } }
+
+/* The options of a route by its form. `T` are its types, `Types<…>`. */
+
+type WithSettings<T extends RouteTypes, V extends ValueType, R extends ValueType, S extends ValueType> = WebSocketShorthandOptions<T> & Settings<V, R, S>
+type WithOptionalSettings<T extends RouteTypes, V extends ValueType, R extends ValueType, S extends ValueType> = WebSocketShorthandOptions<T> & OptionalSettings<V, R, S>
+type WithRaw<T extends RouteTypes> = WebSocketShorthandOptions<T> & Raw
+type WithHandlers<T extends RouteTypes, V extends ValueType, R extends ValueType, S extends ValueType> =
+  WebSocketShorthandOptions<T> & { websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<T, V, R, S> }
+
+/* A whole route by its form, with its handlers, for `app.route`. */
+
+type SessionRoute<T extends RouteTypes, V extends ValueType, R extends ValueType, S extends ValueType> = WithSettings<T, V, R, S> & { handler: WebSocketHandler<T, V, R, S> }
+type BothRoutes<T extends RouteTypes, V extends ValueType, R extends ValueType, S extends ValueType> =
+  WithOptionalSettings<T, V, R, S> & { handler: HttpHandler<T>, wsHandler: WebSocketHandler<T, V, R, S> }
+type RawRoute<T extends RouteTypes> = WithRaw<T> & { handler: RawWebSocketHandler<T> }
+type Place = { method: RouteOptions['method'], url: string }
 
 /** `app.websocket`. */
 export interface WebSocketMethod<
@@ -40,21 +56,19 @@ export interface WebSocketMethod<
   ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema>(
     url: string,
-    options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>> & Raw,
+    options: WithRaw<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>>,
     handler: RawWebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>>
   ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
     V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
     url: string,
-    options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>> & OptionalSettings<V, R, S>,
+    options: WithOptionalSettings<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>, V, R, S>,
     handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>, V, R, S>
   ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
     V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
     url: string,
-    options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>> & {
-      websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>, V, R, S>
-    }
+    options: WithHandlers<Types<RawServer, RawRequest, RawReply, Logger, Provider, Generic, Config, Schema>, V, R, S>
   ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
 }
 
@@ -65,15 +79,13 @@ export type WebSocketRouteDefinition = RouteOptions<any, any, any, any, any, any
 export interface DefineWebSocket {
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
     V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault>(
-    definition: { url: string } & WebSocketShorthandOptions<Define<Provider, Generic, Config, Schema>> & OptionalSettings<V, R, S> & {
+    definition: { url: string } & WithOptionalSettings<Define<Provider, Generic, Config, Schema>, V, R, S> & {
       handler: WebSocketHandler<Define<Provider, Generic, Config, Schema>, V, R, S>
     }
   ): WebSocketRouteDefinition
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
     V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault>(
-    definition: { url: string } & WebSocketShorthandOptions<Define<Provider, Generic, Config, Schema>> & {
-      websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Define<Provider, Generic, Config, Schema>, V, R, S>
-    }
+    definition: { url: string } & WithHandlers<Define<Provider, Generic, Config, Schema>, V, R, S>
   ): WebSocketRouteDefinition
 }
 
@@ -116,31 +128,18 @@ declare module 'fastify' {
 
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
-      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & OptionalSettings<V, R, S> & {
-        method: RouteOptions['method'],
-        url: string,
-        handler: HttpHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>,
-        wsHandler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
-      }
+      options: Place & BothRoutes<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema>(
-      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Raw & {
-        method: RouteOptions['method'], url: string, handler: RawWebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>
-      }
+      options: Place & RawRoute<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
-      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Settings<V, R, S> & {
-        method: RouteOptions['method'], url: string, handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
-      }
+      options: Place & SessionRoute<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     route<Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
-      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & {
-        method: RouteOptions['method'],
-        url: string,
-        websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
-      }
+      options: Place & WithHandlers<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
   }
 
@@ -148,28 +147,26 @@ declare module 'fastify' {
     <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       url: string,
-      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & OptionalSettings<V, R, S> & {
+      options: WithOptionalSettings<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S> & {
         wsHandler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
       },
       handler: HttpHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema>(
       url: string,
-      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Raw,
+      options: WithRaw<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>,
       handler: RawWebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       url: string,
-      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & Settings<V, R, S>,
+      options: WithSettings<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>,
       handler: WebSocketHandler<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
       V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType>(
       url: string,
-      options: WebSocketShorthandOptions<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>> & {
-        websocket: WebSocketSettings<V, R, S> & WebSocketSessionHandlers<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
-      }
+      options: WithHandlers<Types<RawServer, RawRequest, RawReply, Logger, TypeProvider, Generic, Config, Schema>, V, R, S>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
   }
 }

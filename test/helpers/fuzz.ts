@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { basename } from 'node:path'
+import { relative } from 'node:path'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { Test } from 'tap'
@@ -46,7 +46,7 @@ export async function check<T> (t: Test, values: fc.Arbitrary<T>, run: (value: T
 
 /** The command that runs this test file again, with what was random the same. */
 export function again (count: number): string {
-  return `FUZZ_SEED=${seed} FUZZ_RUNS=${count} npx tap --disable-coverage --timeout=0 test/${basename(process.argv[1])}`
+  return `FUZZ_SEED=${seed} FUZZ_RUNS=${count} npx tap --disable-coverage --timeout=0 ${relative(process.cwd(), process.argv[1])}`
 }
 
 /** Numbers from 0 up to, but not including, 1: the same ones for the same seed. */
@@ -68,10 +68,10 @@ const WAIT_OPTIONS = 5_000
 const SOON = 100
 
 /** Resolves as soon as `condition` holds; rejects with `complaint` if it does not within 5 s. */
-export async function promptly (condition: () => boolean, throttledLog: () => string): Promise<void> {
+export async function promptly (condition: () => boolean, failure: () => string): Promise<void> {
   const deadline = Date.now() + WAIT_OPTIONS
   for (let turns = 0; !condition(); turns++) {
-    if (Date.now() > deadline) throw new Error(throttledLog())
+    if (Date.now() > deadline) throw new Error(failure())
     if (turns < SOON) await setImmediate()
     else await setTimeout(1)
   }

@@ -45,9 +45,9 @@ export class Recorder implements BrokerListener {
 }
 
 /** `promise`, unless it takes too long. */
-export async function inTime<T> (promise: Promise<T>, throttledLog: () => string, limit = LIMIT): Promise<T> {
+export async function inTime<T> (promise: Promise<T>, failure: () => string, limit = LIMIT): Promise<T> {
   let timer
-  const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(() => reject(new Error(throttledLog())), limit) })
+  const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(() => reject(new Error(failure())), limit) })
   try {
     return await Promise.race([promise, late])
   } finally {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { groups } from './conformance/cases'
-import { Runner } from './conformance/run'
+import { groups } from '../conformance/cases'
+import { Runner } from '../conformance/run'
 
 /** How many cases Autobahn has in each group: 517. */
 const AUTOBAHN: Record<string, number> = { 1: 16, 2: 11, 3: 7, 4: 10, 5: 20, 6: 145, 7: 37, 9: 54, 10: 1, 12: 90, 13: 126 }

@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
-import { connect } from '../lib/client/client'
-import { Example } from './helpers/example'
-import { NatsServer, skip as skipNats } from './helpers/nats'
-import { RedisServer, skip as skipRedis } from './helpers/redis'
-import { account } from './processes/account'
-import { Person, Town, type Place } from './processes/town'
+import { connect } from '../../lib/client/client'
+import { Example } from '../helpers/example'
+import { NatsServer, skip as skipNats } from '../helpers/nats'
+import { RedisServer, skip as skipRedis } from '../helpers/redis'
+import { account } from '../processes/account'
+import { Person, Town, type Place } from '../processes/town'
 
 /* Three processes of the chat on one server, and 300 people. A process is killed, then the server. */
 

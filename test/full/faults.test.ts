@@ -1,15 +1,15 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { FastifyInstance } from 'fastify'
-import { connect } from '../lib/client/client'
-import { Deferred } from '../lib/base/deferred'
-import type { CloseInfo } from '../types/message'
-import type { WebSocketChannel } from '../types/session'
-import { createApp, listen } from './helpers/app'
-import { check, promptly } from './helpers/fuzz'
-import { startRelay, type Fate } from './helpers/relay'
-import { nobodyIsConnected } from './helpers/tcp'
-import { unhandledRejections } from './helpers/unhandled'
+import { connect } from '../../lib/client/client'
+import { Deferred } from '../../lib/base/deferred'
+import type { CloseInfo } from '../../types/message'
+import type { WebSocketChannel } from '../../types/session'
+import { createApp, listen } from '../helpers/app'
+import { check, promptly } from '../helpers/fuzz'
+import { startRelay, type Fate } from '../helpers/relay'
+import { nobodyIsConnected } from '../helpers/tcp'
+import { unhandledRejections } from '../helpers/unhandled'
 
 /* Both sides send numbered messages over a network that delays, splits, stalls and breaks off. */
 
@@ -166,8 +166,8 @@ function judge (story: Story, server: Report, client: Report): void {
   must(server.disconnects === Number(story.hasSessionHandlers), `onDisconnect ran ${server.disconnects} times`)
 }
 
-function must (condition: boolean, throttledLog: string): void {
-  if (!condition) throw new Error(throttledLog)
+function must (condition: boolean, failure: string): void {
+  if (!condition) throw new Error(failure)
 }
 
 const pieces = fc.constantFrom(1, 7, 100, 1_460, 65_536)

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { runScript } from './helpers/script'
+import { runScript } from '../helpers/script'
 
 // `npm run peers`, with small repositories in the place of the others'.
 

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
-import { createApp, listen } from './helpers/app'
-import { findChromium, launchChromium } from './helpers/chromium'
+import { createApp, listen } from '../helpers/app'
+import { findChromium, launchChromium } from '../helpers/chromium'
 import type { FastifyInstance } from 'fastify'
 import type { Page } from 'playwright-core'
-import type { WebSocketPluginOptions } from '../types/options'
+import type { WebSocketPluginOptions } from '../../types/options'
 
 /* What the script of a page learns of a refusal. */
 

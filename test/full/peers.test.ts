@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
-import { createApp, listen } from './helpers/app'
-import { findChromium, launchChromium } from './helpers/chromium'
-import { findFirefox, Firefox } from './helpers/firefox'
-import { Peer } from './helpers/peer'
-import { callInPage, findCommand, runPeer } from './helpers/peers'
-import { until } from './helpers/until'
-import type { CloseInfo } from '../types/message'
+import { createApp, listen } from '../helpers/app'
+import { findChromium, launchChromium } from '../helpers/chromium'
+import { findFirefox, Firefox } from '../helpers/firefox'
+import { Peer } from '../helpers/peer'
+import { callInPage, findCommand, runPeer } from '../helpers/peers'
+import { until } from '../helpers/until'
+import type { CloseInfo } from '../../types/message'
 
 /* Clients that others have written talk with a route that echoes, each in its own way, and tell what they have seen. */
 

@@ -21,7 +21,7 @@ interface Script {
 }
 
 function run (t: Test, name: string, ...args: unknown[]): Script {
-  const child = spawn(process.execPath, [join(__dirname, 'fixtures', name), ...args.map((arg) => JSON.stringify(arg))], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [join(__dirname, '..', 'fixtures', name), ...args.map((arg) => JSON.stringify(arg))], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => child.kill('SIGKILL'))
   const lines = createInterface(child.stdout!)[Symbol.asyncIterator]()
   return {

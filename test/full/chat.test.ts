@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import t, { type Test } from 'tap'
-import { findChromium, launchChromium } from './helpers/chromium'
-import { examples, root } from './helpers/example'
+import { findChromium, launchChromium } from '../helpers/chromium'
+import { examples, root } from '../helpers/example'
 import type { FastifyInstance } from 'fastify'
 import type { Browser, BrowserContextOptions, Locator, Page, WebSocketRoute } from 'playwright-core'
-import type { Client } from '../lib/client/client'
+import type { Client } from '../../lib/client/client'
 
 const LIMIT = 10_000
 

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { check } from './helpers/fuzz'
-import { nobodyIsConnected } from './helpers/tcp'
-import { unhandledRejections } from './helpers/unhandled'
-import type { Model } from './model/model'
-import { races, RaceTrack } from './model/race'
-import { steps } from './model/steps'
-import { Server, World, type Setting } from './model/world'
+import { check } from '../helpers/fuzz'
+import { nobodyIsConnected } from '../helpers/tcp'
+import { unhandledRejections } from '../helpers/unhandled'
+import type { Model } from '../model/model'
+import { races, RaceTrack } from '../model/race'
+import { steps } from '../model/steps'
+import { Server, World, type Setting } from '../model/world'
 
 /* Random steps of a session and of its client. */
 

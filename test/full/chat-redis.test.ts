@@ -1,6 +1,6 @@
 import t from 'tap'
-import { chatContract } from './contract/chat'
-import { RedisServer, skip } from './helpers/redis'
+import { chatContract } from '../contract/chat'
+import { RedisServer, skip } from '../helpers/redis'
 
 t.test('the chat on Redis', { skip }, async (t) => {
   chatContract(t, async (t) => {

@@ -5,11 +5,11 @@ import { JSONRPCClient, JSONRPCServer, JSONRPCServerAndClient } from 'json-rpc-2
 import { RPCClient } from 'ocpp-rpc'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
-import { listen } from './helpers/app'
-import { examples } from './helpers/example'
-import { Peer } from './helpers/peer'
-import { until } from './helpers/until'
-import type { WebSocketClient, WebSocketSession } from '../types/session'
+import { listen } from '../helpers/app'
+import { examples } from '../helpers/example'
+import { Peer } from '../helpers/peer'
+import { until } from '../helpers/until'
+import type { WebSocketClient, WebSocketSession } from '../../types/session'
 
 /* The programs of docs/protocols.md, which run with the package as it is built, and what others have made to talk with such. */
 

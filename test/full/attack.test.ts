@@ -1,5 +1,5 @@
 import t from 'tap'
-import { runScript } from './helpers/script'
+import { runScript } from '../helpers/script'
 
 // With the benchmark, which fails where memory grows beyond the marks of the connections.
 

@@ -3,8 +3,8 @@ import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { connect, type Client } from '../lib/client/client'
-import { Example, examples } from './helpers/example'
+import { connect, type Client } from '../../lib/client/client'
+import { Example, examples } from '../helpers/example'
 
 /** How a test reaches an example: within the process, or over a port. */
 interface Place {

@@ -1,14 +1,14 @@
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
-import { connect } from '../lib/client/client'
-import { createApp, listen } from './helpers/app'
-import { findChromium, launchChromium } from './helpers/chromium'
-import { codeIn, readTable } from './helpers/docs'
-import { findFirefox, Firefox } from './helpers/firefox'
-import { Peer } from './helpers/peer'
-import { callInPage, findCommand, runPeer } from './helpers/peers'
+import { connect } from '../../lib/client/client'
+import { createApp, listen } from '../helpers/app'
+import { findChromium, launchChromium } from '../helpers/chromium'
+import { codeIn, readTable } from '../helpers/docs'
+import { findFirefox, Firefox } from '../helpers/firefox'
+import { Peer } from '../helpers/peer'
+import { callInPage, findCommand, runPeer } from '../helpers/peers'
 import type { FastifyRequest } from 'fastify'
-import type { CloseInfo } from '../types/message'
+import type { CloseInfo } from '../../types/message'
 
 /* The tables of docs/clients.md, compared with the clients of this machine. */
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { chatContract } from './contract/chat'
-import { NatsServer, skip } from './helpers/nats'
+import { chatContract } from '../contract/chat'
+import { NatsServer, skip } from '../helpers/nats'
 
 t.test('the chat on NATS', { skip }, async (t) => {
   chatContract(t, async (t) => {

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
-import { createApp, listen } from './helpers/app'
-import { findChromium, launchChromium } from './helpers/chromium'
+import { createApp, listen } from '../helpers/app'
+import { findChromium, launchChromium } from '../helpers/chromium'
 import type { Frame, Page } from 'playwright-core'
-import type { WebSocketPluginOptions } from '../types/options'
+import type { WebSocketPluginOptions } from '../../types/options'
 
 /* What a browser sends for pages of all sorts, and what becomes of it. */
 

@@ -1,18 +1,19 @@
 import type { Test } from 'tap'
 
-/** Milliseconds that what `prepare` returns takes, at the best of three times. */
+/** Returns the milliseconds of processor time that the function of `prepare` takes: the least of three measurements. */
 function timeOf (prepare: () => () => void): number {
   return Math.min(...[1, 2, 3].map(() => {
     const run = prepare()
-    const start = performance.now()
+    const before = process.cpuUsage()
     run()
-    return performance.now() - start
+    const { user, system } = process.cpuUsage(before)
+    return (user + system) / 1000
   }))
 }
 
 /**
- * Asserts that what `prepare(n)` returns takes time in proportion to `n`: four times as much takes about four times as
- * long, where by the square of it would be sixteen. What is short is left to chance, since other programs run as well.
+ * Asserts that the function of `prepare(n)` takes processor time in proportion to `n`. Four times as much takes about four
+ * times as long; by the square of it, it would take sixteen times as long. Less than 100 ms may be chance.
  */
 export function isLinear (t: Test, n: number, prepare: (n: number) => () => void, name: string): void {
   const times = [n, 4 * n].map((count) => timeOf(() => prepare(count)))

@@ -1,23 +1,30 @@
 import { once } from 'node:events'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { Deferred } from '../../lib/base/deferred'
 import { timers } from '../../lib/base/timers'
 import { createApp, listen } from '../helpers/app'
+import { FakeClock } from '../helpers/fake-clock'
 import { collectLogs, INFO } from '../helpers/logs'
-import { connectPeer } from '../helpers/peer'
+import { connectPeer, type Peer } from '../helpers/peer'
 import { until } from '../helpers/until'
+import type { WebSocketSession } from '../../types/session'
 
 /** An app with a route whose handler echoes messages, and the ends of its sessions. */
 async function createRoute (t: Test, idleTimeout: number, options: Record<string, any> = {}, serverOptions = {}) {
   const app = await createApp(t, { heartbeat: false, ...options, idleTimeout }, serverOptions)
   const ends: any[] = []
+  const received: string[] = []
   app.websocket('/', async (ws) => {
     await ws.accept()
     await ws.subscribe('news')
     ws.closed.then((info) => ends.push(info))
-    for await (const message of ws) if (message !== '') await ws.send(message)
+    for await (const message of ws) {
+      received.push(message)
+      if (message !== '') await ws.send(message)
+    }
   })
-  return { app, url: `ws://127.0.0.1:${await listen(app)}`, ends }
+  return { app, url: `ws://127.0.0.1:${await listen(app)}`, ends, received }
 }
 
 t.test('a connection without messages is closed with 1001 and a reason at the timeout, not before, and one line says so', async (t) => {
@@ -35,48 +42,77 @@ t.test('a connection without messages is closed with 1001 and a reason at the ti
   t.equal(timers.size, 0)
 })
 
-const TRAFFIC: Record<string, (app: Awaited<ReturnType<typeof createApp>>, socket: { send (data: string): void }) => void> = {
-  'from the client': (_app, socket) => socket.send(''),
-  'to the client': (app) => { for (const ws of app.websockets) ws.send('tick') },
-  'that are published': (app) => { app.websockets.publish('news', 'tick') }
+const TRAFFIC: Record<string, (route: Awaited<ReturnType<typeof createRoute>>, peer: Peer) => Promise<unknown>> = {
+  async 'from the client' ({ received }, { socket }) {
+    const before = received.length
+    socket.send('')
+    await until(() => received.length > before)
+  },
+  async 'to the client' ({ app }, peer) {
+    for (const ws of app.websockets) await ws.send('tick')
+    await peer.next()
+  },
+  async 'that are published' ({ app }, peer) {
+    await app.websockets.publish('news', 'tick')
+    await peer.next()
+  }
 }
 
 for (const [name, act] of Object.entries(TRAFFIC)) {
   t.test(`messages ${name} keep a connection open`, async (t) => {
-    const { app, url, ends } = await createRoute(t, 400)
-    const peer = await connectPeer(t, url)
-    for (let n = 0; n < 12; n++) {
-      act(app, peer.socket)
-      await setTimeout(50)
+    const clock = new FakeClock(t)
+    const route = await createRoute(t, 400)
+    const peer = await connectPeer(t, route.url)
+    for (let n = 0; n < 5; n++) {
+      await clock.pass(370)
+      t.equal(peer.socket.readyState, peer.socket.OPEN)
+      await act(route, peer)
     }
-    t.same(ends, [])
+    await clock.pass(400)
+    t.same(route.ends, [])
+    await clock.pass(400 / 16 + 10)
     t.equal((await peer.closed).code, 1001)
   })
 }
 
 t.test('pings and pongs of either side do not keep a connection open', async (t) => {
+  const clock = new FakeClock(t)
   const { app, url } = await createRoute(t, 150, { heartbeat: { interval: 20, timeout: 5_000 } })
   const peer = await connectPeer(t, url)
-  const pinging = setInterval(() => {
+  let pings = 0
+  peer.socket.on('ping', () => { pings++ })
+  for (let n = 0; n < 15; n++) {
+    t.equal(peer.socket.readyState, peer.socket.OPEN)
+    await clock.pass(10)
     peer.socket.ping()
-    for (const ws of app.websockets) ws.ping()
-  }, 10)
-  t.teardown(() => clearInterval(pinging))
+    await once(peer.socket, 'pong')
+    for (const ws of app.websockets) await ws.ping()
+  }
+  t.ok(pings > 15, 'the heartbeat has pinged, too')
+  await clock.pass(10)
   t.equal((await peer.closed).code, 1001)
 })
 
 t.test('a client whose socket is paused is not idle: its messages wait', async (t) => {
+  const clock = new FakeClock(t)
   const app = await createApp(t, { idleTimeout: 100, receiveHighWaterMark: 100 })
+  const session = new Deferred<WebSocketSession>()
+  const goOn = new Deferred<void>()
   app.websocket('/', async (ws) => {
-    await ws.accept()
-    await setTimeout(400)
+    session.resolve(await ws.accept())
+    await goOn.promise
     for await (const message of ws) await ws.send(message)
   })
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
   peer.socket.send('x'.repeat(200))
   peer.socket.send('last')
+  const { raw } = await session.promise
+  await until(() => raw!.isPaused)
+  await clock.pass(1_000)
+  goOn.resolve()
   t.equal(await peer.next(), 'x'.repeat(200))
   t.equal(await peer.next(), 'last')
+  await clock.pass(120)
   t.equal((await peer.closed).code, 1001)
 })
 
@@ -100,25 +136,31 @@ t.test('messages that have arrived are delivered before the disconnect', async (
 })
 
 t.test('a closing connection ends with the code of its close', async (t) => {
-  const app = await createApp(t, { idleTimeout: 30, closeTimeout: 300 })
+  const clock = new FakeClock(t)
+  const app = await createApp(t, { idleTimeout: 30 })
+  const closing = new Deferred<void>()
   const end = new Promise<unknown>((resolve) => {
     app.websocket('/', async (ws) => {
       await ws.accept()
       ws.close(4001)
+      closing.resolve()
       resolve(await ws.closed)
     })
   })
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
   peer.socket.pause() // so that the client answers late
-  await setTimeout(120)
+  await closing.promise
+  await clock.pass(120)
   peer.socket.resume()
   t.match(await end, { code: 4001, wasClean: true })
 })
 
 t.test('a route without idleTimeout, and one that turns it off, keep idle connections', async (t) => {
+  const clock = new FakeClock(t)
   const app = await createApp(t, { idleTimeout: 40 })
   app.websocket('/', { websocket: { idleTimeout: false } }, async (ws) => { await (await ws.accept()).closed })
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
-  await setTimeout(150)
+  await clock.pass(150)
+  await setImmediate()
   t.equal(peer.socket.readyState, peer.socket.OPEN)
 })

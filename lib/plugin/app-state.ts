@@ -10,35 +10,35 @@ import type { Lookup } from './lookup'
 import type { PluginSettings } from './options'
 import type { RawWebSocket } from '../../types/raw'
 
-/** What the routes of one app have in common: its options, and what is going on. */
+/** The state that all routes of an app share: the options, and the current connections, handshakes and handlers. */
 export class AppState {
   readonly options: Record<string, unknown>
   readonly settings: PluginSettings
-  /** Which requests are for its routes. */
+  /** Tells which requests are for the WebSocket routes of the app. */
   readonly lookup: Lookup
-  /** Set when it is registered. */
+  /** Set when @fastify/websocket is registered. */
   websocketServer!: WebSocketServer
   readonly pubsub = new PubSub<Session>()
-  /** Of its WebSocket routes, without slashes at their end. */
+  /** The URLs of the WebSocket routes, without a slash at the end. */
   readonly urls = new Set<string>()
   readonly routes: {
     /** Runs each `onDisconnect` that has not run yet, whatever the handlers do. */
     disconnectAll (): Promise<void>
   }[] = []
 
-  /** How many sessions have been accepted and have not ended. */
+  /** The number of sessions that have been accepted and have not ended. */
   open = 0
-  /** The sockets of all connections: of sessions, of routes with `raw: true`, and of those that stand for a refusal. */
+  /** The sockets of all connections: of sessions, of routes with `raw: true`, and of refusals with a connection. */
   readonly sockets = new Set<RawWebSocket>()
-  /** Handshakes that wait to be decided, and whose clients are still there. */
+  /** The handshakes that wait for their decision, and whose clients have not left. */
   readonly handshakes = new Set<Handshake>()
-  /** What has been left to others who listen to the upgrades of the server. */
+  /** The connections that are left to other listeners to upgrades of the server. */
   readonly leftovers = new Leftovers()
-  /** Clients that `injectWebSocket` has made. */
+  /** The clients that `injectWebSocket` has created. */
   readonly injected = new Set<{ terminate (): void }>()
-  /** Whether `app.close()` is at work. */
+  /** Whether `app.close()` is running. */
   closing = false
-  /** Of the connections of all routes. */
+  /** The limit of the connections of all routes together. */
   readonly limit: ConnectionLimit
   #handlers = 0
   #idle: Deferred<void> | null = null
@@ -50,14 +50,14 @@ export class AppState {
     this.limit = new ConnectionLimit(settings.maxConnections)
   }
 
-  /** How many handlers have not ended. */
+  /** The number of handlers that have not ended. */
   get handlers (): number {
     return this.#handlers
   }
 
   /**
-   * The sessions that have been accepted and have not ended. They have no set of their own: one of V8's keeps what has
-   * left it for a while, which of a session is much.
+   * The sessions that have been accepted and have not ended. There is no `Set` of sessions: V8's `Set` keeps removed entries for a
+   * while, and a session is large.
    */
   * sessions (): IterableIterator<Session> {
     for (const raw of this.sockets) {
@@ -66,7 +66,7 @@ export class AppState {
     }
   }
 
-  /** Whether `session` is one of them. */
+  /** Whether `session` has been accepted and has not ended. */
   has ({ connection }: Session): boolean {
     return connection !== null && this.sockets.has(connection.raw)
   }
@@ -81,18 +81,18 @@ export class AppState {
     this.open++
   }
 
-  /** There is a connection that is no session's. */
+  /** Registers a connection without a session. */
   opened (raw: RawWebSocket): void {
     this.sockets.add(raw)
     raw.on('close', () => this.sockets.delete(raw))
   }
 
-  /** The connection of a session has ended, or its handshake has without one. */
+  /** The connection of a session has ended, or the handshake has ended without a connection. */
   ended ({ connection }: Session): void {
     if (connection !== null && this.sockets.delete(connection.raw)) this.open--
   }
 
-  /** What has not ended is not waited for. */
+  /** Removes the connections that have not ended. */
   forget (): void {
     this.sockets.clear()
     this.open = 0
@@ -104,7 +104,7 @@ export class AppState {
     if (this.#handlers === 0) this.#idle?.resolve()
   }
 
-  /** Resolves when no handler is running. */
+  /** Resolves when no handler is running; undefined if none is running now. */
   handlersEnded (): Promise<void> | undefined {
     if (this.#handlers === 0) return undefined
     this.#idle ??= new Deferred()

@@ -6,19 +6,20 @@ import { isWebSocketRoute, type AnyRouteOptions } from './route-options'
 import type { FastifyInstance } from 'fastify'
 
 /*
- * A route that is declared before the plugin has loaded, or outside of its context, would be an HTTP route, whatever its
- * `websocket` option says: Fastify does not know it. So each app notes those routes from its beginning on.
+ * A route that is declared before the plugin has loaded, or outside of the plugin's context, would be an HTTP route, whatever its
+ * option `websocket` says: Fastify does not know that option. So this module records the WebSocket routes of each app from the
+ * app's beginning.
  */
 
 const declared = new WeakMap<FastifyInstance, AnyRouteOptions[]>()
 
-/** The routes that the plugin has been told of, whether it has refused them or not. */
+/** The routes that the plugin has received, including the routes that it has refused. */
 const seen = new WeakSet<AnyRouteOptions>()
 
-// Fastify tells of each app that it makes.
-subscribe('fastify.initialization', (message) => note((message as { fastify: FastifyInstance }).fastify))
+// Fastify publishes each new app on this channel.
+subscribe('fastify.initialization', (message) => recordRoutes((message as { fastify: FastifyInstance }).fastify))
 
-function note (root: FastifyInstance): AnyRouteOptions[] {
+function recordRoutes (root: FastifyInstance): AnyRouteOptions[] {
   const routes: AnyRouteOptions[] = []
   declared.set(root, routes)
   root.addHook('onRoute', (options) => {
@@ -28,18 +29,21 @@ function note (root: FastifyInstance): AnyRouteOptions[] {
   return routes
 }
 
-/** The plugin has been told of `route`. */
-export function see (route: AnyRouteOptions): void {
+/** The plugin has received `route`. */
+export function markSeen (route: AnyRouteOptions): void {
   seen.add(route)
 }
 
-/** Throws `WebSocketOptionError` for WebSocket routes that are there before the plugin; `app` does not get ready with one outside of its context. */
+/**
+ * Throws `WebSocketOptionError` if a WebSocket route is declared before the plugin has loaded. `app` fails to get ready, with a
+ * `WebSocketOptionError`, if one is declared outside of the plugin's context.
+ */
 export function checkDeclared (app: FastifyInstance): void {
   const root = rootOf(app)
-  const routes = declared.get(root) ?? note(root) // this package may have been imported after the app was made
+  const routes = declared.get(root) ?? recordRoutes(root) // this package may have been imported after the app was created
   refuse(routes, `is declared before ${NAME} has loaded: await app.register(…) first`)
   app.addHook('onReady', async () => {
-    refuse(routes, `is declared outside of the context in which ${NAME} is registered: register that further up, or with fastify-plugin`)
+    refuse(routes, `is declared outside of the context in which ${NAME} is registered: register ${NAME} further up, or with fastify-plugin`)
   })
 }
 

@@ -7,7 +7,7 @@ import { answerUpgradeRequired } from './route'
 import { kNoHandler, ownOptions } from './route-options'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
-/** The options of a route, from what `owner` was given. The handler may be session handlers, which stand beside the options. */
+/** Returns the options of a route for Fastify. `owner` is the name of the caller, for errors. `handler` may be session handlers. */
 function routeOptions (owner: string, options: Options, handler?: unknown): RouteOptions {
   const url = options.url === undefined ? options.path : options.url
   if (typeof url !== 'string') throw new WebSocketOptionError(`the URL of ${owner} is ${show(url)}: use a string`)
@@ -28,21 +28,21 @@ function routeOptions (owner: string, options: Options, handler?: unknown): Rout
   } as unknown as RouteOptions
 }
 
-/** `app.websocket(url, [options], handler)`; the handler may be session handlers. */
+/** `app.websocket(url, [options], handler)`. The handler may be session handlers. */
 export function addWebSocketRoute (this: FastifyInstance, url: unknown, options: unknown, handler?: unknown): FastifyInstance {
   const owner = 'app.websocket'
   if (handler === undefined && typeof options === 'function') return this.route(routeOptions(owner, { url }, options))
   return this.route(routeOptions(owner, { ...readOptions(owner, options), url, path: undefined }, handler))
 }
 
-/** Options for `app.route`, of a WebSocket route that is defined apart from an app. */
+/** Returns the options for `app.route` of a WebSocket route that is defined apart from an app. */
 export function defineWebSocket (definition: unknown): RouteOptions {
   return routeOptions('defineWebSocket', readOptions('defineWebSocket', definition))
 }
 
-/** Fastify refuses a route without a handler before any hook sees it; one with session handlers needs none. */
+/** Gives a handler to WebSocket routes without one. Fastify refuses a route without a handler before any hook runs. */
 export function allowSessionHandlers (app: FastifyInstance): void {
-  // The first hook may wrap the handler already: that there is none is said by the options.
+  // A hook may wrap the handler. So `kNoHandler` marks the options.
   completeRoutes(app, (options) =>
     options?.websocket && options.handler === undefined ? { ...options, handler: answerUpgradeRequired, [kNoHandler]: true } : options)
 }

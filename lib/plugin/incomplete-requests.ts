@@ -5,15 +5,15 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
 /*
- * A server of Node that closes ends the connections that are idle and waits for all others. One on which half a request
- * has come, or nothing yet, is no idle one, and nothing limits its time any more once the server has begun to close: a
- * client that never sends the rest would keep the app from closing, and the process from ending.
+ * A server of Node that closes ends idle connections and waits for all others. A connection with half a request, or without any
+ * bytes yet, is not idle, and has no time limit any more once the server has begun to close. A client that never sends the rest
+ * would keep the app from closing, and the process from ending.
  */
 
 const kNext = Symbol('fastify-async-websocket.next')
 const kPrevious = Symbol('fastify-async-websocket.previous')
 
-/** What is in a list, and the list itself: a ring. V8's `Set` would keep what has left it for a while. */
+/** An entry of a list, and the list itself. They form a ring. V8's `Set` would keep removed entries for a while. */
 interface Link {
   [kNext]?: Link | null
   [kPrevious]?: Link | null
@@ -24,12 +24,12 @@ interface Listed extends Link {
   removeListener (event: 'close', listener: (this: Link) => void): unknown
 }
 
-/** Connections that have not ended. */
+/** A list of connections, or of HTTP/2 sessions, that have not ended. */
 class List<T extends Listed> implements Link {
   [kNext]: Link = this;
   [kPrevious]: Link = this
 
-  /** Puts `item` at the end, unless it is in a list, until it has closed. */
+  /** Adds `item` at the end, unless it is in a list. The item leaves the list when it closes. */
   add (item: T): void {
     if (item[kNext] != null) return
     item[kPrevious] = this[kPrevious]
@@ -39,7 +39,7 @@ class List<T extends Listed> implements Link {
     item.on('close', unlink)
   }
 
-  /** The newest first; the one that is looked at may be taken out meanwhile. */
+  /** Yields the newest item first. The caller may remove the current item. */
   * [Symbol.iterator] (): Iterator<T> {
     let item = this[kPrevious]
     while (item !== this) {
@@ -50,7 +50,7 @@ class List<T extends Listed> implements Link {
   }
 }
 
-/** Takes a connection, or a session of HTTP/2, out of its list: it has been upgraded, and is not the server's any more. */
+/** Removes a connection, or an HTTP/2 session, from its list. A connection that has been upgraded no longer belongs to the server. */
 export function release (item: Listed): void {
   unlink.call(item)
   item.removeListener('close', unlink)
@@ -64,11 +64,11 @@ function unlink (this: Link): void {
   this[kPrevious] = this[kNext] = null
 }
 
-/** The connections of a server on which requests come. Those that have been upgraded, by whomever, are none of them. */
+/** Ends the connections of a server that would keep the server from closing. Upgraded connections are not among them. */
 export class IncompleteRequests {
   readonly #server: Server
-  /** Over TLS: those whose handshake is not complete. */
-  readonly #beginning = new List<Socket>()
+  /** The connections whose TLS handshake is not complete. */
+  readonly #inTlsHandshake = new List<Socket>()
   readonly #connections = new List<Socket>()
   readonly #sessions = new List<ServerHttp2Session>()
   readonly #timeout: number
@@ -77,7 +77,7 @@ export class IncompleteRequests {
   readonly #listeners: Record<string, (...args: any[]) => void>
   readonly #restoreClose: () => void
 
-  /** `timeout`: how long the rest of a body is waited for when the server closes, in milliseconds. */
+  /** `timeout`: the milliseconds for which a server that closes waits for the rest of a body. */
   constructor (server: Server, timeout: number) {
     this.#server = server
     this.#timeout = timeout
@@ -88,12 +88,12 @@ export class IncompleteRequests {
     this.#restoreClose = onceClosing(server, () => this.#close())
   }
 
-  /** Leaves the server as if there had never been such a list. */
+  /** Removes all listeners from the server, and restores its `close`. */
   stop (): void {
     for (const [event, listener] of Object.entries(this.#listeners)) this.#server.removeListener(event, listener)
     this.#restoreClose()
     clearTimeout(this.#timer)
-    for (const list of [this.#beginning, this.#connections, this.#sessions]) {
+    for (const list of [this.#inTlsHandshake, this.#connections, this.#sessions]) {
       for (const item of list) release(item)
     }
   }
@@ -104,16 +104,17 @@ export class IncompleteRequests {
     const session = (session: ServerHttp2Session): void => this.#sessions.add(session)
     const connect = (_request: unknown, socket: Socket): void => {
       release(socket)
-      if (server.listenerCount('connect') === 1) socket.destroy() // as Node does where nobody listens
+      if (server.listenerCount('connect') === 1) socket.destroy() // as Node does without a listener
     }
-    // One for `connect` where nobody else has any would change what Node does.
+    // Without a listener for 'connect', Node closes the connection of a CONNECT request. So this listener comes only beside
+    // another one.
     const newListener = (event: string, listener: unknown): void => {
       if (event === 'connect' && listener !== connect && !server.listeners('connect').includes(connect)) server.prependListener('connect', connect)
     }
     const listeners = { ...isHttp2 && { session }, connect, newListener }
     if ('setSecureContext' in server) {
-      // Those of a Unix socket have no addresses by which to tell them apart.
-      const connection = (socket: Socket): void => { if (socket.remotePort !== undefined) this.#add(this.#beginning, socket) }
+      // The connections of a Unix socket have no addresses to distinguish them.
+      const connection = (socket: Socket): void => { if (socket.remotePort !== undefined) this.#add(this.#inTlsHandshake, socket) }
       return { ...listeners, connection, secureConnection: (socket: TLSSocket) => this.#secured(socket) }
     }
     return { ...listeners, ...!isHttp2 && { connection: (socket: Socket) => this.#add(this.#connections, socket) } }
@@ -124,9 +125,9 @@ export class IncompleteRequests {
     else list.add(socket)
   }
 
-  /** The TLS handshake is complete: `socket` stands for the connection from now on. Nothing public tells which one it was. */
+  /** The TLS handshake is complete, and `socket` replaces the raw connection. No public API tells which raw connection it was. */
   #secured (socket: TLSSocket): void {
-    for (const raw of this.#beginning) {
+    for (const raw of this.#inTlsHandshake) {
       if (raw.remotePort === socket.remotePort && raw.remoteAddress === socket.remoteAddress) {
         release(raw)
         break
@@ -138,15 +139,15 @@ export class IncompleteRequests {
   /** The server has begun to close. */
   #close (): void {
     this.#isClosing = true
-    for (const socket of this.#beginning) socket.destroy()
-    for (const session of this.#sessions) session.close() // which ends it when its requests have been answered
+    for (const socket of this.#inTlsHandshake) socket.destroy()
+    for (const session of this.#sessions) session.close() // the session ends when its requests have been answered
     for (const socket of this.#connections) {
       whenAnswered(socket, () => { if (isListed(socket)) socket.destroy() })
     }
     this.#timer ??= setTimeout(() => this.#drop(), this.#timeout)
   }
 
-  /** A request whose body has not come to its end yet is not waited for any longer. */
+  /** Stops waiting for requests whose body is incomplete. */
   #drop (): void {
     for (const socket of this.#connections) {
       if (responseOn(socket)?.req.complete === false) socket.destroy()
@@ -158,7 +159,7 @@ function isListed (item: Listed & Link): boolean {
   return item[kNext] != null
 }
 
-/** Has `then` called as soon as `server.close` has been. Returns a function that undoes it. */
+/** Calls `then` after `server.close`. Returns a function that undoes this. */
 function onceClosing (server: Server, then: () => void): () => void {
   const own = Object.getOwnPropertyDescriptor(server, 'close')
   const { close } = server
@@ -169,7 +170,7 @@ function onceClosing (server: Server, then: () => void): () => void {
   }
   server.close = closing
   return () => {
-    if (server.close !== closing) return // somebody else has put another in its place, which calls this one
+    if (server.close !== closing) return // another module has replaced `close`, and its function calls this one
     if (own === undefined) delete (server as { close?: unknown }).close
     else server.close = close
   }

@@ -3,7 +3,7 @@ import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import { customConstraints, rewritesUrls } from './adapter'
 import type { IncomingMessage } from 'node:http'
 
-/** How Fastify routes unless it is told otherwise. */
+/** The default values of Fastify's options for routing. */
 const ROUTING: Record<string, unknown> = {
   caseSensitive: true,
   ignoreTrailingSlash: false,
@@ -13,12 +13,12 @@ const ROUTING: Record<string, unknown> = {
   useSemicolonDelimiter: false
 }
 
-/** The constraints for which Fastify has a strategy by itself. */
+/** The constraints for which Fastify itself has a strategy. */
 const BUILT_IN = ['host', 'version']
 
 type Constraints = Record<string, unknown>
 
-/** What Fastify's options of a route say of where it is. */
+/** The options of a Fastify route that decide which requests the route gets. */
 interface Place {
   url: string
   routePath?: string
@@ -32,9 +32,9 @@ interface Found {
 }
 
 /**
- * Tells which requests would come to one of the WebSocket routes of an app, without a hook being run. The app has no such
- * question: what is looked up of it does not say which route it is. So another one is asked as well, which has those
- * routes only and routes alike.
+ * Tells which requests would go to a WebSocket route of an app, without running a hook. Fastify has no method for this: the result
+ * of `findRoute` does not say which route it is. So the lookup also asks a second app, the mirror, which has only the WebSocket
+ * routes and the same routing.
  */
 export class Lookup {
   readonly #app: FastifyInstance
@@ -45,22 +45,22 @@ export class Lookup {
     this.#app = app
   }
 
-  /** A WebSocket route has been added. */
+  /** Adds a WebSocket route. */
   add ({ url, routePath, prefixTrailingSlash = 'both', constraints }: Place): void {
     this.#mirror = null
     this.#routes.push({ url, constraints })
     if (routePath === '' && prefixTrailingSlash === 'both') this.#routes.push({ url: `${url}/`, constraints })
   }
 
-  /** Whether `request` would come to a WebSocket route, of an app that is ready. Where that cannot be told: true. */
+  /** Whether `request` would go to a WebSocket route of an app that is ready. True if that is not known. */
   has ({ method, url, headers }: IncomingMessage): boolean {
     if (rewritesUrls(this.#app)) return true
     this.#mirror ??= this.#createMirror()
     const target = { method: method as 'GET', url: url!, constraints: { host: headers.host, version: headers['accept-version'] } as never }
     const own = this.#mirror.findRoute(target) as Found | null
-    if (own === null || own.searchParams === undefined) return false // `undefined` is found of what is no URL
+    if (own === null || own.searchParams === undefined) return false // `searchParams` is undefined for a text that is no URL
     const found = this.#app.findRoute(target) as Found | null
-    return found === null || isDeepStrictEqual(own.params, found.params) // with a constraint of the user's, the app does not find it
+    return found === null || isDeepStrictEqual(own.params, found.params) // the app does not find a route with a custom constraint
   }
 
   #createMirror (): FastifyInstance {
@@ -69,13 +69,16 @@ export class Lookup {
     for (const { url, constraints = {} } of this.#routes) {
       const common = Object.fromEntries(Object.entries(constraints).filter(([name]) => BUILT_IN.includes(name) && !custom.includes(name)))
       const key = { method: 'GET', url, constraints: common } as const
-      if (!mirror.hasRoute(key)) mirror.route({ ...key, exposeHeadRoute: false, handler: Object }) // which nobody calls
+      if (!mirror.hasRoute(key)) mirror.route({ ...key, exposeHeadRoute: false, handler: Object }) // never called
     }
     return mirror
   }
 }
 
-/** Those of the options of `app` that it routes by. Of one that newer versions of Fastify have in `routerOptions`, they warn. */
+/**
+ * Returns the routing options of `app` that differ from the defaults. Newer versions of Fastify warn about an option that they
+ * have in `routerOptions`.
+ */
 function routingOptions ({ initialConfig }: FastifyInstance): FastifyServerOptions {
   const { routerOptions } = initialConfig as FastifyServerOptions
   return { ...differing(initialConfig), ...(routerOptions !== undefined && { routerOptions: differing(routerOptions) }) }

@@ -15,7 +15,7 @@ import type { Broker } from '../../types/broker'
 import type { ValueType } from '../../types/message'
 import type { AllowedOrigins, ShutdownOptions, WebSocketPluginOptions } from '../../types/options'
 
-/** What applies to the connections of a route: its own options over the plugin's over the defaults. */
+/** The settings of the connections of a route. An option of the route overrides the plugin's, which overrides the default. */
 export interface RouteSettings {
   receiveType: ValueType
   sendType: ValueType
@@ -36,26 +36,26 @@ export interface RouteSettings {
   perMessageDeflate: boolean | object
   slowSubscriber: 'close' | 'skip'
   maxBufferedAmount: number
-  /** Gets what does not decode or validate in an iteration, in place of it. */
+  /** Gets the error of a message that does not decode or validate in an iteration. The iteration goes on with the next message. */
   onInvalid?: (this: FastifyInstance, ws: any, error: WebSocketError, request: FastifyRequest) => unknown
-  /** Of this route: that of the plugin counts besides it. */
+  /** The limit of this route. The limit of the plugin applies as well. */
   maxConnections?: number
 }
 
-/** What applies to all routes alike. */
+/** The settings of all routes. */
 export interface PluginSettings {
   closeTimeout: number
-  /** Of a route that does not set its own. */
+  /** The value for a route without its own. */
   maxPayload: number
   perMessageDeflate: boolean | object
-  /** Of all routes together. */
+  /** The limit of all routes together. */
   maxConnections?: number
   errorHandler?: WebSocketPluginOptions['errorHandler']
-  /** Of routes, and while an upgrade request waits for the answers to earlier requests. */
+  /** Applies to routes, and to upgrade requests that wait for the responses to earlier requests. */
   handshakeTimeout: number
   rawRoutes: NonNullable<WebSocketPluginOptions['rawRoutes']>
   shutdown: ShutdownSettings
-  /** To other processes. */
+  /** Carries messages to other processes. */
   broker?: Broker
 }
 
@@ -98,7 +98,7 @@ const origins: Check = (name, value) => {
 }
 const routes: Check = (name, value) => {
   if (typeof value === 'function' || (Array.isArray(value) && value.every((url) => typeof url === 'string'))) return
-  fail(name, value, 'a list of URLs of routes, or a function that tells of a route')
+  fail(name, value, 'a list of the URLs of routes, or a function of a route that returns whether the route is raw')
 }
 
 const BROKER = ['start', 'subscribe', 'unsubscribe', 'publish', 'close']
@@ -150,31 +150,31 @@ const PLUGIN_CHECKS: Checks = {
 
 const HANDLER_CHECKS: Checks = { onConnect: func, onMessage: func, onDisconnect: func }
 
-/** What applies to the plain socket of a route with `raw: true`, too; all else takes a session. */
+/** The options that also apply to the `ws` socket of a route with `raw: true`. All other options need a session. */
 const RAW_OPTIONS = ['raw', 'origins', 'refusal', 'maxConnections', 'maxPayload', 'perMessageDeflate', ...Object.keys(HANDLER_CHECKS)]
 
-/** What Fastify itself puts into the options of a plugin. */
+/** The options of Fastify among the options of a plugin. */
 const REGISTER_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
 
-/** Throws `WebSocketOptionError` for an option of the plugin that is unknown or has a value that it cannot have. */
+/** Throws `WebSocketOptionError` for an unknown option of the plugin, and for an invalid value. */
 export function checkPluginOptions (options: Options): void {
   const own = Object.fromEntries(Object.entries(readOptions('the plugin', options)).filter(([name]) => !REGISTER_OPTIONS.has(name)))
   checkAll(own, PLUGIN_CHECKS, 'of the plugin')
 }
 
-/** The same for the `websocket` option of a route. */
+/** Throws `WebSocketOptionError` for an unknown option in the `websocket` of a route, and for an invalid value. */
 export function checkRouteOptions (options: Options): void {
   checkAll(options, { ...ROUTE_CHECKS, raw: flag, ...HANDLER_CHECKS }, "in a route's `websocket`")
-  const idle = Object.keys(options).find((name) => options[name] && !RAW_OPTIONS.includes(name))
-  if (options.raw === true && idle !== undefined) throw new WebSocketOptionError(`option ${idle} needs a session: with raw: true it has no effect`)
+  const ineffective = Object.keys(options).find((name) => options[name] && !RAW_OPTIONS.includes(name))
+  if (options.raw === true && ineffective !== undefined) throw new WebSocketOptionError(`option ${ineffective} needs a session: it has no effect with raw: true`)
 }
 
-/** The session handlers among the properties of `value`; undefined where there are none. */
+/** Returns the session handlers among the properties of `value`; undefined if there are none. */
 export function sessionHandlersIn (value: unknown): Options | undefined {
   return membersIn(value, Object.keys(HANDLER_CHECKS))
 }
 
-/** The `onInvalid` of `value`, which may be session handlers or options; undefined where there is none. */
+/** Returns the `onInvalid` of `value`, which may be session handlers or options; undefined if there is none. */
 export function onInvalidIn (value: unknown): unknown {
   return membersIn(value, ['onInvalid'])?.onInvalid
 }
@@ -190,14 +190,14 @@ function membersIn (value: unknown, names: string[]): Options | undefined {
 }
 
 /**
- * Throws `WebSocketOptionError` for what stands beside the `websocket` of `route`, and belongs into it: anything but
- * functions that take part in a session. No option of a route has a name that Fastify has for one of its own.
+ * Throws `WebSocketOptionError` for an option that stands beside the `websocket` of `route` and belongs in `websocket`. Only session
+ * handlers and `onInvalid` may stand beside `websocket`. No option of this package has the name of an option of Fastify.
  */
-export function checkBeside (route: object): void {
+export function checkPlacement (route: object): void {
   const misplaced = Object.entries(route).find(([name, value]) => value !== undefined && name !== 'onInvalid' && (name === 'raw' || Object.hasOwn(ROUTE_CHECKS, name)))
   if (misplaced === undefined) return
   const [name] = misplaced
-  throw new WebSocketOptionError(`option ${name} stands beside \`websocket\`, and belongs into it: use websocket: { ${name}: … }`)
+  throw new WebSocketOptionError(`option ${name} stands beside \`websocket\` and belongs in \`websocket\`: use websocket: { ${name}: … }`)
 }
 
 export function pluginSettings (options: Options): PluginSettings {
@@ -205,7 +205,7 @@ export function pluginSettings (options: Options): PluginSettings {
   return { ...DEFAULTS, ...defined(options), shutdown }
 }
 
-/** `sides` tells which side has a schema: JSON is the default there. */
+/** Returns the settings of a route. `sides` tells which side has a schema; the default type of that side is JSON. */
 export function routeSettings (plugin: Options, route: Options, sides: { receive: boolean, send: boolean }): RouteSettings {
   const { receiveType, sendType, ...rest } = { ...DEFAULTS, ...defined(plugin), ...defined(route) } as RouteSettings
   return {
@@ -219,7 +219,7 @@ export function routeSettings (plugin: Options, route: Options, sides: { receive
 
 type HeartbeatOption = Partial<HeartbeatOptions> | false
 
-/** What a route leaves out is as in the plugin, and what that leaves out is the default. */
+/** Returns the heartbeat of a route. A member that the route omits has the plugin's value, or else the default. */
 function heartbeat (plugin: HeartbeatOption = {}, route: HeartbeatOption = plugin): HeartbeatOptions | false {
   return route !== false && { ...DEFAULTS.heartbeat, ...defined(plugin || {}), ...defined(route) }
 }

@@ -3,11 +3,11 @@ import { isRead } from '../handshake/waiting-client'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-/* Others who listen to the upgrades of the same server: what is theirs is left to them, what is not is kept from them. */
+/* Other listeners to upgrades of the same server get the requests that are theirs, and only those. */
 
 /**
- * Has `then` called when all who listen to an upgrade have heard of it, with whether one of them has begun to serve it.
- * A response that one of them has made for a request that Fastify did not take of it is not on the connection any more.
+ * Calls `then` when all listeners to an upgrade have been called. `isServed` tells whether one of them has begun to serve the
+ * request. If none has, a response that a listener has put on the connection, and that Fastify did not route, is detached.
  */
 export function afterOthers ({ socket }: IncomingMessage, stream: Duplex, then: (isServed: boolean) => void): void {
   const { bytesWritten } = socket
@@ -20,11 +20,11 @@ export function afterOthers ({ socket }: IncomingMessage, stream: Duplex, then: 
   })
 }
 
-/** Connections whose handshakes have been left to others. */
+/** The connections whose handshakes are left to other listeners. */
 export class Leftovers {
   readonly #ends = new Set<() => void>()
 
-  /** One that nobody has begun to serve within `timeout` ms, or before `end`, ends. */
+  /** Adds a connection. The connection is destroyed if no listener has begun to serve it within `timeout` ms, or before `end`. */
   add ({ socket }: IncomingMessage, stream: Duplex, timeout: number): void {
     const { bytesWritten } = socket
     const end = (): void => {

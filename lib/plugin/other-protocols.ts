@@ -2,26 +2,27 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 /*
- * A request that offers another protocol, `Upgrade: h2c` for one, is a plain request to who does not take that up
- * (RFC 9110, section 7.8), and may have a body. Node takes each for an upgrade where there is a listener for upgrades.
+ * A request that offers another protocol, for example `Upgrade: h2c`, is a plain request for a server that does not accept the
+ * offer (RFC 9110, section 7.8). The request may have a body. If there is a listener for upgrades, Node treats each such request
+ * as an upgrade.
  */
 
 type UpgradeFilter = (this: Server, request: IncomingMessage) => boolean
 
 interface Server {
-  /** Of Node 22.21, 24.9 and later, where the server takes HTTP/1.1. */
+  /** In Node 22.21, 24.9 and later, on servers that take HTTP/1.1. */
   shouldUpgradeCallback?: UpgradeFilter
   emit (event: string, ...args: unknown[]): boolean
 }
 
-/** Whether `request` asks for a WebSocket connection, soundly or not. */
+/** Whether `request` asks for a WebSocket connection, with a valid handshake or not. */
 export function asksForWebSocket ({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.trim().toLowerCase() === 'websocket'
 }
 
 /**
- * Has `server` upgrade no requests but those for which `isUpgrade` holds, in so far as it can be told so; others come
- * with their upgrade event where it cannot. Returns a function that undoes it.
+ * Makes `server` upgrade only the requests for which `isUpgrade` holds. Without `shouldUpgradeCallback` this has no effect, and the
+ * other requests come as upgrades, too. Returns a function that undoes this.
  */
 export function upgradeOnly (server: Server, isUpgrade: (request: IncomingMessage) => boolean): () => void {
   const { shouldUpgradeCallback } = server
@@ -33,13 +34,13 @@ export function upgradeOnly (server: Server, isUpgrade: (request: IncomingMessag
   return () => { if (server.shouldUpgradeCallback === filter) server.shouldUpgradeCallback = shouldUpgradeCallback }
 }
 
-/** Hands the connection of `request`, which is not to be upgraded, back to `server`: it reads the request once more, as a plain one. */
+/** Gives the connection of `request` back to `server`, which reads the request again, as a plain request. */
 export function handBack (server: Server, request: IncomingMessage, stream: Duplex, head: Buffer): void {
   stream.unshift(Buffer.concat([Buffer.from(plainHead(request), 'latin1'), head]))
   server.emit('setSecureContext' in server ? 'secureConnection' : 'connection', stream)
 }
 
-/** The head of `request` as it came, but for what makes it an upgrade. */
+/** Returns the head of `request` as it arrived, without the connection option that makes the request an upgrade. */
 function plainHead ({ method, url, httpVersion, rawHeaders }: IncomingMessage): string {
   let head = `${method} ${url} HTTP/${httpVersion}\r\n`
   for (let i = 0; i < rawHeaders.length; i += 2) {

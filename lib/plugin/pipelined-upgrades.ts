@@ -7,14 +7,14 @@ import type { ConnectionLimit } from '../handshake/connection-limit'
 function ignore (): void {}
 
 /**
- * Calls `then` when the requests that came before `request` on its connection have been answered, as a rule at once. Until
- * then the client is watched, and counted by `limit`. The connection ends where that takes longer than `timeout` ms, or
- * where an earlier response ends it.
+ * Calls `then` when the requests before `request` on its connection have been answered, usually at once. Until then, the client is
+ * watched, and `limit` counts the connection. The connection ends if the wait takes longer than `timeout` ms, or if an earlier
+ * response ends the connection.
  */
 export function afterEarlier (request: IncomingMessage, stream: Duplex, limit: ConnectionLimit, timeout: number, then: () => void): void {
   const { socket } = request
   if (responseOn(socket) === null) {
-    if (!stream.writableEnded) then() // otherwise the last response ends it
+    if (!stream.writableEnded) then() // otherwise the last response ends the connection
     return
   }
   let isWaiting = true
@@ -30,7 +30,7 @@ export function afterEarlier (request: IncomingMessage, stream: Duplex, limit: C
     onLeave () {
       settle()
       const response = responseOn(socket)
-      if (response !== null) abort(response.req) // Node does not any more: since the upgrade it does not look at the connection
+      if (response !== null) abort(response.req) // Node does not: since the upgrade, Node does not watch the connection
     },
     onTaken: settle
   })
@@ -40,7 +40,7 @@ export function afterEarlier (request: IncomingMessage, stream: Duplex, limit: C
     settle()
     watch.giveBack()
     if (stream.writableEnded) return
-    socket.setTimeout(0) // Node limits how long a connection may stay idle after a response
+    socket.setTimeout(0) // Node limits the idle time of a connection after a response
     then()
   })
 }

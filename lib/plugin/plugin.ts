@@ -6,7 +6,7 @@ import { answerBadGateway } from '../handshake/upstream'
 import { BrokerLink } from '../pubsub/broker-link'
 import { furtherServers, rootOf } from './adapter'
 import { AppState } from './app-state'
-import { checkDeclared, see } from './declared-routes'
+import { checkDeclared, markSeen } from './declared-routes'
 import { addWebSocketRoute, allowSessionHandlers } from './define-route'
 import { IncompleteRequests } from './incomplete-requests'
 import { Lookup } from './lookup'
@@ -42,30 +42,30 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
   app.decorate('injectWebSocket', ((url: unknown, options?: object) => injectWebSocket(app, appState.injected, url, options)) as never)
 }
 
-/** The app has its broker from when it is ready until its connections have ended. */
+/** Connects the app to its broker, from `onReady` until the connections of the app have ended. */
 function connectBroker (app: FastifyInstance, { pubsub }: AppState, sessions: WebSockets, broker: Broker): void {
   const link = new BrokerLink(broker, pubsub.topics, (topics) => sessions.resync(topics, app), app)
   pubsub.link = link
   app.addHook('onReady', () => link.start())
 }
 
-/** What Fastify and its users see of WebSocket routes. */
+/** Makes routes with `websocket` or `wsHandler` WebSocket routes, and adds `request.ws`. */
 function addWebSocketRoutes (app: FastifyInstance, appState: AppState): void {
   app.addHook('onRoute', function (options) {
     const route = options as unknown as AnyRouteOptions
     if (!isWebSocketRoute(route)) return
-    see(route)
+    markSeen(route)
     mount(route, new Route(appState, this, route))
     appState.lookup.add(route)
   })
   allowSessionHandlers(app)
-  // Of all contexts, those that there are already among them: a WebSocket request may be for any route.
+  // In all contexts, including the existing ones: a WebSocket request may be for any route.
   const root = rootOf(app)
   root.decorateRequest('ws', { getter () { return Handshake.isFor(this.raw) } })
   root.addHook('onRequest', checkUpgrade)
 }
 
-/** What is set on the servers of `app`, and taken back when it has closed. */
+/** Attaches the plugin to the servers of `app`, and detaches it when the app has closed. */
 function attach (app: FastifyInstance, { settings: { shutdown } }: AppState): void {
   const detach: (() => void)[] = []
   const attachTo = (server: FastifyInstance['server']): void => {
@@ -78,7 +78,7 @@ function attach (app: FastifyInstance, { settings: { shutdown } }: AppState): vo
   app.addHook('onClose', async () => { detach.forEach((undo) => undo()) })
 }
 
-/** `app.close()` ends the connections before the server. */
+/** Makes `app.close()` end the connections before the server. */
 function endConnections (app: FastifyInstance, appState: AppState): void {
   let closed: Promise<void> | undefined
   app.addHook('preClose', async () => {

@@ -3,19 +3,19 @@ import { FASTIFY_WEBSOCKET, hasFastifyWebsocket, rejectFastifyWebsocket } from '
 import type { FastifyInstance } from 'fastify'
 
 /*
- * A server has one plugin that answers WebSocket handshakes. Of a second one, Fastify would say that a decorator is there
- * already, or nothing at all, where it is in another context: then each handshake would be answered twice.
+ * A server has one plugin that answers WebSocket handshakes. For a second plugin in the same context, Fastify would only say that
+ * a decorator exists already. In another context Fastify would say nothing, and each handshake would be answered twice.
  */
 
 export const NAME = 'fastify-async-websocket'
 
-const WAY_OUT = `register ${NAME} once, and ${FASTIFY_WEBSOCKET}, which it brings along, not at all: ` +
-  'routes written for that take `websocket: { raw: true }`, those that libraries add by themselves are named in the option rawRoutes'
+const WAY_OUT = `register ${NAME} once, and do not register ${FASTIFY_WEBSOCKET}, which ${NAME} registers: ` +
+  `give routes for ${FASTIFY_WEBSOCKET} \`websocket: { raw: true }\`, and name the routes that libraries add in the option rawRoutes`
 
-/** The servers that have one. */
+/** The servers that have such a plugin. */
 const reserved = new WeakSet<object>()
 
-/** Throws `WebSocketOptionError` where there is such a plugin already, in whatever context. */
+/** Throws `WebSocketOptionError` if the server has such a plugin already, in any context. */
 export function checkRegistration (app: FastifyInstance): void {
   if (reserved.has(app.server)) throw new WebSocketOptionError(`${NAME} is registered twice for one server: ${WAY_OUT}`)
   if (hasFastifyWebsocket(app)) {
@@ -23,12 +23,12 @@ export function checkRegistration (app: FastifyInstance): void {
   }
 }
 
-/** Sees to it that none is registered after this one, until `app` has closed. */
+/** Prevents the registration of another such plugin, until `app` has closed. */
 export function reserve (app: FastifyInstance): void {
   reserved.add(app.server)
   app.addHook('onClose', async () => { reserved.delete(app.server) })
 
   rejectFastifyWebsocket(app, () => new WebSocketOptionError(
-    `request.ws is set by ${NAME} already. If it is ${FASTIFY_WEBSOCKET} that is registered besides: ${WAY_OUT}`
+    `request.ws is set by ${NAME} already. If ${FASTIFY_WEBSOCKET} is registered as well: ${WAY_OUT}`
   ))
 }

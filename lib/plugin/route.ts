@@ -23,14 +23,14 @@ import type { PubSub } from '../pubsub/pubsub'
 import type { AppState } from './app-state'
 import type { RawWebSocket } from '../../types/raw'
 
-/** Where the WebSocket route stands in the `config` of a route of Fastify's. */
+/** The key of the WebSocket route in the `config` of a Fastify route. */
 const kRoute = Symbol('fastify-async-websocket.route')
 
 /** One WebSocket route. */
 export class Route implements SessionRoute, Refuser {
   readonly options: RouteSettings
   readonly pubsub: PubSub<Session>
-  /** Whether the handler gets the plain `ws` socket. */
+  /** Whether the handler gets the `ws` socket. */
   readonly raw: boolean
   readonly allowsOrigin: OriginCheck
   readonly #limit: ConnectionLimit
@@ -44,7 +44,7 @@ export class Route implements SessionRoute, Refuser {
   readonly #schemas: MessageSchemas
   #codec: Codec | null = null
 
-  /** Takes the options of a route with `websocket` or `wsHandler`. Throws `WebSocketOptionError` for what cannot be. */
+  /** `route`: the options of a route with `websocket` or `wsHandler`. Throws `WebSocketOptionError` for invalid options. */
   constructor (appState: AppState, instance: FastifyInstance, route: AnyRouteOptions) {
     const { wsHandler, handler, schema } = route
     const options = readRoute(route, appState.urls, appState.settings.rawRoutes)
@@ -70,14 +70,14 @@ export class Route implements SessionRoute, Refuser {
     this.#http = wsHandler === undefined ? answerUpgradeRequired : handler
     this.#parse = jsonParse(instance)
     this.#schemas = new MessageSchemas(route)
-    // Not for the HEAD route that Fastify adds: it has no messages.
+    // The HEAD route that Fastify adds has no messages.
     if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(contextCompilers(instance)))
 
     this.#upgrader = new Upgrader({ ...this.options, closeTimeout: appState.settings.closeTimeout })
     appState.routes.push(this)
   }
 
-  /** The handler of Fastify's. */
+  /** The handler that Fastify calls. */
   dispatch (request: FastifyRequest, reply: FastifyReply): unknown {
     const handshake = Handshake.of(request.raw)
     if (handshake === undefined) {
@@ -86,13 +86,13 @@ export class Route implements SessionRoute, Refuser {
       return
     }
     if (this.#appState.closing) throw serverIsClosing()
-    if (this.raw) return this.#giveAway(handshake, request, reply)
+    if (this.raw) return this.#openRaw(handshake, request, reply)
     const session = new Session(this, handshake, request, reply)
     this.#lifecycle.begin(session)
-    return session.answer // not the handler's, so that Fastify keeps nothing of the request for as long as the connection is open
+    return session.answer // not the promise of the handler: Fastify would keep the request while the connection is open
   }
 
-  /** Throws `WebSocketHandshakeError` with status 503 when the route, or the app, has as many connections as it may have. */
+  /** Throws `WebSocketHandshakeError` with status 503 if the route or the app has reached its limit of connections. */
   admit (handshake: Handshake): void {
     this.#appState.limit.admit(handshake)
     this.#limit.admit(handshake)
@@ -145,20 +145,22 @@ export class Route implements SessionRoute, Refuser {
     return this.#lifecycle.disconnectAll()
   }
 
-  #giveAway (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
+  /** Completes the handshake of a route with `raw: true`. */
+  #openRaw (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
     reply.hijack()
     handshake.release()
     try {
-      upgradeRaw(this.#appState.websocketServer, request.raw, handshake.stream, this.options, (raw) => this.#adopt(raw, request))
-    } catch (error) { // nobody knows whether there is a connection
+      upgradeRaw(this.#appState.websocketServer, request.raw, handshake.stream, this.options, (raw) => this.#handleRaw(raw, request))
+    } catch (error) { // there may be a connection or not
       logSafely(request, 'error', 'a listener on app.websocketServer threw', error)
       handshake.stream.destroy()
     }
   }
 
-  #adopt (raw: RawWebSocket, request: FastifyRequest): void {
+  /** Calls the handler of a route with `raw: true`. */
+  #handleRaw (raw: RawWebSocket, request: FastifyRequest): void {
     this.opened(raw)
-    const fail = (thrown: unknown): void => { // what @fastify/websocket does with an error of the handler
+    const fail = (thrown: unknown): void => { // as @fastify/websocket handles an error of the handler
       const error = readable(thrown)
       logSafely(request, 'error', error?.message, error)
       raw.terminate()
@@ -170,31 +172,31 @@ export class Route implements SessionRoute, Refuser {
   }
 }
 
-/** Puts `route` behind options of Fastify's that stand for it. */
+/** Changes the options of a Fastify route so that its requests go to `route`. */
 export function mount (options: AnyRouteOptions, route: Route): void {
   const { config, schema, wsHandler, onError = [], onSend = [] } = options
   Object.assign(options, {
     config: { ...config, [kRoute]: route },
-    schema: wsHandler === undefined ? { ...schema, hide: true } : schema, // documents of HTTP APIs have no place for it
+    schema: wsHandler === undefined ? { ...schema, hide: true } : schema, // documents of HTTP APIs cannot describe a WebSocket route
     handler: (request: FastifyRequest, reply: FastifyReply) => route.dispatch(request, reply),
     onError: [onError, keepHookError].flat()
   })
   const { refusal } = route.options
-  // The last of all, so that it is what would have been sent that it sees.
+  // The hook is the last one, so that it gets the payload that would have been sent.
   if (refusal !== 'http') options.onSend = [onSend, createRefusalHook(route, refusal)].flat() as typeof options.onSend
 }
 
-/** The WebSocket route that `request` is for, if it is for one. */
+/** Returns the WebSocket route of `request`; undefined if `request` is for another route. */
 export function routeOf (request: FastifyRequest): Route | undefined {
   return (request.routeOptions.config as { [kRoute]?: Route })[kRoute]
 }
 
-/** Parses JSON as Fastify does the body of a request: with its protection against prototype poisoning. */
+/** Returns Fastify's parser of JSON bodies, with its protection against prototype poisoning. */
 function jsonParse (instance: FastifyInstance): JsonParse {
   const { onProtoPoisoning = 'error', onConstructorPoisoning = 'error' } = instance.initialConfig
   const parse = instance.getDefaultJsonParser(onProtoPoisoning, onConstructorPoisoning) as unknown as
     (request: null, text: string, done: (error: Error | null, value?: unknown) => void) => void
-  // One callback for all messages: it is called before `parse` returns.
+  // One callback serves all messages, since `parse` calls it before it returns.
   let error: Error | null
   let value: unknown
   const done = (e: Error | null, v?: unknown): void => {
@@ -209,16 +211,16 @@ function jsonParse (instance: FastifyInstance): JsonParse {
 }
 
 /**
- * Answers plain requests for a WebSocket route. It is also the handler that Fastify asks for, of a route that has
- * session handlers instead.
+ * Answers plain requests for a WebSocket route. A route with session handlers has this function as its handler, since Fastify
+ * requires one.
  */
 export function answerUpgradeRequired (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
   offerUpgrade(request, reply)
   throw new WebSocketHandshakeError(`${request.url} is a WebSocket route`, { statusCode: 426 })
 }
 
-/** What a response with status 426 has (RFC 9110, section 15.5.22). */
+/** Adds the headers of a response with status 426 (RFC 9110, section 15.5.22). */
 export function offerUpgrade (request: FastifyRequest, reply: FastifyReply): void {
-  if (request.raw.httpVersionMajor === 2) return // has neither header (RFC 9113, section 8.2.2), and Node throws for them
+  if (request.raw.httpVersionMajor === 2) return // HTTP/2 has neither header (RFC 9113, section 8.2.2), and Node throws for both
   reply.header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'close, upgrade')
 }

@@ -10,20 +10,20 @@ import type { AppState } from './app-state'
 import type { ShutdownSettings } from './options'
 import type { RawWebSocket } from '../../types/raw'
 
-/** What a connection is given to be closed. */
+/** Closes a connection. */
 type Close = () => void
 
-/** How long what has been dropped may take to end, in milliseconds: its handlers have to learn of it. */
+/** The milliseconds that dropped connections have to end, and their handlers to learn of the end. */
 const LAST_MOMENT = 100
 
-/** What a client is told while `app.close()` is at work. */
+/** Returns the error for a handshake while `app.close()` is running. */
 export function serverIsClosing (): WebSocketHandshakeError {
   return new WebSocketHandshakeError('the server is closing', { statusCode: 503 })
 }
 
 /**
- * Ends everything: handshakes with 503, connections with a closing handshake, and waits for all of it and for the
- * handlers. What is left after `timeout` is dropped.
+ * Ends the handshakes with status 503 and the connections with a closing handshake, and waits until they and the handlers have
+ * ended. Drops the connections and handshakes that have not ended within `timeout` ms.
  */
 export async function shutDown (appState: AppState, settings: ShutdownSettings, log: FastifyBaseLogger): Promise<void> {
   const late = new AbortController()
@@ -32,7 +32,7 @@ export async function shutDown (appState: AppState, settings: ShutdownSettings, 
   for (const { owner } of appState.handshakes) owner?.turnAway(serverIsClosing())
   const isInTime = await atMost(settings.timeout, closeAll(appState, settings, late.signal))
   late.abort()
-  const left = { connections: appState.sockets.size, handshakes: appState.handshakes.size, handlers: appState.handlers }
+  const remaining = { connections: appState.sockets.size, handshakes: appState.handshakes.size, handlers: appState.handlers }
   for (const socket of appState.sockets) socket.terminate()
   for (const { stream } of appState.handshakes) stream.destroy()
   for (const client of appState.injected) client.terminate()
@@ -40,10 +40,13 @@ export async function shutDown (appState: AppState, settings: ShutdownSettings, 
   await atMost(LAST_MOMENT, Promise.all(appState.routes.map((route) => route.disconnectAll())))
   appState.forget()
   appState.leftovers.end()
-  if (!isInTime) log.warn(left, `app.close() has dropped what had not ended within ${settings.timeout} ms (shutdown.timeout)`)
+  if (!isInTime) log.warn(remaining, `app.close() has dropped the connections, handshakes and handlers that had not ended within ${settings.timeout} ms (shutdown.timeout)`)
 }
 
-/** Closes `app.websocketServer` as @fastify/websocket does, with what others than its routes have upgraded by it: that is not waited for. */
+/**
+ * Closes `app.websocketServer` as @fastify/websocket does, with the clients that it has upgraded for other code than the routes of
+ * the app. `app.close()` does not wait for those clients.
+ */
 function closeServer ({ websocketServer: server, sockets }: AppState): void {
   for (const client of server.clients) {
     if (!sockets.has(client as RawWebSocket)) client.close()
@@ -63,15 +66,15 @@ async function closeAll (appState: AppState, settings: ShutdownSettings, late: A
   await allEnded(appState)
 }
 
-/** `notify` is told of all sessions at once; a session is closed when it has settled. */
+/** Returns how to close each session. `notify` is called for all sessions at once. A session closes when its `notify` has settled. */
 function sessionCloses (appState: AppState, { notify, code, reason }: ShutdownSettings, late: AbortSignal): Close[] {
   return Array.from(appState.sessions(), (session) => {
-    const notified = quiet(tell(session, notify))
+    const notified = quiet(notifySession(session, notify))
     return () => { quiet(notified.then(() => { if (!late.aborted) session.close(code, reason) })) }
   })
 }
 
-async function tell (session: Session, notify: ShutdownSettings['notify']): Promise<void> {
+async function notifySession (session: Session, notify: ShutdownSettings['notify']): Promise<void> {
   try {
     await notify?.(session)
   } catch (error) {
@@ -79,13 +82,13 @@ async function tell (session: Session, notify: ShutdownSettings['notify']): Prom
   }
 }
 
-/** Those of the sockets that are no session's. */
+/** Returns how to close each socket without a session. */
 function rawCloses ({ sockets }: AppState, { code, reason }: ShutdownSettings): Close[] {
   const others = [...sockets].filter((socket) => ownerOf(socket) === undefined)
   return others.map((socket) => () => socket.close(code, cutReason(reason)))
 }
 
-/** A handshake that is over may have become a connection, which closes at once (`refusal: 'close'`). */
+/** Waits for the handshakes first: a refused handshake may have become a connection, which closes at once (`refusal: 'close'`). */
 async function allEnded (appState: AppState): Promise<void> {
   await Promise.all(Array.from(appState.handshakes, ({ over }) => over))
   await Promise.all(Array.from(appState.sockets, closed))

@@ -19,9 +19,9 @@ import type { AppState } from './app-state'
 
 type Dispatch = (request: IncomingMessage, stream: Duplex) => void
 
-/** Has the upgrade requests of the server of `app` routed, each watched until it is answered. */
+/** Routes the upgrade requests of the server of `app`, and watches each client until its request is answered. */
 export async function routeUpgrades (app: FastifyInstance, appState: AppState): Promise<void> {
-  // @fastify/http-proxy routes all upgrade requests of its prefixes: no request is to be served twice.
+  // @fastify/http-proxy routes all upgrade requests of its prefixes as well. No request may be served twice.
   const routing = limitRouting(app, (request) => !Handshake.isFor(request))
   const dispatch: Dispatch = (request, stream) => {
     const handshake = Handshake.begin(request, stream, appState.handshakes)
@@ -31,22 +31,22 @@ export async function routeUpgrades (app: FastifyInstance, appState: AppState): 
     response.assignSocket(stream as Socket)
     try {
       routing(request, response)
-    } catch (error) { // of what runs before there is an error handler: `rewriteUrl`, `genReqId`
+    } catch (error) { // `rewriteUrl` and `genReqId` run before there is an error handler
       logSafely(app, 'error', 'a WebSocket request could not be routed', error)
       response.writeHead(500).end()
     }
-    handshake.watch() // mostly there is nothing to watch any more: a handler that accepts at once has done so
+    handshake.watch() // usually the handshake is over: a handler that accepts at once has completed it
   }
   appState.websocketServer = await registerFastifyWebsocket(app, serverOptions(appState.settings), dispatch)
   listen(app, appState, dispatch)
 }
 
-/** Whether `request` is to be upgraded: by this package, or by others who listen to the upgrades of `server`, whatever they make of it. */
+/** Whether `request` is to be upgraded: by this package, or by another listener to upgrades of `server`. */
 export function isUpgrade (server: EventEmitter, request: IncomingMessage): boolean {
   return asksForWebSocket(request) || server.listenerCount('upgrade') > 1
 }
 
-/** Takes the upgrade requests that are for this package, or for nobody else. */
+/** Takes the upgrade requests that are for this package, or that have no other listener. */
 function listen (app: FastifyInstance, appState: AppState, dispatch: Dispatch): void {
   const { server } = app
   const { leftovers, limit, lookup, settings: { handshakeTimeout } } = appState
@@ -71,10 +71,13 @@ function listen (app: FastifyInstance, appState: AppState, dispatch: Dispatch): 
   app.addHook('onClose', async () => { server.removeListener('upgrade', onUpgrade) })
 }
 
-/** When a client for which there is no room may come again, in seconds. */
+/** The seconds after which a client may try again when a limit of connections is reached. */
 const RETRY_AFTER = 10
 
-/** Sees to it that only sound WebSocket requests, from origins that are allowed, reach WebSocket routes, and no others do. */
+/**
+ * An onRequest hook: only valid WebSocket requests from allowed origins reach WebSocket routes, and no WebSocket request reaches
+ * another route.
+ */
 export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void | Promise<void> {
   const handshake = Handshake.of(request.raw)
   if (handshake === undefined) return done()
@@ -92,12 +95,12 @@ export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done
   }
   const { origin } = request.headers
   if (origin === undefined) return done() // not from a browser
-  return checkOrigin(route, origin, request) // not with `done`, which takes a thrown `undefined` for no error
+  return checkOrigin(route, origin, request) // a promise, since `done` takes a thrown `undefined` for no error
 }
 
 /**
- * Throws `WebSocketHandshakeError` with status 403 unless the page that `request` comes from may connect. Why it may not is
- * for the log, whatever Fastify logs of requests; strangers need not know what can be set.
+ * Throws `WebSocketHandshakeError` with status 403 unless a page of `origin` may connect. The log gets the reason and the way out,
+ * even if Fastify logs no requests. The response does not: a stranger need not know the options.
  */
 async function checkOrigin (route: Route, origin: string, request: FastifyRequest): Promise<void> {
   if (await route.allowsOrigin(origin, request)) return

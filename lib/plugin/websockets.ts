@@ -26,7 +26,7 @@ export class WebSockets extends EventEmitter {
     return this.#appState.sessions()
   }
 
-  /** Whether what is published reaches other processes; `'up'` where there are none. */
+  /** Whether published messages reach other processes; `'up'` without a broker. */
   get brokerState (): 'up' | 'down' {
     return this.#appState.pubsub.link?.state ?? 'up'
   }
@@ -41,15 +41,15 @@ export class WebSockets extends EventEmitter {
     return this.#appState.pubsub.topics.subscribers(topic)
   }
 
-  /** Tells those who listen that `topics` may have missed messages. What they throw is logged. */
+  /** Emits 'resync': the subscribers of `topics` may have missed messages. An error of a listener is logged. */
   resync (topics: string[], logging: Logging): void {
     const failed = (error: unknown): void => logSafely(logging, 'error', "a listener on 'resync' of app.websockets threw", error)
     for (const listener of this.rawListeners('resync')) guard(() => listener.call(this, { topics }), failed)
   }
 
   /**
-   * Sends `message` to all subscribers of `topic`: strings, bytes, or anything else as JSON, unless a `type` is given.
-   * Rejects with `WebSocketBrokerError` where it has reached those in this process only.
+   * Sends `message` to all subscribers of `topic`: strings and bytes as they are, other values as JSON, unless a `type` is given.
+   * Rejects with `WebSocketBrokerError` if the message has reached only the subscribers in this process.
    */
   publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
     return attempt('publish', () => {

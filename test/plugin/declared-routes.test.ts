@@ -35,7 +35,7 @@ t.test('so does one outside of the context of the plugin', async (t) => {
   app.register(async (child) => { child.get('/elsewhere', { websocket: true }, handler) })
   await t.rejects(async () => { await app.ready() }, {
     code: 'FST_WS_OPTION',
-    message: /^the WebSocket route GET \/elsewhere is declared outside of the context in which fastify-async-websocket is registered: /
+    message: /^the WebSocket route GET \/elsewhere is declared outside of the context in which fastify-async-websocket is registered: register fastify-async-websocket further up, or with fastify-plugin/
   })
 })
 

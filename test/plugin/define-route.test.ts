@@ -202,7 +202,7 @@ t.test('URLs of which Fastify has forms of its own', async (t) => {
 
 t.test('an option that stands beside websocket instead of in it fails at registration, and says where it belongs', async (t) => {
   const app = await createApp(t) as any
-  const misplaced = { name: 'WebSocketOptionError', message: 'GET /x: option valueType stands beside `websocket`, and belongs into it: use websocket: { valueType: … }' }
+  const misplaced = { name: 'WebSocketOptionError', message: 'GET /x: option valueType stands beside `websocket` and belongs in `websocket`: use websocket: { valueType: … }' }
   t.throws(() => app.websocket('/x', { valueType: 'json' }, echo), misplaced)
   t.throws(() => app.get('/x', { websocket: true, valueType: 'json' }, echo), misplaced)
   t.throws(() => app.route({ method: 'GET', url: '/x', valueType: 'json', handler: async () => 'http', wsHandler: echo }), misplaced)

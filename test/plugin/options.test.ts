@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkBeside, checkPluginOptions, checkRouteOptions, pluginSettings, routeSettings, onInvalidIn, sessionHandlersIn } from '../../lib/plugin/options'
+import { checkPlacement, checkPluginOptions, checkRouteOptions, pluginSettings, routeSettings, onInvalidIn, sessionHandlersIn } from '../../lib/plugin/options'
 import { MemoryBroker, MemoryServer } from '../helpers/memory'
 
 const NO_SCHEMAS = { receive: false, send: false }
@@ -157,10 +157,10 @@ t.test('the options of permessage-deflate are those of ws, and each is checked',
 
 t.test('an option of a route that stands beside its websocket is refused, and told where it belongs', async (t) => {
   for (const name of [...Object.keys(ROUTE_OPTIONS).filter((name) => name !== 'onInvalid'), 'raw']) {
-    t.throws(() => checkBeside({ url: '/', [name]: true }), { ...OPTION_ERROR, message: `option ${name} stands beside \`websocket\`, and belongs into it: use websocket: { ${name}: … }` })
-    t.doesNotThrow(() => checkBeside({ [name]: undefined }))
+    t.throws(() => checkPlacement({ url: '/', [name]: true }), { ...OPTION_ERROR, message: `option ${name} stands beside \`websocket\` and belongs in \`websocket\`: use websocket: { ${name}: … }` })
+    t.doesNotThrow(() => checkPlacement({ [name]: undefined }))
   }
-  t.doesNotThrow(() => checkBeside({ onConnect () {}, onMessage () {}, onDisconnect () {}, onInvalid () {}, errorHandler () {}, bodyLimit: 1, handlerTimeout: 1, version: '1', config: {}, mine: true }))
+  t.doesNotThrow(() => checkPlacement({ onConnect () {}, onMessage () {}, onDisconnect () {}, onInvalid () {}, errorHandler () {}, bodyLimit: 1, handlerTimeout: 1, version: '1', config: {}, mine: true }))
 })
 
 t.test('onInvalid is found among session handlers and options, and is none of the handlers', async (t) => {

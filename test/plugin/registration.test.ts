@@ -13,7 +13,7 @@ const ours: Register = (app) => app.register(websocket)
 const theirs: Register = (app) => app.register(fastifyWebsocket)
 const inChild = (register: Register): Register => (app) => app.register(async (child) => { await register(child) })
 
-const WAY_OUT = /register fastify-async-websocket once, and @fastify\/websocket, which it brings along, not at all: .*raw: true.*rawRoutes/
+const WAY_OUT = /register fastify-async-websocket once, and do not register @fastify\/websocket, which fastify-async-websocket registers: .*raw: true.*rawRoutes/
 
 async function refused (t: Test, registrations: Register[], message: RegExp): Promise<void> {
   const app = Fastify()
@@ -55,7 +55,7 @@ for (const [place, registrations] of Object.entries<Register[]>({
   'in a sibling': [inChild(ours), inChild(theirs)]
 })) {
   t.test(`@fastify/websocket after the plugin, ${place}, is refused`, async (t) => {
-    await refused(t, registrations, /^request\.ws is set by fastify-async-websocket already\. If it is @fastify\/websocket that is registered besides: /)
+    await refused(t, registrations, /^request\.ws is set by fastify-async-websocket already\. If @fastify\/websocket is registered as well: /)
   })
 }
 

@@ -260,7 +260,7 @@ t.test('where the timeout is shorter than the spread, the rest is dropped then, 
   t.same(await Promise.all(peers.map(async ({ closed }) => (await closed).code)), [1001, 1006, 1006])
   t.equal(ended, 2)
   t.equal(timers(), before)
-  t.match(lines, [{ level: WARN, connections: 2, handshakes: 0, handlers: 1, msg: 'app.close() has dropped what had not ended within 500 ms (shutdown.timeout)' }])
+  t.match(lines, [{ level: WARN, connections: 2, handshakes: 0, handlers: 1, msg: 'app.close() has dropped the connections, handshakes and handlers that had not ended within 500 ms (shutdown.timeout)' }])
   t.equal(lines.length, 1)
 })
 

@@ -142,7 +142,7 @@ t.test('a route with a mistake in it fails at registration, and says where and w
     'an option of the plugin': [(app) => app.get('/x', { websocket: { closeTimeout: 5 } } as any, handler), /unknown option closeTimeout/],
     'raw that is no flag': [(app) => app.get('/x', { websocket: { raw: 1 } } as any, handler), /option raw is 1: use true or false/],
     'a wsHandler that is none': [(app) => app.route({ method: 'GET', url: '/x', handler: http, wsHandler: 5 } as any), /^GET \/x: wsHandler is not a function$/],
-    'raw and a schema of messages': [(app) => app.get('/x', { websocket: { raw: true }, schema: { receive: {} } } as any, handler), /^GET \/x: schema\.receive and schema\.send need a session: with raw: true they have no effect$/],
+    'raw and a schema of messages': [(app) => app.get('/x', { websocket: { raw: true }, schema: { receive: {} } } as any, handler), /^GET \/x: schema\.receive and schema\.send need a session: they have no effect with raw: true$/],
     'raw and a schema of answers': [(app) => app.get('/x', { websocket: { raw: true }, schema: { send: {} } } as any, handler), /need a session/],
     'raw and a type': [(app) => app.get('/x', { websocket: { raw: true, valueType: 'json' } } as any, handler), /^GET \/x: option valueType needs a session/],
     'session handlers twice': [(app) => app.get('/x', { websocket: { onMessage () {} }, onMessage () {} } as any), /^GET \/x: session handlers are given twice$/],

@@ -7,7 +7,7 @@ function unmasking (results) {
   const deprived = ({ name }) => name.endsWith(WITHOUT_BUFFERUTIL)
   const [usual, without] = [results.filter((result) => !deprived(result)), results.filter(deprived)].map(used)
   return [
-    ...usual === '' ? [] : [`ws unmasks with ${usual}, in all servers on it alike: ws by hand, @fastify/websocket and this plugin`],
+    ...usual === '' ? [] : [`ws unmasks with ${usual} in every server that uses ws: ws by hand, @fastify/websocket and this plugin`],
     ...without === '' ? [] : [`in the workloads “${WITHOUT_BUFFERUTIL}”, ws unmasks with ${without}`]
   ]
 }

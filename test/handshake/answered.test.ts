@@ -7,7 +7,7 @@ import { abort, responseOn, whenAnswered } from '../../lib/handshake/answered'
 
 type Pair = [request: IncomingMessage, response: ServerResponse]
 
-/** A connection on which `count` requests have come. */
+/** A connection on which `count` requests have arrived. */
 async function requests (t: Test, count: number): Promise<{ client: Socket, pairs: Pair[], socket: Socket }> {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close())
@@ -21,7 +21,7 @@ async function requests (t: Test, count: number): Promise<{ client: Socket, pair
   return { client, pairs, socket: pairs[0][0].socket }
 }
 
-t.test('a connection on which no request has come owes no response', async (t) => {
+t.test('a connection without a request has no response to send', async (t) => {
   const stream = new PassThrough()
   t.equal(responseOn(stream), null)
   let isAnswered = false
@@ -29,7 +29,7 @@ t.test('a connection on which no request has come owes no response', async (t) =
   t.ok(isAnswered, 'at once')
 })
 
-t.test('one on which some have come owes a response until each has been answered', async (t) => {
+t.test('a connection with requests has a response to send until each request has been answered', async (t) => {
   const { pairs, socket } = await requests(t, 2)
   let isAnswered = false
   const answered = new Promise<void>((resolve) => whenAnswered(socket, () => {
@@ -46,7 +46,7 @@ t.test('one on which some have come owes a response until each has been answered
   t.equal(responseOn(socket), null)
 })
 
-t.test('where the connection ends, nobody is called twice', async (t) => {
+t.test('whenAnswered calls back at most once if the connection ends', async (t) => {
   const { client, pairs: [[, response]], socket } = await requests(t, 1)
   let calls = 0
   whenAnswered(socket, () => { calls++ })
@@ -56,7 +56,7 @@ t.test('where the connection ends, nobody is called twice', async (t) => {
   t.ok(calls <= 1)
 })
 
-t.test('a request whose client has left tells of it as Node does, and of an error only where somebody listens', async (t) => {
+t.test('abort emits the events of Node on a request, and emits an error only if there is a listener', async (t) => {
   for (const listens of [false, true]) {
     const { pairs: [[request]] } = await requests(t, 1)
     const events: unknown[] = []
@@ -69,6 +69,6 @@ t.test('a request whose client has left tells of it as Node does, and of an erro
   }
 })
 
-t.test('what is no request of Node hears nothing', async () => {
+t.test('abort does nothing to an object that is no request of Node', async () => {
   abort({ headers: {} } as IncomingMessage)
 })

@@ -21,7 +21,7 @@ function neverRuns (): void {
   throw new Error('this runs')
 }
 
-/** Connects as soon as there is room. */
+/** Connects as soon as the limit allows it. */
 async function connectWhenFree (t: Test, url: string): Promise<Peer> {
   for (;;) {
     try {
@@ -53,7 +53,7 @@ t.test('over maxConnections of the plugin, handshakes on all routes are refused 
   }
 })
 
-t.test('over maxConnections of a route, handshakes on that route are refused, and those on others are not', async (t) => {
+t.test('over maxConnections of a route, handshakes on that route are refused, and handshakes on other routes are not', async (t) => {
   const app = await createApp(t)
   app.websocket('/one', { websocket: { maxConnections: 1 } }, stay)
   app.websocket('/two', { websocket: { maxConnections: 2 } }, stay)
@@ -64,7 +64,7 @@ t.test('over maxConnections of a route, handshakes on that route are refused, an
   t.equal((await refusal(port, '/two')).status, 503)
 })
 
-t.test('that of the plugin is none of each route, and counts beside that of a route, either way round', async (t) => {
+t.test('the limit of the plugin is shared by all routes, and applies beside the limit of a route, whichever is lower', async (t) => {
   for (const [ofPlugin, ofRoute] of [[3, 2], [2, 3]]) {
     const app = await createApp(t, { maxConnections: ofPlugin })
     app.websocket('/limited', { websocket: { maxConnections: ofRoute } }, stay)
@@ -73,12 +73,12 @@ t.test('that of the plugin is none of each route, and counts beside that of a ro
     const url = `ws://127.0.0.1:${port}`
     for (let i = 0; i < 2; i++) await connectPeer(t, `${url}/limited`)
     for (let i = 0; i < 5; i++) t.equal((await refusal(port, '/limited')).status, 503)
-    if (ofPlugin === 3) await connectPeer(t, `${url}/other`) // those that the route has refused have no place among those of the plugin
+    if (ofPlugin === 3) await connectPeer(t, `${url}/other`) // the connections that the route has refused do not count for the limit of the plugin
     t.equal((await refusal(port, '/other')).status, 503)
   }
 })
 
-t.test('what is over the limit is refused before the hooks of the route and its handler run', async (t) => {
+t.test('a handshake over the limit is refused before the hooks and the handler of the route run', async (t) => {
   const app = await createApp(t)
   let runs = 0
   app.websocket('/', { websocket: { maxConnections: 1 }, preParsing: async () => { runs++ } }, stay)
@@ -88,7 +88,7 @@ t.test('what is over the limit is refused before the hooks of the route and its 
   t.equal(runs, 1)
 })
 
-t.test('what is over the limit is refused as `refusal` says, and has no place', async (t) => {
+t.test('a handshake over the limit is refused as the option refusal says, and does not count', async (t) => {
   const app = await createApp(t, { maxConnections: 1, refusal: 'close' })
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -99,7 +99,7 @@ t.test('what is over the limit is refused as `refusal` says, and has no place', 
   const url = `ws://127.0.0.1:${port}`
   const first = await connectPeer(t, url)
   const client = await connectTcp(t, port)
-  await client.write(upgradeRequest('/')).until('too many connections') // it does not answer the close
+  await client.write(upgradeRequest('/')).until('too many connections') // the client does not answer the close
   t.same(await (await connectPeer(t, url)).closed, { code: 4503, reason: 'too many connections' })
   first.socket.terminate()
   for (;;) {
@@ -111,7 +111,7 @@ t.test('what is over the limit is refused as `refusal` says, and has no place', 
   t.equal((await (await connectPeer(t, url)).closed).code, 4503)
 })
 
-t.test('connections in their handshake count', async (t) => {
+t.test('connections whose handshake is not complete count', async (t) => {
   const app = await createApp(t, { maxConnections: 2 })
   const started = [new Deferred<void>(), new Deferred<void>()]
   const goOn = new Deferred<void>()
@@ -135,7 +135,7 @@ t.test('connections in their handshake count', async (t) => {
   t.equal((await refusal(port, '/handler')).status, 503, 'and when it is complete')
 })
 
-t.test('what is no WebSocket connection does not count', async (t) => {
+t.test('plain requests and refused handshakes do not count', async (t) => {
   const app = await createApp(t, { maxConnections: 1 })
   const goOn = new Deferred<void>()
   const started = new Deferred<void>()
@@ -165,7 +165,7 @@ t.test('what is no WebSocket connection does not count', async (t) => {
   await connectWhenFree(t, `ws://127.0.0.1:${port}/both`)
 })
 
-t.test('connections of injectWebSocket and injectWS count, and give their place back', async (t) => {
+t.test('connections of injectWebSocket and injectWS count until they end', async (t) => {
   const app = await createApp(t, { maxConnections: 1 })
   app.websocket('/', stay)
   await app.ready()
@@ -197,10 +197,10 @@ interface Client {
 
 interface Case {
   options?: WebSocketPluginOptions
-  /** Adds what comes before the plugin. */
+  /** Adds hooks before the plugin. */
   before? (app: FastifyInstance): void
   register (app: FastifyInstance): unknown
-  /** Takes a place, and leaves it. */
+  /** Opens a connection that counts, and ends it. */
   act (client: Client): Promise<unknown>
 }
 
@@ -210,7 +210,7 @@ const throws = (): never => { throw new Error('thrown') }
 /** A client that leaves, and knows that the server has noticed. */
 const leave = async (request: any): Promise<void> => { if (request.url === '/') await once(request.raw.socket.destroy(), 'close') }
 
-/** How a connection may end: each gives its place back. */
+/** The ways in which a connection may end. After each of them the connection does not count. */
 const ENDS: Record<string, Case> = {
   'the client closes': { register: (app) => app.websocket('/', stay), act: async ({ open }) => { (await open()).socket.close() } },
   'the client drops it': { register: (app) => app.websocket('/', stay), act: async ({ open }) => { (await open()).socket.terminate() } },
@@ -229,7 +229,7 @@ const ENDS: Record<string, Case> = {
   'a hook refuses': { register: (app) => app.websocket('/', { onRequest: async () => throws() }, neverRuns), act: asked },
   'validation refuses': { register: (app) => app.websocket('/', { schema: { querystring: { type: 'object', required: ['a'] } } }, neverRuns), act: asked },
   'its origin is refused': { register: (app) => app.websocket('/', neverRuns), act: async ({ ask }) => (await ask({ origin: 'https://evil.example' })).ended },
-  'its origin cannot be judged': { register: (app) => app.websocket('/', { websocket: { origins: throws } }, neverRuns), act: async ({ ask }) => (await ask({ origin: 'https://evil.example' })).ended },
+  'the check of its origin throws': { register: (app) => app.websocket('/', { websocket: { origins: throws } }, neverRuns), act: async ({ ask }) => (await ask({ origin: 'https://evil.example' })).ended },
   'the handler denies': { register: (app) => app.websocket('/', (ws) => ws.deny()), act: asked },
   'the handler closes before it has accepted': { register: (app) => app.websocket('/', (ws) => ws.close()), act: asked },
   'the handler throws before it has accepted': { register: (app) => app.websocket('/', throws), act: asked },
@@ -248,7 +248,7 @@ const ENDS: Record<string, Case> = {
     }, neverRuns),
     act: asked
   },
-  'a hook drops it': {
+  'a hook drops the connection': {
     register: (app) => app.websocket('/', {
       async preHandler (request, reply) {
         reply.hijack()
@@ -257,7 +257,7 @@ const ENDS: Record<string, Case> = {
     }, neverRuns),
     act: asked
   },
-  'ws finds the handshake unsound': { options: { perMessageDeflate: true }, register: (app) => app.websocket('/', stay), act: async ({ ask }) => (await ask({ 'sec-websocket-extensions': 'permessage-deflate; nonsense=1' })).ended },
+  'ws refuses the handshake as invalid': { options: { perMessageDeflate: true }, register: (app) => app.websocket('/', stay), act: async ({ ask }) => (await ask({ 'sec-websocket-extensions': 'permessage-deflate; nonsense=1' })).ended },
   'a raw socket closes': { register: (app) => app.get('/', { websocket: { raw: true } }, (socket) => { socket.close() }), act: opened },
   'a raw handler throws': { register: (app) => app.get('/', { websocket: { raw: true } }, throws), act: opened },
   'a hook refuses by closing': { options: { refusal: 'close' }, register: (app) => app.websocket('/', { onRequest: async () => throws() }, neverRuns), act: opened },
@@ -266,7 +266,7 @@ const ENDS: Record<string, Case> = {
 }
 
 for (const [name, { options, before, register, act }] of Object.entries(ENDS)) {
-  t.test(`a connection gives its place back, once, when ${name}`, async (t) => {
+  t.test(`a connection stops counting, once, when ${name}`, async (t) => {
     const app = Fastify()
     t.teardown(() => app.close())
     before?.(app)
@@ -284,7 +284,7 @@ for (const [name, { options, before, register, act }] of Object.entries(ENDS)) {
   })
 }
 
-t.test('where a limit is, nothing warns of it and nothing rejects unobserved', async (t) => {
+t.test('a limit causes no warning and no unhandled rejection', async (t) => {
   const warnings: Error[] = []
   const collect = (warning: Error): void => { warnings.push(warning) }
   process.on('warning', collect)

@@ -29,7 +29,7 @@ t.test('a refused handshake goes from connecting to closing to closed', async (t
   t.same(await states.promise, ['connecting', 'closing', 'closed'])
 })
 
-t.test('before accept, what needs a connection rejects and says to call accept()', async (t) => {
+t.test('before accept, the verbs that need a connection reject, and the error says to call accept()', async (t) => {
   const { port } = await serve(t, async (ws) => {
     const verbs = {
       send: () => ws.send('x'),
@@ -58,7 +58,7 @@ t.test('before accept, what needs a connection rejects and says to call accept()
   t.equal((await refusal(port, '/')).status, 418)
 })
 
-t.test('accept answers with the subprotocol and the headers that it is given', async (t) => {
+t.test('accept sends its subprotocol and its headers', async (t) => {
   const { port } = await serve(t, (ws) => ws.accept({ subprotocol: 'b', headers: { 'x-a': '1' } }), { subprotocols: ['a'] })
   const client = await connectTcp(t, port)
   const response = await client.write(upgradeRequest('/', { headers: { 'sec-websocket-protocol': 'a, b' } })).until('\r\n\r\n')
@@ -67,7 +67,7 @@ t.test('accept answers with the subprotocol and the headers that it is given', a
   t.match(response, /^x-a: 1\r$/mi)
 })
 
-/** A handler that accepts; `error` is what that rejects with. */
+/** A handler that accepts. `error` resolves with the error of accept. */
 function accepting (): { error: Promise<any>, handler: (ws: WebSocketSession) => Promise<void> } {
   const rejected = new Deferred<any>()
   return {
@@ -78,7 +78,7 @@ function accepting (): { error: Promise<any>, handler: (ws: WebSocketSession) =>
   }
 }
 
-t.test('accept rejects with a header of a hook that cannot be sent, and nothing of what hooks have set is in the answer', async (t) => {
+t.test('accept rejects if a hook has set an invalid header, and the response has none of the headers that hooks have set', async (t) => {
   const app = await createApp(t)
   const { error, handler } = accepting()
   app.websocket('/', { onSend: async (_, reply) => { if (reply.statusCode === 101) reply.header('x-good', '1').header('x-bad', 'a\r\nb: c') } }, handler)
@@ -87,7 +87,7 @@ t.test('accept rejects with a header of a hook that cannot be sent, and nothing 
   t.match(await error, { name: 'WebSocketHandshakeError', message: /^invalid header "x-bad"/ })
 })
 
-t.test('accept rejects where a hook has set another status, which is the answer, and the session is closed then', async (t) => {
+t.test('accept rejects if a hook has set another status, which is the status of the response, and the session is closed', async (t) => {
   const app = await createApp(t)
   const { error, handler } = accepting()
   const closed = new Deferred<string>()
@@ -102,7 +102,7 @@ t.test('accept rejects where a hook has set another status, which is the answer,
   t.equal(await closed.promise, 'closed')
 })
 
-t.test('accept is for once, and rejects where a client leaves while hooks run, which are not stopped', async (t) => {
+t.test('accept works once, and rejects if the client leaves while hooks run; the hooks go on', async (t) => {
   const app = await createApp(t)
   const { error, handler } = accepting()
   const [running, goOn, ran] = [new Deferred<void>(), new Deferred<void>(), new Deferred<void>()]
@@ -127,7 +127,7 @@ t.test('accept is for once, and rejects where a client leaves while hooks run, w
   await app.close()
 })
 
-t.test('when handshakeTimeout is over while hooks run, a status that they come to is the answer no more', async (t) => {
+t.test('when handshakeTimeout is over while hooks run, a status that they set later has no effect', async (t) => {
   const app = await createApp(t, { handshakeTimeout: 20 })
   const { error, handler } = accepting()
   const goOn = new Deferred<void>()
@@ -141,7 +141,7 @@ t.test('when handshakeTimeout is over while hooks run, a status that they come t
   goOn.resolve()
 })
 
-t.test('accept and deny reject where the reply has been sent already', async (t) => {
+t.test('accept and deny reject if the reply has been sent already', async (t) => {
   const app = await createApp(t)
   const { error, handler } = accepting()
   const [begun, sent] = [new Deferred<void>(), new Deferred<void>()]
@@ -161,7 +161,7 @@ t.test('accept and deny reject where the reply has been sent already', async (t)
   t.match(await error, { name: 'WebSocketHandshakeError', message: 'the handshake has been answered already, by its reply' })
 })
 
-t.test('a handshake is refused once, and not accepted after that', async (t) => {
+t.test('a refused handshake can be neither refused again nor accepted', async (t) => {
   const { app, port } = await serve(t, async (ws) => {
     const denied = ws.deny(401)
     await t.rejects(ws.accept(), { name: 'WebSocketHandshakeError', message: 'the handshake was refused' })
@@ -175,7 +175,7 @@ t.test('a handshake is refused once, and not accepted after that', async (t) => 
   await app.close()
 })
 
-t.test('deny refuses with what reply.send takes', async (t) => {
+t.test('deny takes every payload that reply.send takes', async (t) => {
   const { lines, serverOptions } = collectLogs()
   const app = await createApp(t, {}, serverOptions)
   const payloads: Record<string, [unknown, string, string | undefined]> = {
@@ -206,7 +206,7 @@ t.test('deny is 403 without a body by default', async (t) => {
   t.match(await refusal(port, '/'), { status: 403, body: '', headers: { 'content-length': '0' } })
 })
 
-t.test('deny carries headers, repeated ones and set-cookie among them, beside those of hooks', async (t) => {
+t.test('deny sends its headers, including repeated ones and set-cookie, beside the headers of hooks', async (t) => {
   const app = await createApp(t)
   app.addHook('onRequest', async (_, reply) => { reply.header('set-cookie', 'hook=1').header('x-hook', 'yes') })
   app.websocket('/', (ws) => ws.deny(401, 'no', [['set-cookie', 'a=1'], ['X-A', '1'], ['Set-Cookie', 'b=2'], ['x-a', '2'], ['content-type', 'text/css']]))
@@ -221,7 +221,7 @@ t.test('deny carries headers, repeated ones and set-cookie among them, beside th
   }
 })
 
-t.test('deny goes through the hooks and the serializer of the reply', async (t) => {
+t.test('deny runs the onSend hooks and the serializer of the reply', async (t) => {
   const app = await createApp(t)
   app.addHook('preSerialization', async (_request, _reply, payload: any) => ({ ...payload, hooked: true }))
   app.addHook('onSend', async (_request, reply, payload) => {
@@ -235,7 +235,7 @@ t.test('deny goes through the hooks and the serializer of the reply', async (t) 
   t.equal(headers['x-sent'], 'yes')
 })
 
-t.test('a deny that nobody awaits is answered all the same, even if an onSend hook takes long and fails', async (t) => {
+t.test('a deny that is not awaited sends its response, even if an onSend hook takes long and fails', async (t) => {
   const app = await createApp(t)
   app.addHook('onSend', async () => {
     await setTimeout(20)
@@ -245,7 +245,7 @@ t.test('a deny that nobody awaits is answered all the same, even if an onSend ho
   t.match(await refusal(await listen(app), '/'), { status: 401, body: /the hook fails/ })
 })
 
-t.test('a payload that cannot be sent is an error in the response, as on an HTTP route', async (t) => {
+t.test('a payload that cannot be sent makes the response an error, as on an HTTP route', async (t) => {
   const app = await createApp(t)
   app.websocket('/bigint', (ws) => ws.deny(403, { a: 1n }))
   app.websocket('/number', (ws) => ws.deny(403, 5, { 'content-type': 'text/plain' }))
@@ -256,7 +256,7 @@ t.test('a payload that cannot be sent is an error in the response, as on an HTTP
   t.match(await refusal(port, '/stream'), { status: 403, body: /broken/ })
 })
 
-t.test('a payload that streams is destroyed when the client leaves', async (t) => {
+t.test('a payload that is a stream is destroyed when the client leaves', async (t) => {
   const payload = new Readable({ read () { this.push('x'.repeat(10_000)) } })
   const { port } = await serve(t, (ws) => ws.deny(403, payload))
   const client = await connectTcp(t, port)
@@ -266,7 +266,7 @@ t.test('a payload that streams is destroyed when the client leaves', async (t) =
   t.ok(payload.destroyed)
 })
 
-t.test('deny refuses a status that is no response of a refusal, and the handshake stays open', async (t) => {
+t.test('deny rejects for a status that cannot refuse, and the handshake stays undecided', async (t) => {
   const { port } = await serve(t, async (ws) => {
     for (const status of [101, 199, 600, 0, 403.5, NaN, '403' as any, null as any]) {
       await t.rejects(ws.deny(status), WebSocketOptionError, String(status))
@@ -276,7 +276,7 @@ t.test('deny refuses a status that is no response of a refusal, and the handshak
   t.match(await refusal(port, '/'), { status: 200, body: 'fine' })
 })
 
-t.test('a session whose client left before it began is closed from the start', async (t) => {
+t.test('a session whose client has left before it begins is closed from the start', async (t) => {
   const app = await createApp(t)
   const ended = new Deferred<WebSocketSession>()
   app.websocket('/', { preHandler: async (request) => { await once(request.raw.socket.destroy(), 'close') } }, async (ws) => {
@@ -290,7 +290,7 @@ t.test('a session whose client left before it began is closed from the start', a
   await ended.promise
 })
 
-t.test('accept rejects where the connection breaks at that very moment', async (t) => {
+t.test('accept rejects if the connection breaks while the 101 is written', async (t) => {
   const ended = new Deferred<void>()
   const { port } = await serve(t, async (ws, request) => {
     request.raw.socket.destroy()
@@ -321,11 +321,11 @@ for (const [verb, decide] of Object.entries({
   denies: (ws: WebSocketSession) => ws.deny()
 })) {
   for (const when of ['at once', 'later']) {
-    t.test(`no time is running any more for a handler that ${verb} ${when}`, async (t) => {
+    t.test(`no timer runs any more for a handler that ${verb} ${when}`, async (t) => {
       const app = await createApp(t)
       const decided = new Deferred<unknown>()
       const goOn = new Deferred<void>()
-      // A response that has been sent has a timer of its own.
+      // A response that has been sent has its own timer.
       app.addHook('onSend', async (_request, reply) => { if (reply.statusCode !== 101) await goOn.promise })
       app.websocket('/', async (ws) => {
         const before = runningTimers()
@@ -346,7 +346,7 @@ for (const [verb, decide] of Object.entries({
   }
 }
 
-t.test('handshakeTimeout is over when the handshake is', async (t) => {
+t.test('handshakeTimeout has no effect after the end of the handshake', async (t) => {
   const { url } = await serve(t, async (ws) => {
     await ws.accept()
     await t.rejects(ws.receive({ timeout: 100 }), { code: 'FST_WS_TIMEOUT' })
@@ -355,14 +355,14 @@ t.test('handshakeTimeout is over when the handshake is', async (t) => {
   t.equal(await (await connectPeer(t, url)).next(), 'here')
 })
 
-t.test('close before accept is a 403, or where handshakes are refused by closing, a close with that code and reason', async (t) => {
+t.test('close before accept sends 403, or with refusal by closing, a close with its code and reason', async (t) => {
   const handler = (ws: WebSocketSession): Promise<void> => ws.close(4007, 'not today')
   await t.rejects(connectPeer(t, (await serve(t, handler)).url), /403/)
   const { url } = await serve(t, handler, { refusal: 'close' })
   t.match(await (await connectPeer(t, url)).closed, { code: 4007, reason: 'not today' })
 })
 
-t.test('a server that closes turns away who has not been answered, and nobody else', async (t) => {
+t.test('a server that closes refuses undecided handshakes, and no others', async (t) => {
   const app = await createApp(t)
   const response = new Readable({ read () {} })
   const denied = new Deferred<void>()

@@ -19,7 +19,7 @@ import type { WebSocketSession } from '../../types/session'
 
 const KIB = 1024
 
-// The first test, so that no timers of others are counted.
+// This is the first test, so that it counts no timers of other tests.
 t.test('a client that closes after a refusal leaves no timer behind', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => { await ws.deny() })
@@ -45,7 +45,7 @@ t.test('messages in the packet of the upgrade request are delivered, in order', 
   t.same(received, ['a', 'b', 'c'])
 })
 
-t.test('messages that come while the handler has not accepted yet are delivered, in order', async (t) => {
+t.test('messages that arrive before the handler has accepted are delivered, in order', async (t) => {
   const app = await createApp(t)
   const started = new Deferred<void>()
   const goOn = new Deferred<void>()
@@ -66,7 +66,7 @@ t.test('messages that come while the handler has not accepted yet are delivered,
   await client.until('abc')
 })
 
-t.test('a frame that is cut in two by the end of the handshake is delivered whole', async (t) => {
+t.test('a frame that the end of the handshake cuts in two is delivered whole', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -80,7 +80,7 @@ t.test('a frame that is cut in two by the end of the handshake is delivered whol
   await client.until('got whole')
 })
 
-t.test('of what comes too early, what goes beyond 64 KiB is left to the client, and none of it is lost', async (t) => {
+t.test('a client that sends more than 64 KiB too early has to wait, and no byte is lost', async (t) => {
   const app = await createApp(t, { maxPayload: 64 * KIB })
   const goOn = new Deferred<void>()
   const count = 320 // 20 MiB: more than the kernel keeps
@@ -139,7 +139,7 @@ for (const [how, leave] of Object.entries({
   })
 }
 
-t.test('a client that leaves while a hook is at work is gone when the handler begins', async (t) => {
+t.test('a client that leaves while a hook runs has left when the handler begins', async (t) => {
   const app = await createApp(t)
   const started = new Deferred<void>()
   const goOn = new Deferred<void>()
@@ -166,7 +166,7 @@ t.test('a client that leaves while a hook is at work is gone when the handler be
   await t.rejects(ws.accept(), { code: 'FST_WS_HANDSHAKE', message: 'the client left during the handshake' })
 })
 
-t.test('a client that leaves during the handshake is told of by request.raw, request.signal and onRequestAbort hooks, as on an HTTP route', async (t) => {
+t.test('request.raw, request.signal and onRequestAbort hooks report a client that leaves during the handshake, as on an HTTP route', async (t) => {
   for (const kind of ['WebSocket', 'HTTP']) {
     const app = await createApp(t)
     const started = new Deferred<void>()
@@ -192,7 +192,7 @@ t.test('a client that leaves during the handshake is told of by request.raw, req
   }
 })
 
-t.test('a client that leaves after a refusal or a session has not left its handshake; the request is one for a WebSocket still', async (t) => {
+t.test('a client that leaves after a refusal or a session has not left the handshake, and the request is still an upgrade request', async (t) => {
   const app = await createApp(t)
   const requests: FastifyRequest[] = []
   app.addHook('onRequestAbort', async (request) => { t.fail(request.url) })
@@ -223,7 +223,7 @@ t.test('a connection that was dropped before its handshake began is over at once
   await t.rejects(ws.accept(), { code: 'FST_WS_HANDSHAKE', message: 'the client left during the handshake' })
 })
 
-t.test('accept rejects where the client has left in the same turn of the event loop', async (t) => {
+t.test('accept rejects if the client has left in the same turn of the event loop', async (t) => {
   const app = await createApp(t)
   const error = new Deferred<Error>()
   app.websocket('/', async (ws, request) => {
@@ -240,7 +240,7 @@ t.test('accept rejects where the client has left in the same turn of the event l
   await app.close()
 })
 
-t.test('a request that is no sound handshake is answered before the handler runs', async (t) => {
+t.test('an invalid handshake is answered before the handler runs', async (t) => {
   const app = await createApp(t)
   app.websocket('/', () => { t.fail('the handler runs') })
   const port = await listen(app)
@@ -273,7 +273,7 @@ t.test('a request that is no sound handshake is answered before the handler runs
   t.match(await exchange(t, port, '/', { method: 'HEAD' }), 'HTTP/1.1 400 ')
 })
 
-t.test('the names of the protocol are not sensitive to case', async (t) => {
+t.test('the names in the handshake are not case-sensitive', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => { await ws.accept() })
   const client = await connectTcp(t, await listen(app))
@@ -281,7 +281,7 @@ t.test('the names of the protocol are not sensitive to case', async (t) => {
   await client.until('101 Switching Protocols')
 })
 
-t.test('without a subprotocol, accept takes the first of the route\'s that the client offers', async (t) => {
+t.test('without a subprotocol, accept takes the first subprotocol of the route that the client offers', async (t) => {
   const app = await createApp(t)
   app.websocket('/', { websocket: { subprotocols: ['v3', 'v2', 'v1'] } }, async (ws) => {
     await ws.accept()
@@ -295,7 +295,7 @@ t.test('without a subprotocol, accept takes the first of the route\'s that the c
   }
 })
 
-t.test('a subprotocol that the route does not have is not taken by itself', async (t) => {
+t.test('accept does not choose a subprotocol that the route does not have', async (t) => {
   const app = await createApp(t)
   app.websocket('/', { websocket: { subprotocols: ['v1'] } }, async (ws) => { await ws.accept() })
   const client = await connectTcp(t, await listen(app))
@@ -303,7 +303,7 @@ t.test('a subprotocol that the route does not have is not taken by itself', asyn
   t.notMatch(await client.until('\r\n\r\n'), /sec-websocket-protocol/i)
 })
 
-t.test('accept takes any subprotocol that the client offers, and refuses others while the handshake stays open', async (t) => {
+t.test('accept takes any subprotocol that the client offers, and rejects for others while the handshake stays undecided', async (t) => {
   const app = await createApp(t)
   app.websocket('/', { websocket: { subprotocols: ['v2', 'v1'] } }, async (ws) => {
     await t.rejects(ws.accept({ subprotocol: 'v9' }), {
@@ -323,7 +323,7 @@ t.test('accept takes any subprotocol that the client offers, and refuses others 
   t.equal((await refusal(port, '/none')).status, 403)
 })
 
-t.test('the time that it takes to check and to choose is linear in the number of subprotocols that a client offers', async (t) => {
+t.test('the time to check and choose a subprotocol is linear in the number that a client offers', async (t) => {
   isLinear(t, 10_000, (n) => {
     const protocols = Array.from({ length: n }, (_, i) => `p${i}`)
     const headers = { host: 'localhost', 'sec-websocket-version': '13', 'sec-websocket-key': `${'A'.repeat(22)}==`, 'sec-websocket-protocol': protocols.join(', ') }
@@ -336,7 +336,7 @@ t.test('the time that it takes to check and to choose is linear in the number of
   }, 'subprotocols')
 })
 
-t.test('accept carries headers: arrays, pairs, a Map, Headers, bytes', async (t) => {
+t.test('accept sends headers: arrays, pairs, a Map, Headers, bytes', async (t) => {
   const app = await createApp(t)
   const forms: HeadersLike[] = [
     { 'x-a': '1', 'set-cookie': ['a=1', 'b=2'], 'x-number': 7, 'x-none': undefined },
@@ -356,7 +356,7 @@ t.test('accept carries headers: arrays, pairs, a Map, Headers, bytes', async (t)
   }
 })
 
-t.test('headers that would break out of the header, or that belong to the handshake, are refused and nothing is sent', async (t) => {
+t.test('accept rejects for invalid headers and for headers that belong to the handshake, and sends nothing', async (t) => {
   const app = await createApp(t)
   const refused: HeadersLike[] = [
     { 'x-a': 'b\r\nx-evil: 1' },
@@ -421,7 +421,7 @@ for (const by of ['handler', 'hook']) {
     send()
     early.resolve()
     await answered.promise
-    await setImmediate() // so does what @fastify/websocket does after a response
+    await setImmediate() // lets @fastify/websocket do what it does after a response
     client.socket.resume()
     const response = await client.ended
     t.match(response.slice(0, 20), 'HTTP/1.1 403 ')
@@ -429,7 +429,7 @@ for (const by of ['handler', 'hook']) {
   })
 }
 
-t.test('what a client goes on sending does not stand in the way of a refusal at once, even if it reads nothing before it has sent all', async (t) => {
+t.test('a client that goes on sending gets a refusal at once, even if it reads nothing before it has sent all', async (t) => {
   const app = await createApp(t)
   const body = 'x'.repeat(20 * 1024 * KIB) // more than the kernel keeps
   app.websocket('/', async (ws) => { await ws.deny(403, body) })
@@ -443,7 +443,7 @@ t.test('what a client goes on sending does not stand in the way of a refusal at 
   t.equal(response.length - response.indexOf('\r\n\r\n') - 4, body.length)
 })
 
-t.test('nothing of the handshake stays with the connection when it is complete', async (t) => {
+t.test('nothing of the handshake remains on the connection when the handshake is complete', async (t) => {
   const app = await createApp(t)
   const replies: FastifyReply[] = []
   const onRequest = async (_: unknown, reply: FastifyReply): Promise<void> => { replies.push(reply) }
@@ -462,7 +462,7 @@ t.test('nothing of the handshake stays with the connection when it is complete',
   t.equal((await peer.closed).code, 1000)
 })
 
-t.test('what comes after the handshake is left to the connection, also where it was completed at once', async (t) => {
+t.test('bytes after the handshake are left to the connection, also if the handshake was completed at once', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -481,7 +481,7 @@ for (const [how, end] of Object.entries({
   'the server closes it': ({ socket }: Peer) => socket.send('close'),
   'the server drops it': ({ socket }: Peer) => socket.send('terminate')
 })) {
-  t.test(`a hook that listens to the end of the response is told of that of the connection when ${how}`, async (t) => {
+  t.test(`a hook that listens to 'close' of the response is called at the end of the connection when ${how}`, async (t) => {
     const app = await createApp(t)
     const order: string[] = []
     const told = new Deferred<void>()
@@ -557,7 +557,7 @@ function closeFrame (): Buffer {
   return Buffer.from([0x88, 0x80, 0, 0, 0, 0])
 }
 
-t.test('a handshake whose connection somebody else reads is over, and nothing more is written of it', async (t) => {
+t.test('a handshake whose connection has another reader is over, and writes nothing more', async (t) => {
   const app = await createApp(t)
   const taken = new Map<string, Socket>()
   const take = ({ url, raw }: FastifyRequest): void => { taken.set(url, raw.socket.on('data', () => {})) }

@@ -14,7 +14,7 @@ import type { AllowedOrigins } from '../../types/options'
 
 type Headers = Record<string, string | string[] | null>
 
-/** The status of the answer to an upgrade request with these headers. */
+/** The status of the response to an upgrade request with these headers. */
 async function answer (t: Test, port: number, path: string, headers: Headers): Promise<number> {
   const client = await connectTcp(t, port)
   const [, status] = (await client.write(upgradeRequest(path, { headers })).until('\r\n\r\n')).split(' ')
@@ -22,7 +22,7 @@ async function answer (t: Test, port: number, path: string, headers: Headers): P
   return Number(status)
 }
 
-/** An app with one route, `/`, that accepts all that reach it. */
+/** An app with one route, `/`, that accepts every client. */
 async function createRoute (t: Test, origins: AllowedOrigins | undefined, serverOptions: object = {}): Promise<number> {
   const app = await createApp(t, { autoAccept: true }, serverOptions)
   app.websocket('/', { websocket: { origins } }, () => {})
@@ -33,7 +33,7 @@ function toLines (cases: [origin: string | null, host: string | null][]): string
   return cases.map(([origin, host]) => `${origin} to ${host}`)
 }
 
-// What is refused in each table is refused though it resembles something that is allowed.
+// The refused origins in each table resemble an allowed one.
 
 const SAME: [origin: string | null, host: string | null][] = [
   [null, 'example.com'],
@@ -42,7 +42,7 @@ const SAME: [origin: string | null, host: string | null][] = [
   ['https://app.example.com', 'app.example.com'],
   ['http://localhost:3000', 'localhost:3000'],
   ['https://example.com:8443', 'example.com:8443'],
-  // the scheme's own port, on either side
+  // the default port of the scheme, on either side
   ['https://example.com:443', 'example.com'],
   ['https://example.com', 'example.com:443'],
   ['http://example.com:80', 'example.com'],
@@ -56,7 +56,7 @@ const SAME: [origin: string | null, host: string | null][] = [
   ['http://[::1]:8080', '[::1]:8080'],
   ['http://[::1]:8080', '[0:0:0:0:0:0:0:1]:8080'],
   ['http://[2001:db8::a]', '[2001:DB8:0::A]:80'],
-  // names that are not in ASCII, as browsers send them
+  // names outside of ASCII, as browsers send them
   ['https://xn--mnchen-3ya.example', 'xn--mnchen-3ya.example'],
   ['https://xn--mnchen-3ya.example', 'XN--MNCHEN-3YA.example'],
   // the root of the DNS, when both name it; names of local networks
@@ -91,7 +91,7 @@ const CROSS: [origin: string | null, host: string | null][] = [
   ['https://example.com', 'example.com.'],
   ['https://example.com..', 'example.com..'],
   ['https://.example.com', '.example.com'],
-  // no origin, or more than one
+  // `null`, or more than one origin
   ['null', 'example.com'],
   ['null', 'null'],
   ['NULL', 'example.com'],
@@ -110,7 +110,7 @@ const CROSS: [origin: string | null, host: string | null][] = [
   ['https://example.com https://evil.com', 'example.com'],
   ['https://evil.com, https://example.com', 'example.com'],
   ['https://example.com,https://example.com', 'example.com'],
-  // more than an origin
+  // an origin and more
   ['https://example.com/', 'example.com'],
   ['https://example.com/path', 'example.com'],
   ['https://example.com?', 'example.com'],
@@ -123,7 +123,7 @@ const CROSS: [origin: string | null, host: string | null][] = [
   ['https://evil.com@example.com', 'example.com'],
   ['https://user:secret@example.com', 'example.com'],
   ['https://example.com:443@evil.com', 'example.com'],
-  // characters that parsers of URLs drop, decode or take for others
+  // characters that URL parsers drop, decode or replace
   ['https://exam\tple.com', 'example.com'],
   ['https://ex%61mple.com', 'example.com'],
   ['https://ｅxample.com', 'example.com'],
@@ -156,7 +156,7 @@ const CROSS: [origin: string | null, host: string | null][] = [
   ['javascript://example.com', 'example.com'],
   ['data:text/html', 'example.com'],
   ['blob:https://example.com/1', 'example.com'],
-  // hosts that are none
+  // invalid hosts
   ['https://example.com', ''],
   ['https://example.com', 'user@example.com'],
   ['https://example.com', 'example.com/'],
@@ -168,7 +168,7 @@ const CROSS: [origin: string | null, host: string | null][] = [
   ['https://example.com', 'ex%61mple.com']
 ]
 
-t.test('same-origin, the default, lets those pages connect that have the host and port of the request, and no others', async (t) => {
+t.test('same-origin, the default, allows the pages with the host and port of the request, and no others', async (t) => {
   for (const origins of [undefined, 'same-origin'] as const) {
     const port = await createRoute(t, origins)
     const status = async ([origin, host]: typeof SAME[0]): Promise<number> => await answer(t, port, '/', { origin, host })
@@ -179,7 +179,7 @@ t.test('same-origin, the default, lets those pages connect that have the host an
   }
 })
 
-t.test('same-origin takes no word of a client for the host', async (t) => {
+t.test('same-origin ignores the forwarded host that a client sends', async (t) => {
   const port = await createRoute(t, 'same-origin')
   const forged = {
     'x-forwarded-host': 'evil.com',
@@ -193,7 +193,7 @@ t.test('same-origin takes no word of a client for the host', async (t) => {
   t.equal(await answer(t, port, '/', { origin: 'https://example.com', ...forged }), 101)
 })
 
-t.test('with trustProxy, same-origin is about the host that the proxy names', async (t) => {
+t.test('with trustProxy, same-origin compares with the host that the proxy names', async (t) => {
   const port = await createRoute(t, 'same-origin', { trustProxy: '127.0.0.1' })
   const proxied = { host: 'backend:3000', 'x-forwarded-host': 'example.com' }
   t.equal(await answer(t, port, '/', { origin: 'https://example.com', ...proxied }), 101)
@@ -201,12 +201,12 @@ t.test('with trustProxy, same-origin is about the host that the proxy names', as
   t.equal(await answer(t, port, '/', { origin: 'https://evil.com', ...proxied }), 403)
   t.equal(await answer(t, port, '/', { origin: 'https://example.com', ...proxied, 'x-forwarded-host': 'example.com:8443' }), 403)
 
-  const before = { ...proxied, 'x-forwarded-host': 'evil.com, example.com' } // what the client said stands before what the proxy says
+  const before = { ...proxied, 'x-forwarded-host': 'evil.com, example.com' } // the value of the client stands before the value of the proxy
   t.equal(await answer(t, port, '/', { origin: 'https://evil.com', ...before }), 403)
   t.equal(await answer(t, port, '/', { origin: 'https://example.com', ...before }), 101)
 })
 
-t.test('a proxy that is not the trusted one names no host', async (t) => {
+t.test('X-Forwarded-Host of an untrusted proxy is ignored', async (t) => {
   const port = await createRoute(t, 'same-origin', { trustProxy: '192.0.2.1' })
   const forged = { host: 'example.com', 'x-forwarded-host': 'evil.com' }
   t.equal(await answer(t, port, '/', { origin: 'https://evil.com', ...forged }), 403)
@@ -225,7 +225,7 @@ t.test('a page without TLS is not of the same origin as a request that a proxy g
   }
 })
 
-t.test('nor as one of a server that has TLS itself', async (t) => {
+t.test('a page without TLS is not of the same origin as a request to a server with TLS', async (t) => {
   const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
   const app = await createApp(t, { autoAccept: true }, { https: { key: fixture('key.pem'), cert: fixture('cert.pem') } } as object)
   app.websocket('/', () => {})
@@ -286,7 +286,7 @@ const LISTS: Listed[] = [
 ]
 
 for (const { allowed, pass, fail } of LISTS) {
-  t.test(`the list ${JSON.stringify(allowed)} lets pages of these origins connect, and no others`, async (t) => {
+  t.test(`the list ${JSON.stringify(allowed)} allows pages of these origins, and no others`, async (t) => {
     const port = await createRoute(t, allowed)
     const accepted = []
     for (const origin of [...pass, ...fail]) if (await answer(t, port, '/', { origin, host: 'evil.com' }) === 101) accepted.push(origin)
@@ -321,7 +321,7 @@ t.test('an entry that is no origin fails at registration, and the error shows it
   await t.rejects(createApp(t, { origins: ['https://example.com/path'] }), { code: 'FST_WS_OPTION', message: /, not 'https:\/\/example\.com\/path'$/ })
 })
 
-t.test('the time that it takes is linear in the length of what a client sends', async (t) => {
+t.test('the time of the check is linear in the length of the origin that a client sends', async (t) => {
   const origins: Record<string, (n: number) => string> = {
     'a list': (n) => 'https://a.example '.repeat(n / 18),
     labels: (n) => `https://${'a.'.repeat(n / 2)}example`,
@@ -340,18 +340,18 @@ t.test('the time that it takes is linear in the length of what a client sends', 
   }
 })
 
-t.test("'*' lets all pages connect", async (t) => {
+t.test("'*' allows all pages", async (t) => {
   const port = await createRoute(t, '*')
   for (const origin of [null, 'https://evil.com', 'null', '', 'garbage', 'file://']) t.equal(await answer(t, port, '/', { origin }), 101, String(origin))
 })
 
-t.test('a RegExp is tested against the header as it was sent', async (t) => {
+t.test('a RegExp is tested against the header as the client has sent it', async (t) => {
   const port = await createRoute(t, /^https:\/\/[a-z]+\.example\.com(:\d+)?$|^null$|^$/)
   for (const origin of [null, 'https://app.example.com', 'https://app.example.com:443', 'null', '']) t.equal(await answer(t, port, '/', { origin }), 101, String(origin))
   for (const origin of ['https://APP.example.com', 'https://example.com', 'https://app.example.com.evil.com']) t.equal(await answer(t, port, '/', { origin }), 403, origin)
 })
 
-t.test('a RegExp keeps nothing from one request to the next, and is left alone', async (t) => {
+t.test('a RegExp keeps no state between requests, and the RegExp of the user is not changed', async (t) => {
   for (const flags of ['', 'g', 'y', 'gi']) {
     const origins = new RegExp('https://example.com', flags)
     origins.lastIndex = 5
@@ -362,7 +362,7 @@ t.test('a RegExp keeps nothing from one request to the next, and is left alone',
   }
 })
 
-t.test('a function gets the header as it was sent and the request, and the app as this', async (t) => {
+t.test('a function gets the header as the client has sent it, the request, and the app as this', async (t) => {
   const calls: [app: FastifyInstance, origin: string, request: FastifyRequest][] = []
   const app = await createApp(t, { autoAccept: true })
   let child: FastifyInstance | undefined
@@ -386,7 +386,7 @@ t.test('a function gets the header as it was sent and the request, and the app a
   t.equal(calls.length, 2, 'it is not asked about a request without an Origin header')
 })
 
-t.test('a function may take its time', async (t) => {
+t.test('a function may be asynchronous', async (t) => {
   const port = await createRoute(t, async (origin) => {
     await new Promise((resolve) => setImmediate(resolve))
     return origin === 'https://example.com'
@@ -395,7 +395,7 @@ t.test('a function may take its time', async (t) => {
   t.equal(await answer(t, port, '/', { origin: 'https://evil.com' }), 403)
 })
 
-t.test('what a function returns is true or false as in an if', async (t) => {
+t.test('the result of a function is tested for truthiness', async (t) => {
   for (const value of [false, undefined, null, 0, '', NaN]) {
     t.equal(await answer(t, await createRoute(t, () => value as any), '/', { origin: 'https://example.com' }), 403, String(value))
     t.equal(await answer(t, await createRoute(t, async () => value as any), '/', { origin: 'https://example.com' }), 403, `a promise of ${value}`)
@@ -403,7 +403,7 @@ t.test('what a function returns is true or false as in an if', async (t) => {
   for (const value of [true, 1, 'yes', {}]) t.equal(await answer(t, await createRoute(t, () => value as any), '/', { origin: 'https://example.com' }), 101, String(value))
 })
 
-t.test('what a function throws goes to the error handler, and nobody connects', async (t) => {
+t.test('an error of a function goes to the error handler, and the client is not connected', async (t) => {
   const { lines, serverOptions } = collectLogs()
   const app = await createApp(t, { autoAccept: true }, serverOptions)
   const thrown = [new Error('lost'), Object.assign(new Error('busy'), { statusCode: 429 }), 'text', undefined, null, 0, false]
@@ -425,7 +425,7 @@ t.test('what a function throws goes to the error handler, and nobody connects', 
   await nobodyIsConnected(t, app)
 })
 
-t.test('the option of a route stands over that of the plugin', async (t) => {
+t.test('the option origins of a route overrides the one of the plugin', async (t) => {
   const app = await createApp(t, { autoAccept: true, origins: ['https://plugin.example'] })
   app.websocket('/plugin', () => {})
   app.websocket('/undefined', { websocket: { origins: undefined } }, () => {})
@@ -441,7 +441,7 @@ t.test('the option of a route stands over that of the plugin', async (t) => {
   t.same(accepted, ['https://plugin.example to /plugin', 'https://plugin.example to /undefined', 'https://route.example to /route', 'https://example.com to /same'])
 })
 
-t.test('origins are checked for routes of every form, those with raw: true among them', async (t) => {
+t.test('origins are checked for routes of every form, including raw: true', async (t) => {
   const app = await createApp(t)
   const fails = (): void => { t.fail('the handler runs') }
   const routes: Record<string, (path: string) => unknown> = {
@@ -464,7 +464,7 @@ t.test('hooks of the app do not run for a page that may not connect', async (t) 
   t.equal(await answer(t, await listen(app), '/', { origin: 'https://evil.com' }), 403)
 })
 
-t.test('requests for HTTP are from wherever they like, also where there is a WebSocket route', async (t) => {
+t.test('plain requests may come from any origin, also for the URL of a WebSocket route', async (t) => {
   const app = await createApp(t)
   app.route({ method: 'GET', url: '/both', handler: async () => 'http', wsHandler: () => {} })
   app.get('/http', async () => 'http')
@@ -475,13 +475,13 @@ t.test('requests for HTTP are from wherever they like, also where there is a Web
   t.equal(await answer(t, port, '/unknown', headers), 404)
 })
 
-t.test('a malformed handshake is answered as such, whatever its origin', async (t) => {
+t.test('an invalid handshake gets its own error, whatever its origin', async (t) => {
   const port = await createRoute(t, () => { throw new Error('it is asked') })
   t.equal(await answer(t, port, '/', { origin: 'https://evil.com', 'sec-websocket-key': 'none' }), 400)
 })
 
 for (const disableRequestLogging of [false, true]) {
-  t.test(`a refusal is 403 that tells nothing of the options, and one line in the log that says what to set, with disableRequestLogging: ${disableRequestLogging}`, async (t) => {
+  t.test(`a refusal is 403 without a word about options, and one log line that names the option to set, with disableRequestLogging: ${disableRequestLogging}`, async (t) => {
     const { lines, serverOptions } = collectLogs()
     const app = await createApp(t, {}, { ...serverOptions, disableRequestLogging })
     app.websocket('/chat/:room', { websocket: { origins: ['https://secret.example'] } }, () => {})
@@ -497,7 +497,7 @@ for (const disableRequestLogging of [false, true]) {
   })
 }
 
-t.test('a refusal is logged whatever answers it, and what a client sends as its origin is one line', async (t) => {
+t.test('a refusal is logged whatever answers it, and the origin of the client stays within one line', async (t) => {
   const { lines, serverOptions } = collectLogs()
   const app = await createApp(t, { refusal: 'close' }, { ...serverOptions, disableRequestLogging: true })
   app.setErrorHandler((_error, _request, reply) => { reply.code(403).send('no') })
@@ -509,7 +509,7 @@ t.test('a refusal is logged whatever answers it, and what a client sends as its 
   t.ok(told[0].msg!.length < 500)
 })
 
-t.test('setErrorHandler answers a refusal as any other error', async (t) => {
+t.test('setErrorHandler answers a refusal like any other error', async (t) => {
   const app = await createApp(t)
   app.setErrorHandler((error: any, _request, reply) => { reply.code(error.statusCode).send({ mine: error.name }) })
   app.websocket('/', () => {})
@@ -518,7 +518,7 @@ t.test('setErrorHandler answers a refusal as any other error', async (t) => {
   t.match(response, '{"mine":"WebSocketHandshakeError"}')
 })
 
-t.test('clients that are no browsers name no origin', async (t) => {
+t.test('a client without an origin, which is no browser, may connect', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     await ws.accept()

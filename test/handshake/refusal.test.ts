@@ -18,7 +18,7 @@ import type { WebSocketSession } from '../../types/session'
 
 const unauthorized = async (): Promise<void> => { throw Object.assign(new Error('who are you?'), { statusCode: 401 }) }
 
-/** All ways to refuse a handshake, and the status and the message that a client is to get of each. */
+/** All ways to refuse a handshake, with the expected status and message of each. */
 const WAYS: Record<string, [register: (app: FastifyInstance, url: string) => unknown, status: number, message: string]> = {
   'an onRequest hook': [(app, url) => app.websocket(url, { onRequest: unauthorized }, neverRuns), 401, 'who are you?'],
   'a preParsing hook': [(app, url) => app.websocket(url, { preParsing: unauthorized as any }, neverRuns), 401, 'who are you?'],
@@ -76,7 +76,7 @@ async function createRoutes (t: Test, options: WebSocketPluginOptions, serverOpt
 const ORIGIN = { headers: { origin: 'http://example.com' } }
 
 for (const mode of ['close', 'auto'] as const) {
-  t.test(`with refusal: '${mode}' a browser is accepted and closed with 4000 + status, and told why`, async (t) => {
+  t.test(`with refusal: '${mode}' the connection of a browser is closed with 4000 + status and the message as the reason`, async (t) => {
     const [app, port] = await createRoutes(t, { refusal: mode })
     for (const [name, [, status, message]] of Object.entries(WAYS)) {
       const peer = await connectPeer(t, `ws://127.0.0.1:${port}/${name.replace(/[() ]/g, '-')}`, ORIGIN)
@@ -103,7 +103,7 @@ t.test("with refusal: 'http' a browser gets an HTTP response as well", async (t)
   t.equal((await refusal(port, '/origins', ORIGIN.headers)).status, 403)
 })
 
-t.test('the option of a route goes over that of the plugin', async (t) => {
+t.test('the option refusal of a route overrides the one of the plugin', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   app.websocket('/plugin', (ws) => ws.deny(401))
   app.websocket('/route', { websocket: { refusal: 'http' } }, (ws) => ws.deny(401))
@@ -112,7 +112,7 @@ t.test('the option of a route goes over that of the plugin', async (t) => {
   t.equal((await refusal(port, '/route')).status, 401)
 })
 
-t.test('close() before accept is a 403, or under refusal: close a close with that very code and reason', async (t) => {
+t.test("close() before accept sends 403, or with refusal: 'close' a close with its code and reason", async (t) => {
   const app = await createApp(t, { origins: '*' })
   const sessions: Record<string, WebSocketSession> = {}
   for (const mode of ['http', 'close', 'auto'] as const) {
@@ -135,7 +135,7 @@ t.test('close() before accept is a 403, or under refusal: close a close with tha
   }
 })
 
-t.test('close(null) before accept is a 403, or under refusal: close a close without a code', async (t) => {
+t.test("close(null) before accept sends 403, or with refusal: 'close' a close without a code", async (t) => {
   const app = await createApp(t)
   for (const refusal of ['http', 'close'] as const) app.websocket(`/${refusal}`, { websocket: { refusal } }, (ws) => ws.close(null))
   const port = await listen(app)
@@ -145,7 +145,7 @@ t.test('close(null) before accept is a 403, or under refusal: close a close with
   t.ok((await client.write(clientFrame(CLOSE, '')).ended).endsWith('\r\n\r\n\x88\x00'))
 })
 
-t.test('a session that is refused so was never open: it ends as one that is refused with a response does', async (t) => {
+t.test('a session that is refused by closing is never open, and ends like a session that is refused with a response', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   const states: string[] = []
   const ended = new Deferred<WebSocketSession>()
@@ -172,7 +172,7 @@ t.test('a session that is refused so was never open: it ends as one that is refu
   await t.rejects(ws.send('x'), { code: 'FST_WS_HANDSHAKE' })
 })
 
-t.test('one of the subprotocols that the client offers is chosen: a browser would fail the connection without', async (t) => {
+t.test('the refusal chooses an offered subprotocol, without which a browser would fail the connection', async (t) => {
   const app = await createApp(t, { refusal: 'close', subprotocols: ['c'] })
   app.websocket('/', unauthorized)
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`, { subprotocols: ['b', 'a'] })
@@ -180,7 +180,7 @@ t.test('one of the subprotocols that the client offers is chosen: a browser woul
   t.same(await peer.closed, { code: 4401, reason: 'who are you?' })
 })
 
-t.test('the handshake has the headers of the response, and nothing of an accept that failed', async (t) => {
+t.test('the 101 of a refusal has the headers of the response, and none of an accept that failed', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   app.websocket('/', async (ws) => {
     await t.rejects(ws.accept({ subprotocol: 'b', headers: { 'x-accept': '1' } }), { code: 'FST_WS_HANDSHAKE' })
@@ -191,7 +191,7 @@ t.test('the handshake has the headers of the response, and nothing of an accept 
   t.equal(answer.replace(/(?<=accept: ).*/i, '…'), 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: …\r\nSec-WebSocket-Protocol: a\r\nwww-authenticate: Bearer\r\n\r\n\x88\x04\x11\x31no')
 })
 
-t.test('compression makes no difference', async (t) => {
+t.test('a refusal works with compression', async (t) => {
   const app = await createApp(t, { refusal: 'close', perMessageDeflate: { threshold: 0 } })
   app.websocket('/', unauthorized)
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
@@ -199,7 +199,7 @@ t.test('compression makes no difference', async (t) => {
   t.same(await peer.closed, { code: 4401, reason: 'who are you?' })
 })
 
-t.test('what the client sends too early is dropped', async (t) => {
+t.test('the bytes that the client sends too early are dropped', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   const goOn = new Deferred<void>()
   const started = new Deferred<void>()
@@ -244,13 +244,13 @@ t.test('app.close() waits for the end of a connection that is being refused', as
   await client.write(upgradeRequest('/')).until('who are you?')
   let isClosed = false
   const closed = app.close().then(() => { isClosed = true })
-  await setTimeout(50) // not for something to happen: for nothing to
+  await setTimeout(50) // time in which nothing may happen
   t.notOk(isClosed)
   client.write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x11, 0x31]))
   await closed
 })
 
-t.test('app.close() tells browsers whose handshake is not complete', async (t) => {
+t.test('app.close() closes the connections of browsers whose handshake is not complete, with a code', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   const started = new Deferred<void>()
   app.websocket('/', async (ws) => {
@@ -263,7 +263,7 @@ t.test('app.close() tells browsers whose handshake is not complete', async (t) =
   t.same(await (await peer).closed, { code: 4503, reason: 'the server is closing' })
 })
 
-t.test('a client that leaves while it is being refused', async (t) => {
+t.test('a session ends if its client leaves while it is being refused', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   const leave = async (request: any): Promise<void> => { await once(request.raw.socket.destroy(), 'close') }
   const ended = [new Deferred<WebSocketSession>(), new Deferred<WebSocketSession>()]
@@ -286,7 +286,7 @@ t.test('a client that leaves while it is being refused', async (t) => {
   await nobodyIsConnected(t, app)
 })
 
-t.test('where ws itself finds the request unsound, its response is the answer', async (t) => {
+t.test('if ws itself refuses the request, the client gets the response of ws', async (t) => {
   const app = await createApp(t, { refusal: 'close', perMessageDeflate: true })
   let session: WebSocketSession | undefined
   app.websocket('/', async (ws) => {
@@ -299,7 +299,7 @@ t.test('where ws itself finds the request unsound, its response is the answer', 
   await nobodyIsConnected(t, app)
 })
 
-t.test('a request that is no sound handshake, or for no WebSocket route, is answered with HTTP', async (t) => {
+t.test('an invalid handshake, or a handshake for no WebSocket route, gets an HTTP response', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   app.websocket('/ws', neverRuns)
   app.get('/http', neverRuns)
@@ -311,7 +311,7 @@ t.test('a request that is no sound handshake, or for no WebSocket route, is answ
   t.equal((await refusal(port, '/unknown')).status, 404)
 })
 
-t.test('plain requests for the URL are answered as ever', async (t) => {
+t.test('plain requests for the URL get HTTP responses', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   app.websocket('/ws', neverRuns)
   app.route({ method: 'GET', url: '/both', handler: async () => 'http', wsHandler: (ws) => ws.deny(401) })
@@ -325,7 +325,7 @@ t.test('plain requests for the URL are answered as ever', async (t) => {
   t.equal((await (await connectPeer(t, `ws://127.0.0.1:${port}/both`)).closed).code, 4401)
 })
 
-t.test('all hooks of the app and the route see the refusal as ever, but onResponse: there is no response', async (t) => {
+t.test('all hooks of the app and the route run for the refusal, except onResponse: there is no response', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   const seen: string[] = []
   const hook = (name: string) => (request: any, reply: any, value: any, done: (error?: null, payload?: unknown) => void) => {
@@ -344,7 +344,7 @@ t.test('all hooks of the app and the route see the refusal as ever, but onRespon
   t.same(seen, ['onError true 200 who are you?', `onSend true 401 ${body}`, `first of the route true 401 ${body}`, `second of the route true 401 ${body}`])
 })
 
-t.test('callNotFound() in a hook is a refusal like others, whoever answers to it', async (t) => {
+t.test('callNotFound() in a hook is a refusal like others, whichever handler answers', async (t) => {
   for (const [isOwn, reason] of [[false, 'Route GET:/ not found'], [true, 'nothing here']] as const) {
     const app = await createApp(t, { refusal: 'close' })
     if (isOwn) app.setNotFoundHandler((_request, reply) => { reply.code(404).send('nothing here') })
@@ -353,13 +353,13 @@ t.test('callNotFound() in a hook is a refusal like others, whoever answers to it
   }
 })
 
-t.test('the response of an onSend hook that goes on failing, which is none of Fastify, is an HTTP response', async (t) => {
+t.test('if an onSend hook fails for every response, the client gets an HTTP response', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   app.websocket('/', { onSend: async () => { throw new Error('onSend') } }, (ws) => ws.deny(401))
   t.match(await refusal(await listen(app), '/'), { status: 401, body: /onSend/ })
 })
 
-t.test('an answer whose hooks are slower than those of another one is dropped', async (t) => {
+t.test('a response whose hooks are slower than the hooks of another response is dropped', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   const waits = [new Deferred<void>(), new Deferred<void>()]
   let runs = 0
@@ -368,7 +368,7 @@ t.test('an answer whose hooks are slower than those of another one is dropped', 
     handlerTimeout: 20,
     async onSend () {
       const run = runs++
-      if (run === 1) waits[0].resolve() // the timeout has answered
+      if (run === 1) waits[0].resolve() // the timeout has sent its response
       await waits[run].promise
       if (run === 1) last.resolve()
     }
@@ -381,7 +381,7 @@ t.test('an answer whose hooks are slower than those of another one is dropped', 
   t.equal(await client.ended, answer)
 })
 
-t.test('a stream that nobody will read is ended, and may fail', async (t) => {
+t.test('a stream that will not be read is ended, and may fail', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   const closed = new Deferred<string>()
   const cancelled: string[] = []
@@ -404,7 +404,7 @@ t.test('a stream that nobody will read is ended, and may fail', async (t) => {
   t.same(cancelled, ['web', 'response'])
 })
 
-t.test('injectWebSocket and injectWS are refused like others', async (t) => {
+t.test('clients of injectWebSocket and injectWS are refused like others', async (t) => {
   const { lines, serverOptions } = collectLogs()
   const app = await createApp(t, { refusal: 'auto', origins: '*' }, serverOptions)
   app.websocket('/', (ws) => ws.deny(401, 'who are you?'))

@@ -13,7 +13,7 @@ import { until } from '../helpers/until'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { WebSocketSession } from '../../types/session'
 
-/** The head of the answer to a handshake for `path`, line by line, without what all of them have. */
+/** The head of the response to a handshake for `path`, line by line, without the lines that all of them have. */
 async function headOf (t: Test, port: number, path = '/'): Promise<string[]> {
   const client = await connectTcp(t, port)
   const answer = await client.write(upgradeRequest(path)).until('\r\n\r\n')
@@ -37,7 +37,7 @@ t.test('headers and cookies that hooks have set go out with the 101', async (t) 
   t.same(await headOf(t, await listen(app)), [SWITCHING, 'x-raw: 3', 'x-raw: 4', 'x-request: 1', 'set-cookie: a=1', 'set-cookie: b=2', 'x-handler: 2', 'x-send: 5'])
 })
 
-t.test('those that would break the handshake are left out', async (t) => {
+t.test('headers of hooks that would break the handshake are left out', async (t) => {
   const app = await createApp(t)
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers({ connection: 'close', upgrade: 'h2c', 'keep-alive': 'timeout=5', 'sec-websocket-protocol': 'foreign', 'content-encoding': 'gzip', 'content-length': '5', 'transfer-encoding': 'chunked' })
@@ -47,14 +47,14 @@ t.test('those that would break the handshake are left out', async (t) => {
   t.same(await headOf(t, await listen(app)), [SWITCHING, "content-security-policy: default-src 'self'"])
 })
 
-t.test('headers of accept win over those of hooks; cookies are added', async (t) => {
+t.test('headers of accept override the headers of hooks; cookies are added', async (t) => {
   const app = await createApp(t)
   app.addHook('onRequest', async (_request, reply) => { reply.header('x-one', 'hook').header('x-two', 'hook').header('set-cookie', 'a=1') })
   app.websocket('/', async (ws) => { await ws.accept({ headers: { 'X-One': 'accept', 'set-cookie': 'b=2' } }) })
   t.same(await headOf(t, await listen(app)), [SWITCHING, 'x-two: hook', 'set-cookie: a=1', 'X-One: accept', 'set-cookie: b=2'])
 })
 
-t.test('onSend hooks run before the 101, with null as their payload; what they make of it is discarded', async (t) => {
+t.test('onSend hooks run before the 101, with null as the payload; the payload that they return is discarded', async (t) => {
   const app = await createApp(t)
   const payloads: unknown[] = []
   const stream = new Readable({ read () { this.push(null) } })
@@ -73,7 +73,7 @@ t.test('onSend hooks run before the 101, with null as their payload; what they m
   })
   const client = await connectTcp(t, await listen(app))
   const answer = await client.write(upgradeRequest('/')).until('hello')
-  t.ok(answer.startsWith(`${SWITCHING}\r\n`) && answer.includes('\r\n\r\n\x81\x05hello'), answer) // the close may be there, too
+  t.ok(answer.startsWith(`${SWITCHING}\r\n`) && answer.includes('\r\n\r\n\x81\x05hello'), answer) // the close may have arrived as well
   t.notMatch(answer, /content-|transfer-encoding|text/i)
   t.same(payloads[0], null)
   t.equal(payloads.length, 4)
@@ -112,7 +112,7 @@ t.test('while onSend hooks run, the session is connecting, and can be neither ac
   t.equal(await peer.next(), 'hello')
 })
 
-/** A route whose onSend hook does something about a 101; what accept rejects with. */
+/** A route whose onSend hook does something about a 101. Returns the error of accept. */
 async function refuseIn (t: Test, onSend: (reply: FastifyReply) => unknown, more: (app: FastifyInstance) => void = () => {}): Promise<[port: number, error: Promise<any>]> {
   const app = await createApp(t)
   const error = new Deferred<any>()
@@ -129,7 +129,7 @@ async function refuseIn (t: Test, onSend: (reply: FastifyReply) => unknown, more
   return [await listen(app), error.promise]
 }
 
-t.test('an onSend hook that fails: its error is the answer, and the cause of what accept rejects with', async (t) => {
+t.test('the error of an onSend hook is the response, and the cause of the error of accept', async (t) => {
   const [port, rejected] = await refuseIn(t, () => { throw Object.assign(new Error('no session store'), { statusCode: 503 }) })
   t.match(await refusal(port, '/'), { status: 503, body: '"message":"no session store"', headers: { 'content-type': 'application/json; charset=utf-8' } })
   const [error, state] = await rejected
@@ -137,7 +137,7 @@ t.test('an onSend hook that fails: its error is the answer, and the cause of wha
   t.equal(state, 'closing')
 })
 
-t.test('then the error handler answers as ever, through the schema of its response', async (t) => {
+t.test('the error handler answers the error of an onSend hook, through the schema of its response', async (t) => {
   for (const schema of [true, false]) {
     const [port, rejected] = await refuseIn(t, () => { throw new Error('no') }, (app) => {
       if (schema) {
@@ -150,7 +150,7 @@ t.test('then the error handler answers as ever, through the schema of its respon
   }
 })
 
-t.test('an onSend hook that sets another status: that is the answer', async (t) => {
+t.test('the status that an onSend hook sets is the status of the response', async (t) => {
   const [port, rejected] = await refuseIn(t, (reply) => {
     reply.code(429).header('retry-after', '1')
     return 'slow down'
@@ -161,7 +161,7 @@ t.test('an onSend hook that sets another status: that is the answer', async (t) 
   t.match(error, { name: 'WebSocketHandshakeError', message: 'accept: a hook of the route has changed the response to status 429', cause: undefined })
 })
 
-t.test('an onSend hook that answers with a stream, or with a header of its own', async (t) => {
+t.test('an onSend hook may answer with a stream, or with its own header', async (t) => {
   const [port] = await refuseIn(t, (reply) => {
     reply.code(402).type('text/plain')
     return Readable.from(['pay ', 'first'])
@@ -170,7 +170,7 @@ t.test('an onSend hook that answers with a stream, or with a header of its own',
   t.same([status, headers['content-type'], body], [402, 'text/plain', 'pay first'])
 })
 
-t.test('a hook sets a header that cannot be sent: 500, and accept rejects with it', async (t) => {
+t.test('an invalid header of a hook is a 500, and accept rejects with the error', async (t) => {
   const unhandled = await unhandledRejections(async () => {
     const [port, rejected] = await refuseIn(t, (reply) => { reply.header('x-bad', 'a\r\nb: c') })
     const { status, headers } = await refusal(port, '/')
@@ -181,7 +181,7 @@ t.test('a hook sets a header that cannot be sent: 500, and accept rejects with i
   t.same(unhandled, [])
 })
 
-t.test('a client that leaves while onSend hooks run: accept rejects, and the signal is aborted', async (t) => {
+t.test('accept rejects and the signal is aborted if the client leaves while onSend hooks run', async (t) => {
   const app = await createApp(t)
   const running = new Deferred<void>()
   const goOn = new Deferred<void>()
@@ -204,7 +204,7 @@ t.test('a client that leaves while onSend hooks run: accept rejects, and the sig
   await app.close()
 })
 
-t.test('a client that has ended its side by the time of the 101 gets none', async (t) => {
+t.test('a client that has ended its side before the 101 gets no 101', async (t) => {
   const app = await createApp(t)
   const ended = new Deferred<string>()
   app.websocket('/', {
@@ -218,7 +218,7 @@ t.test('a client that has ended its side by the time of the 101 gets none', asyn
   t.equal(await ended.promise, 'the client left during the handshake')
 })
 
-t.test('an onSend hook that never ends: 503 after handshakeTimeout', async (t) => {
+t.test('an onSend hook that never ends is a 503 after handshakeTimeout', async (t) => {
   const app = await createApp(t, { handshakeTimeout: 20 })
   const ended = new Deferred<unknown>()
   app.websocket('/', { onSend: async (_request, reply) => { if (reply.statusCode === 101) await new Promise(() => {}) } }, async (ws) => {
@@ -241,7 +241,7 @@ t.test('a close while onSend hooks run closes the connection that is open then',
   t.equal(await state.promise, 'closed')
 })
 
-t.test('a close while onSend hooks run that come to a refusal resolves', async (t) => {
+t.test('a close while onSend hooks run resolves if the hooks refuse', async (t) => {
   const app = await createApp(t)
   app.websocket('/', { onSend: async (_request, reply) => { reply.code(410) } }, async (ws) => {
     ws.accept()
@@ -262,7 +262,7 @@ t.test('a handler that returns or throws while onSend hooks run closes the conne
   t.equal((await (await connectPeer(t, `${url}/throws`)).closed).code, 4002)
 })
 
-t.test('what wraps writeHead of the response, as middleware does, sees the 101 and adds to it', async (t) => {
+t.test('a middleware that wraps writeHead of the response sees the 101 and adds headers', async (t) => {
   const app = await createApp(t)
   app.addHook('onRequest', async (_request, { raw: response }) => {
     const { writeHead } = response
@@ -275,7 +275,7 @@ t.test('what wraps writeHead of the response, as middleware does, sees the 101 a
   t.same(await headOf(t, await listen(app)), [SWITCHING, 'x-wrapped: 101'])
 })
 
-t.test('accept rejects where a reply has been sent already', async (t) => {
+t.test('accept rejects if a reply has been sent already', async (t) => {
   const app = await createApp(t)
   const begun = new Deferred<void>()
   const sent = new Deferred<void>()
@@ -351,7 +351,7 @@ t.test('onResponse hooks run once for a refusal, by its response or by a connect
   }
 })
 
-t.test('a connection that stands for a refusal has the headers of the response, also where close() is what refuses', async (t) => {
+t.test('the 101 of a refusal with a connection has the headers of the response, also for a refusal by close()', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   app.addHook('onRequest', async (_request, reply) => { reply.header('set-cookie', 'a=1') })
   app.addHook('onSend', async (_request, reply) => { reply.header('x-status', reply.statusCode) })
@@ -378,7 +378,7 @@ t.test('handlerTimeout ends at accept', async (t) => {
   t.same(lines.filter(({ level, msg }) => level >= WARN && !/timed out/.test(msg ?? '')), [])
 })
 
-t.test('where a reply does not show where it keeps its serializer, onSend hooks get undefined', async (t) => {
+t.test('onSend hooks get undefined if a reply does not show where it keeps its serializer', async (t) => {
   const app = await createApp(t)
   const payloads: unknown[] = []
   app.addHook('onSend', async (_request, _reply, payload) => { payloads.push(payload) })
@@ -388,7 +388,7 @@ t.test('where a reply does not show where it keeps its serializer, onSend hooks 
   t.same(payloads, [undefined])
 })
 
-t.test('a type that a hook has set is what onSend hooks see', async (t) => {
+t.test('onSend hooks see the content type that an earlier hook has set', async (t) => {
   const app = await createApp(t)
   app.addHook('preHandler', async (_request, reply) => { reply.type('text/html') })
   app.addHook('onSend', async (_request, reply) => { reply.header('x-type', reply.getHeader('content-type')) })
@@ -396,7 +396,7 @@ t.test('a type that a hook has set is what onSend hooks see', async (t) => {
   t.same(await headOf(t, await listen(app)), [SWITCHING, 'x-type: text/html'])
 })
 
-t.test('whoever listens to the close of the response is told of that of the connection', async (t) => {
+t.test("a listener to 'close' of the response is called at the end of the connection", async (t) => {
   const app = await createApp(t)
   const closed = new Deferred<void>()
   app.websocket('/', {
@@ -411,13 +411,13 @@ t.test('whoever listens to the close of the response is told of that of the conn
   t.pass('told')
 })
 
-t.test('the response of a handshake that is complete writes nothing, whoever ends it', async (t) => {
+t.test('the response of a complete handshake writes nothing, whatever ends it', async (t) => {
   const app = await createApp(t)
   const accepted = new Deferred<void>()
   const ended = new Deferred<void>()
   app.websocket('/', {
     async preHandler (_request, reply) {
-      reply.raw.on('close', () => {}) // so that it keeps its connection
+      reply.raw.on('close', () => {}) // so that the response keeps its connection
       accepted.promise.then(() => {
         reply.raw.end('late')
         ended.resolve()
@@ -440,7 +440,7 @@ t.test('a refusal of injectWS of @fastify/websocket ends its stream', async (t) 
   await t.rejects(app.injectWS('/'), { message: 'Unexpected server response: 401' })
 })
 
-t.test('a refusal that is longer than what the connection takes at once is sent to its end', async (t) => {
+t.test('a refusal that exceeds the buffer of the connection is sent to its end', async (t) => {
   const app = await createApp(t)
   const body = 'x'.repeat(8 * 1024 * 1024)
   app.websocket('/', (ws) => ws.deny(403, Readable.from([body])))

@@ -8,10 +8,10 @@ import { refusal } from '../helpers/refusal'
 import { serveRaw } from '../helpers/raw'
 import type { FastifyInstance } from 'fastify'
 
-/** What the other server sends along, and this one is not to pass on. */
+/** Headers of the other server that this server must not pass on. */
 const HEADERS = ['set-cookie: session=secret', 'content-encoding: gzip', 'transfer-encoding: chunked', 'www-authenticate: Basic realm="internal"', 'x-powered-by: secret']
 
-/** URLs of servers that refuse: with a status, and by not being there. */
+/** URLs of a server that refuses with a status, and of a server that does not exist. */
 async function upstreams (t: Test): Promise<Record<string, string>> {
   const urls: Record<string, string> = {}
   for (const status of [200, 302, 401, 404, 503, 599]) {
@@ -43,7 +43,7 @@ function get (app: FastifyInstance, port: number, path: string): Promise<{ statu
   return app.inject(path).then(({ statusCode, headers, body }) => ({ status: statusCode, headers, body }))
 }
 
-t.test('what another server refuses is 502 here, without an address and without anything of that server', async (t) => {
+t.test('a refusal of another server is 502 here, without an address and without headers of that server', async (t) => {
   const app = await createApp(t)
   const urls = await upstreams(t)
   for (const [name, url] of Object.entries(urls)) addRoutes(app, name, url)
@@ -86,7 +86,7 @@ t.test('an error handler of the user\'s sees 502 as the status of the error, and
   }
 })
 
-t.test('who catches the error has the answer of the other server', async (t) => {
+t.test('a handler that catches the error has the response of the other server', async (t) => {
   const app = await createApp(t)
   const urls = await upstreams(t)
   app.get('/', async (_request, reply) => {

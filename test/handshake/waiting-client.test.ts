@@ -9,12 +9,12 @@ import type { Socket } from 'node:net'
 
 const KIB = 1024
 
-/** Neither is to come. */
+/** A watcher that must not be called. */
 function nobody (t: Test): Watcher {
   return { onLeave: () => t.fail('it has not left'), onTaken: () => t.fail('nobody reads it') }
 }
 
-/** Has nothing of a watch on it. */
+/** Asserts that the stream has no listener of a watch. */
 function isFree (t: Test, stream: Socket): void {
   t.equal(stream.listenerCount('data'), 0)
   t.equal(stream.listeners('end').filter(({ name }) => name !== 'onReadableStreamEnd').length, 0)
@@ -22,7 +22,7 @@ function isFree (t: Test, stream: Socket): void {
   t.equal(stream.listenerCount('newListener'), 0)
 }
 
-t.test('what the client sends is given back, in order, to whoever reads the stream next', async (t) => {
+t.test('the bytes of the client go, in order, to the next reader of the stream', async (t) => {
   const { client, stream } = await connectSides(t)
   const watch = new WaitingClient(stream, nobody(t))
   for (const [before, text] of ['a', 'b', 'c'].entries()) {
@@ -39,7 +39,7 @@ t.test('what the client sends is given back, in order, to whoever reads the stre
   await until(() => read === 'abcd')
 })
 
-t.test('beyond 64 KiB the client waits, and whoever reads the stream next gets all of it', async (t) => {
+t.test('beyond 64 KiB the client waits, and the next reader of the stream gets all bytes', async (t) => {
   const { client, stream } = await connectSides(t)
   const watch = new WaitingClient(stream, nobody(t))
   client.write(Buffer.alloc(64 * KIB))
@@ -54,7 +54,7 @@ t.test('beyond 64 KiB the client waits, and whoever reads the stream next gets a
   await until(() => bytes === (64 + 16 * 1024) * KIB)
 })
 
-t.test('the time that it takes to give back is linear in the number of reads in which it came', async (t) => {
+t.test('the time to give bytes back is linear in the number of reads in which they came', async (t) => {
   isLinear(t, 10_000, (n) => {
     const stream = new PassThrough()
     const watch = new WaitingClient(stream, nobody(t))
@@ -78,7 +78,7 @@ for (const isPaused of [false, true]) {
     },
     pipe: (stream) => stream.pipe(new PassThrough())
   })) {
-    t.test(`who reads the stream with ${way}, ${isPaused ? 'paused' : 'flowing'}, has all of it, and the watch is over`, async (t) => {
+    t.test(`a reader of the stream with ${way}, ${isPaused ? 'paused' : 'flowing'}, gets all bytes, and the watch is over`, async (t) => {
       const { client, stream } = await connectSides(t)
       let isTaken = false
       const watch = new WaitingClient(stream, { onLeave: () => t.fail('it has not left'), onTaken: () => { isTaken = true } })
@@ -100,7 +100,7 @@ for (const isPaused of [false, true]) {
   }
 }
 
-t.test('other listeners do not end it', async (t) => {
+t.test('a listener for another event does not end the watch', async (t) => {
   const { client, stream } = await connectSides(t)
   const left = new Promise<void>((resolve) => new WaitingClient(stream, { ...nobody(t), onLeave: resolve }))
   stream.on('close', () => {}).on('drain', () => {}).on('error', () => {})
@@ -108,7 +108,7 @@ t.test('other listeners do not end it', async (t) => {
   await left
 })
 
-t.test('what is of no use is read, and not given back', async (t) => {
+t.test('dropped bytes are read, and not given back', async (t) => {
   const { client, stream } = await connectSides(t)
   const watch = new WaitingClient(stream, nobody(t))
   client.write('early')
@@ -122,10 +122,10 @@ t.test('what is of no use is read, and not given back', async (t) => {
   t.equal(stream.readableLength, 0)
 })
 
-t.test('who leaves, or ends its side, has left', async (t) => {
+t.test('a client that leaves, or ends its side, has left', async (t) => {
   for (const leave of [(socket: Socket) => socket.destroy(), (socket: Socket) => socket.end()]) {
     const { client, stream } = await connectSides(t)
-    stream.allowHalfOpen = true // as those of an HTTP server
+    stream.allowHalfOpen = true // as for the connections of an HTTP server
     const left = new Promise<void>((resolve) => new WaitingClient(stream, { ...nobody(t), onLeave: resolve }))
     leave(client)
     await left
@@ -134,7 +134,7 @@ t.test('who leaves, or ends its side, has left', async (t) => {
   }
 })
 
-t.test('a watch that has given back tells of nothing', async (t) => {
+t.test('a watch that has given back reports nothing', async (t) => {
   const { client, stream } = await connectSides(t)
   const watch = new WaitingClient(stream, nobody(t))
   watch.giveBack()

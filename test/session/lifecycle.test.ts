@@ -20,7 +20,7 @@ interface Served {
   port: number
   url: string
   lines: LogLine[]
-  /** What was logged of thrown things. */
+  /** The log lines with an error. */
   errors (): LogLine[]
 }
 
@@ -39,7 +39,7 @@ async function iterate (ws: WebSocketSession): Promise<string[]> {
   return messages
 }
 
-/** Resolves when the handlers of `app` have ended, too. */
+/** Resolves when the handlers of `app` have ended as well. */
 async function allEnded (app: FastifyInstance): Promise<void> {
   await app.close()
 }
@@ -60,7 +60,7 @@ t.test('with autoAccept the connection is open when the handler begins', async (
   t.equal((await peer.closed).code, 1000)
 })
 
-t.test('with autoAccept nothing runs for a client that has left: that is no error', async (t) => {
+t.test('with autoAccept the handler does not run for a client that has left, and no error is logged', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/', { preHandler: async (request) => { await once(request.raw.socket.destroy(), 'close') } }, async () => {
       t.fail('the handler ran')
@@ -73,7 +73,7 @@ t.test('with autoAccept nothing runs for a client that has left: that is no erro
   await allEnded(served.app)
 })
 
-t.test('a handler that returns closes the connection with 1000; what it returns is ignored', async (t) => {
+t.test('a handler that returns closes the connection with 1000; its result is ignored', async (t) => {
   const values = [undefined, null, 5, 'text', { a: 1 }, new Error('returned'), () => {}]
   const served = await serve(t, (app) => {
     app.websocket('/:value', async (ws, request) => {
@@ -87,7 +87,7 @@ t.test('a handler that returns closes the connection with 1000; what it returns 
   t.same(served.errors(), [])
 })
 
-t.test('a handler need not be asynchronous', async (t) => {
+t.test('a handler may be synchronous', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/accept', (ws) => { ws.accept() })
     app.websocket('/throw', () => { throw new Error('at once') })
@@ -96,7 +96,7 @@ t.test('a handler need not be asynchronous', async (t) => {
   t.match(await refusal(served.port, '/throw'), { status: 500, body: /at once/ })
 })
 
-t.test('what was sent before the handler returned arrives before the close', async (t) => {
+t.test('messages that were sent before the handler returned arrive before the close', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/', async (ws) => {
       await ws.accept()
@@ -108,7 +108,7 @@ t.test('what was sent before the handler returned arrives before the close', asy
   t.equal((await peer.closed).code, 1000)
 })
 
-t.test('what is thrown before accept is the response, through the error handler, and is logged once', async (t) => {
+t.test('an error before accept becomes the response, through the error handler, and is logged once', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/', async () => { throw Object.assign(new Error('who are you?'), { statusCode: 401 }) })
     app.register(async (child) => {
@@ -125,7 +125,7 @@ t.test('what is thrown before accept is the response, through the error handler,
   t.match(served.errors()[0], { reqId: 'req-1', err: { message: 'who are you?' } })
 })
 
-t.test('what is no error can be thrown, too', async (t) => {
+t.test('a handler may throw a value that is no error', async (t) => {
   const things: Record<string, unknown> = { undefined, null: null, string: 'no', number: 5, object: { a: 1 } }
   const served = await serve(t, (app) => {
     for (const [name, thing] of Object.entries(things)) {
@@ -143,14 +143,14 @@ t.test('what is no error can be thrown, too', async (t) => {
   t.equal(served.lines.filter(({ level }) => level === ERROR).length, 2 * Object.keys(things).length)
 })
 
-t.test('a handler that returns without accepting or refusing is 500 and one error in the log', async (t) => {
+t.test('a handler that returns without a decision is a 500 and one error in the log', async (t) => {
   const served = await serve(t, (app) => { app.websocket('/', async () => {}) })
   t.match(await refusal(served.port, '/'), { status: 500, body: /returned without accept\(\), deny\(\) or close\(\)/ })
   t.equal(served.errors().length, 1)
   t.match(served.errors()[0], { level: ERROR, reqId: 'req-1', err: { code: 'FST_WS_HANDSHAKE' } })
 })
 
-t.test('what is thrown after accept closes with 1011 and no detail, and is logged once with the id of the request', async (t) => {
+t.test('an error after accept closes the connection with 1011 and no detail, and is logged once with the id of the request', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/', async (ws) => {
       await ws.accept()
@@ -165,7 +165,7 @@ t.test('what is thrown after accept closes with 1011 and no detail, and is logge
   t.match(served.errors()[0], { level: ERROR, reqId: 'req-1', ws: /.+/, err: { message: 'a secret' } })
 })
 
-t.test('the closeCode of what is thrown is what the connection is closed with, if it may be sent', async (t) => {
+t.test('the closeCode of a thrown error closes the connection, if the code may be sent', async (t) => {
   const codes = { 1000: 1000, 1008: 1008, 3000: 3000, 4999: 4999, 1005: 1011, 1006: 1011, 1015: 1011, 999: 1011, 2000: 1011, 5000: 1011, '"1008"': 1011 }
   const served = await serve(t, (app) => {
     app.websocket('/:code', async (ws, request) => {
@@ -178,7 +178,7 @@ t.test('the closeCode of what is thrown is what the connection is closed with, i
   }
 })
 
-t.test('a handler that returns, or throws, while its accept waits for hooks closes the connection that is open then', async (t) => {
+t.test('a handler that returns or throws while accept waits for hooks closes the connection when it is open', async (t) => {
   const app = await createApp(t)
   const onSend = () => setImmediate() as never
   app.websocket('/returns', { onSend }, (ws) => { ws.accept() })
@@ -191,7 +191,7 @@ t.test('a handler that returns, or throws, while its accept waits for hooks clos
   t.equal((await (await connectPeer(t, `${url}/throws`)).closed).code, 4002)
 })
 
-t.test('what the client has done wrong is information in the log', async (t) => {
+t.test('a fault of the client is logged at info', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/', async (ws) => {
       await ws.accept()
@@ -206,7 +206,7 @@ t.test('what the client has done wrong is information in the log', async (t) => 
   t.match(served.errors()[0], { level: INFO, reqId: 'req-1', err: { code: 'FST_WS_DECODE' } })
 })
 
-t.test('a validation error that leaves the handler is told to the client, which is closed with 1008', async (t) => {
+t.test('a validation error that leaves the handler is sent to the client, and closes the connection with 1008', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/', { schema: { receive: { type: 'object', required: ['a'] } } }, async (ws) => {
       await ws.accept()
@@ -226,7 +226,7 @@ t.test('a validation error that leaves the handler is told to the client, which 
   t.match(served.errors()[0], { level: INFO, err: { code: 'FST_WS_VALIDATION' } })
 })
 
-t.test('the client is told of a validation error even where what the validator lists does not fit into JSON', async (t) => {
+t.test('a validation error is sent to the client even if the errors of the validator do not fit into JSON', async (t) => {
   const error = Object.assign(new Error('too big'), { issues: [{ maximum: 10n }] })
   const served = await serve(t, (app) => {
     app.websocket('/', { schema: { receive: {} }, validatorCompiler: () => () => ({ error }) }, async (ws) => {
@@ -255,7 +255,7 @@ t.test('a validation error that is caught leaves the session usable', async (t) 
   t.equal((await peer.closed).code, 1000)
 })
 
-t.test('the errorHandler sees what is thrown first, and may send and close', async (t) => {
+t.test('the errorHandler gets a thrown error first, and may send and close', async (t) => {
   const seen: unknown[] = []
   const served = await serve(t, (app) => {
     app.websocket('/sends', async (ws) => {
@@ -291,7 +291,7 @@ t.test('the errorHandler sees what is thrown first, and may send and close', asy
   t.same(served.errors(), [], 'it takes the place of the log')
 })
 
-t.test('the errorHandler is not asked before accept, nor after a refusal: that is Fastify\'s part', async (t) => {
+t.test('the errorHandler does not run before accept or after a refusal; Fastify handles these errors', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/before', async () => { throw new Error('before') })
     app.websocket('/refused', async (ws) => {
@@ -323,7 +323,7 @@ for (const [how, errorHandler] of Object.entries({
   })
 }
 
-t.test('an errorHandler that never settles is waited for no longer than closeTimeout; then the error is logged', async (t) => {
+t.test('an errorHandler that never settles has closeTimeout; then the error is logged', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/', async (ws) => {
       await ws.accept()
@@ -335,7 +335,7 @@ t.test('an errorHandler that never settles is waited for no longer than closeTim
   t.equal(served.errors().length, 1)
 })
 
-t.test('a disconnect that leaves the handler is silent: a line at debug level', async (t) => {
+t.test('a disconnect that leaves the handler is logged at debug only', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/:verb', async (ws, request) => {
       await ws.accept()
@@ -410,7 +410,7 @@ t.test('with catchDisconnect: false and no errorHandler, a disconnect is logged'
   t.match(served.errors(), [{ level: INFO, err: { code: 'FST_WS_DISCONNECT', closeCode: 4001 } }])
 })
 
-t.test('work that is cancelled through signal is as silent as the disconnect', async (t) => {
+t.test('an AbortError of the session\'s signal is logged at debug, like the disconnect', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/abortError', async (ws) => {
       await ws.accept()
@@ -427,7 +427,7 @@ t.test('work that is cancelled through signal is as silent as the disconnect', a
   t.ok(served.errors().every(({ level }) => level === DEBUG))
 })
 
-t.test('an AbortError of another origin is an error', async (t) => {
+t.test('an AbortError of another signal is an error', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/', async (ws) => {
       await ws.accept()
@@ -440,7 +440,7 @@ t.test('an AbortError of another origin is an error', async (t) => {
   t.match(served.errors()[0], { level: ERROR, err: { type: 'AbortError' } })
 })
 
-t.test('the disconnect of another session is an error of this one', async (t) => {
+t.test('the disconnect of another session is an error of this session', async (t) => {
   const first = new Deferred<WebSocketSession>()
   const served = await serve(t, (app) => {
     app.websocket('/first', async (ws) => {
@@ -459,7 +459,7 @@ t.test('the disconnect of another session is an error of this one', async (t) =>
   t.match(served.errors(), [{ level: INFO, reqId: 'req-2', err: { code: 'FST_WS_DISCONNECT' } }])
 })
 
-t.test('what is thrown after the client has left is logged, once, and seen by the errorHandler', async (t) => {
+t.test('an error after the client has left is logged once, and the errorHandler gets it', async (t) => {
   const seen: unknown[] = []
   const routes = (app: FastifyInstance): void => {
     app.websocket('/', async (ws) => {
@@ -481,7 +481,7 @@ t.test('what is thrown after the client has left is logged, once, and seen by th
   t.same(seen, [['while cleaning up', 'closed']])
 })
 
-t.test('a client that leaves during the handshake is a line at debug level, when accept() leaves the handler', async (t) => {
+t.test('the error of accept() after the client has left is logged at debug', async (t) => {
   const started = new Deferred<void>()
   const served = await serve(t, (app) => {
     app.websocket('/', async (ws) => {
@@ -498,7 +498,7 @@ t.test('a client that leaves during the handshake is a line at debug level, when
   t.match(served.errors()[0], { level: DEBUG, reqId: 'req-1', err: { code: 'FST_WS_HANDSHAKE', message: 'the client left during the handshake' } })
 })
 
-t.test('what is thrown for another reason after the client left during the handshake is an error in the log', async (t) => {
+t.test('another error after the client has left during the handshake is logged as an error', async (t) => {
   const started = new Deferred<void>()
   const served = await serve(t, (app) => {
     app.websocket('/', async (ws) => {
@@ -549,7 +549,7 @@ t.test('session handlers run in order, with decoded data, and with the app as th
   ])
 })
 
-t.test('onMessage is called for one message at a time, also when it fails to be quick', async (t) => {
+t.test('onMessage runs for one message at a time, even if it is slow', async (t) => {
   let running = 0
   const order: string[] = []
   const served = await serve(t, (app) => {
@@ -613,7 +613,7 @@ t.test('messages that came before the close are handled before onDisconnect', as
   t.same(calls, ['a', 'b', 'c', 'disconnected'])
 })
 
-t.test('without onConnect the connection is accepted, with the subprotocol of the route; autoAccept changes nothing', async (t) => {
+t.test('without onConnect the connection is accepted with the subprotocol of the route, with and without autoAccept', async (t) => {
   const served = await serve(t, (app) => {
     for (const autoAccept of [true, false]) {
       app.websocket(`/${autoAccept}`, { websocket: { autoAccept, subprotocols: ['v1'], async onMessage (ws, data) { await ws.send(data) } } })
@@ -627,7 +627,7 @@ t.test('without onConnect the connection is accepted, with the subprotocol of th
   }
 })
 
-t.test('onConnect may refuse; then nothing else runs', async (t) => {
+t.test('onConnect may refuse; then no other session handler runs', async (t) => {
   const served = await serve(t, (app) => {
     const rest = { onMessage () { t.fail('onMessage runs') }, onDisconnect () { t.fail('onDisconnect runs') } }
     app.websocket('/denies', { onConnect: (ws) => ws.deny(401, 'no'), ...rest })
@@ -689,7 +689,7 @@ for (const [how, { code, end, handlers }] of Object.entries(ENDS)) {
 }
 
 for (const stuck of ['onConnect', 'onMessage']) {
-  t.test(`onDisconnect runs once, closeTimeout after the end, where ${stuck} never settles, and a line is logged`, async (t) => {
+  t.test(`onDisconnect runs once, closeTimeout after the end, if ${stuck} never settles, and a line is logged`, async (t) => {
     const calls: unknown[] = []
     const told = new Deferred<void>()
     const never = new Promise(() => {})
@@ -720,7 +720,7 @@ for (const stuck of ['onConnect', 'onMessage']) {
   })
 }
 
-t.test('onDisconnect waits for an onMessage that gets on, however long that takes', async (t) => {
+t.test('onDisconnect waits for an onMessage that makes progress, however long it takes', async (t) => {
   const calls: string[] = []
   const told = new Deferred<void>()
   const served = await serve(t, (app) => {
@@ -743,7 +743,7 @@ t.test('onDisconnect waits for an onMessage that gets on, however long that take
   t.same(served.lines.filter(({ level }) => level >= WARN), [])
 })
 
-t.test('an onMessage that goes on after all is given what came before the end, and onDisconnect runs no second time', async (t) => {
+t.test('an onMessage that goes on late gets the messages before the end, and onDisconnect does not run again', async (t) => {
   const calls: string[] = []
   const slow = new Deferred<void>()
   const served = await serve(t, (app) => {
@@ -766,7 +766,7 @@ t.test('an onMessage that goes on after all is given what came before the end, a
   t.same(calls, ['disconnected', 'a', 'b'])
 })
 
-t.test('what onDisconnect throws is logged once, also when it rejects', async (t) => {
+t.test('an error of onDisconnect is logged once, thrown or rejected', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/throws', { onMessage () {}, onDisconnect () { throw new Error('from onDisconnect') } })
     app.websocket('/rejects', { onMessage () {}, async onDisconnect () { throw new Error('from onDisconnect') } })
@@ -778,7 +778,7 @@ t.test('what onDisconnect throws is logged once, also when it rejects', async (t
   t.equal(served.errors().length, 2)
 })
 
-t.test('a handler that throws the error of a second accept is closed with 1011', async (t) => {
+t.test('a handler that throws the error of a second accept closes the connection with 1011', async (t) => {
   const served = await serve(t, (app) => {
     app.websocket('/', async (ws) => {
       await ws.accept()
@@ -789,7 +789,7 @@ t.test('a handler that throws the error of a second accept is closed with 1011',
   t.match(served.errors(), [{ level: ERROR, err: { type: WebSocketHandshakeError.name } }])
 })
 
-/** A logger that throws for sessions: when one makes it its own, or only when one logs. */
+/** A logger that throws for sessions: when a session creates its child logger, or only when the session logs. */
 function brokenLogger (when: string): { loggerInstance: FastifyBaseLogger, count (): number } {
   let thrown = 0
   const fail = (): never => {
@@ -829,7 +829,7 @@ const LOGGED: Record<string, { code: number, handlers: object, act: (socket: Pee
 
 for (const when of ['makes a child', 'logs']) {
   for (const [what, { code, handlers, act, options }] of Object.entries(LOGGED)) {
-    t.test(`a logger that throws when it ${when}, since ${what}, stops nothing: the connection ends, and so does the app`, async (t) => {
+    t.test(`a logger that throws when it ${when}, since ${what}, does not keep the connection and the app from ending`, async (t) => {
       const { loggerInstance, count } = brokenLogger(when)
       const app = await createApp(t, options, { loggerInstance })
       app.websocket('/', handlers as never)
@@ -849,7 +849,7 @@ for (const when of ['makes a child', 'logs']) {
   }
 }
 
-t.test('a logger that throws for what a handler throws after a refusal takes nothing from the response', async (t) => {
+t.test('a logger that throws for an error after a refusal does not change the response', async (t) => {
   const { loggerInstance, count } = brokenLogger('logs')
   const app = await createApp(t, {}, { loggerInstance })
   app.websocket('/', async (ws) => {
@@ -866,7 +866,7 @@ t.test('a logger that throws for what a handler throws after a refusal takes not
   t.ok(count() > 0, 'the logger has thrown')
 })
 
-t.test('onDisconnect runs once even where the handler has thrown, and then the logger', async (t) => {
+t.test('onDisconnect runs once even if the handler throws, and then the logger', async (t) => {
   const { loggerInstance } = brokenLogger('logs')
   const app = await createApp(t, {}, { loggerInstance })
   let runs = 0

@@ -13,7 +13,7 @@ import { until } from '../helpers/until'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocketSession } from '../../types/session'
 
-t.test('a session shows the upgrade request', async (t) => {
+t.test('a session has the properties of its upgrade request', async (t) => {
   const app = await createApp(t)
   app.websocket('/chat/:room', {
     schema: {
@@ -37,7 +37,7 @@ t.test('a session shows the upgrade request', async (t) => {
   t.equal((await peer.closed).code, 1000)
 })
 
-t.test('subprotocols are those that the client offers, in its order, before accept and after it', async (t) => {
+t.test('subprotocols are the offers of the client, in the client\'s order, before and after accept', async (t) => {
   const { url } = await serve(t, async (ws) => {
     const offered = ws.subprotocols
     offered.push('changed')
@@ -49,7 +49,7 @@ t.test('subprotocols are those that the client offers, in its order, before acce
   }
 })
 
-t.test('url is a URL whatever the client says', async (t) => {
+t.test('url is a URL, whatever the client sends', async (t) => {
   const { port } = await serve(t, async (ws) => { await ws.deny(400, ws.url.href) }, {}, { trustProxy: true })
   const targets = {
     'ws://example.com/a?b=1': ['/a?b=1', {}],
@@ -63,7 +63,7 @@ t.test('url is a URL whatever the client says', async (t) => {
   }
 })
 
-t.test('a session is told from all else without being looked at', async (t) => {
+t.test('Session.is recognizes a session without reading the value', async (t) => {
   const { url } = await serve(t, async (ws) => {
     t.equal(Session.is(ws), true)
     for (const value of [undefined, null, 5, 'session', {}, Object.create(Session.prototype), revoked(), throwing(), new Proxy(ws, {})]) t.equal(Session.is(value), false)
@@ -72,7 +72,7 @@ t.test('a session is told from all else without being looked at', async (t) => {
   t.equal((await (await connectPeer(t, url)).closed).code, 1000)
 })
 
-t.test('accept and deny refuse what are no options', async (t) => {
+t.test('accept and deny reject for options of another type', async (t) => {
   const { url } = await serve(t, async (ws) => {
     for (const options of [null, 'chat', 5, [], () => {}] as any[]) await t.rejects(ws.accept(options), { name: 'WebSocketOptionError', message: /^the options of accept are .*: use an object/ })
     await t.rejects(ws.accept({ subprotocol: 5 as any }), { name: 'WebSocketOptionError', message: 'subprotocol is 5: use one that the client offers' })
@@ -83,7 +83,7 @@ t.test('accept and deny refuse what are no options', async (t) => {
   t.equal((await (await connectPeer(t, url)).closed).code, 1000)
 })
 
-t.test('id is unique, and bound to the log beside the id of the request', async (t) => {
+t.test('id is unique, and in the log beside the id of the request', async (t) => {
   const { lines, serverOptions } = collectLogs()
   const ids = new Set<string>()
   const { url } = await serve(t, async (ws, request) => {
@@ -100,7 +100,7 @@ t.test('id is unique, and bound to the log beside the id of the request', async 
   t.ok(own.every(({ reqId, request }) => reqId === request))
 })
 
-t.test('a handshake is completed once', async (t) => {
+t.test('a handshake can be completed only once', async (t) => {
   const { url } = await serve(t, async (ws) => {
     await ws.accept()
     await t.rejects(ws.accept(), { name: 'WebSocketHandshakeError', message: 'accept: the handshake is complete already' })
@@ -112,7 +112,7 @@ t.test('a handshake is completed once', async (t) => {
   t.equal((await peer.closed).code, 1000)
 })
 
-t.test('before accept there are no topics, and what concerns them rejects', async (t) => {
+t.test('before accept there are no topics, and the verbs of topics reject', async (t) => {
   const { port } = await serve(t, async (ws) => {
     const verbs = {
       subscribe: () => ws.subscribe('x'),
@@ -128,7 +128,7 @@ t.test('before accept there are no topics, and what concerns them rejects', asyn
   t.equal((await refusal(port, '/')).status, 418)
 })
 
-t.test('a session that is refused with an error is closed when the error has been answered with', async (t) => {
+t.test('a session that is refused with an error is closed when the response has been sent', async (t) => {
   const refused = new Deferred<WebSocketSession>()
   const { port } = await serve(t, (ws) => {
     refused.resolve(ws)
@@ -171,7 +171,7 @@ t.test('state goes from connecting to open to closing to closed', async (t) => {
   t.same(await states.promise, ['connecting', 'open', 'closing', 'closed'])
 })
 
-t.test('close before accept refuses with 403, after its arguments have been checked', async (t) => {
+t.test('close before accept checks its arguments, then refuses with 403', async (t) => {
   const { app, port } = await serve(t, async (ws) => {
     await t.rejects(ws.close(1005), RangeError)
     await t.rejects(ws.close(1000, 5 as any), WebSocketOptionError)
@@ -185,7 +185,7 @@ t.test('close before accept refuses with 403, after its arguments have been chec
   await app.close()
 })
 
-t.test('close while accept waits for hooks closes the connection that is open then; where it is refused, there is nothing to close', async (t) => {
+t.test('close while accept waits for hooks closes the connection when it is open, and does nothing if the hooks refuse', async (t) => {
   const app = await createApp(t)
   const states: string[] = []
   async function handler (ws: WebSocketSession): Promise<void> {
@@ -202,7 +202,7 @@ t.test('close while accept waits for hooks closes the connection that is open th
   t.match(states, ['closed', /^clos/])
 })
 
-t.test('terminate before accept drops the connection without an answer', async (t) => {
+t.test('terminate before accept drops the connection without a response', async (t) => {
   const { app, port } = await serve(t, async (ws) => {
     ws.terminate()
     await ws.closed
@@ -225,7 +225,7 @@ t.test('terminate after accept drops the connection without a closing handshake'
   t.same(await ended.promise, { code: 1006, reason: '', wasClean: false })
 })
 
-t.test('a handler can be written in events, from connect to disconnect', async (t) => {
+t.test('a handler can use events only, from connect to disconnect', async (t) => {
   const events: unknown[] = []
   const { app, url } = await serve(t, async (ws) => {
     events.push(await ws.receiveEvent())
@@ -253,7 +253,7 @@ t.test('a handler can be written in events, from connect to disconnect', async (
   ])
 })
 
-t.test('connect is an event only once, and none after accept', async (t) => {
+t.test('connect is an event once, and not after accept', async (t) => {
   const { url } = await serve(t, async (ws) => {
     await ws.accept()
     t.same(await ws.receiveEvent(), { type: 'websocket.receive', text: 'x' })
@@ -263,7 +263,7 @@ t.test('connect is an event only once, and none after accept', async (t) => {
   t.equal((await peer.closed).code, 1000)
 })
 
-t.test('a handshake is refused with events: websocket.close, websocket.http.response', async (t) => {
+t.test('the events websocket.close and websocket.http.response refuse a handshake', async (t) => {
   const { port } = await serve(t, async (ws, request) => {
     await ws.sendEvent(request.url === '/close'
       ? { type: 'websocket.close', code: 4000 }
@@ -273,14 +273,14 @@ t.test('a handshake is refused with events: websocket.close, websocket.http.resp
   t.match(await refusal(port, '/response'), { status: 451, body: 'no', headers: { 'x-a': '1' } })
 })
 
-t.test('an accept event without a subprotocol takes that of the route', async (t) => {
+t.test('an accept event without a subprotocol takes the subprotocol of the route', async (t) => {
   const app = await createApp(t, { subprotocols: ['v1'] })
   app.websocket('/', (ws) => ws.sendEvent({ type: 'websocket.accept', subprotocol: null }))
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`, { subprotocols: ['v1'] })
   t.equal(peer.socket.protocol, 'v1')
 })
 
-t.test('what a listener on signal throws is logged with the id of the request', async (t) => {
+t.test('an error of a listener on signal is logged with the id of the request', async (t) => {
   const { lines, serverOptions } = collectLogs()
   const { url } = await serve(t, async (ws) => {
     await ws.accept()
@@ -340,7 +340,7 @@ t.test('a session subscribes, publishes to the others, unsubscribes, and leaves 
   t.equal(await bob.next(), 'from the dead')
 })
 
-t.test('a session tells its room that it has left, from onDisconnect', async (t) => {
+t.test('a session can publish to its topic from onDisconnect', async (t) => {
   const app = await createApp(t)
   app.websocket('/:name', {
     async onConnect (ws) {
@@ -363,7 +363,7 @@ t.test('a session tells its room that it has left, from onDisconnect', async (t)
   t.equal(app.websockets.subscribers('room').size, 1)
 })
 
-t.test('topics is a copy: changing it changes no subscription', async (t) => {
+t.test('topics is a copy: a change to it changes no subscription', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -377,7 +377,7 @@ t.test('topics is a copy: changing it changes no subscription', async (t) => {
   t.equal(app.websockets.subscribers('a').size, 0)
 })
 
-t.test('unsubscribe without any topic is nothing', async (t) => {
+t.test('unsubscribe without a subscription does nothing', async (t) => {
   const { url } = await serve(t, async (ws) => {
     await ws.accept()
     await ws.unsubscribe('a')
@@ -387,7 +387,7 @@ t.test('unsubscribe without any topic is nothing', async (t) => {
   t.equal(await (await connectPeer(t, url)).next(), '0')
 })
 
-t.test('a topic that is none, or a message that cannot be sent, is refused', async (t) => {
+t.test('subscribe and publish reject for an invalid topic or message', async (t) => {
   const { url } = await serve(t, async (ws) => {
     await ws.accept()
     for (const topic of ['', 'a\nb', 'x'.repeat(257), 5 as any, undefined as any]) {
@@ -402,7 +402,7 @@ t.test('a topic that is none, or a message that cannot be sent, is refused', asy
   t.equal((await (await connectPeer(t, url)).closed).code, 1000)
 })
 
-t.test('what is published is encoded with the type of the publisher\'s route, unless one is given', async (t) => {
+t.test('publish encodes with the type of the publisher\'s route, unless a type is given', async (t) => {
   const app = await createApp(t)
   app.websocket('/listen', async (ws) => {
     await ws.accept()
@@ -425,7 +425,7 @@ t.test('what is published is encoded with the type of the publisher\'s route, un
   t.same(await peer.next(), Buffer.from('bytes'))
 })
 
-t.test('one of its limits that ends it is logged once, with the id of the session', async (t) => {
+t.test('a limit that ends the connection is logged once, with the id of the session', async (t) => {
   const { lines, serverOptions } = collectLogs('info')
   const ids: string[] = []
   const { url } = await serve(t, async (ws) => {
@@ -439,7 +439,7 @@ t.test('one of its limits that ends it is logged once, with the id of the sessio
   t.match(lines.filter(({ ws }) => ws !== undefined), [{ level: INFO, ws: ids[0], msg: 'a WebSocket connection is ended: rate limit exceeded: 1 per 60000 ms' }])
 })
 
-t.test('a logger that throws does not stand in the way of a limit', async (t) => {
+t.test('a limit ends the connection even if the logger throws', async (t) => {
   const loggerInstance = { level: 'info', child: () => loggerInstance } as unknown as FastifyBaseLogger
   let thrown = 0
   for (const level of ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const) {
@@ -458,7 +458,7 @@ t.test('a logger that throws does not stand in the way of a limit', async (t) =>
   t.equal(thrown, 1)
 })
 
-t.test('raw is the socket of ws, from accept on; what a listener on it throws is as if it had left the handler', async (t) => {
+t.test('raw is the socket of ws from accept on; an error of its listener is handled like an error of the handler', async (t) => {
   const { lines, serverOptions } = collectLogs()
   const { url } = await serve(t, async (ws) => {
     t.equal(ws.raw, null)
@@ -472,7 +472,7 @@ t.test('raw is the socket of ws, from accept on; what a listener on it throws is
   t.match(lines.filter(({ level }) => level >= ERROR), [{ err: { message: 'from the listener' } }])
 })
 
-t.test('iteration of a session leaves out what onInvalid of its route gets, which is called with the app as this', async (t) => {
+t.test('iteration skips invalid messages if the route has onInvalid, which gets the errors with the app as this', async (t) => {
   const app = await createApp(t)
   const invalid: string[] = []
   app.websocket('/', {

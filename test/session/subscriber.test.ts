@@ -17,7 +17,7 @@ import type { WebSocketClient, WebSocketSession } from '../../types/session'
 
 const MiB = 1024 * 1024
 
-/** An app whose broker confirms nothing by itself, and a session of it. */
+/** An app whose broker confirms only when the test says so, and a session of the app. */
 async function withBroker (t: Test): Promise<{ broker: ScriptedBroker, ws: WebSocketSession, client: WebSocketClient<any> }> {
   const broker = new ScriptedBroker()
   const app = await createApp(t, { broker })
@@ -32,7 +32,7 @@ async function withBroker (t: Test): Promise<{ broker: ScriptedBroker, ws: WebSo
   return { broker, ws: await session.promise, client }
 }
 
-t.test('subscribe waits until the broker has confirmed it', async (t) => {
+t.test('subscribe waits until the broker has confirmed the subscription', async (t) => {
   const { broker, ws } = await withBroker(t)
   const subscribing = ws.subscribe('a')
   t.same([...ws.topics], ['a'])
@@ -43,7 +43,7 @@ t.test('subscribe waits until the broker has confirmed it', async (t) => {
   t.same([...ws.topics], ['a'])
 })
 
-t.test('a subscription that the broker refuses is none', async (t) => {
+t.test('a subscription that the broker refuses is removed', async (t) => {
   const { broker, ws } = await withBroker(t)
   const subscribing = [ws.subscribe('a'), ws.subscribe('a')]
   const call = await broker.next()
@@ -57,7 +57,7 @@ t.test('a subscription that the broker refuses is none', async (t) => {
   }), [])
 })
 
-t.test('a subscription that stood before is not taken back where the broker refuses it then', async (t) => {
+t.test('an earlier subscription stays if the broker refuses a second subscribe', async (t) => {
   const { broker, ws } = await withBroker(t)
   for (const topics of [['a'], ['a', 'b']]) {
     broker.listener.onDown(new Error('gone'))
@@ -74,7 +74,7 @@ t.test('a subscription that stood before is not taken back where the broker refu
   }
 })
 
-t.test('a session that ends while it subscribes has left, and subscribe rejects with its end', async (t) => {
+t.test('a session that ends while it subscribes leaves the topic, and subscribe rejects with the end of the session', async (t) => {
   const { broker, ws, client } = await withBroker(t)
   const subscribing = ws.subscribe('a')
   const call = await broker.next()
@@ -84,7 +84,7 @@ t.test('a session that ends while it subscribes has left, and subscribe rejects 
   call.fail(new Error('late'))
 })
 
-t.test('publish settles as the broker says', async (t) => {
+t.test('publish settles as the publish of the broker does', async (t) => {
   const { broker, ws } = await withBroker(t)
   const taken = ws.publish('a', 'x')
   const call = await broker.next()
@@ -95,14 +95,14 @@ t.test('publish settles as the broker says', async (t) => {
   await t.rejects(ws.publish('a', 'x'), { name: 'WebSocketBrokerError' })
 })
 
-/* Who is slow: what is published, drained and waits is told by a send queue of the test's. */
+/* Slow subscribers: a send queue of the test says how much is published, has drained and waits. */
 
 const LIMITS = { sendHighWaterMark: 1_000, maxBufferedAmount: 10_000 }
 
 class FakeOutbox {
   bufferedAmount = 0
   drained = 0
-  /** What the kernel has room for. */
+  /** The bytes that the kernel has room for. */
   room = 0
   forced = 0
 
@@ -128,7 +128,7 @@ interface Fake {
   sendQueue: FakeOutbox
   subscriber: TopicSubscriber<SubscribingSession>
   closes: unknown[]
-  /** Publishes a message of `bytes` bytes, its header included. */
+  /** Publishes a message of `bytes` bytes, including its header. */
   publish (bytes: number): void
 }
 
@@ -154,7 +154,7 @@ async function comeRound (): Promise<void> {
   for (let i = 0; i < 3; i++) await setImmediate()
 }
 
-t.test('who drains nothing is closed when more than maxBufferedAmount was published meanwhile', async (t) => {
+t.test('a subscriber that drains nothing is closed when more than maxBufferedAmount was published meanwhile', async (t) => {
   const { sendQueue, subscriber, closes, publish } = createFake('close')
   for (let i = 0; i < 11; i++) {
     t.strictSame(closes, [])
@@ -168,7 +168,7 @@ t.test('who drains nothing is closed when more than maxBufferedAmount was publis
   t.strictSame([sendQueue.forced, closes.length, subscriber.skipped], [11, 1, 0])
 })
 
-t.test('with skip, who drains nothing misses what comes when more than sendHighWaterMark was published meanwhile, until it drains', async (t) => {
+t.test('with skip, a subscriber that drains nothing misses messages above sendHighWaterMark, until it drains', async (t) => {
   const { sendQueue, subscriber, closes, publish } = createFake('skip')
   for (let i = 0; i < 5; i++) {
     publish(500)
@@ -183,7 +183,7 @@ t.test('with skip, who drains nothing misses what comes when more than sendHighW
 })
 
 for (const slowSubscriber of ['close', 'skip'] as const) {
-  t.test(`${slowSubscriber}: how much is published in one turn tells nothing`, async (t) => {
+  t.test(`${slowSubscriber}: a subscriber is not too slow because of the bytes of one turn`, async (t) => {
     const { sendQueue, subscriber, closes, publish } = createFake(slowSubscriber)
     for (let i = 0; i < 50; i++) publish(1_000)
     t.strictSame([sendQueue.forced, subscriber.skipped, closes.length], [50, 0, 0])
@@ -192,7 +192,7 @@ for (const slowSubscriber of ['close', 'skip'] as const) {
     t.strictSame([sendQueue.forced, subscriber.skipped, closes.length], [51, 0, 0], 'the next turn may have begun before its socket could be written to')
   })
 
-  t.test(`${slowSubscriber}: what waits is written first`, async (t) => {
+  t.test(`${slowSubscriber}: waiting bytes are written before the check`, async (t) => {
     const { sendQueue, subscriber, closes, publish } = createFake(slowSubscriber)
     for (let i = 0; i < 20; i++) {
       publish(1_000)
@@ -202,7 +202,7 @@ for (const slowSubscriber of ['close', 'skip'] as const) {
     t.strictSame([sendQueue.forced, subscriber.skipped, closes.length], [20, 0, 0])
   })
 
-  t.test(`${slowSubscriber}: who drains something of a large message gets what follows`, async (t) => {
+  t.test(`${slowSubscriber}: a subscriber that drains a part of a large message gets the next messages`, async (t) => {
     const { sendQueue, subscriber, closes, publish } = createFake(slowSubscriber)
     publish(70 * LIMITS.maxBufferedAmount)
     for (let i = 0; i < 20; i++) {
@@ -213,7 +213,7 @@ for (const slowSubscriber of ['close', 'skip'] as const) {
     t.strictSame([sendQueue.forced, subscriber.skipped, closes.length], [21, 0, 0])
   })
 
-  t.test(`${slowSubscriber}: who drains ever less than is published falls behind by 16 times maxBufferedAmount at the most`, async (t) => {
+  t.test(`${slowSubscriber}: a subscriber that drains less than is published falls behind by at most 16 times maxBufferedAmount`, async (t) => {
     const { sendQueue, subscriber, closes, publish } = createFake(slowSubscriber)
     const limit = slowSubscriber === 'close' ? LIMITS.maxBufferedAmount : LIMITS.sendHighWaterMark
     while (subscriber.skipped + closes.length === 0) {
@@ -232,7 +232,7 @@ interface Room {
   app: FastifyInstance
   /** A session that has not subscribed. */
   publisher: WebSocketSession
-  /** How many messages each of five clients has received, and the code that it was closed with. */
+  /** The number of messages that each of five clients has received, and its close code. */
   clients: { count: number, code?: number }[]
 }
 
@@ -268,7 +268,7 @@ const brokers = { 'no broker': () => undefined, 'a broker': () => new MemoryBrok
 for (const slowSubscriber of ['close', 'skip'] as const) {
   for (const [name, createBroker] of Object.entries(brokers)) {
     for (const way of ['ws', 'app.websockets'] as const) {
-      t.test(`who reads gets all that ${way}.publish publishes in a loop, with ${name} and slowSubscriber: ${slowSubscriber}`, async (t) => {
+      t.test(`a client that reads gets all messages that ${way}.publish publishes in a loop, with ${name} and slowSubscriber: ${slowSubscriber}`, async (t) => {
         const { app, publisher, clients } = await createRoom(t, { slowSubscriber, broker: createBroker() })
         const from: Pick<WebSocketSession, 'publish'> = way === 'ws' ? publisher : app.websockets
         for (let i = 0; i < 5_000; i++) await from.publish('x', `${i} `.padEnd(500, '.'))
@@ -281,7 +281,7 @@ for (const slowSubscriber of ['close', 'skip'] as const) {
     }
   }
 
-  t.test(`who reads gets all that is published in one turn, with slowSubscriber: ${slowSubscriber}`, async (t) => {
+  t.test(`a client that reads gets all messages of one turn, with slowSubscriber: ${slowSubscriber}`, async (t) => {
     const { app, clients } = await createRoom(t, { slowSubscriber })
     for (let i = 0; i < 20_000; i++) app.websockets.publish('x', 'x'.repeat(500))
     await until(() => clients.every(({ count, code }) => count === 20_000 || code !== undefined))
@@ -292,7 +292,7 @@ for (const slowSubscriber of ['close', 'skip'] as const) {
 const SMALL = { sendHighWaterMark: 16 * 1024, maxBufferedAmount: 64 * 1024 }
 const BIG = 'x'.repeat(16 * 1024)
 
-t.test('a subscriber that does not read is closed with 1013, and nothing is queued for it any more', async (t) => {
+t.test('a subscriber that does not read is closed with 1013, and no more messages are queued for it', async (t) => {
   const app = await createApp(t, { ...SMALL, closeTimeout: 500 })
   const subscribed = new Deferred<WebSocketSession>()
   const ended = new Deferred<unknown>()
@@ -308,7 +308,7 @@ t.test('a subscriber that does not read is closed with 1013, and nothing is queu
   const ws = await subscribed.promise
   while (ws.state === 'open') {
     await app.websockets.publish('a', BIG)
-    await setTimeout() // lets the kernel take what it takes
+    await setTimeout() // lets the kernel take bytes
   }
   t.equal(ws.state, 'closing')
   t.equal(app.websockets.subscribers('a').size, 0)
@@ -322,7 +322,7 @@ t.test('a subscriber that does not read is closed with 1013, and nothing is queu
   await ended.promise
 })
 
-t.test('with slowSubscriber: skip, messages are dropped for who does not read until it drains, and counted', async (t) => {
+t.test('with slowSubscriber: skip, messages for a client that does not read are dropped and counted until it drains', async (t) => {
   const app = await createApp(t, { ...SMALL, slowSubscriber: 'skip' })
   const subscribed = new Deferred<WebSocketSession>()
   app.websocket('/', async (ws) => {
@@ -350,7 +350,7 @@ t.test('with slowSubscriber: skip, messages are dropped for who does not read un
   t.equal(ws.skipped, skipped)
 })
 
-t.test('publishing does not wait for a slow subscriber, and the others get everything', async (t) => {
+t.test('publish does not wait for a slow subscriber, and the other subscribers get all messages', async (t) => {
   const app = await createApp(t, { ...SMALL, slowSubscriber: 'skip' })
   let count = 0
   app.websocket('/', async (ws) => {
@@ -371,7 +371,7 @@ t.test('publishing does not wait for a slow subscriber, and the others get every
   }
 })
 
-t.test('what is published while a session closes does not reach it', async (t) => {
+t.test('messages that are published while a session closes do not reach it', async (t) => {
   const { app, port } = await serve(t, async (ws) => {
     await ws.accept()
     await ws.subscribe('a')
@@ -386,7 +386,7 @@ t.test('what is published while a session closes does not reach it', async (t) =
   t.notMatch(await client.ended, 'too late')
 })
 
-/** A client that reads nothing, and its session, which has subscribed to 'a'. */
+/** A client that does not read, and its session, which has subscribed to 'a'. */
 async function connectDeaf (t: Test, options: WebSocketPluginOptions): Promise<{ app: FastifyInstance, client: TcpClient, ws: WebSocketSession }> {
   const app = await createApp(t, { closeTimeout: 500, ...options })
   const subscribed = new Deferred<WebSocketSession>()
@@ -402,7 +402,7 @@ async function connectDeaf (t: Test, options: WebSocketPluginOptions): Promise<{
   return { app, client, ws: await subscribed.promise }
 }
 
-t.test('a subscriber that does not read is closed in a loop without a pause, too', async (t) => {
+t.test('a subscriber that does not read is closed, even by a loop without a pause', async (t) => {
   const { app, ws } = await connectDeaf(t, SMALL)
   while (ws.state === 'open') await app.websockets.publish('a', BIG)
   t.ok(ws.bufferedAmount < SMALL.sendHighWaterMark + 4 * SMALL.maxBufferedAmount, `${ws.bufferedAmount} bytes wait`)
@@ -410,7 +410,7 @@ t.test('a subscriber that does not read is closed in a loop without a pause, too
 })
 
 for (const slowSubscriber of ['close', 'skip'] as const) {
-  t.test(`what is published in one turn takes bounded memory for who does not read, with slowSubscriber: ${slowSubscriber}`, async (t) => {
+  t.test(`the messages of one turn take bounded memory for a client that does not read, with slowSubscriber: ${slowSubscriber}`, async (t) => {
     const { app, ws } = await connectDeaf(t, { ...SMALL, slowSubscriber })
     for (let i = 0; i < 2_000; i++) app.websockets.publish('a', BIG)
     t.ok(ws.bufferedAmount < 18 * SMALL.maxBufferedAmount, `${ws.bufferedAmount} bytes wait`)

@@ -20,7 +20,7 @@ t.test('an app that does not listen on more than one address has no further serv
   t.same(furtherServers(app), [])
 })
 
-t.test('whether an app rewrites URLs, is told', async (t) => {
+t.test('rewritesUrls tells whether an app rewrites URLs', async (t) => {
   for (const [options, rewrites] of [[{}, false], [{ rewriteUrl: () => '/' }, true]] as const) {
     const app = Fastify(options)
     t.teardown(() => app.close())
@@ -28,7 +28,7 @@ t.test('whether an app rewrites URLs, is told', async (t) => {
   }
 })
 
-t.test('for which constraints it has a strategy of its own, is told', async (t) => {
+t.test('customConstraints returns the constraints with a custom strategy', async (t) => {
   const version = { name: 'version', storage: () => new Map(), validate () {}, deriveConstraint () {} }
   for (const options of [{ constraints: { version } }, { routerOptions: { constraints: { version } } }]) {
     const app = Fastify(options as object)
@@ -37,7 +37,7 @@ t.test('for which constraints it has a strategy of its own, is told', async (t) 
   }
 })
 
-t.test('of a Fastify without those parts, nothing is told', async (t) => {
+t.test('the functions return their fallback for a Fastify without those parts', async (t) => {
   const app = { printPlugins () {} } as unknown as FastifyInstance
   t.same(furtherServers(app), [])
   t.equal(rewritesUrls(app), false)

@@ -8,7 +8,7 @@ import { connectPeer } from '../helpers/peer'
 import { connectTcp, upgradeRequest } from '../helpers/tcp'
 import { until } from '../helpers/until'
 
-/** Lets `ms` milliseconds pass for `setTimeout`, in steps that leave time for what the timers do. */
+/** Lets `ms` milliseconds pass for `setTimeout`, in steps, so that the callbacks of the timers can finish. */
 async function pass (ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 100) {
     mock.timers.tick(100)
@@ -16,7 +16,7 @@ async function pass (ms: number): Promise<void> {
   }
 }
 
-t.test('on app.close() sessions are closed with 1001, sockets of raw routes too, and their handlers are awaited', async (t) => {
+t.test('app.close() closes sessions and the sockets of raw routes with 1001, and waits for their handlers', async (t) => {
   const app = await createApp(t)
   const order: string[] = []
   app.websocket('/session', async (ws) => {
@@ -40,7 +40,7 @@ t.test('on app.close() sessions are closed with 1001, sockets of raw routes too,
   for (const { closed } of peers) t.same(await closed, { code: 1001, reason: '' })
 })
 
-t.test('on app.close() handshakes are answered with 503: those whose handler is at work at once, those in hooks after these', async (t) => {
+t.test('app.close() answers handshakes with 503: at once if their handler runs, otherwise after their hooks', async (t) => {
   const app = await createApp(t)
   const goOn = new Deferred<void>()
   const started = [new Deferred<void>(), new Deferred<void>()]
@@ -67,7 +67,7 @@ t.test('on app.close() handshakes are answered with 503: those whose handler is 
   await closed
 })
 
-t.test('on app.close() a handshake that is being refused already gets that answer and no other', async (t) => {
+t.test('app.close() does not change the response of a handshake that is being refused', async (t) => {
   const app = await createApp(t)
   const answering = new Deferred<void>()
   const goOn = new Deferred<void>()
@@ -88,7 +88,7 @@ t.test('on app.close() a handshake that is being refused already gets that answe
   client.write(upgradeRequest('/refused'))
   await answering.promise
   const closed = app.close()
-  t.equal((await peer.closed).code, 1001) // the shutdown is at work
+  t.equal((await peer.closed).code, 1001) // the shutdown is running
   goOn.resolve()
   const response = await client.ended
   t.match(response, /^HTTP\/1\.1 401 .*\r\n\r\nno$/s)
@@ -96,7 +96,7 @@ t.test('on app.close() a handshake that is being refused already gets that answe
   await closed
 })
 
-t.test('the clients of app.websocketServer are the sockets of raw routes, for as long as these last', async (t) => {
+t.test('the clients of app.websocketServer are the open sockets of raw routes', async (t) => {
   const app = await createApp(t)
   const sockets: unknown[] = []
   app.websocket('/session', async (ws) => {
@@ -113,7 +113,7 @@ t.test('the clients of app.websocketServer are the sockets of raw routes, for as
   await until(() => clients.size === 0)
 })
 
-t.test('app.close() waits for no handlers where none is at work', async (t) => {
+t.test('app.close() does not wait if no handler is running', async (t) => {
   const app = await createApp(t)
   app.get('/', { websocket: { raw: true } }, () => {})
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
@@ -123,7 +123,7 @@ t.test('app.close() waits for no handlers where none is at work', async (t) => {
   t.equal((await peer.closed).code, 1001)
 })
 
-t.test('what does not end by itself is dropped after 10 s, and app.close() resolves', async (t) => {
+t.test('app.close() drops connections and handshakes that do not end within 10 s, and resolves', async (t) => {
   mock.timers.enable({ apis: ['setTimeout'] })
   t.teardown(() => mock.timers.reset())
   const app = await createApp(t, { closeTimeout: 60_000 })
@@ -153,7 +153,7 @@ t.test('what does not end by itself is dropped after 10 s, and app.close() resol
   const port = await listen(app)
   const clients = new Map<string, Awaited<ReturnType<typeof connectTcp>>>()
   for (const name of ['handler', 'handshake', 'refused', 'hook', 'raw']) {
-    const client = await connectTcp(t, port) // it does not answer a close frame
+    const client = await connectTcp(t, port) // the client does not answer a close frame
     client.write(upgradeRequest(`/${name}`))
     clients.set(name, client)
     while (!started.has(name)) await setImmediate()

@@ -29,7 +29,7 @@ for (const [form, declare] of Object.entries<(app: FastifyInstance) => unknown>(
   })
 }
 
-t.test('so does one outside of the context of the plugin', async (t) => {
+t.test('a route that is declared outside of the context of the plugin keeps the app from getting ready', async (t) => {
   const app = createApp(t)
   app.register(async (child) => { await child.register(websocket) })
   app.register(async (child) => { child.get('/elsewhere', { websocket: true }, handler) })
@@ -39,7 +39,7 @@ t.test('so does one outside of the context of the plugin', async (t) => {
   })
 })
 
-t.test('routes that are declared in time, and HTTP routes wherever they are, do not', async (t) => {
+t.test('an app gets ready with routes that are declared in time, and with HTTP routes anywhere', async (t) => {
   const app = createApp(t)
   app.get('/http', { websocket: false } as any, handler)
   app.register(websocket)
@@ -53,14 +53,14 @@ t.test('routes that are declared in time, and HTTP routes wherever they are, do 
   await app.ready()
 })
 
-t.test('an app without the plugin is left alone', async (t) => {
+t.test('an app without the plugin gets ready', async (t) => {
   const app = createApp(t)
   app.get('/', { websocket: true }, handler)
   await app.ready()
   t.equal((await app.inject('/nothing')).statusCode, 404)
 })
 
-t.test('where this package is imported after the app was made, it is routes from its registration on', async (t) => {
+t.test('if the package is imported after the app was created, the routes from the registration on are checked', async (t) => {
   const app = createApp(t)
   const { websocket: late } = t.mockRequire('../../lib/index', {}) as typeof import('../../lib/index')
   app.register(async (child) => { await child.register(late) })

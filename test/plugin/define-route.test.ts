@@ -8,7 +8,7 @@ import { refusal } from '../helpers/refusal'
 
 type Test = Parameters<typeof createApp>[0]
 
-/** What comes back from `path` for a message. */
+/** Returns the response of the route at `path` to a message. */
 async function ask (t: Test, port: number, path: string, message: string): Promise<unknown> {
   const peer = await connectPeer(t, `ws://127.0.0.1:${port}${path}`)
   peer.socket.send(message)
@@ -63,7 +63,7 @@ t.test('the handler has the app as this, and may be given in the options', async
   t.equal(await ask(t, port, '/b', '?'), 'ada?')
 })
 
-t.test('session handlers stand in the place of the handler, in websocket, or beside it', async (t) => {
+t.test('session handlers may be the handler, or stand in websocket or beside it', async (t) => {
   const app = await createApp(t)
   const onMessage = async (ws: any, data: any): Promise<void> => { await ws.send(data + 1) }
   const websocket = { valueType: 'integer', onMessage } as const
@@ -79,7 +79,7 @@ t.test('session handlers stand in the place of the handler, in websocket, or bes
   for (const path of ['/options', '/websocket', '/get', '/route', '/defined', '/beside']) t.equal(await ask(t, port, path, '1'), '2', path)
 })
 
-t.test('onConnect and onDisconnect stand where onMessage does', async (t) => {
+t.test('onConnect and onDisconnect may stand wherever onMessage may stand', async (t) => {
   const app = await createApp(t)
   const calls: string[] = []
   const handlers = {
@@ -103,7 +103,7 @@ t.test('onConnect and onDisconnect stand where onMessage does', async (t) => {
   t.same(calls, Array(3).fill(['onConnect', 'onMessage', 'onDisconnect']).flat())
 })
 
-t.test('defineWebSocket makes the options of a route, apart from any app', async (t) => {
+t.test('defineWebSocket returns the options of a route, apart from an app', async (t) => {
   const definition = defineWebSocket({
     url: '/elsewhere/:n',
     schema: { params: { type: 'object', properties: { n: { type: 'integer' } } }, send: { type: 'object', properties: { n: { type: 'integer' } } } },
@@ -123,7 +123,7 @@ t.test('defineWebSocket makes the options of a route, apart from any app', async
   }
 })
 
-t.test('definitions, options and session handlers are left as they were', async (t) => {
+t.test('definitions, options and session handlers are not changed', async (t) => {
   const app = await createApp(t)
   const schema = Object.freeze({ receive: { type: 'integer' } })
   const websocket = Object.freeze({ valueType: 'integer', onMessage () {} } as const)
@@ -181,7 +181,7 @@ t.test('session handlers may stand beside the option websocket as well as in it,
   }
 })
 
-t.test('URLs of which Fastify has forms of its own', async (t) => {
+t.test('URLs with several forms in Fastify work', async (t) => {
   const app = await createApp(t)
   const sendUrl = async (ws: any): Promise<void> => {
     await ws.accept()
@@ -200,7 +200,7 @@ t.test('URLs of which Fastify has forms of its own', async (t) => {
   }
 })
 
-t.test('an option that stands beside websocket instead of in it fails at registration, and says where it belongs', async (t) => {
+t.test('an option that stands beside websocket instead of in it fails at registration, and the error says where it belongs', async (t) => {
   const app = await createApp(t) as any
   const misplaced = { name: 'WebSocketOptionError', message: 'GET /x: option valueType stands beside `websocket` and belongs in `websocket`: use websocket: { valueType: … }' }
   t.throws(() => app.websocket('/x', { valueType: 'json' }, echo), misplaced)
@@ -241,7 +241,7 @@ t.test('a mistake fails at registration with a clear error', async (t) => {
   app.websocket('/x', { websocket: true }, echo)
 })
 
-t.test('what a route is given is told by its options, where a hook of others has wrapped the handler before', async (t) => {
+t.test('the options of a route decide which handler it has, even if an earlier hook has wrapped the handler', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.addHook('onRoute', (route) => {
@@ -263,7 +263,7 @@ t.test('what a route is given is told by its options, where a hook of others has
   t.equal((await app.inject('/handlers')).statusCode, 426)
 })
 
-t.test('onInvalid stands among session handlers, or beside the options, and not in both places', async (t) => {
+t.test('onInvalid may stand among session handlers or beside the options, but not in both places', async (t) => {
   const app = await createApp(t)
   const told: string[] = []
   const onInvalid = (_: unknown, error: Error): void => { told.push(error.name) }

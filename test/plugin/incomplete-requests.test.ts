@@ -26,7 +26,7 @@ const HALF = 'GET /ws HTTP/1.1\r\nHost: x\r\nUpgr'
 const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
 const https = { key: fixture('key.pem'), cert: fixture('cert.pem') }
 
-/** Resolves when the server has taken as many connections as there are clients: it does not tell of those that have not sent anything. */
+/** Resolves when the server has as many connections as there are clients. There is no event for a connection that has sent nothing. */
 async function taken (app: FastifyInstance, clients: number): Promise<void> {
   await new Promise<void>((resolve) => {
     const look = (): void => { app.server.getConnections((_error, count) => { count >= clients ? resolve() : setImmediate(look) }) }
@@ -34,14 +34,14 @@ async function taken (app: FastifyInstance, clients: number): Promise<void> {
   })
 }
 
-/** Within the time that a test has: without limit where the connections keep the server from closing. */
+/** Closes the app within the time of a test. Without the plugin, the connections would keep the server open without limit. */
 async function closes (t: Test, app: FastifyInstance): Promise<void> {
   const begin = performance.now()
   await app.close()
   t.ok(performance.now() - begin < 2000, 'at once')
 }
 
-t.test('app.close() waits for no request that has not come to its end', async (t) => {
+t.test('app.close() does not wait for an incomplete request', async (t) => {
   for (const beginning of ['', 'G', HALF, 'GET /http HTTP/1.1\r\nHost: x\r\n\r\n' + HALF]) {
     const app = await createApp(t)
     app.websocket('/ws', () => { t.fail('the handler runs') })
@@ -57,7 +57,7 @@ t.test('app.close() waits for no request that has not come to its end', async (t
 
 const SECURE = { rejectUnauthorized: false }
 
-/** Connects to `port`, with TLS as far as `options` say; dropped at the end of `t`. */
+/** Connects to `port`, with TLS if `options` say so. The connection is dropped at the end of `t`. */
 async function open (t: Test, port: number, options: ConnectionOptions | null): Promise<TcpClient> {
   if (options === null) return await connectTcp(t, port)
   const socket = connectTls({ port, host: '127.0.0.1', ...SECURE, ...options })
@@ -66,7 +66,7 @@ async function open (t: Test, port: number, options: ConnectionOptions | null): 
   return new TcpClient(socket)
 }
 
-/** What a server takes, and the clients that do not come to the end of a request. */
+/** The kinds of servers, and the clients that do not complete a request. */
 const SERVERS: Record<string, { server: object, clients: Record<string, [ConnectionOptions | null, string | Buffer]> }> = {
   https: {
     server: { https },
@@ -88,7 +88,7 @@ const SERVERS: Record<string, { server: object, clients: Record<string, [Connect
 
 for (const [name, { server, clients }] of Object.entries(SERVERS)) {
   for (const [client, [options, bytes]] of Object.entries(clients)) {
-    t.test(`nor does ${name}, for a client that sends ${client}`, async (t) => {
+    t.test(`app.close() of ${name} does not wait for a client that sends ${client}`, async (t) => {
       const app = await createApp(t, {}, server)
       app.get('/', async () => 'http')
       const port = await listen(app)
@@ -101,7 +101,7 @@ for (const [name, { server, clients }] of Object.entries(SERVERS)) {
   }
 }
 
-t.test('a WebSocket connection over TLS has its closing handshake, beside half a request', async (t) => {
+t.test('a WebSocket connection over TLS gets its closing handshake, beside half a request', async (t) => {
   const app = await createApp(t, {}, { https } as any)
   app.websocket('/ws', async (ws) => { await (await ws.accept()).closed })
   const port = await listen(app)
@@ -114,7 +114,7 @@ t.test('a WebSocket connection over TLS has its closing handshake, beside half a
   t.equal((await peer.closed).code, 1001)
 })
 
-t.test('a request that is being answered is answered to its end', async (t) => {
+t.test('app.close() lets a response that is being sent end', async (t) => {
   const app = await createApp(t)
   const started = new Deferred<void>()
   const goOn = new Deferred<void>()
@@ -136,7 +136,7 @@ t.test('a request that is being answered is answered to its end', async (t) => {
   await closed
 })
 
-t.test('a WebSocket connection has its closing handshake, also where the server has begun to close before', async (t) => {
+t.test('a WebSocket connection gets its closing handshake, even if the server has begun to close before', async (t) => {
   const app = await createApp(t, { shutdown: { notify: () => closing.promise } })
   const closing = new Deferred<void>()
   app.websocket('/ws', async (ws) => { await (await ws.accept()).closed })
@@ -151,7 +151,7 @@ t.test('a WebSocket connection has its closing handshake, also where the server 
   await closed
 })
 
-/** Listens on `localhost`, as 127.0.0.1 and as ::1, whatever the hosts file of this machine says. Returns the addresses. */
+/** Listens on `localhost`, which is 127.0.0.1 and ::1, whatever the hosts file says. Returns the addresses. */
 async function listenTwice (t: Test, app: FastifyInstance): Promise<AddressInfo[]> {
   const { lookup } = dns
   mock.method(dns, 'lookup', (name: string, options: any, callback: any) => {
@@ -171,7 +171,7 @@ t.test('an app that does not listen closes', async (t) => {
   t.equal((await client.closed).code, 1001)
 })
 
-t.test('on localhost, which has two addresses, neither of them keeps the process going', async (t) => {
+t.test('neither of the two servers of localhost keeps the process running', async (t) => {
   for (const place of ['the app', 'a context of its own']) {
     const app = Fastify()
     t.teardown(() => app.close())
@@ -184,7 +184,7 @@ t.test('on localhost, which has two addresses, neither of them keeps the process
       const client = connect(port, address)
       t.teardown(() => client.destroy())
       await once(client, 'connect')
-      // A response says that the server has taken the connection, and read half a request behind.
+      // A response shows that the server has the connection, and has read half a request behind the first one.
       client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n' + HALF)
       await once(client, 'data')
       clients.push(client.resume())
@@ -196,7 +196,7 @@ t.test('on localhost, which has two addresses, neither of them keeps the process
   }
 })
 
-t.test('what is being answered over TLS is answered to its end, also on a Unix socket', async (t) => {
+t.test('app.close() lets a response over TLS end, also on a Unix socket', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'connections-')) // the path of a socket is short
   t.teardown(() => rm(folder, { recursive: true }))
   const path = join(folder, 'socket')
@@ -228,7 +228,7 @@ t.test('what is being answered over TLS is answered to its end, also on a Unix s
   }
 })
 
-t.test('a session of HTTP/2 has its requests answered', async (t) => {
+t.test('the requests of an HTTP/2 session are answered', async (t) => {
   const app = await createApp(t, {}, { http2: true, https: { allowHTTP1: true, ...https } } as any)
   const started = new Deferred<void>()
   const goOn = new Deferred<void>()
@@ -248,7 +248,7 @@ t.test('a session of HTTP/2 has its requests answered', async (t) => {
   await closed
 })
 
-t.test('a body is waited for until shutdown.timeout, the answer to a whole request for longer', async (t) => {
+t.test('app.close() waits for a body until shutdown.timeout, and longer for the response to a complete request', async (t) => {
   const timeout = 200
   for (const server of [{}, { https }]) {
     const app = await createApp(t, { shutdown: { timeout } }, server as object)
@@ -277,7 +277,7 @@ t.test('a body is waited for until shutdown.timeout, the answer to a whole reque
   }
 })
 
-t.test('half a request behind one that is being answered is not waited for, a whole one is answered', async (t) => {
+t.test('app.close() does not wait for half a request behind another one, and lets a complete one be answered', async (t) => {
   for (const [behind, answers] of [[HALF, 1], ['GET /http HTTP/1.1\r\nHost: x\r\n\r\n', 2]] as const) {
     const app = await createApp(t)
     const started = new Deferred<void>()
@@ -298,7 +298,7 @@ t.test('half a request behind one that is being answered is not waited for, a wh
   }
 })
 
-t.test('what others have upgraded is left alone', async (t) => {
+t.test('connections that other listeners have upgraded stay open', async (t) => {
   const app = await createApp(t)
   const taken: Record<string, Duplex> = {}
   app.server.on('upgrade', ({ url }, stream) => { if (url === '/theirs') stream.write('HTTP/1.1 101 Theirs\r\n\r\n', () => { taken.upgrade = stream }) })
@@ -317,7 +317,7 @@ t.test('what others have upgraded is left alone', async (t) => {
   await closed
 })
 
-t.test('without a listener for CONNECT its connection ends, as without the plugin', async (t) => {
+t.test('without a listener for CONNECT the connection ends, as without the plugin', async (t) => {
   for (const isRemoved of [false, true]) {
     const app = await createApp(t)
     const listener = (): void => { t.fail('it is not there any more') }
@@ -328,7 +328,7 @@ t.test('without a listener for CONNECT its connection ends, as without the plugi
   }
 })
 
-t.test('a listener for CONNECT from before the plugin is heard, too', async (t) => {
+t.test('a listener for CONNECT from before the plugin is called as well', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.server.on('connect', (_request, stream) => { stream.end('HTTP/1.1 200 Connected\r\n\r\n') })
@@ -337,7 +337,7 @@ t.test('a listener for CONNECT from before the plugin is heard, too', async (t) 
   t.match(await client.write('CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n').ended, '200 Connected')
 })
 
-t.test('a connection that a server is given after it has begun to close ends', async (t) => {
+t.test('a connection that arrives after the server has begun to close ends', async (t) => {
   const server = createServer()
   const connections = new IncompleteRequests(server, 1000)
   server.listen(0, '127.0.0.1')
@@ -349,7 +349,7 @@ t.test('a connection that a server is given after it has begun to close ends', a
   connections.stop()
 })
 
-t.test('one that is given to it twice is one, and may be taken out twice', async (t) => {
+t.test('a connection that is emitted twice is listed once, and may be released twice', async (t) => {
   const server = createServer()
   const connections = new IncompleteRequests(server, 1000)
   const { stream } = await connectSides(t)
@@ -364,7 +364,7 @@ t.test('one that is given to it twice is one, and may be taken out twice', async
   connections.stop()
 })
 
-t.test('who has put another close in the place of that of the plugin keeps it, and it works', async (t) => {
+t.test('a close that has replaced the close of the plugin stays, and works', async (t) => {
   const app = await createApp(t)
   const { close } = app.server
   let calls = 0
@@ -381,7 +381,7 @@ t.test('who has put another close in the place of that of the plugin keeps it, a
   t.equal(app.server.close, theirs)
 })
 
-t.test('the close that the server had from others before is as it was', async (t) => {
+t.test('a close from before the plugin is restored', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   const { close } = app.server

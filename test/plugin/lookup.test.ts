@@ -8,7 +8,7 @@ type Constraints = NonNullable<RouteShorthandOptions['constraints']>
 const hasRouterOptions = 'routerOptions' in Fastify({ routerOptions: {} } as object).initialConfig
 
 interface Routes {
-  /** URLs of WebSocket routes, or with constraints. */
+  /** The WebSocket routes: URLs, or URLs with constraints. */
   own: (string | [url: string, constraints: Constraints])[]
   /** Of others. */
   others?: string[]
@@ -16,7 +16,7 @@ interface Routes {
   prefixTrailingSlash?: 'slash' | 'no-slash' | 'both'
 }
 
-/** An app that is ready, with these routes. */
+/** Returns an app that is ready, with these routes. */
 async function createApp (t: Test, { own, others = [], prefix = '', prefixTrailingSlash }: Routes, options: FastifyServerOptions = {}): Promise<{ app: FastifyInstance, lookup: Lookup }> {
   const app = Fastify(options)
   t.teardown(() => app.close())
@@ -37,21 +37,21 @@ function finds (lookup: Lookup, url: string, headers: object = {}, method = 'GET
   return lookup.has({ method, url, headers } as never)
 }
 
-t.test('it finds what comes to a WebSocket route, and nothing else', async (t) => {
+t.test('the lookup finds the requests for WebSocket routes, and no others', async (t) => {
   const { lookup } = await createApp(t, { own: ['/ws', '/room/:id', '/files/*', '/n/:n(^\\d+$)'], others: ['/http', '/room/lobby'] })
   for (const url of ['/ws', '/ws?a=b', '/w%73', '/room/1', '/room/1?x', '/files/', '/files/a/b', '/n/12', 'http://host/ws']) t.ok(finds(lookup, url), url)
   for (const url of ['/', '/http', '/WS', '/ws/', '/ws/more', '/room', '/room/lobby', '/n/x', '/nothing', '/%zz', '/room/' + 'x'.repeat(101), '*', '']) t.notOk(finds(lookup, url), url)
   t.notOk(finds(lookup, '/ws', {}, 'POST'))
 })
 
-t.test('with a prefix, and with or without the slash at its end', async (t) => {
+t.test('the lookup works with a prefix, and with or without a slash at the end', async (t) => {
   for (const [prefixTrailingSlash, without, within] of [[undefined, true, true], ['both', true, true], ['slash', false, true], ['no-slash', true, false]] as const) {
     const { lookup } = await createApp(t, { own: ['/', '/ws'], prefix: '/api', prefixTrailingSlash })
     t.same([finds(lookup, '/api'), finds(lookup, '/api/'), finds(lookup, '/api/ws'), finds(lookup, '/ws')], [without, within, true, false], String(prefixTrailingSlash))
   }
 })
 
-t.test('as the app routes, whatever its options', async (t) => {
+t.test('the lookup routes as the app does, with each routing option', async (t) => {
   const own = ['/Ws', '/room/:id']
   for (const [options, urls] of [
     [{ caseSensitive: false }, ['/wS']],
@@ -68,7 +68,7 @@ t.test('as the app routes, whatever its options', async (t) => {
   }
 })
 
-t.test('with constraints on host and version', async (t) => {
+t.test('the lookup works with constraints on host and version', async (t) => {
   const { lookup } = await createApp(t, { own: [['/ws', { host: 'a.example' }], ['/ws', { version: '1.2.0' }], ['/v', { version: '1.2.0' }]] })
   t.ok(finds(lookup, '/ws', { host: 'a.example' }))
   t.notOk(finds(lookup, '/ws', { host: 'b.example' }))
@@ -77,7 +77,7 @@ t.test('with constraints on host and version', async (t) => {
   t.notOk(finds(lookup, '/v'))
 })
 
-t.test('constraints for which the user has a strategy do not keep it from finding a route', async (t) => {
+t.test('the lookup finds a route with a custom constraint', async (t) => {
   const strategy = (name: string): object => ({
     name,
     storage () {
@@ -96,12 +96,12 @@ t.test('constraints for which the user has a strategy do not keep it from findin
   }
 })
 
-t.test('of an app that rewrites URLs it cannot be told, so that each request may be for it', async (t) => {
+t.test('every request may be for a WebSocket route if the app rewrites URLs', async (t) => {
   const { lookup } = await createApp(t, { own: ['/ws'] }, { rewriteUrl: () => '/ws' })
   t.ok(finds(lookup, '/anything'))
 })
 
-t.test('without a WebSocket route, nothing is for it', async (t) => {
+t.test('no request is for a WebSocket route if there is none', async (t) => {
   const { lookup } = await createApp(t, { own: [], others: ['/http'] })
   t.notOk(finds(lookup, '/http'))
 })

@@ -5,7 +5,7 @@ import { MemoryBroker, MemoryServer } from '../helpers/memory'
 const NO_SCHEMAS = { receive: false, send: false }
 const OPTION_ERROR = { name: 'WebSocketOptionError', code: 'FST_WS_OPTION' }
 
-/** For each kind of option what it may be, and what it may not be. */
+/** The valid and the invalid values for each kind of option. */
 const KINDS = {
   type: { good: ['text', 'bytes', 'json', 'integer', 'number', 'boolean', 'any'], bad: ['string', 'TEXT', '', 'jsonText', null, 1, true, ['text'], {}] },
   flag: { good: [true, false], bad: [null, 0, 1, 'true', {}, []] },
@@ -67,13 +67,13 @@ const PLACES = [
 ] as const
 
 for (const [place, check, options] of PLACES) {
-  t.test(`${place} takes each of its options with any value that it can have`, async (t) => {
+  t.test(`${place} takes each option with every valid value`, async (t) => {
     for (const [name, kind] of Object.entries(options)) {
       for (const value of KINDS[kind].good) t.doesNotThrow(() => check({ [name]: value }), `${name}: ${String(value)}`)
     }
   })
 
-  t.test(`${place} refuses each of its options with a value that it cannot have, and says what to use`, async (t) => {
+  t.test(`${place} refuses each option with an invalid value, and the error says what to use`, async (t) => {
     for (const [name, kind] of Object.entries(options)) {
       for (const value of KINDS[kind].bad) {
         t.throws(() => check({ [name]: value }), { ...OPTION_ERROR, message: new RegExp(`^option ${name} is [^]*: use .`) }, `${name}: ${String(value)}`)
@@ -81,12 +81,12 @@ for (const [place, check, options] of PLACES) {
     }
   })
 
-  t.test(`${place} takes no options, and options that are undefined, whatever their name`, async (t) => {
+  t.test(`${place} may have no options, and options that are undefined, whatever their name`, async (t) => {
     t.doesNotThrow(() => check({}))
     for (const name of [...Object.keys(options), 'unknown']) t.doesNotThrow(() => check({ [name]: undefined }))
   })
 
-  t.test(`${place} refuses an option that there is not, and names it and those that there are`, async (t) => {
+  t.test(`${place} refuses an unknown option, and the error names it and the known options`, async (t) => {
     for (const name of ['receivetype', 'path', 'noServer', 'toString', 'constructor', '__proto__', 'hasOwnProperty', '']) {
       const own = Object.fromEntries([[name, true]])
       t.throws(() => check(own), { ...OPTION_ERROR, message: `unknown option ${name} ` }, name)
@@ -95,7 +95,7 @@ for (const [place, check, options] of PLACES) {
   })
 }
 
-t.test('the members of an option are checked too: those that there are, those that are missing, and their values', async (t) => {
+t.test('the members of an option are checked: unknown ones, missing ones, and the values', async (t) => {
   const bad: [options: object, message: string][] = [
     [{ heartbeat: { interval: 0 } }, 'option heartbeat.interval is 0: use a number of milliseconds'],
     [{ heartbeat: { timeout: '10' } }, "option heartbeat.timeout is '10': use a number of milliseconds"],
@@ -124,7 +124,7 @@ t.test('an option that needs a session is refused on a route with raw: true', as
   for (const name of ['autoAccept', 'heartbeat', 'idleTimeout', 'rateLimit']) t.doesNotThrow(() => checkRouteOptions({ raw: true, [name]: false }), name)
 })
 
-t.test('the options of permessage-deflate are those of ws, and each is checked', async (t) => {
+t.test('the options of permessage-deflate are the ones of ws, and each is checked', async (t) => {
   const good: Record<string, unknown[]> = {
     serverNoContextTakeover: [true, false],
     clientNoContextTakeover: [true, false],
@@ -155,7 +155,7 @@ t.test('the options of permessage-deflate are those of ws, and each is checked',
   }
 })
 
-t.test('an option of a route that stands beside its websocket is refused, and told where it belongs', async (t) => {
+t.test('an option of a route that stands beside its websocket is refused, and the error says where it belongs', async (t) => {
   for (const name of [...Object.keys(ROUTE_OPTIONS).filter((name) => name !== 'onInvalid'), 'raw']) {
     t.throws(() => checkPlacement({ url: '/', [name]: true }), { ...OPTION_ERROR, message: `option ${name} stands beside \`websocket\` and belongs in \`websocket\`: use websocket: { ${name}: … }` })
     t.doesNotThrow(() => checkPlacement({ [name]: undefined }))
@@ -163,7 +163,7 @@ t.test('an option of a route that stands beside its websocket is refused, and to
   t.doesNotThrow(() => checkPlacement({ onConnect () {}, onMessage () {}, onDisconnect () {}, onInvalid () {}, errorHandler () {}, bodyLimit: 1, handlerTimeout: 1, version: '1', config: {}, mine: true }))
 })
 
-t.test('onInvalid is found among session handlers and options, and is none of the handlers', async (t) => {
+t.test('onInvalidIn finds onInvalid among session handlers and options; it is no session handler', async (t) => {
   const onInvalid = (): void => {}
   t.equal(onInvalidIn({ onInvalid, onMessage () {} }), onInvalid)
   t.equal(sessionHandlersIn({ onInvalid }), undefined)
@@ -171,7 +171,7 @@ t.test('onInvalid is found among session handlers and options, and is none of th
   t.throws(() => onInvalidIn({ get onInvalid () { throw new Error('from a getter') } }), OPTION_ERROR)
 })
 
-t.test('session handlers are found wherever they are, those that there are', async (t) => {
+t.test('sessionHandlersIn returns the session handlers that are defined', async (t) => {
   const onMessage = (): void => {}
   for (const value of [undefined, null, 5, 'text', () => {}, {}, { onMessage: undefined }, []]) t.equal(sessionHandlersIn(value), undefined)
   t.strictSame(sessionHandlersIn({ url: '/', onMessage }), { onMessage })
@@ -181,7 +181,7 @@ t.test('session handlers are found wherever they are, those that there are', asy
   t.throws(() => sessionHandlersIn(new Proxy({}, { get () { throw new Error('from the trap') } })), { ...OPTION_ERROR, message: /^session handlers cannot be read: from the trap$/ })
 })
 
-t.test('of a heartbeat, what the route leaves out is as in the plugin, and what that leaves out is the default', async (t) => {
+t.test('a member of heartbeat comes from the route, else from the plugin, else from the defaults', async (t) => {
   const cases: [plugin: unknown, route: unknown, heartbeat: unknown][] = [
     [undefined, { timeout: 1 }, { interval: 25_000, timeout: 1 }],
     [{ interval: 1 }, undefined, { interval: 1, timeout: 10_000 }],
@@ -197,7 +197,7 @@ t.test('of a heartbeat, what the route leaves out is as in the plugin, and what 
   }
 })
 
-t.test('the options of the plugin and those of a route are told apart', async (t) => {
+t.test('an option of the plugin is refused on a route, and an option of a route on the plugin', async (t) => {
   for (const [name, kind] of Object.entries(PLUGIN_ONLY)) {
     t.throws(() => checkRouteOptions({ [name]: KINDS[kind].good[0] }), { ...OPTION_ERROR, message: "in a route's `websocket`" })
   }
@@ -206,17 +206,17 @@ t.test('the options of the plugin and those of a route are told apart', async (t
   }
 })
 
-t.test('a value of text is quoted in the error', async (t) => {
+t.test('a string value is quoted in the error', async (t) => {
   t.throws(() => checkPluginOptions({ maxPayload: '1mb' }), { message: "option maxPayload is '1mb': use a whole number of bytes from 1 to 2147483647" })
   t.throws(() => checkPluginOptions({ sendHighWaterMark: 0 }), { message: 'option sendHighWaterMark is 0: use a whole number of bytes from 1 up' })
 })
 
-t.test('what Fastify itself passes to a plugin is not refused', async (t) => {
+t.test('the options of register are not refused', async (t) => {
   t.doesNotThrow(() => checkPluginOptions({ prefix: '/api', logLevel: 'warn', logSerializers: {} }))
   t.throws(() => checkRouteOptions({ prefix: '/api' }), OPTION_ERROR)
 })
 
-t.test('a client in place of a broker is told what it lacks, and what to use', async (t) => {
+t.test('the error for a client in place of a broker names the missing functions, and says what to use', async (t) => {
   const client = { subscribe () {}, unsubscribe () {}, publish () {} }
   t.throws(() => checkPluginOptions({ broker: client }), { ...OPTION_ERROR, message: /^option broker is without start, close: use redisBroker\(client\) from / })
 })
@@ -249,19 +249,19 @@ t.test('the options of shutdown are checked one by one', async (t) => {
   t.throws(() => checkPluginOptions({ shutdown: { unknown: 1 } }), { message: 'unknown unknown in option shutdown: use { code, reason, spread, timeout, notify }' })
 })
 
-t.test('the options of shutdown go one by one over the defaults', async (t) => {
+t.test('each option of shutdown overrides its default', async (t) => {
   const notify = (): void => {}
   t.strictSame(pluginSettings({}).shutdown, { code: 1001, reason: '', spread: 0, timeout: 10_000 })
   t.strictSame(pluginSettings({ shutdown: { code: 1012, reason: undefined, notify } }).shutdown, { code: 1012, reason: '', spread: 0, timeout: 10_000, notify })
 })
 
-t.test('maxConnections of the plugin is not that of each route', async (t) => {
+t.test('maxConnections of the plugin is not the limit of each route', async (t) => {
   t.equal(pluginSettings({ maxConnections: 5 }).maxConnections, 5)
   t.equal(routeSettings({ maxConnections: 5 }, {}, NO_SCHEMAS).maxConnections, undefined)
   t.equal(routeSettings({ maxConnections: 5 }, { maxConnections: 7 }, NO_SCHEMAS).maxConnections, 7)
 })
 
-t.test('the defaults are those of the contract', async (t) => {
+t.test('the defaults are as documented', async (t) => {
   t.match(routeSettings({}, {}, NO_SCHEMAS), {
     receiveType: 'text',
     sendType: 'any',
@@ -284,25 +284,25 @@ t.test('the defaults are those of the contract', async (t) => {
   t.match(pluginSettings({}), { closeTimeout: 5_000, maxPayload: 1_048_576, perMessageDeflate: false, errorHandler: undefined })
 })
 
-t.test('the options of the plugin stand over the defaults', async (t) => {
+t.test('the options of the plugin override the defaults', async (t) => {
   const errorHandler = (): void => {}
   t.match(pluginSettings({ closeTimeout: 1, maxPayload: 2, perMessageDeflate: true, errorHandler }), { closeTimeout: 1, maxPayload: 2, perMessageDeflate: true, errorHandler })
   t.match(routeSettings({ autoAccept: true, sendTimeout: 1 }, {}, NO_SCHEMAS), { autoAccept: true, sendTimeout: 1, catchDisconnect: true })
 })
 
-t.test('the options of a route stand over those of the plugin', async (t) => {
+t.test('the options of a route override the options of the plugin', async (t) => {
   const plugin = { autoAccept: true, sendTimeout: 1, subprotocols: ['a'] }
   t.match(routeSettings(plugin, { autoAccept: false, subprotocols: [] }, NO_SCHEMAS), { autoAccept: false, sendTimeout: 1, subprotocols: [] })
   t.strictSame(routeSettings(plugin, { subprotocols: ['b'] }, NO_SCHEMAS).subprotocols, ['b'])
 })
 
-t.test('an option that is undefined stands over nothing', async (t) => {
+t.test('an option that is undefined overrides nothing', async (t) => {
   t.match(pluginSettings({ maxPayload: undefined }), { maxPayload: 1_048_576 })
   const settings = routeSettings({ sendTimeout: 1, autoAccept: undefined, receiveType: undefined }, { sendTimeout: undefined, sendType: undefined }, NO_SCHEMAS)
   t.match(settings, { sendTimeout: 1, autoAccept: false, receiveType: 'text', sendType: 'any' })
 })
 
-t.test('the types of a route: its own first, then JSON for a schema, then those of the plugin', async (t) => {
+t.test('the types of a route are its own, else JSON with a schema, else the types of the plugin', async (t) => {
   const cases: [plugin: object, route: object, sides: { receive: boolean, send: boolean }, receiveType: string, sendType: string][] = [
     [{}, { valueType: 'json' }, NO_SCHEMAS, 'json', 'json'],
     [{}, { valueType: 'json', receiveType: 'bytes' }, NO_SCHEMAS, 'bytes', 'json'],
@@ -324,7 +324,7 @@ t.test('the types of a route: its own first, then JSON for a schema, then those 
   }
 })
 
-t.test('the options that were given are not changed, nor the defaults by those', async (t) => {
+t.test('neither the given options nor the defaults are changed', async (t) => {
   const plugin = Object.freeze({ sendTimeout: 1, subprotocols: Object.freeze(['a']) })
   const route = Object.freeze({ valueType: 'json' })
   routeSettings(plugin, route, NO_SCHEMAS)

@@ -17,7 +17,7 @@ import type { WebSocketPluginOptions } from '../../types/options'
 
 const LONG = 'x'.repeat(300_000)
 
-/** Sends 300 kB, and asserts that they come back, in the same connection as a second message. */
+/** Sends 300 kB, and asserts that they come back, before a second message on the same connection. */
 async function echoes (t: Test, peer: Peer): Promise<void> {
   for (const message of [LONG, 'again']) {
     peer.socket.send(message)
@@ -25,7 +25,7 @@ async function echoes (t: Test, peer: Peer): Promise<void> {
   }
 }
 
-/** A `ws` server that answers what it is given with what it gets, and is closed at the end of `t`. */
+/** A `ws` server that echoes messages and is closed at the end of `t`. */
 function createEcho (t: Test): WebSocketServer {
   const server = new WebSocketServer({ noServer: true })
   server.on('connection', (socket) => socket.on('message', (data, binary) => socket.send(data, { binary })))
@@ -37,7 +37,7 @@ function upgrade (server: WebSocketServer, request: IncomingMessage, stream: Dup
   server.handleUpgrade(request, stream, head, (socket) => server.emit('connection', socket, request))
 }
 
-/** Closes `app` with a connection open that is not its own: it has to end first, and nobody makes it wait. */
+/** Closes `app` after the connection of another listener has ended, for which the app does not wait. */
 async function closes (t: Test, app: FastifyInstance, peer: Peer): Promise<void> {
   const closed = app.close()
   await until(() => !app.server.listening)
@@ -48,7 +48,7 @@ async function closes (t: Test, app: FastifyInstance, peer: Peer): Promise<void>
 
 for (const [when, pause] of [['at once', (then: () => void) => then()], ['later', (then: () => void) => setImmediate().then(then)]] as const) {
   for (const path of ['/ws', '/http', '/unknown']) {
-    t.test(`a hook that takes a connection to ${path} over, ${when}, has it`, async (t) => {
+    t.test(`a hook that takes over a connection to ${path}, ${when}, keeps the connection`, async (t) => {
       const echo = createEcho(t)
       const app = Fastify()
       t.teardown(() => app.close())
@@ -73,7 +73,7 @@ for (const [when, pause] of [['at once', (then: () => void) => then()], ['later'
   }
 }
 
-t.test('a hook of the route that takes it over is not counted either, once it has', async (t) => {
+t.test('a connection that a hook of the route has taken over does not count', async (t) => {
   const echo = createEcho(t)
   const app = await createApp(t, { maxConnections: 1 })
   app.websocket('/ws', {
@@ -91,7 +91,7 @@ t.test('a hook of the route that takes it over is not counted either, once it ha
   await closes(t, app, peer)
 })
 
-t.test('what was sent before somebody takes it over is not lost', async (t) => {
+t.test('the bytes that were sent before a hook takes the connection over are not lost', async (t) => {
   const echo = createEcho(t)
   const goOn = new Deferred<void>()
   const app = await createApp(t)
@@ -111,7 +111,7 @@ t.test('what was sent before somebody takes it over is not lost', async (t) => {
   await client.until('\x81\x01a')
 })
 
-/** An app with the plugin and, beside it, a listener that has what `takes` says. */
+/** An app with the plugin and another listener, which serves the requests for which `takes` holds. */
 async function createShared (t: Test, takes: (request: IncomingMessage) => unknown, options: WebSocketPluginOptions = {}): Promise<{ app: FastifyInstance, port: number, hooks: () => number }> {
   const echo = createEcho(t)
   const app = Fastify()
@@ -131,7 +131,7 @@ async function createShared (t: Test, takes: (request: IncomingMessage) => unkno
   return { app, port: await listen(app), hooks: () => hooks }
 }
 
-t.test('a handshake for no WebSocket route of the plugin is left to others who listen, for one of its own not', async (t) => {
+t.test('a handshake for no WebSocket route is left to other listeners, a handshake for a WebSocket route is not', async (t) => {
   for (const isSlow of [false, true]) {
     const { app, port, hooks } = await createShared(t, ({ url }) => isSlow ? setImmediate(url !== '/ws') : url !== '/ws')
     for (const path of ['/theirs', '/http', '/ws/unknown']) {
@@ -147,7 +147,7 @@ t.test('a handshake for no WebSocket route of the plugin is left to others who l
   }
 })
 
-t.test('what came with the handshake comes to the one who has it, once', async (t) => {
+t.test('the bytes that came with the handshake go to the listener that serves it, once', async (t) => {
   const { port } = await createShared(t, ({ url }) => url !== '/ws')
   for (const [path, answer] of [['/theirs', '\x81\x01a'], ['/ws', '\x81\x07ours: a']]) {
     const client = await connectTcp(t, port)
@@ -156,7 +156,7 @@ t.test('what came with the handshake comes to the one who has it, once', async (
   }
 })
 
-t.test('who takes a handshake of the plugin at once has it', async (t) => {
+t.test('a listener that serves a handshake of the plugin at once keeps it', async (t) => {
   const { app, port, hooks } = await createShared(t, () => true)
   const peer = await connectPeer(t, `ws://127.0.0.1:${port}/ws`)
   await echoes(t, peer)
@@ -165,7 +165,7 @@ t.test('who takes a handshake of the plugin at once has it', async (t) => {
   await closes(t, app, peer)
 })
 
-t.test('who answers one at once has answered it', async (t) => {
+t.test('a listener that answers a handshake of the plugin at once has answered it', async (t) => {
   const { app, port, hooks } = await createShared(t, () => false)
   app.server.on('upgrade', async (_request, stream) => {
     stream.write('HTTP/1.1 402 Theirs\r\n\r\n')
@@ -176,7 +176,7 @@ t.test('who answers one at once has answered it', async (t) => {
   t.equal(hooks(), 0)
 })
 
-t.test('one that nobody takes ends with its connection after handshakeTimeout, one that somebody takes does not', async (t) => {
+t.test('a connection that no listener serves ends after handshakeTimeout, a connection that is served does not', async (t) => {
   const timeout = 100
   const { port, hooks } = await createShared(t, ({ url }) => url === '/theirs', { handshakeTimeout: timeout })
   const peer = await connectPeer(t, `ws://127.0.0.1:${port}/theirs`)
@@ -187,7 +187,7 @@ t.test('one that nobody takes ends with its connection after handshakeTimeout, o
   await echoes(t, peer)
 })
 
-t.test('app.close() does not wait for one that nobody has begun to serve', async (t) => {
+t.test('app.close() does not wait for a connection that no listener has begun to serve', async (t) => {
   const { app, port } = await createShared(t, ({ url }) => url === '/theirs')
   const client = await connectTcp(t, port)
   client.write(upgradeRequest('/nobody'))
@@ -198,7 +198,7 @@ t.test('app.close() does not wait for one that nobody has begun to serve', async
   t.ok(performance.now() - begin < 2000)
 })
 
-t.test('without others, a handshake for no WebSocket route is 404', async (t) => {
+t.test('without other listeners, a handshake for no WebSocket route is 404', async (t) => {
   const app = await createApp(t)
   app.get('/http', () => { t.fail('the handler runs') })
   const port = await listen(app)
@@ -207,7 +207,7 @@ t.test('without others, a handshake for no WebSocket route is 404', async (t) =>
 
 for (const [name, prefix] of [['a prefix', '/proxy'], ['the whole server', '']]) {
   for (const isFirst of [true, false]) {
-    t.test(`@fastify/http-proxy for ${name}, registered ${isFirst ? 'before' : 'after'} the plugin, has what is its own`, async (t) => {
+    t.test(`@fastify/http-proxy for ${name}, registered ${isFirst ? 'before' : 'after'} the plugin, gets its own requests`, async (t) => {
       const upstream = await serve(t, async (ws) => {
         await ws.accept()
         for await (const message of ws) await ws.send(message)

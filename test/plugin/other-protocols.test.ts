@@ -17,7 +17,7 @@ const SERVERS = { http: {}, https: { https }, 'https that takes HTTP/2, too': { 
 
 const H2C = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n'
 
-/** An app that says what it has read, with or without the plugin. */
+/** An app that echoes its requests, with or without the plugin. */
 async function serve (t: Test, server: object, hasPlugin: boolean): Promise<number> {
   const app = Fastify(server)
   t.teardown(() => app.close())
@@ -31,7 +31,7 @@ async function serve (t: Test, server: object, hasPlugin: boolean): Promise<numb
   return await listen(app)
 }
 
-/** What the server at `port` answers to a request that is sent packet by packet, and, where the connection goes on, to one behind it. */
+/** The responses of the server at `port` to a request that is sent packet by packet, and to a second one if the connection goes on. */
 async function answers (t: Test, port: number, isSecure: boolean, packets: string[]): Promise<string> {
   const client = isSecure ? new TcpClient(connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })) : await connectTcp(t, port)
   t.teardown(() => client.socket.destroy())
@@ -39,7 +39,7 @@ async function answers (t: Test, port: number, isSecure: boolean, packets: strin
   for (const packet of packets) {
     await new Promise<void>((resolve) => client.socket.write(Buffer.from(packet, 'latin1'), () => setImmediate(resolve)))
   }
-  await client.until('"end":true}').catch(() => {}) // it ends without
+  await client.until('"end":true}').catch(() => {}) // the connection ends without it
   client.write(LAST)
   return (await client.ended).replace(/^date: .*\r\n/gim, '')
 }
@@ -78,7 +78,7 @@ for (const [name, server] of Object.entries(SERVERS)) {
   })
 }
 
-t.test('so is one of curl', async (t) => {
+t.test('a request of curl that offers h2c is answered', async (t) => {
   const curl = promisify(execFile)
   const port = await serve(t, {}, true)
   for (const options of [['--data', '{"a":1}'], ['--data', '{"a":1}', '--request', 'PUT'], ['--data', '{"a":1}', '--header', 'Transfer-Encoding: chunked']]) {
@@ -87,7 +87,7 @@ t.test('so is one of curl', async (t) => {
   }
 })
 
-t.test('one behind a request that is still being answered is answered after it', async (t) => {
+t.test('a request for another protocol behind an unanswered request is answered after it', async (t) => {
   const goOn = new Deferred<void>()
   const app = Fastify()
   t.teardown(() => app.close())
@@ -107,7 +107,7 @@ t.test('one behind a request that is still being answered is answered after it',
   t.match(await client.ended, /slow.*\{"a":"b"\}$/s)
 })
 
-t.test('where others listen to upgrades, those for another protocol are theirs', async (t) => {
+t.test('other listeners to upgrades get the requests for another protocol', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(websocket)
@@ -116,7 +116,7 @@ t.test('where others listen to upgrades, those for another protocol are theirs',
   t.equal(await client.write(upgradeRequest('/', { headers: { upgrade: 'theirs' } })).ended, 'HTTP/1.1 101 theirs\r\n\r\n')
 })
 
-t.test('what the user has said of upgrades holds, where the server asks', async (t) => {
+t.test('shouldUpgradeCallback of the user applies if Node has it', async (t) => {
   const app = Fastify({ http: { shouldUpgradeCallback: ({ url }: { url: string }) => url !== '/never' } as object })
   t.teardown(() => app.close())
   await app.register(websocket)
@@ -127,11 +127,11 @@ t.test('what the user has said of upgrades holds, where the server asks', async 
   t.match(await (await connectTcp(t, port)).write(upgradeRequest('/never', { headers: { connection: 'upgrade, close' } })).ended, / 426 /)
 })
 
-// As on a Node that asks, and on one that does not, whichever this is.
+// A server of a Node with shouldUpgradeCallback, and of one without, whichever Node runs the test.
 
 interface Asked { shouldUpgradeCallback?: (request: any) => boolean, emit (): boolean }
 
-t.test('a server that asks what to upgrade is told', async (t) => {
+t.test('upgradeOnly sets shouldUpgradeCallback of a server that has it', async (t) => {
   const server: Asked = { shouldUpgradeCallback (this: unknown, { any }) { return this === server && any }, emit: () => true }
   const { shouldUpgradeCallback } = server
   const undo = upgradeOnly(server, ({ url }) => url === '/ws')
@@ -140,7 +140,7 @@ t.test('a server that asks what to upgrade is told', async (t) => {
   t.equal(server.shouldUpgradeCallback, shouldUpgradeCallback)
 })
 
-t.test('what others have put in its place stays', async (t) => {
+t.test('a shouldUpgradeCallback that has replaced the one of the plugin stays', async (t) => {
   const theirs = (): boolean => true
   const server: Asked = { shouldUpgradeCallback: () => true, emit: () => true }
   const undo = upgradeOnly(server, () => true)
@@ -149,13 +149,13 @@ t.test('what others have put in its place stays', async (t) => {
   t.equal(server.shouldUpgradeCallback, theirs)
 })
 
-t.test('a server that does not ask is not told', async (t) => {
+t.test('upgradeOnly does not set shouldUpgradeCallback of a server without it', async (t) => {
   const server: Asked = { emit: () => true }
   upgradeOnly(server, () => true)()
   t.notOk('shouldUpgradeCallback' in server)
 })
 
-t.test('a request is given back without what makes it an upgrade', async (t) => {
+t.test('handBack gives a request back without the option that makes it an upgrade', async (t) => {
   const given: Buffer[] = []
   const events: unknown[][] = []
   const stream = { unshift: (bytes: Buffer) => given.push(bytes) }

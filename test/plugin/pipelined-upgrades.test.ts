@@ -32,7 +32,7 @@ async function createSlowApp (t: Test, options: WebSocketPluginOptions = {}): Pr
   return { app, port: await listen(app), slow: slow.promise, goOn, accepted: () => accepted }
 }
 
-/** Resolves with what is told of at the next `event`, also where there is an error. */
+/** Resolves at the next `event`. Unlike `once` of Node, it does not reject for 'error'. */
 function next (emitter: EventEmitter | AbortSignal, event: string): Promise<unknown> {
   return new Promise((resolve) => {
     if (emitter instanceof AbortSignal) emitter.addEventListener(event, resolve)
@@ -40,12 +40,12 @@ function next (emitter: EventEmitter | AbortSignal, event: string): Promise<unkn
   })
 }
 
-/** Connections on which an upgrade has come: they are nobody's that the server knows. */
+/** Resolves when an upgrade has arrived. */
 async function upgraded (app: FastifyInstance): Promise<void> {
   await once(app.server, 'upgrade')
 }
 
-t.test('an upgrade behind requests that are still being answered is answered after them, and reads what came behind it', async (t) => {
+t.test('an upgrade behind unanswered requests is answered after them, and gets the bytes behind it', async (t) => {
   const { app, port, slow, goOn } = await createSlowApp(t)
   const client = await connectTcp(t, port)
   const arrived = upgraded(app)
@@ -59,14 +59,14 @@ t.test('an upgrade behind requests that are still being answered is answered aft
   await client.until('\x81\x01b')
 })
 
-t.test('so is one behind a request that has just been answered', async (t) => {
+t.test('an upgrade behind a request that has just been answered is answered', async (t) => {
   const { port } = await createSlowApp(t)
   const client = await connectTcp(t, port)
   client.write(Buffer.concat([Buffer.from(get('/fast') + upgradeRequest('/ws')), frame('a')]))
   t.match(await client.until('\x81\x01a'), /fastHTTP\/1\.1 101 /)
 })
 
-t.test('where an earlier response ends the connection, the handler does not run', async (t) => {
+t.test('the handler does not run if an earlier response ends the connection', async (t) => {
   for (const path of ['/slow', '/fast']) {
     const { app, port, goOn, accepted } = await createSlowApp(t)
     const client = await connectTcp(t, port)
@@ -79,7 +79,7 @@ t.test('where an earlier response ends the connection, the handler does not run'
   }
 })
 
-t.test('what takes longer than handshakeTimeout ends with its connection', async (t) => {
+t.test('an upgrade that waits longer than handshakeTimeout ends with its connection', async (t) => {
   const { port, accepted } = await createSlowApp(t, { handshakeTimeout: 50 })
   const client = await connectTcp(t, port)
   const begin = performance.now()
@@ -88,7 +88,7 @@ t.test('what takes longer than handshakeTimeout ends with its connection', async
   t.equal(accepted(), 0)
 })
 
-t.test('one that waits counts for maxConnections, until it is answered or its client leaves', async (t) => {
+t.test('an upgrade that waits counts for maxConnections, until it is answered or its client leaves', async (t) => {
   const { app, port, goOn } = await createSlowApp(t, { maxConnections: 1 })
   const client = await connectTcp(t, port)
   const arrived = upgraded(app)
@@ -103,7 +103,7 @@ t.test('one that waits counts for maxConnections, until it is answered or its cl
   await connectPeer(t, `ws://127.0.0.1:${port}/ws`)
 })
 
-t.test('a client that leaves meanwhile is no longer counted, and the request before learns of it', async (t) => {
+t.test('a client that leaves while it waits no longer counts, and the earlier request is aborted', async (t) => {
   for (const leave of ['destroy', 'end'] as const) {
     const { app, port, slow } = await createSlowApp(t, { maxConnections: 1 })
     const client = await connectTcp(t, port)
@@ -118,7 +118,7 @@ t.test('a client that leaves meanwhile is no longer counted, and the request bef
   }
 })
 
-t.test('a connection that is reset meanwhile does not end the process', async (t) => {
+t.test('a connection that is reset while it waits does not end the process', async (t) => {
   const { app, port, slow } = await createSlowApp(t)
   const client = await connectTcp(t, port)
   const arrived = upgraded(app)
@@ -129,7 +129,7 @@ t.test('a connection that is reset meanwhile does not end the process', async (t
   t.equal(await closed, true, 'with an error')
 })
 
-t.test('app.close() lets the earlier request be answered, and does not wait for what is behind it', async (t) => {
+t.test('app.close() lets the earlier request be answered, and does not wait for the upgrade behind it', async (t) => {
   const { app, port, slow, goOn, accepted } = await createSlowApp(t)
   const client = await connectTcp(t, port)
   const arrived = upgraded(app)
@@ -145,7 +145,7 @@ t.test('app.close() lets the earlier request be answered, and does not wait for 
   t.equal(accepted(), 0)
 })
 
-t.test('the time for which a connection may be idle between two requests is none of a handshake', async (t) => {
+t.test('the idle timeout between two requests does not apply to a handshake', async (t) => {
   const timeouts: unknown[] = []
   const { app, port, goOn } = await createSlowApp(t, { origins: (_origin, { raw }) => timeouts.push(raw.socket.timeout) > 0 })
   const client = await connectTcp(t, port)
@@ -157,7 +157,7 @@ t.test('the time for which a connection may be idle between two requests is none
   t.same(timeouts, [0])
 })
 
-t.test('who reads the connection meanwhile has it', async (t) => {
+t.test('a reader that takes the connection while the upgrade waits keeps it', async (t) => {
   const { app, port, slow, goOn, accepted } = await createSlowApp(t, { maxConnections: 1 })
   const client = await connectTcp(t, port)
   const arrived = upgraded(app)

@@ -30,7 +30,7 @@ t.test('the plugin decorates the app, whatever the context it was registered in 
   t.equal((await app.inject('/')).body, 'ws: false')
 })
 
-t.test('an option that is unknown or has a value that it cannot have fails at registration', async (t) => {
+t.test('an unknown option and an invalid value fail at registration', async (t) => {
   for (const options of [{ vlaueType: 'json' }, { valueType: 'xml' }, { closeTimeout: -1 }, { errorHandler: 'log' }, { onMessage () {} }]) {
     const app = Fastify()
     t.teardown(() => app.close())
@@ -38,7 +38,7 @@ t.test('an option that is unknown or has a value that it cannot have fails at re
   }
 })
 
-t.test('options of app.register are none of the plugin', async (t) => {
+t.test('options of app.register are no options of the plugin', async (t) => {
   const { lines, serverOptions } = collectLogs()
   await createApp(t, { prefix: '/x', logLevel: 'warn' } as any, serverOptions)
   t.same(lines, [])
@@ -58,7 +58,7 @@ t.test('HTTP routes keep their handlers, whenever they were registered', async (
   }
 })
 
-t.test('a message beyond maxPayload ends the connection with 1009; for a session that is an end like others', async (t) => {
+t.test('a message above maxPayload ends the connection with 1009, which is a disconnect for the session', async (t) => {
   const { lines, serverOptions } = collectLogs('info')
   const app = await createApp(t, { maxPayload: 100 }, serverOptions)
   const ended = new Deferred<unknown>()
@@ -87,7 +87,7 @@ t.test('maxPayload is 1 MiB by default', async (t) => {
   t.same(await peer.closed, { code: 1009, reason: 'message larger than 1048576 bytes' })
 })
 
-t.test('a message that is too large for a session that is closing is nothing to tell of', async (t) => {
+t.test('a message that is too large for a closing session is not logged', async (t) => {
   const { lines, serverOptions } = collectLogs('info')
   const app = await createApp(t, { maxPayload: 100 }, serverOptions)
   app.websocket('/', async (ws) => {
@@ -101,7 +101,7 @@ t.test('a message that is too large for a session that is closing is nothing to 
   t.same(lines.filter(({ ws }) => ws !== undefined), [])
 })
 
-t.test('what happens to a socket of a route with raw: true is logged once, and it is dropped', async (t) => {
+t.test('an error of a raw handler is logged once, and its socket is dropped', async (t) => {
   const { lines, serverOptions } = collectLogs()
   const app = await createApp(t, {}, serverOptions)
   app.get('/', { websocket: { raw: true } }, () => { throw new Error('raw') })
@@ -110,7 +110,7 @@ t.test('what happens to a socket of a route with raw: true is logged once, and i
   t.match(lines.filter(({ level }) => level === ERROR), [{ reqId: 'req-1', err: { message: 'raw' } }])
 })
 
-t.test('subprotocol and headers of the 101 response are those of accept; a route with raw: true takes the first one offered', async (t) => {
+t.test('the 101 has the subprotocol and headers of accept; a route with raw: true takes the first offered subprotocol', async (t) => {
   const app = await createApp(t)
   app.websocket('/session', (ws) => { ws.accept({ subprotocol: 'b', headers: { 'x-a': ['1', '2'] } }) })
   app.websocket('/none', (ws) => { ws.accept() })
@@ -124,7 +124,7 @@ t.test('subprotocol and headers of the 101 response are those of accept; a route
   }
 })
 
-t.test('messages are compressed where perMessageDeflate is on', async (t) => {
+t.test('messages are compressed with perMessageDeflate', async (t) => {
   const app = await createApp(t, { perMessageDeflate: { threshold: 0 } })
   app.websocket('/', echo)
   const port = await listen(app)
@@ -165,7 +165,7 @@ t.test('app.injectWS of @fastify/websocket keeps working', async (t) => {
   t.equal((await closed)[0], 1001)
 })
 
-t.test('it works with TLS', async (t) => {
+t.test('the plugin works with TLS', async (t) => {
   const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
   const app = await createApp(t, {}, { https: { key: fixture('key.pem'), cert: fixture('cert.pem') } } as any)
   app.websocket('/', async (ws) => {
@@ -177,7 +177,7 @@ t.test('it works with TLS', async (t) => {
   t.equal((await peer.closed).code, 1000)
 })
 
-t.test('it can be registered in a context of its own', async (t) => {
+t.test('the plugin can be registered in its own context', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(async (child) => {
@@ -197,7 +197,7 @@ t.test('it can be registered in a context of its own', async (t) => {
   await nobodyIsConnected(t, app)
 })
 
-t.test('where app.close() takes longer than pluginTimeout it still waits for the handlers, and resolves', async (t) => {
+t.test('app.close() waits for the handlers and resolves, even if this takes longer than pluginTimeout', async (t) => {
   const app = await createApp(t, {}, { pluginTimeout: 200 })
   let hasEnded = false
   app.websocket('/', async (ws) => {
@@ -211,7 +211,7 @@ t.test('where app.close() takes longer than pluginTimeout it still waits for the
   t.ok(hasEnded)
 })
 
-t.test('without a pluginTimeout app.close() waits for the handlers, too', async (t) => {
+t.test('app.close() waits for the handlers without a pluginTimeout', async (t) => {
   const app = await createApp(t, {}, { pluginTimeout: 0 })
   let hasEnded = false
   app.websocket('/', async (ws) => {
@@ -249,14 +249,14 @@ t.test('the broker is up when the app is ready, and is closed when the connectio
   t.strictSame(events, ['start', 'publish room', 'close'])
 })
 
-t.test('an app does not start whose broker says that it cannot', async (t) => {
+t.test('an app does not start if start of its broker rejects', async (t) => {
   const broker = new ScriptedBroker()
   broker.start = async () => { throw new Error('the prefix is no text') }
   const app = await createApp(t, { broker })
   await t.rejects(async () => { await app.ready() }, { code: 'FST_WS_BROKER', message: 'the broker cannot be started: the prefix is no text' })
 })
 
-t.test('topics that may have missed messages are told with resync', async (t) => {
+t.test('the event resync has the topics that may have missed messages', async (t) => {
   const broker = new ScriptedBroker()
   const app = await createApp(t, { broker })
   const resyncs: object[] = []
@@ -286,7 +286,7 @@ t.test('an app that was never started closes', async (t) => {
   t.equal(app.websockets.size, 0)
 })
 
-t.test('a client of the bytes of a connection gets what the handler sends, and nothing more', async (t) => {
+t.test('a client that reads the bytes of a connection gets the messages of the handler, and nothing more', async (t) => {
   const app = await createApp(t)
   app.websocket('/', echo as any)
   const client = await connectTcp(t, await listen(app))
@@ -295,7 +295,7 @@ t.test('a client of the bytes of a connection gets what the handler sends, and n
   t.equal(response, 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x01a')
 })
 
-t.test('a message may have many fragments, and no end of them closes the connection with 1008', async (t) => {
+t.test('a message may have many fragments, and too many close the connection with 1008', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     await ws.accept()

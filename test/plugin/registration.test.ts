@@ -59,7 +59,7 @@ for (const [place, registrations] of Object.entries<Register[]>({
   })
 }
 
-t.test('each is refused where it is registered, too', async (t) => {
+t.test('a second plugin is refused by the register call that adds it', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(websocket)
@@ -67,7 +67,7 @@ t.test('each is refused where it is registered, too', async (t) => {
   await t.rejects(async () => { await app.register(websocket) }, { code: 'FST_WS_OPTION' })
 })
 
-t.test('who looks for @fastify/websocket by its name finds it, and another decorator may be called ws', async (t) => {
+t.test('hasPlugin finds @fastify/websocket, and a decorator of another kind may be called ws', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(websocket)

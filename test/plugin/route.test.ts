@@ -72,7 +72,7 @@ t.test('a request of HTTP/2 is 426 as well, without the headers that HTTP/2 does
   t.equal((await (await connectPeer(t, `wss://127.0.0.1:${port}`, { rejectUnauthorized: false })).closed).code, 1000)
 })
 
-t.test('426 goes through the error handler', async (t) => {
+t.test('the error handler gets the error of a 426', async (t) => {
   const app = await createApp(t)
   app.setErrorHandler((error: any, _, reply) => { reply.code(error.statusCode).send({ handled: error.code }) })
   app.websocket('/', handler)
@@ -126,7 +126,7 @@ t.test('wsHandler works beside websocket: false and websocket: true', async (t) 
   }
 })
 
-t.test('a route with a mistake in it fails at registration, and says where and what', async (t) => {
+t.test('a route with a mistake fails at registration, and the error names the route and the mistake', async (t) => {
   const http = async (): Promise<string> => ''
   const mistakes: Record<string, [(app: FastifyInstance) => unknown, RegExp]> = {
     'method POST': [(app) => app.post('/x', { websocket: true } as any, handler), /^POST \/x: a WebSocket route has the method GET, not POST$/],
@@ -173,7 +173,7 @@ t.test('a HEAD route may be given beside the GET route, and is 426', async (t) =
   t.equal((await (await connectPeer(t, `ws://127.0.0.1:${await listen(app)}/y`)).closed).code, 1000)
 })
 
-t.test('the options of a route go over those of the plugin; a side that has a schema is JSON', async (t) => {
+t.test('the options of a route override the options of the plugin; a side with a schema is JSON', async (t) => {
   const app = await createApp(t, { receiveType: 'integer', subprotocols: ['plugin'] })
   const echo = async (ws: any): Promise<void> => {
     await ws.accept()
@@ -191,7 +191,7 @@ t.test('the options of a route go over those of the plugin; a side that has a sc
   }
 })
 
-t.test('autoAccept leaves routes with raw: true alone: their sockets are open anyway', async (t) => {
+t.test('autoAccept has no effect on routes with raw: true, whose sockets are open', async (t) => {
   const app = await createApp(t, { autoAccept: true })
   app.websocket('/', async (ws) => await ws.send(ws.state))
   app.websocket('/raw', { websocket: { raw: true } }, (socket) => socket.send('raw'))
@@ -219,7 +219,7 @@ t.test('JSON is parsed with Fastify\'s protection against prototype poisoning', 
   t.same(results, [refused, refused, [{}, {}], [true, true]])
 })
 
-t.test('a handshake is refused as the route says: by its hooks, by its handler, and where it has as many connections as it may have', async (t) => {
+t.test('a handshake is refused by the hooks, by the handler, and by the connection limit of the route', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   const onSend = async (_request: unknown, _reply: unknown, payload: unknown): Promise<string> => String(payload).replace('guard', 'hook')
   const guard = async (): Promise<void> => { throw Object.assign(new Error('the guard'), { statusCode: 401 }) }
@@ -236,7 +236,7 @@ t.test('a handshake is refused as the route says: by its hooks, by its handler, 
   t.equal((await refusal(port, '/http')).status, 403)
 })
 
-t.test('upgrade requests that come after app.close() get 503, also where Fastify goes on answering', async (t) => {
+t.test('upgrade requests after app.close() get 503, even if Fastify goes on answering', async (t) => {
   for (const return503OnClosing of [true, false]) {
     const app = await createApp(t, { closeTimeout: 500 }, { return503OnClosing })
     const goOn = new Deferred<void>()
@@ -258,7 +258,7 @@ t.test('upgrade requests that come after app.close() get 503, also where Fastify
   }
 })
 
-/** What happens, step by step, to those who use a route of @fastify/websocket. */
+/** What clients and handlers of a route of @fastify/websocket do, step by step. */
 const SCENARIOS: Record<string, (t: Test, side: Side) => Promise<unknown>> = {
   async 'echoes, with the app as this and the request' (t, { app, raw, start }) {
     app.decorate('name', 'the app')
@@ -300,7 +300,7 @@ const SCENARIOS: Record<string, (t: Test, side: Side) => Promise<unknown>> = {
     const ends = new Deferred<unknown>()
     raw((socket) => socket.on('close', (code: number) => ends.resolve(code)))
     const client = await connectTcp(t, await start())
-    client.write(upgradeRequest('/')).write(Buffer.from([0x83, 0x80, 0, 0, 0, 0])) // an opcode that is none
+    client.write(upgradeRequest('/')).write(Buffer.from([0x83, 0x80, 0, 0, 0, 0])) // an opcode that does not exist
     await client.ended
     return [await ends.promise, errors()]
   },
@@ -356,7 +356,7 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
   })
 }
 
-t.test('a handshake whose connection a hook has taken over, without a word to Fastify, is not answered', async (t) => {
+t.test('a handshake is not answered if a hook has taken the connection over without hijack', async (t) => {
   const { lines, serverOptions } = collectLogs('info')
   const app = await createApp(t, {}, serverOptions)
   const taken = new Deferred<Socket>()
@@ -372,7 +372,7 @@ t.test('a handshake whose connection a hook has taken over, without a word to Fa
   t.same(lines.filter(({ err }) => err !== undefined), [])
 })
 
-t.test('rawRoutes names routes whose handlers get the plain socket, whatever form they have', async (t) => {
+t.test('the handlers of routes in rawRoutes get the ws socket, in each form of a route', async (t) => {
   for (const rawRoutes of [['/lib/option', '/lib/both'], ({ url }: { url: string }) => url.startsWith('/lib/')]) {
     const app = await createApp(t, { rawRoutes })
     const raw = (socket: RawWebSocket): void => { socket.send('raw') }
@@ -395,7 +395,7 @@ t.test('rawRoutes names routes whose handlers get the plain socket, whatever for
   }
 })
 
-t.test('a route that rawRoutes names is checked as one with raw: true', async (t) => {
+t.test('a route in rawRoutes is checked like a route with raw: true', async (t) => {
   const app = await createApp(t, { rawRoutes: ['/raw'] })
   t.throws(() => app.websocket('/raw', { onMessage () {} }), { code: 'FST_WS_OPTION', message: /^GET \/raw: session handlers take the place of the handler/ })
   t.throws(() => app.websocket('/raw', { websocket: { idleTimeout: 1 } }, handler), { code: 'FST_WS_OPTION', message: /^GET \/raw: option idleTimeout needs a session/ })
@@ -403,7 +403,7 @@ t.test('a route that rawRoutes names is checked as one with raw: true', async (t
   t.throws(() => failing.websocket('/', handler), { code: 'FST_WS_OPTION', message: 'GET /: from rawRoutes' })
 })
 
-t.test('a route may have a maxPayload and a perMessageDeflate of its own, also one with raw: true, which other routes do not', async (t) => {
+t.test('maxPayload and perMessageDeflate of a route, with or without raw: true, do not apply to other routes', async (t) => {
   const app = await createApp(t, { maxPayload: 10 })
   const own = { maxPayload: 100, perMessageDeflate: { threshold: 0 } }
   const closes = (socket: RawWebSocket): void => { socket.on('message', () => socket.close(1000)) }
@@ -425,7 +425,7 @@ t.test('a route may have a maxPayload and a perMessageDeflate of its own, also o
   t.match(app.websocketServer.options, { maxPayload: 10, perMessageDeflate: false })
 })
 
-t.test('listeners of app.websocketServer see the sockets of raw routes only, and go on hearing of them', async (t) => {
+t.test('listeners of app.websocketServer get the sockets of raw routes only, and get all of them', async (t) => {
   const app = await createApp(t)
   const heard: string[] = []
   app.websocketServer.on('connection', (socket) => {
@@ -481,7 +481,7 @@ t.test('a listener on the socket of a raw route that throws or rejects is logged
   t.equal(lines.filter(({ level }) => level >= WARN).length, 2)
 })
 
-t.test('a listener on ws.raw that throws or rejects is as if that had left the handler', async (t) => {
+t.test('an error of a listener on ws.raw is handled like an error of the handler', async (t) => {
   const { lines, serverOptions } = collectLogs()
   const seen: unknown[] = []
   const app = await createApp(t, { errorHandler (error, ws) { seen.push([error.message, ws.state]) } }, serverOptions)
@@ -505,7 +505,7 @@ t.test('a listener on ws.raw that throws or rejects is as if that had left the h
   t.same(lines.filter(({ level }) => level >= WARN), [])
 })
 
-t.test('onInvalid stands in websocket or beside it, and not in both places', async (t) => {
+t.test('onInvalid may stand in websocket or beside it, but not in both places', async (t) => {
   const app = await createApp(t)
   const onInvalid = (): void => {}
   const handler = (): void => {}

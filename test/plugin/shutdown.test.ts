@@ -11,7 +11,7 @@ import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
 import type { WebSocketSession } from '../../types/session'
 
-/** How long `action` takes, in milliseconds. */
+/** Returns the milliseconds that `action` takes. */
 async function duration (action: () => Promise<unknown>): Promise<number> {
   const begin = performance.now()
   await action()
@@ -22,12 +22,12 @@ async function stay (ws: WebSocketSession): Promise<void> {
   await (await ws.accept()).closed
 }
 
-/** How many timers keep the process going. */
+/** The number of timers that keep the process running. */
 function timers (): number {
   return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
 }
 
-t.test('app.close() is quick when everybody behaves', async (t) => {
+t.test('app.close() is quick if all clients and handlers end', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -41,7 +41,7 @@ t.test('app.close() is quick when everybody behaves', async (t) => {
   t.equal(app.websockets.size, 0)
 })
 
-t.test('app.close() closes with 1001 what is in the middle of sending, receiving or waiting', async (t) => {
+t.test('app.close() closes sessions that send, receive or wait with 1001', async (t) => {
   const { lines, serverOptions } = collectLogs('info')
   const app = await createApp(t, {}, serverOptions)
   const ends: string[] = []
@@ -71,7 +71,7 @@ t.test('app.close() closes with 1001 what is in the middle of sending, receiving
   t.same(lines.filter(({ level }) => level >= WARN), [])
 })
 
-t.test('what has been sent before app.close() arrives before the close', async (t) => {
+t.test('messages that were sent before app.close() arrive before the close', async (t) => {
   const app = await createApp(t)
   const sent = new Deferred<void>()
   app.websocket('/', async (ws) => {
@@ -118,7 +118,7 @@ t.test('app.close() forces the end of a client that does not read', async (t) =>
   t.equal(session!.state, 'closed')
 })
 
-t.test('app.close() forces the end of a raw socket that does not answer, too', async (t) => {
+t.test('app.close() forces the end of a raw socket that does not answer', async (t) => {
   const app = await createApp(t, { closeTimeout: 100 })
   app.get('/', { websocket: { raw: true } }, () => {})
   const client = await connectTcp(t, await listen(app))
@@ -127,7 +127,7 @@ t.test('app.close() forces the end of a raw socket that does not answer, too', a
   await client.ended
 })
 
-t.test('after app.close() a handler that goes on finds its session closed', async (t) => {
+t.test('a handler that goes on after app.close() finds its session closed', async (t) => {
   const app = await createApp(t)
   const results = new Deferred<unknown[]>()
   app.websocket('/', async (ws) => {
@@ -141,7 +141,7 @@ t.test('after app.close() a handler that goes on finds its session closed', asyn
   t.same(await results.promise, Array(4).fill('WebSocketDisconnect'))
 })
 
-t.test('a refusal that is being written is written to its end', async (t) => {
+t.test('app.close() lets a refusal that is being written end', async (t) => {
   const app = await createApp(t)
   const body = 'x'.repeat(8 * 1024 * 1024)
   const begun = new Deferred<void>()
@@ -155,7 +155,7 @@ t.test('a refusal that is being written is written to its end', async (t) => {
   t.equal((await answer).body.length, body.length)
 })
 
-t.test('sessions are closed before the onClose hooks of the app run, and can use what these close', async (t) => {
+t.test('sessions end before the onClose hooks of the app run, and can use the resources that the hooks close', async (t) => {
   const order: string[] = []
   const app = await createApp(t)
   app.addHook('onClose', async () => { order.push('the database is closed') })
@@ -170,7 +170,7 @@ t.test('sessions are closed before the onClose hooks of the app run, and can use
   t.same(order, ['the handler has saved its work', 'the database is closed'])
 })
 
-t.test('app.close() leaves no connection behind, whatever state it is in', async (t) => {
+t.test('app.close() leaves no connection open, in any state', async (t) => {
   const app = await createApp(t, { closeTimeout: 100 })
   const started = new Set<string>()
   app.server.on('upgrade', (request) => { started.add(request.url!) })
@@ -182,7 +182,7 @@ t.test('app.close() leaves no connection behind, whatever state it is in', async
   const requests = ['/open', '/connecting', '/denied', '/http', '/unknown']
   for (const path of requests) {
     const client = await connectTcp(t, port)
-    client.socket.allowHalfOpen = true // nor do these clients close by themselves
+    client.socket.allowHalfOpen = true // these clients do not close by themselves
     client.write(upgradeRequest(path))
   }
   await until(() => started.size === requests.length)
@@ -190,7 +190,7 @@ t.test('app.close() leaves no connection behind, whatever state it is in', async
   await nobodyIsConnected(t, app)
 })
 
-t.test('app.close() may be called from a handler, as long as nobody waits for it there', async (t) => {
+t.test('app.close() may be called in a handler that does not await it', async (t) => {
   const app = await createApp(t)
   const closed = new Deferred<void>()
   app.websocket('/', async (ws) => {
@@ -203,7 +203,7 @@ t.test('app.close() may be called from a handler, as long as nobody waits for it
   await closed.promise
 })
 
-t.test('connections are closed with the code and the reason that are set, sockets of raw routes too', async (t) => {
+t.test('sessions and raw sockets are closed with the code and reason of the option shutdown', async (t) => {
   const app = await createApp(t, { shutdown: { code: 1012, reason: 'back in a minute '.repeat(10) } })
   app.websocket('/', stay)
   app.get('/raw', { websocket: { raw: true } }, () => {})
@@ -213,7 +213,7 @@ t.test('connections are closed with the code and the reason that are set, socket
   for (const { closed } of peers) t.same(await closed, { code: 1012, reason: 'back in a minute '.repeat(10).slice(0, 123) })
 })
 
-t.test('the closes are spread evenly, and what is not closed yet goes on', async (t) => {
+t.test('the closes are spread evenly, and sessions that are not closed yet go on', async (t) => {
   const app = await createApp(t, { shutdown: { spread: 400 } })
   app.websocket('/', async (ws) => {
     await ws.accept()
@@ -243,7 +243,7 @@ t.test('one connection is closed at once, whatever the spread', async (t) => {
   t.equal((await peer.closed).code, 1001)
 })
 
-t.test('where the timeout is shorter than the spread, the rest is dropped then, and no timer is left', async (t) => {
+t.test('if the timeout is shorter than the spread, the other connections are dropped at the timeout, and no timer is left', async (t) => {
   const { lines, serverOptions } = collectLogs('warn')
   const app = await createApp(t, { shutdown: { spread: 10_000, timeout: 500 } }, serverOptions)
   let ended = 0
@@ -264,7 +264,7 @@ t.test('where the timeout is shorter than the spread, the rest is dropped then, 
   t.equal(lines.length, 1)
 })
 
-t.test('notify is told of each session before its close, and what it sends arrives', async (t) => {
+t.test('notify gets each session before its close, and its messages arrive', async (t) => {
   const notified = new Set<unknown>()
   const app = await createApp(t, {
     shutdown: {
@@ -295,7 +295,7 @@ t.test('notify is told of each session before its close, and what it sends arriv
   t.equal((await connecting).status, 503)
 })
 
-t.test('notify may close by itself', async (t) => {
+t.test('notify may close the session', async (t) => {
   const app = await createApp(t, { shutdown: { notify: (ws) => ws.close(4000, 'moved') } })
   app.websocket('/', stay)
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
@@ -303,7 +303,7 @@ t.test('notify may close by itself', async (t) => {
   t.same(await peer.closed, { code: 4000, reason: 'moved' })
 })
 
-t.test('a notify that throws or rejects is logged once, and its session closed as ever', async (t) => {
+t.test('an error of notify is logged once, and the session is closed like others', async (t) => {
   const { lines, serverOptions } = collectLogs('info')
   const errors: unknown[] = [new Error('thrown'), 'no error', undefined]
   let calls = 0
@@ -326,7 +326,7 @@ t.test('a notify that throws or rejects is logged once, and its session closed a
   for (const line of logged) t.match(line, { level: ERROR, msg: 'shutdown.notify of fastify-async-websocket threw', ws: String })
 })
 
-t.test('a notify that never settles keeps only its own session from being closed, which is dropped after the timeout', async (t) => {
+t.test('a notify that never settles delays only its own session, which is dropped after the timeout', async (t) => {
   const { lines, serverOptions } = collectLogs('warn')
   const app = await createApp(t, { shutdown: { timeout: 500, notify: (ws) => (ws.query as any).stuck && new Promise(() => {}) } }, serverOptions)
   app.websocket('/', stay)
@@ -339,7 +339,7 @@ t.test('a notify that never settles keeps only its own session from being closed
   t.equal(lines.length, 1)
 })
 
-t.test('a notify that settles after the timeout is no matter', async (t) => {
+t.test('a notify that settles after the timeout has no effect', async (t) => {
   const goOn = new Deferred<void>()
   const app = await createApp(t, { shutdown: { timeout: 50, notify: () => goOn.promise } })
   app.websocket('/', stay)
@@ -349,7 +349,7 @@ t.test('a notify that settles after the timeout is no matter', async (t) => {
   t.equal((await peer.closed).code, 1006)
 })
 
-t.test('a handler that never ends keeps app.close() waiting until the timeout, and is told of in the log', async (t) => {
+t.test('app.close() waits for a handler that never ends until the timeout, and logs it', async (t) => {
   const { lines, serverOptions } = collectLogs('warn')
   const app = await createApp(t, { shutdown: { timeout: 500 } }, serverOptions)
   const started = new Deferred<void>()
@@ -372,7 +372,7 @@ t.test('a handler that never ends keeps app.close() waiting until the timeout, a
   t.match(lines.filter(({ msg }) => msg?.includes('shutdown.timeout')), [{ level: WARN, connections: 0, handlers: 2 }])
 })
 
-t.test('onDisconnect runs once for each, however its connection was at app.close()', async (t) => {
+t.test('onDisconnect runs once for each session, whatever the state of its connection at app.close()', async (t) => {
   const app = await createApp(t, { closeTimeout: 50 })
   const ends = new Map<string, number[]>()
   const closing = new Deferred<void>()
@@ -408,7 +408,7 @@ t.test('onDisconnect runs once for each, however its connection was at app.close
   t.same(Object.fromEntries(ends), { idle: [1001], busy: [1001], silent: [1006], closing: [1006], sending: [1006] })
 })
 
-t.test('where the timeout is shorter than closeTimeout, onDisconnect has run when app.close() resolves, whatever the handler does', async (t) => {
+t.test('if the timeout is shorter than closeTimeout, onDisconnect has run when app.close() resolves, whatever the handler does', async (t) => {
   const app = await createApp(t, { closeTimeout: 5_000, shutdown: { timeout: 50 } })
   const never = new Promise(() => {})
   const ran: string[] = []
@@ -422,7 +422,7 @@ t.test('where the timeout is shorter than closeTimeout, onDisconnect has run whe
   app.websocket('/never', { onMessage () {}, onDisconnect: () => never })
   const port = await listen(app)
   for (const path of ['/handles', '/connects', '/idle', '/never']) {
-    const client = await connectTcp(t, port) // which does not answer a close
+    const client = await connectTcp(t, port) // the client does not answer a close
     await client.write(upgradeRequest(path)).until('101')
     if (path === '/handles') client.write(frame('a'))
   }
@@ -431,7 +431,7 @@ t.test('where the timeout is shorter than closeTimeout, onDisconnect has run whe
   t.same(ran.sort(), ['connects', 'handles', 'idle'])
 })
 
-t.test('app.websocketServer closes as with @fastify/websocket: what no route of the plugin has is closed, and not waited for', async (t) => {
+t.test('app.websocketServer closes as with @fastify/websocket: clients without a route of the app are closed, and not awaited', async (t) => {
   const app = await createApp(t)
   const ended = new Deferred<void>()
   app.addHook('onRequest', async ({ url, raw }, reply) => {
@@ -477,7 +477,7 @@ for (const when of ['before', 'while', 'after']) {
   })
 }
 
-t.test('handshakes that come while app.close() is at work are refused as their route says, if Fastify lets them through', async (t) => {
+t.test('handshakes during app.close() are refused as their route says, if Fastify lets them through', async (t) => {
   const app = await createApp(t, {}, { return503OnClosing: false })
   const goOn = new Deferred<void>()
   app.websocket('/', async (ws) => {
@@ -497,7 +497,7 @@ t.test('handshakes that come while app.close() is at work are refused as their r
   await closed
 })
 
-t.test('app.close() in the middle of accepts: each client is told, and each handler ends', async (t) => {
+t.test('app.close() during accepts gives each client a response or a close, and each handler ends', async (t) => {
   const { lines, serverOptions } = collectLogs('error')
   const app = await createApp(t, {}, serverOptions)
   const count = { begun: 0, ended: 0, accepted: 0, disconnected: 0 }
@@ -524,7 +524,7 @@ t.test('app.close() in the middle of accepts: each client is told, and each hand
     const text = await Promise.race([client.ended, client.until('\x88\x02\x03\xe9')])
     client.write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 3, 0xe9]))
     return text.slice(9, 12)
-  }).map((answer) => answer.catch(() => '')) // the server listens no more
+  }).map((answer) => answer.catch(() => '')) // the server no longer listens
   await some.promise
   await app.close()
   t.equal(count.ended, count.begun)
@@ -546,7 +546,7 @@ t.test('app.close() may be called twice', async (t) => {
   t.equal((await peer.closed).code, 1001)
 })
 
-t.test('app.close() ends what injectWebSocket has opened', async (t) => {
+t.test('app.close() ends the clients of injectWebSocket', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => { await (await ws.accept()).closed })
   const client = await app.injectWebSocket('/')
@@ -554,7 +554,7 @@ t.test('app.close() ends what injectWebSocket has opened', async (t) => {
   t.equal((await client.closed).code, 1001)
 })
 
-t.test('app.close() ends what injectWebSocket has opened, also where it does not read', async (t) => {
+t.test('app.close() ends a client of injectWebSocket that does not read', async (t) => {
   const app = await createApp(t, { closeTimeout: 100 })
   app.websocket('/', async (ws) => {
     await ws.accept()

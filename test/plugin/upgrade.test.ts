@@ -24,7 +24,7 @@ t.test('a WebSocket request for an unknown route is 404, from the not-found hand
   await nobodyIsConnected(t, app)
 })
 
-t.test('a WebSocket request for an HTTP-only route is 404, and nothing of that route runs', async (t) => {
+t.test('a WebSocket request for an HTTP-only route is 404, and neither hooks nor handler of the route run', async (t) => {
   const app = await createApp(t)
   const runs = (what: string) => async () => { t.fail(`${what} runs`) }
   const options = { onRequest: runs('onRequest'), preParsing: runs('preParsing') as any, preValidation: runs('preValidation'), preHandler: runs('preHandler') }
@@ -38,7 +38,7 @@ t.test('a WebSocket request for an HTTP-only route is 404, and nothing of that r
   await nobodyIsConnected(t, app)
 })
 
-t.test('so is one for an HTTP route outside of the context of the plugin, wherever and whenever that was added', async (t) => {
+t.test('a WebSocket request for an HTTP route outside of the context of the plugin is 404, wherever and whenever the route was added', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   const runs = (what: string) => async () => { t.fail(`${what} runs`) }
@@ -95,7 +95,7 @@ t.test('a request for another protocol is answered as a plain one', async (t) =>
   await nobodyIsConnected(t, app)
 })
 
-t.test('a malformed handshake is refused before the hooks of the route and its handler run', async (t) => {
+t.test('an invalid handshake is refused before the hooks and the handler of the route run', async (t) => {
   const app = await createApp(t)
   app.websocket('/', { preHandler: async () => { t.fail('the hook runs') } }, () => { t.fail('the handler runs') })
   const port = await listen(app)
@@ -106,7 +106,7 @@ t.test('a malformed handshake is refused before the hooks of the route and its h
   await nobodyIsConnected(t, app)
 })
 
-t.test('a request from a page of another origin is 403 before the hooks of the route and its handler run', async (t) => {
+t.test('a request from a page of another origin is 403 before the hooks and the handler of the route run', async (t) => {
   const app = await createApp(t)
   app.websocket('/', { preHandler: async () => { t.fail('the hook runs') } }, () => { t.fail('the handler runs') })
   const refused = await refusal(await listen(app), '/', { origin: 'https://evil.com' })
@@ -114,7 +114,7 @@ t.test('a request from a page of another origin is 403 before the hooks of the r
   await nobodyIsConnected(t, app)
 })
 
-t.test('a request for which there is no room is 503 with Retry-After before the hooks of the route and its handler run', async (t) => {
+t.test('a request over maxConnections is 503 with Retry-After before the hooks and the handler of the route run', async (t) => {
   const app = await createApp(t, { maxConnections: 1 })
   let runs = 0
   app.websocket('/', { preHandler: async () => { runs++ } }, async (ws) => { await (await ws.accept()).closed })
@@ -124,7 +124,7 @@ t.test('a request for which there is no room is 503 with Retry-After before the 
   t.equal(runs, 1)
 })
 
-t.test('a refusal that is longer than what the connection takes at once is sent to its end', async (t) => {
+t.test('a refusal that exceeds the buffer of the connection is sent to its end', async (t) => {
   const app = await createApp(t)
   const chunks = Array.from({ length: 200 }, (_, i) => Buffer.alloc(10_000, String.fromCharCode(65 + i % 26)))
   const body = Buffer.concat(chunks).toString()
@@ -147,7 +147,7 @@ t.test('a refusal that is longer than what the connection takes at once is sent 
   await nobodyIsConnected(t, app)
 })
 
-t.test('a request from a page of an origin that is allowed is taken', async (t) => {
+t.test('a request from a page of an allowed origin is accepted', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => { await ws.accept() })
   const host = `127.0.0.1:${await listen(app)}`
@@ -160,14 +160,14 @@ t.test('Upgrade without Connection: upgrade is a plain request', async (t) => {
   t.match(await exchange(t, await listen(app), '/', { headers: { connection: 'close' } }), 'HTTP/1.1 426 ')
 })
 
-t.test('a URL that is none is 400, and the connection ended', async (t) => {
+t.test('an invalid URL is 400, and the connection ends', async (t) => {
   const app = await createApp(t)
   app.websocket('/*', () => { t.fail('the handler runs') })
   t.match(await exchange(t, await listen(app), '/%zz'), 'HTTP/1.1 400 ')
   await nobodyIsConnected(t, app)
 })
 
-t.test('request.ws is true in all hooks of WebSocket requests, onSend and onResponse of a refusal among them', async (t) => {
+t.test('request.ws is true in all hooks of WebSocket requests, including onSend and onResponse of a refusal', async (t) => {
   const app = await createApp(t)
   const seen = new Map<string, boolean>()
   const responded = new Deferred<void>()
@@ -186,7 +186,7 @@ t.test('request.ws is true in all hooks of WebSocket requests, onSend and onResp
   t.ok([...seen.values()].every((ws) => ws))
 })
 
-t.test('request.ws is true in hooks that were there before the plugin, and in other contexts', async (t) => {
+t.test('request.ws is true in hooks from before the plugin, and in other contexts', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   const seen: Record<string, boolean[]> = {}
@@ -235,7 +235,7 @@ t.test('a hook that fails answers with its status, and the handler does not run'
   await nobodyIsConnected(t, app)
 })
 
-t.test('hooks run once, and have time: the client waits', async (t) => {
+t.test('hooks run once, and may be slow: the client waits', async (t) => {
   const app = await createApp(t)
   let runs = 0
   app.addHook('onRequest', async () => {
@@ -304,7 +304,7 @@ t.test('handlerTimeout of Fastify answers 503, and ends with the handshake', asy
   t.equal(await (await connectPeer(t, `ws://127.0.0.1:${port}/quick`)).next(), 'still here')
 })
 
-t.test('an upgrade request behind a plain one on the same connection is answered, too', async (t) => {
+t.test('an upgrade request behind a plain request on the same connection is answered', async (t) => {
   const app = await createApp(t)
   app.get('/', async () => 'first')
   app.websocket('/ws', async (ws) => { await ws.accept() })
@@ -342,7 +342,7 @@ for (const option of ['rewriteUrl', 'genReqId']) {
   })
 }
 
-t.test('half an upgrade request is ended with 408 when the headersTimeout of Node is over', async (t) => {
+t.test('half an upgrade request ends with 408 after the headersTimeout of Node', async (t) => {
   const app = await createApp(t, {}, { http: { headersTimeout: 100, requestTimeout: 0, connectionsCheckingInterval: 20 } } as object)
   app.websocket('/', async (ws) => { await ws.accept() })
   const client = await connectTcp(t, await listen(app))
@@ -350,7 +350,7 @@ t.test('half an upgrade request is ended with 408 when the headersTimeout of Nod
   t.match(await client.write(whole.slice(0, whole.length / 2)).ended, 'HTTP/1.1 408 ')
 })
 
-t.test('who still ends the response of a handshake that is complete ends neither the process nor the connection', async (t) => {
+t.test('end of the response of a complete handshake ends neither the process nor the connection', async (t) => {
   const app = await createApp(t)
   const ended = new Deferred<void>()
   app.addHook('preHandler', async (_request, reply) => {
@@ -372,7 +372,7 @@ t.test('who still ends the response of a handshake that is complete ends neither
   t.match(answer, '\r\n\r\n\x81\x0astill here')
 })
 
-/** What the hooks of a request learn of its client, which leaves while they are at work. */
+/** The events that the hooks of a request get when the client leaves while they run. */
 async function toldOf (t: Test, request: string, leave: 'end' | 'destroy' | 'resetAndDestroy', hook: 'onRequest' | 'preHandler'): Promise<string[]> {
   const app = await createApp(t)
   const told: string[] = []
@@ -385,7 +385,7 @@ async function toldOf (t: Test, request: string, leave: 'end' | 'destroy' | 'res
       told.push('close')
       closed.resolve()
     })
-    signal?.addEventListener('abort', () => told.push('abort')) // not every Fastify has it
+    signal?.addEventListener('abort', () => told.push('abort')) // not every version of Fastify has it
     arrived.resolve()
     await goOn.promise
   })
@@ -400,7 +400,7 @@ async function toldOf (t: Test, request: string, leave: 'end' | 'destroy' | 'res
   return told
 }
 
-t.test('hooks learn of a client that leaves as on an HTTP route', async (t) => {
+t.test('hooks get the same events of a client that leaves as on an HTTP route', async (t) => {
   for (const hook of ['onRequest', 'preHandler'] as const) {
     for (const leave of ['destroy', 'resetAndDestroy'] as const) {
       const told = await toldOf(t, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', leave, hook)
@@ -411,12 +411,12 @@ t.test('hooks learn of a client that leaves as on an HTTP route', async (t) => {
   }
 })
 
-t.test('where others listen, too, each handshake is served once: theirs by them, that of a route by the plugin', async (t) => {
+t.test('with another listener, each handshake is served once: a handshake of a route by the plugin, others by the listener', async (t) => {
   const app = await createApp(t)
   app.websocket('/ws', async (ws) => { await ws.accept() })
   app.get('/theirs', (_request, reply) => reply.code(402).header('connection', 'close').send())
   const response = new Deferred<ServerResponse>()
-  app.server.on('upgrade', (request, stream) => { // as that of @fastify/http-proxy
+  app.server.on('upgrade', (request, stream) => { // like the listener of @fastify/http-proxy
     const made = new ServerResponse(request)
     made.assignSocket(stream as Socket)
     app.routing(request, made)
@@ -432,7 +432,7 @@ t.test('where others listen, too, each handshake is served once: theirs by them,
   t.equal(await taken, 'HTTP/1.1 402 Theirs\r\n\r\n')
 })
 
-t.test('the request of a handshake that was refused closes when it has been answered, without having been aborted', async (t) => {
+t.test('the request of a refused handshake closes after the response, and is not aborted', async (t) => {
   const app = await createApp(t)
   const told: string[] = []
   app.addHook('onRequest', async ({ raw, signal }) => {

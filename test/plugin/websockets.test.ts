@@ -27,7 +27,7 @@ async function join (app: FastifyInstance, ...topics: string[]): Promise<WebSock
   return client
 }
 
-t.test('it has as many sessions as are open', async (t) => {
+t.test('size is the number of open sessions', async (t) => {
   const app = await createHub(t)
   t.equal(app.websockets.size, 0)
   const a = await join(app)
@@ -39,7 +39,7 @@ t.test('it has as many sessions as are open', async (t) => {
   t.equal(app.websockets.size, 0)
 })
 
-t.test('it iterates over the open sessions', async (t) => {
+t.test('app.websockets iterates over the open sessions', async (t) => {
   const app = await createHub(t)
   await join(app, 'a')
   await join(app, 'b')
@@ -50,7 +50,7 @@ t.test('it iterates over the open sessions', async (t) => {
   }
 })
 
-t.test('it no longer has a session that has ended', async (t) => {
+t.test('app.websockets does not have a session that has ended', async (t) => {
   const app = await createHub(t)
   const client = await join(app)
   const [session] = app.websockets
@@ -62,7 +62,7 @@ t.test('it no longer has a session that has ended', async (t) => {
   t.strictSame([...app.websockets], [])
 })
 
-t.test('it has no session whose handshake is not complete, or was refused', async (t) => {
+t.test('app.websockets does not have a session whose handshake is not complete or was refused', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => {
     t.equal(app.websockets.size, 0)
@@ -72,7 +72,7 @@ t.test('it has no session whose handshake is not complete, or was refused', asyn
   await t.rejects(app.injectWebSocket('/'), { name: 'WebSocketUpgradeError', statusCode: 403 })
 })
 
-t.test('it tells the subscribers of a topic', async (t) => {
+t.test('subscribers returns the subscribers of a topic', async (t) => {
   const app = await createHub(t)
   const client = await join(app, 'room')
   await join(app, 'other')
@@ -84,14 +84,14 @@ t.test('it tells the subscribers of a topic', async (t) => {
   t.strictSame([...app.websockets.subscribers('room')], [])
 })
 
-t.test('asking for the subscribers of what can be no topic throws a WebSocketTopicError', async (t) => {
+t.test('subscribers throws a WebSocketTopicError for an invalid topic', async (t) => {
   const app = await createHub(t)
   for (const topic of ['', 'a\n', 'x'.repeat(257), null, 1, undefined]) {
     t.throws(() => app.websockets.subscribers(topic as string), { name: 'WebSocketTopicError', code: 'FST_WS_TOPIC' })
   }
 })
 
-t.test('what is published reaches all subscribers of the topic, and nobody else', async (t) => {
+t.test('publish reaches all subscribers of the topic, and no other session', async (t) => {
   const app = await createHub(t)
   const [a, b, other] = [await join(app, 'room', 'hall'), await join(app, 'room'), await join(app, 'hall')]
   await app.websockets.publish('room', 'for the room')
@@ -103,7 +103,7 @@ t.test('what is published reaches all subscribers of the topic, and nobody else'
   await t.rejects(b.receive({ timeout: 0 }), { code: 'FST_WS_TIMEOUT' })
 })
 
-t.test('strings are published as text, bytes as bytes, anything else as JSON', async (t) => {
+t.test('publish sends strings as text, bytes as bytes, other values as JSON', async (t) => {
   const app = await createHub(t)
   const client = await join(app, 'room')
   const cases: [unknown, string | Buffer][] = [
@@ -116,7 +116,7 @@ t.test('strings are published as text, bytes as bytes, anything else as JSON', a
   }
 })
 
-t.test('it publishes as the type that is given', async (t) => {
+t.test('publish sends a message as the given type', async (t) => {
   const app = await createHub(t)
   const client = await join(app, 'room')
   await app.websockets.publish('room', 'text', { type: 'json' })
@@ -125,7 +125,7 @@ t.test('it publishes as the type that is given', async (t) => {
   t.equal(await client.receive(), 'text')
 })
 
-t.test('it encodes a message once, however many subscribers there are', async (t) => {
+t.test('publish encodes a message once for all subscribers', async (t) => {
   const app = await createHub(t)
   const clients = [await join(app, 'room'), await join(app, 'room'), await join(app, 'room')]
   let encoded = 0
@@ -134,19 +134,19 @@ t.test('it encodes a message once, however many subscribers there are', async (t
   t.equal(encoded, 1)
 })
 
-t.test('publishing to nobody is no error', async (t) => {
+t.test('publish without subscribers resolves', async (t) => {
   const app = await createHub(t)
   await app.websockets.publish('room', 'hello')
 })
 
-t.test('publishing to what can be no topic rejects with a WebSocketTopicError', async (t) => {
+t.test('publish rejects with a WebSocketTopicError for an invalid topic', async (t) => {
   const app = await createHub(t)
   for (const topic of ['', 'a\u0000', '\u20ac'.repeat(86), null, undefined, {}]) {
     await t.rejects(app.websockets.publish(topic as string, 'hello'), { name: 'WebSocketTopicError', code: 'FST_WS_TOPIC' })
   }
 })
 
-t.test('a message that cannot be sent as its type rejects with a WebSocketEncodeError, and nothing is sent', async (t) => {
+t.test('publish rejects with a WebSocketEncodeError for a message that does not fit its type, and sends nothing', async (t) => {
   const app = await createHub(t)
   const client = await join(app, 'room')
   await t.rejects(app.websockets.publish('room', 1n), { name: 'WebSocketEncodeError' })
@@ -156,19 +156,19 @@ t.test('a message that cannot be sent as its type rejects with a WebSocketEncode
   t.equal(await client.receive(), 'fine')
 })
 
-t.test('a message that cannot be sent rejects where there are no subscribers, too', async (t) => {
+t.test('publish rejects for a message that cannot be sent, even without subscribers', async (t) => {
   const app = await createHub(t)
   await t.rejects(app.websockets.publish('room', 1n), { name: 'WebSocketEncodeError' })
 })
 
-t.test('a type that there is not rejects with a WebSocketOptionError', async (t) => {
+t.test('publish rejects with a WebSocketOptionError for an unknown type', async (t) => {
   const app = await createHub(t)
   for (const type of ['string', 'jsonBytes', null, 1]) {
     await t.rejects(app.websockets.publish('room', 'hello', { type: type as never }), { name: 'WebSocketOptionError' })
   }
 })
 
-t.test('a publish that nobody awaits is no unhandled rejection when it fails', async (t) => {
+t.test('a publish that is not awaited causes no unhandled rejection when it fails', async (t) => {
   const app = await createHub(t)
   t.strictSame(await unhandledRejections(() => {
     app.websockets.publish('', 'hello')
@@ -176,12 +176,12 @@ t.test('a publish that nobody awaits is no unhandled rejection when it fails', a
   }), [])
 })
 
-t.test('without a broker its state is up', async (t) => {
+t.test('brokerState is up without a broker', async (t) => {
   const app = await createHub(t)
   t.equal(app.websockets.brokerState, 'up')
 })
 
-t.test('with a broker its state is that of the broker', async (t) => {
+t.test('brokerState is the state of the broker', async (t) => {
   const server = new MemoryServer()
   const app = await createApp(t, { broker: new MemoryBroker(server) })
   t.equal(app.websockets.brokerState, 'down')
@@ -193,7 +193,7 @@ t.test('with a broker its state is that of the broker', async (t) => {
   t.equal(app.websockets.brokerState, 'up')
 })
 
-t.test('while the broker is down, publishing reaches this process and rejects', async (t) => {
+t.test('while the broker is down, publish reaches this process and rejects', async (t) => {
   const server = new MemoryServer()
   const app = await createHub(t, { broker: new MemoryBroker(server) })
   const client = await join(app, 'room')
@@ -203,7 +203,7 @@ t.test('while the broker is down, publishing reaches this process and rejects', 
   t.strictSame(await unhandledRejections(() => { app.websockets.publish('room', 'hello') }), [])
 })
 
-t.test('resync is told to all who listen, whatever one of them throws, which is logged', async (t) => {
+t.test('all listeners of resync are called, even if one throws, and the error is logged', async (t) => {
   const { lines, serverOptions } = collectLogs('error')
   const server = new MemoryServer()
   const app = await createHub(t, { broker: new MemoryBroker(server) }, serverOptions)
@@ -225,7 +225,7 @@ t.test('resync is told to all who listen, whatever one of them throws, which is 
   await until(() => lines.length === 3)
 })
 
-t.test('two apps have nothing in common', async (t) => {
+t.test('two apps share no sessions and topics', async (t) => {
   const [one, two] = [await createHub(t), await createHub(t)]
   const client = await join(one, 'room')
   t.equal(two.websockets.size, 0)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# aiohttp 3.8.4 (Debian 12, python3-aiohttp), the client: it answers each close frame with 1000. Its own `close_code` is the
-# code of the server. RFC 6455, section 5.5.1, says that an endpoint typically echoes the code that it has received, and
-# python3-websockets 10.4 does. So a server that counts its closes by the code of the answer counts 4001 and 1012 as 1000.
+# The client of aiohttp 3.8.4 (Debian 12, python3-aiohttp) answers each close frame with 1000. Its own `close_code` is the
+# server's code. RFC 6455, section 5.5.1, says that an endpoint typically echoes the code that it has received.
+# python3-websockets 10.4 echoes the code. So a server that counts closes by the code of the client's answer counts 4001
+# and 1012 as 1000.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -19,7 +20,7 @@ async def main():
     async with aiohttp.ClientSession() as session:
         async with session.ws_connect(sys.argv[1]) as ws:
             await ws.receive()
-            print('aiohttp sees', ws.close_code, end=', ')
+            print('aiohttp sees', ws.close_code, end='')
 asyncio.run(main())
 PY
 cat > websockets_client.py <<'PY'
@@ -27,7 +28,7 @@ import asyncio, sys, websockets
 async def main():
     async with websockets.connect(sys.argv[1]) as ws:
         await ws.wait_closed()
-        print('websockets sees', ws.close_code, end=', ')
+        print('websockets sees', ws.close_code, end='')
 asyncio.run(main())
 PY
 cat > server.mjs <<'JS'
@@ -46,7 +47,7 @@ for (const client of ['aiohttp_client.py', 'websockets_client.py']) {
     const seen = new Promise((resolve, reject) => {
       execFile('/usr/bin/python3', [client, `ws://127.0.0.1:${server.address().port}/`], { timeout: 20_000 }, (error, stdout) => error ? reject(error) : resolve(stdout))
     })
-    console.log(`sent ${code}: ${await seen}the server is answered ${await answered}`)
+    console.log(`server sends ${code}, ${await seen}, client answers ${await answered}`)
     server.close()
   }
 }
@@ -56,8 +57,8 @@ dpkg-query --show python3-aiohttp python3-websockets
 seen=$(node server.mjs)
 echo "$seen"
 diff <(echo "$seen") - <<'SEEN'
-sent 4001: aiohttp sees 4001, the server is answered 1000
-sent 1012: aiohttp sees 1012, the server is answered 1000
-sent 4001: websockets sees 4001, the server is answered 4001
-sent 1012: websockets sees 1012, the server is answered 1012
+server sends 4001, aiohttp sees 4001, client answers 1000
+server sends 1012, aiohttp sees 1012, client answers 1000
+server sends 4001, websockets sees 4001, client answers 4001
+server sends 1012, websockets sees 1012, client answers 1012
 SEEN

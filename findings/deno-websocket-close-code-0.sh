@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Deno 2.9.6, the built-in WebSocket: after a handshake that the server refuses with 403, the `close` event has code 0. The
-# WebSocket standard has 1006 there. A client that looks a code up in a table, or retries after 1006, meets a code that no
-# close frame can have.
+# In Deno 2.9.6, when a server refuses the handshake of the built-in WebSocket with 403, the `close` event has code 0. The
+# WebSocket standard requires 1006. A client that looks the code up in a table, or that retries after 1006, gets a code that
+# no close frame can have.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Fastify 5.12.8: its page about hooks says that preSerialization is not called for a payload that is null. It is called
-# for `reply.send(null)`, and the response is the JSON text `null`, with a content type of JSON. `reply.send(undefined)`
-# calls no hook and sends an empty body. A library that answers for others with an empty payload has to send undefined.
+# The page about hooks of Fastify 5.12.8 says that Fastify does not call preSerialization for a payload that is null. But
+# Fastify calls the hook for `reply.send(null)`, and the response is the JSON text `null` with a content type of JSON.
+# `reply.send(undefined)` does not call the hook and sends an empty body. So a library that answers with an empty payload
+# has to send undefined.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -14,7 +15,7 @@ import { readFile } from 'node:fs/promises'
 import Fastify from 'fastify'
 
 const page = (await readFile('node_modules/fastify/docs/Reference/Hooks.md', 'utf8')).replace(/[\s>]+/g, ' ')
-console.log('the page names null:', /hook is NOT called if the payload is a `string`, a `Buffer`, a `stream`, or `null`/.test(page))
+console.log('the page says that null does not call the hook:', /hook is NOT called if the payload is a `string`, a `Buffer`, a `stream`, or `null`/.test(page))
 
 const payloads = { null: null, undefined }
 for (const [name, payload] of Object.entries(payloads)) {
@@ -30,7 +31,7 @@ node --version
 seen=$(node app.mjs)
 echo "$seen"
 diff <(echo "$seen") - <<'SEEN'
-the page names null: true
+the page says that null does not call the hook: true
 null calls: 1 body: "null" type: application/json; charset=utf-8
 undefined calls: 0 body: "" type: none
 SEEN

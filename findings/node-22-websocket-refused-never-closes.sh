@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Node 22.23.5, the built-in WebSocket: a handshake that the server refuses with 403 raises `error` and then nothing. No
-# `close` event comes, and readyState stays 0 (CONNECTING). So a client that connects again in `onclose` never does. Node
-# 24.22.3 raises `error`, then `close` with 1006, and readyState is 3.
+# In Node 22.23.5, when a server refuses the handshake of the built-in WebSocket with 403, the socket emits `error` and no
+# `close`, and readyState stays 0 (CONNECTING). So a client that reconnects in `onclose` never reconnects. Node 24.22.3
+# emits `error`, then `close` with 1006, and readyState is 3.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -10,7 +10,7 @@ type Test = Parameters<typeof createApp>[0]
 
 const storage = new AsyncLocalStorage<string>()
 
-/** An app that runs each request in a store of its own: the URL. */
+/** Creates an app that runs each request with its URL as the store. */
 async function createStoringApp (t: Test, options = {}): ReturnType<typeof createApp> {
   const app = await createApp(t, options)
   app.addHook('onRequest', (request, _reply, done) => storage.run(request.url, done))
@@ -22,7 +22,7 @@ function exchange (peer: Peer, message: string): Promise<unknown> {
   return peer.next()
 }
 
-t.test('a handler keeps the async context of its request, across everything it awaits', async (t) => {
+t.test('a handler keeps the async context of its request across each await', async (t) => {
   const app = await createStoringApp(t)
   const all: unknown[] = []
   app.websocket('/:n', async (ws) => {
@@ -53,7 +53,7 @@ t.test('a handler keeps the async context of its request, across everything it a
   t.same(all.sort(), ['/1', '/2', '/3'].map((path) => Array(9).fill(path)))
 })
 
-t.test('hooks before and after see the same context', async (t) => {
+t.test('the hooks before and after the handler have the same async context', async (t) => {
   const app = await createStoringApp(t)
   const seen: Record<string, string | undefined> = {}
   for (const hook of ['preParsing', 'preValidation', 'preHandler', 'onSend', 'onError', 'onResponse'] as const) {
@@ -71,7 +71,7 @@ t.test('hooks before and after see the same context', async (t) => {
   t.same(seen, { preParsing: '/throws', preValidation: '/throws', preHandler: '/throws', onSend: '/throws', onError: '/throws', onResponse: '/throws' })
 })
 
-t.test('session handlers keep the context of their own request', async (t) => {
+t.test('session handlers keep the async context of their own request', async (t) => {
   const app = await createStoringApp(t)
   const left: unknown[] = []
   app.websocket('/:n', {
@@ -97,7 +97,7 @@ t.test('session handlers keep the context of their own request', async (t) => {
   t.same(left.sort(), [['/1', '/1'], ['/2', '/2'], ['/3', '/3']])
 })
 
-t.test('the errorHandler, closed and what is published keep the contexts of those who wait', async (t) => {
+t.test('errorHandler and code that awaits closed keep the context of their request, also after a publish in another context', async (t) => {
   const seen: Record<string, unknown> = {}
   const app = await createStoringApp(t, { errorHandler () { seen.errorHandler = storage.getStore() } })
   app.websocket('/throws', async (ws) => {

@@ -13,19 +13,19 @@ import { show } from '../lib/base/show'
 import type { WebSocketSession } from '../types/session'
 
 /*
- * Every public function, with every wrong value in each of its places. What can be awaited rejects with an error of the
- * package, at once: nothing is thrown, and nothing comes later. A test in which something becomes an uncaught exception, or
- * an unhandled rejection, fails: tap sees to that.
+ * Calls every public function with every wrong value in each of its parameters. A function that returns a promise rejects at
+ * once with an error of the package. It throws nothing, and nothing fails later. tap fails a test that causes an uncaught
+ * exception or an unhandled rejection.
  */
 
 const HUGE = 'x'.repeat(200_000)
 
-/** What is wrong wherever an object is asked for. */
+/** Values that are wrong where an object is expected. */
 const NO_OBJECTS: unknown[] = [
   null, true, false, 0, -1, NaN, Infinity, 5n, '', 'nonsense', HUGE, Symbol('s'), () => {}, async () => {}, class {}, [], ['nonsense'], revoked(), throwing(), throwing(() => {}), throwing([])
 ]
 
-/** What is wrong wherever a string, a number, a flag or a function is asked for. */
+/** Values that are wrong where a string, a number, a boolean or a function is expected. */
 const OBJECTS: unknown[] = [
   {}, Object.create(null), new Date(), new Map(), /x/, new URL('ws://localhost'), Object('text'), Object(5), { toString () { throw new Error('from toString') } }, { valueOf: null, toString: null },
   Buffer.alloc(1), new ArrayBuffer(1), detached(new Uint8Array(8)), detached(new ArrayBuffer(8)), detached(new DataView(new ArrayBuffer(8))),
@@ -42,7 +42,7 @@ const SIGNALS: unknown[] = [
 
 type Name = 'Option' | 'Encode' | 'Topic' | 'Handshake' | 'Timeout' | 'Range'
 
-/** How a call ends: with the name of an error of the package, or of a `RangeError`; `undefined` for a result; anything else is wrong. */
+/** How a call ends: the name of an error of the package, or of a `RangeError`; `undefined` for a result. Any other end is wrong. */
 async function endOf (call: () => Promise<unknown>): Promise<unknown> {
   let promise
   try {
@@ -66,9 +66,9 @@ const isURL = (value: unknown): boolean => value === OBJECTS[5]
 
 interface Place {
   values: unknown[]
-  /** For which of them the call is right. It is not made. */
+  /** The values that the parameter accepts. The test does not make these calls. */
   except?: (value: any) => boolean
-  /** What it may reject with. `undefined`: it may go well. */
+  /** The errors that the call may reject with. `undefined`: the call may succeed. */
   ends: (Name | undefined)[]
   call (channel: any, value: any): Promise<unknown>
 }
@@ -144,7 +144,7 @@ const WEBSOCKETS: Record<string, Place> = {
   'publish(topic, message, { type: · })': one((websockets, type) => websockets.publish('topic', 'x', { type }))
 }
 
-/** Before the handshake is complete. */
+/** Calls before the handshake is complete. */
 const OPENING: Record<string, Place> = {
   'accept(·)': { values: [...NO_OBJECTS, unreadable('subprotocol'), unreadable('headers')], ends: ['Option'], call: (session, value) => session.accept(value) },
   'accept({ subprotocol: · })': { values: ALL, except: is(undefined, null), ends: ['Option', 'Handshake'], call: (session, subprotocol) => session.accept({ subprotocol }) },
@@ -173,7 +173,7 @@ async function check (t: Test, places: Record<string, Place>, channel: unknown):
   }
 }
 
-/** An open session of an app, and the app. */
+/** Opens a session of a new app, and returns both with the client. */
 async function openSession (t: Test): Promise<{ session: WebSocketSession<any>, app: Awaited<ReturnType<typeof createApp>>, client: any }> {
   const app = await createApp(t, { sendHighWaterMark: 64 * 1024 * 1024 })
   const opened = new Promise<WebSocketSession<any>>((resolve) => {
@@ -191,20 +191,20 @@ for (const [name, open] of Object.entries(channels)) {
     const { channel, peer } = await open(t, { sendHighWaterMark: 64 * 1024 * 1024 })
     await check(t, CHANNEL, channel)
     t.equal(channel.state, 'open')
-    await t.rejects(channel.receive({ timeout: 100 }), { name: 'WebSocketTimeoutError' }, 'nothing comes later of those that had a timeout of 50 ms')
+    await t.rejects(channel.receive({ timeout: 100 }), { name: 'WebSocketTimeoutError' }, 'no call with a timeout of 50 ms fails later')
     peer.socket.send('next')
-    t.equal(await channel.receive(), 'next', 'none of them waits for a message')
+    t.equal(await channel.receive(), 'next', 'no failed call takes a message')
   })
 }
 
-t.test('a session that is open', async (t) => {
+t.test('the verbs of an open session reject bad input', async (t) => {
   const { session, client } = await openSession(t)
   await check(t, SESSION, session)
   await client.send('next')
   t.equal(await session.receive(), 'next')
 })
 
-t.test('app.websockets', async (t) => {
+t.test('app.websockets rejects bad input', async (t) => {
   const { app, session } = await openSession(t)
   await check(t, WEBSOCKETS, app.websockets)
   for (const value of ALL) {
@@ -214,7 +214,7 @@ t.test('app.websockets', async (t) => {
   t.equal(app.websockets.has(session), true)
 })
 
-t.test('a session whose handshake is not complete', async (t) => {
+t.test('the verbs of a session before its handshake reject bad input', async (t) => {
   const app = await createApp(t)
   const checked = new Promise<void>((resolve, reject) => {
     app.websocket('/', async (ws) => {
@@ -229,7 +229,7 @@ t.test('a session whose handshake is not complete', async (t) => {
   t.equal(await client.receive(), 'open')
 })
 
-t.test('deny, with a payload that cannot be sent: what Fastify makes of it on an HTTP route', async (t) => {
+t.test('deny with a payload that cannot be sent answers with the status of an HTTP route that sends it', async (t) => {
   const app = await createApp(t)
   const payloads = ALL.filter((value) => ![HUGE].includes(value as never))
   app.get('/http/:at', async (request, reply) => reply.code(423).send(payloads[(request.params as any).at]))
@@ -241,7 +241,7 @@ t.test('deny, with a payload that cannot be sent: what Fastify makes of it on an
   }
 })
 
-t.test('connect and injectWebSocket', async (t) => {
+t.test('connect and injectWebSocket reject bad input', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => { await ws.accept() })
   const url = `ws://127.0.0.1:${await listen(app)}/`
@@ -263,7 +263,7 @@ t.test('connect and injectWebSocket', async (t) => {
   await check(t, CONNECTORS, undefined)
 })
 
-t.test('what registers routes', async (t) => {
+t.test('the functions that register routes throw on bad input', async (t) => {
   const app = await createApp(t) as any
   const handler = (): void => {}
   const option = { name: 'WebSocketOptionError' }
@@ -284,7 +284,7 @@ t.test('what registers routes', async (t) => {
   t.throws(() => app.websocket('/x', { handler }, handler), { ...option, message: 'GET /x: the handler is given twice' })
 })
 
-t.test('the plugin', async (t) => {
+t.test('registering the plugin rejects bad options', async (t) => {
   for (const options of [{ maxPayload: revoked() }, { shutdown: throwing() }, { broker: revoked() }, { broker: throwing() }, { origins: throwing([]) }, { subprotocols: throwing([]) }, unreadable('origins'), { heartbeat: unreadable('interval') }]) {
     const app = Fastify()
     await t.rejects(async () => { await app.register(websocket, options) }, { name: 'WebSocketOptionError' }, show(options))
@@ -292,7 +292,7 @@ t.test('the plugin', async (t) => {
   }
 })
 
-t.test('brokers: options are refused at once, clients when the app starts', async (t) => {
+t.test('a broker refuses bad options at once, and a bad client when the app starts', async (t) => {
   for (const value of [...NO_OBJECTS, unreadable('prefix'), { prefx: 'a' }]) {
     for (const broker of [redisBroker, natsBroker]) t.throws(() => broker({} as never, value as never), { name: 'WebSocketOptionError' }, show(value))
   }
@@ -306,7 +306,7 @@ t.test('brokers: options are refused at once, clients when the app starts', asyn
   }
 })
 
-t.test('a signal that is no AbortSignal of Node\'s, and fails later, harms nobody', async (t) => {
+t.test('a signal that is no AbortSignal of Node and fails later only rejects its own receive', async (t) => {
   const { session, client } = await openSession(t)
   const signal = Object.assign(new EventTarget(), { aborted: false, removeEventListener () { throw new Error('from removeEventListener') } })
   Object.defineProperty(signal, 'reason', { get () { throw new Error('from reason') } })
@@ -320,7 +320,7 @@ t.test('a signal that is no AbortSignal of Node\'s, and fails later, harms nobod
   t.equal(await session.receive(), 'two')
 })
 
-t.test('bytes that are transferred while they are sent end no process', async (t) => {
+t.test('transferring bytes during their send does not end the process', async (t) => {
   const { session, client } = await openSession(t)
   const bytes = new Uint8Array(1024 * 1024)
   const sent = session.send(bytes)

@@ -13,5 +13,5 @@ function memory (): Engine {
   }
 }
 
-t.test('the broker in memory', async (t) => brokersContract(t, memory()))
-t.test('apps with the broker in memory', async (t) => appsContract(t, memory()))
+t.test('the broker in memory passes the contract of brokers', async (t) => brokersContract(t, memory()))
+t.test('apps with the broker in memory pass the contract of apps', async (t) => appsContract(t, memory()))

@@ -1,12 +1,12 @@
 'use strict'
 
-// The tests of a folder cover the folder of the same name in lib, all of it, and tests outside of a folder cover nothing.
-// A file whose tests need a program that is missing is left out, since these tests are skipped.
+// The tests of a folder cover all of the folder of the same name in lib. Tests outside of these folders cover nothing, except
+// index.test.ts. A file is left out if its tests need a program that is missing, because tap skips these tests.
 const { existsSync, readdirSync } = require('node:fs')
 const { join, sep } = require('node:path')
 const findProgram = require('./helpers/find-program.cjs')
 
-/** What a file needs, by the beginning of its path. */
+/** The programs that the tests of a file need, by the beginning of the file's path. */
 const NEEDS = {
   'lib/brokers/redis': ['redis-server', 'redis-cli'],
   'lib/brokers/nats': ['nats-server']

@@ -13,10 +13,10 @@ import { blocks, brokenLinks, codeIn, codesIn, DocsProgram, isProgram, pages, re
 
 const where = ({ page, line }: Block): string => `${page}:${line}`
 
-/** Programs, what is shown, and configurations, which `proxies.test.ts` runs. */
+/** The languages of programs, of output, and of configurations, which `proxies.test.ts` runs. */
 const LANGUAGES = ['ts', 'js', 'html', 'console', 'text', 'nginx', 'haproxy', 'apache', 'caddyfile', 'lighttpd', 'vcl', 'nghttpx']
 
-t.test('every block of code is of a language that is checked, or of none', async (t) => {
+t.test('every block of code has one of the known languages', async (t) => {
   for (const block of blocks) t.ok(LANGUAGES.includes(block.language), `${where(block)}: ${block.language}`)
 })
 
@@ -31,9 +31,9 @@ t.test('every page of docs is in its index and in the README', async (t) => {
   }
 })
 
-t.test('TypeScript', async (t) => {
+t.test('blocks of TypeScript, and the tables of members', async (t) => {
   const program = new DocsProgram(blocks.filter(({ language }) => language === 'ts'))
-  t.same(program.complaints(null), [], 'what the blocks take for granted')
+  t.same(program.complaints(null), [], 'the declarations shared by all blocks')
 
   t.test('every block compiles', async (t) => {
     for (const block of blocks.filter(({ language }) => language === 'ts')) t.same(program.complaints(block), [], where(block))
@@ -65,7 +65,7 @@ t.test('TypeScript', async (t) => {
   })
 })
 
-t.test('the reference gives the defaults of the code', async (t) => {
+t.test('the reference has the defaults of the code', async (t) => {
   const defaults = pluginSettings({}) as unknown as Record<string, unknown>
   const documented: Record<string, unknown> = {}
   for (const row of readTable('docs/api.md', '## Options', 'option')) {
@@ -74,7 +74,7 @@ t.test('the reference gives the defaults of the code', async (t) => {
   t.strictSame(documented, defaults)
 })
 
-t.test('the reference tells which options a route has', async (t) => {
+t.test('the reference says which options a route has', async (t) => {
   for (const { option, route } of readTable('docs/api.md', '## Options', 'option')) {
     const options = { [codeIn(option)]: Symbol('no value that an option can have') }
     t.throws(() => checkPluginOptions(options), { message: /^option / }, option)
@@ -82,7 +82,7 @@ t.test('the reference tells which options a route has', async (t) => {
   }
 })
 
-t.test('the table of errors is that of the code', async (t) => {
+t.test('the table of errors matches the code', async (t) => {
   const documented = readTable('docs/errors.md', '## Errors', 'class').map((row) => ({
     name: codeIn(row.class),
     code: codeIn(row['`code`']),
@@ -99,29 +99,29 @@ t.test('the table of errors is that of the code', async (t) => {
   t.strictSame(documented.sort(byName), defined.sort(byName))
 })
 
-t.test('the table of close codes is that of the code', async (t) => {
+t.test('the table of close codes matches the code', async (t) => {
   const documented = readTable('docs/errors.md', '## Close codes', '`closeCodes`').map((row) =>
     [codeIn(row['`closeCodes`']), Number(row.code), row['may be sent'] === 'yes'])
   t.strictSame(documented, Object.entries(closeCodes).map(([name, code]) => [name, code, isSendable(code)]))
 })
 
-t.test('the examples that are shown are those that can be run', async (t) => {
+t.test('the examples that pages show are the files of the examples', async (t) => {
   for (const [page, ...files] of [['docs/brokers.md', 'memory-broker.js'], ['docs/protocols.md', 'calls.js', 'bridge.js']]) {
     const programs = blocks.filter((block) => block.page === page && block.language === 'js').map(({ code }) => code)
     for (const file of files) t.ok(programs.includes(readFileSync(join(root, 'example', file), 'utf8')), `${page}: ${file}`)
   }
 })
 
-t.test('the diagram of states is that of the code', async (t) => {
+t.test('the diagram of states matches the code', async (t) => {
   const diagram = (text: string): string[] => text.split('\n').map((line) => line.replace(/^ \*/, '').trim()).filter((line) => /[─│]/.test(line))
   const documented = blocks.find(({ page, language }) => page === 'docs/life.md' && language === 'text')!
   t.same(diagram(documented.code), diagram(readFileSync(join(root, 'lib', 'base', 'state.ts'), 'utf8')))
 })
 
-t.jobs = 2 // programs run beside each other
+t.jobs = 2
 
-// Programs run with the package as it is built. Those that listen on port 3000 get a port of their own, and those that
-// connect to it are run against each of them.
+// A program runs with the built package. A program that listens on port 3000 gets another port. A program that connects to
+// port 3000 runs against each of the programs that listen there.
 const programs = blocks.filter(isProgram)
 const isServer = ({ code }: Block): boolean => code.includes('app.listen({ port: 3000 })')
 const isClient = ({ code }: Block): boolean => code.includes('//localhost:3000')

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { connectPeer } from './helpers/peer'
 
-t.test('what was sent in the turn in which the process exits is lost, what was sent before it is not', async (t) => {
+t.test('when the process exits, messages sent in that turn are lost, and messages sent before it are not', async (t) => {
   const server = spawn(process.execPath, [join(__dirname, 'fixtures', 'exit.js')], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => server.kill())
   const exited = once(server, 'exit')

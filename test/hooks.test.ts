@@ -10,19 +10,19 @@ import { connectTcp, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
 import { until } from './helpers/until'
 import type { FastifyInstance } from 'fastify'
 
-/* What docs/hooks.md says of hooks and plugins, held against what happens. */
+/* Checks the tables of hooks and plugins in docs/hooks.md. */
 
 interface Run {
   app: FastifyInstance
   port: number
-  /** The hooks that have run, in order. */
+  /** Names of the hooks that have run, in order. */
   order: string[]
 }
 
 const table = readTable('docs/hooks.md', '## Which hooks run', 'hook')
 const hooks = table.map(({ hook }) => codeIn(hook))
 
-/** An app with a hook of each kind. */
+/** Creates an app with one hook of each kind. */
 async function createHookedApp (t: Test, addRoute: (app: FastifyInstance) => void): Promise<Run> {
   const app = await createApp(t)
   const order: string[] = []
@@ -31,12 +31,12 @@ async function createHookedApp (t: Test, addRoute: (app: FastifyInstance) => voi
   return { app, port: await listen(app), order }
 }
 
-/** The hooks that the column of the table says of that they run. */
+/** The hooks that run, according to this column of the table. */
 function documented (column: string): string[] {
   return table.filter((row) => row[column] !== '–').map(({ hook }) => codeIn(hook))
 }
 
-t.test('the table of hooks is right about a handshake that is accepted', async (t) => {
+t.test('the table of hooks is right about an accepted handshake', async (t) => {
   const { port, order } = await createHookedApp(t, (app) => {
     app.websocket('/', async (ws) => {
       await ws.accept()
@@ -51,7 +51,7 @@ t.test('the table of hooks is right about a handshake that is accepted', async (
   t.same(order, documented('accepted'))
 })
 
-t.test('… about one that is refused', async (t) => {
+t.test('the table of hooks is right about a refused handshake', async (t) => {
   const { port, order } = await createHookedApp(t, (app) => {
     app.websocket('/deny', (ws) => ws.deny(403, { why: 'no' }))
     app.websocket('/close', (ws) => ws.close())
@@ -64,14 +64,14 @@ t.test('… about one that is refused', async (t) => {
   }
 })
 
-t.test('… about one that an error ends', async (t) => {
+t.test('the table of hooks is right about a handshake that an error ends', async (t) => {
   const { port, order } = await createHookedApp(t, (app) => { app.websocket('/', () => { throw new Error('thrown') }) })
   await refusal(port, '/')
   await until(() => order.includes('onResponse'))
   t.same(order.sort(), documented('ended by an error').sort())
 })
 
-t.test('… about a client that leaves first', async (t) => {
+t.test('the table of hooks is right about a client that leaves during its handshake', async (t) => {
   const started = new Deferred<void>()
   const { app, port, order } = await createHookedApp(t, (app) => {
     app.websocket('/', async (ws) => {
@@ -89,7 +89,7 @@ t.test('… about a client that leaves first', async (t) => {
   t.same(order, documented('the client leaves first'))
 })
 
-t.test('… about a route with raw: true', async (t) => {
+t.test('the table of hooks is right about a route with raw: true', async (t) => {
   const { app, port, order } = await createHookedApp(t, (app) => {
     app.get('/', { websocket: { raw: true } }, (socket) => { socket.close() })
   })
@@ -98,7 +98,7 @@ t.test('… about a route with raw: true', async (t) => {
   t.same(order, documented('`raw: true`'))
 })
 
-t.test('onTimeout hooks run where connectionTimeout passes before the answer; the handshake goes on', async (t) => {
+t.test('onTimeout hooks run when connectionTimeout passes before the answer, and the handshake goes on', async (t) => {
   const app = await createApp(t, {}, { connectionTimeout: 500 })
   const timedOut = new Deferred<void>()
   app.addHook('onTimeout', async () => { timedOut.resolve() })
@@ -111,7 +111,7 @@ t.test('onTimeout hooks run where connectionTimeout passes before the answer; th
   t.equal(await peer.next(), 'accepted')
 })
 
-t.test('the table of plugins has each that is tested, with its version', async (t) => {
+t.test('the table of plugins has each tested plugin with its version', async (t) => {
   const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const installed = Object.fromEntries(Object.entries<string>(devDependencies)
     .filter(([name]) => name.startsWith('@fastify/') && !['@fastify/static', '@fastify/type-provider-typebox'].includes(name))

@@ -8,7 +8,7 @@ import { readTable } from './helpers/docs'
 const read = (name: string): string => readFileSync(join(__dirname, '..', 'lib', name), 'utf8')
 const typesIn = (source: string): string[] => [...source.matchAll(/export type (\w+)/g)].map((match) => match[1]).sort()
 
-t.test('what is exported is the plugin, and carries everything else', async (t) => {
+t.test('the CommonJS export is the plugin, with all other exports as properties', async (t) => {
   t.type(websocket, 'function')
   t.equal(websocket.default, websocket)
   t.equal(websocket.websocket, websocket)
@@ -18,7 +18,7 @@ t.test('what is exported is the plugin, and carries everything else', async (t) 
   for (const [name, value] of Object.entries(errors)) t.equal(websocket[name as keyof typeof errors], value, name)
 })
 
-t.test('ES modules have the same names', async (t) => {
+t.test('the ES module exports the same names', async (t) => {
   const module = read('index.mts')
   const values = module.slice(module.indexOf('export const {'), module.indexOf('} = websocket')).match(/\w+/g)!.slice(2)
   const fromFastifyPlugin = 'fastifyAsyncWebsocket'
@@ -26,7 +26,7 @@ t.test('ES modules have the same names', async (t) => {
   t.same(typesIn(module), typesIn(read('index.ts')))
 })
 
-t.test('every error class is a type as well', async (t) => {
+t.test('every error class is exported as a type, too', async (t) => {
   for (const name of Object.keys(errors)) t.ok(typesIn(read('index.ts')).includes(name), name)
 })
 

@@ -4,11 +4,11 @@ import { serve } from './helpers/app'
 import { connectPeer } from './helpers/peer'
 import { until } from './helpers/until'
 
-/* Connections read into one memory: nobody is to see what is written over it. */
+/* Connections share one buffer for reads. Bytes that a user keeps must not change when the buffer is used again. */
 
 for (const perMessageDeflate of [false, true]) {
   const extensions = perMessageDeflate ? 'permessage-deflate' : ''
-  t.test(`what a handler, or a listener on the socket, keeps of many connections stays what it was${perMessageDeflate ? ', compressed' : ''}`, async (t) => {
+  t.test(`messages that a handler or a listener on the socket keeps do not change when other connections read${perMessageDeflate ? ', compressed' : ''}`, async (t) => {
     const kept: Buffer[] = []
     const heard: Buffer[] = []
     const { url } = await serve(t, async (ws) => {

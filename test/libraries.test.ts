@@ -17,9 +17,9 @@ import { connectPeer, type Peer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
 import { until } from './helpers/until'
 
-/* Libraries that are written for @fastify/websocket, for `ws` or for a server of their own, as their documentation uses them. */
+/* Libraries made for @fastify/websocket, for `ws` or for a server of their own, used as their documentation shows. */
 
-/** A session that has a subprotocol, which no library changes. */
+/** Adds a session route with subprotocols, which no library may change. */
 function addSession (app: FastifyInstance): void {
   app.websocket('/session', { websocket: { subprotocols: ['ours.v2', 'ours.v1'] } }, async (ws) => {
     await ws.accept()
@@ -35,7 +35,7 @@ async function sessionWorks (t: Test, port: number): Promise<void> {
   await peer.closed
 }
 
-/** The app closes at once, whatever libraries have open. */
+/** Asserts that the app closes at once, whatever connections a library has open. */
 async function closes (t: Test, app: FastifyInstance): Promise<void> {
   const begin = performance.now()
   await app.close()
@@ -43,7 +43,7 @@ async function closes (t: Test, app: FastifyInstance): Promise<void> {
   t.equal(app.websockets.size, 0)
 }
 
-/** What the subscription `count` yields to a client of graphql-ws. */
+/** The results that a client of graphql-ws gets from the subscription `count`. */
 async function subscribe (t: Test, url: string): Promise<unknown[]> {
   const client = createClient({ url, webSocketImpl: WebSocket, retryAttempts: 0 })
   t.teardown(() => client.dispose())
@@ -62,7 +62,7 @@ async function * count (): AsyncGenerator<{ count: number }> {
 const SCHEMA = 'type Query { hello: String } type Subscription { count: Int }'
 const COUNTED = [{ count: 1 }, { count: 2 }, { count: 3 }]
 
-t.test('graphql-ws on a raw route, beside sessions', async (t) => {
+t.test('graphql-ws works on a raw route, beside sessions', async (t) => {
   const app = await createApp(t)
   addSession(app)
   const schema: GraphQLSchema = buildSchema(SCHEMA)
@@ -75,7 +75,7 @@ t.test('graphql-ws on a raw route, beside sessions', async (t) => {
   await closes(t, app)
 })
 
-t.test('mercurius with subscription: true, named in rawRoutes', async (t) => {
+t.test('mercurius with subscription: true works when rawRoutes names its route', async (t) => {
   const app = await createApp(t, { rawRoutes: ['/graphql'] })
   addSession(app)
   app.register(mercurius, { schema: SCHEMA, resolvers: { Subscription: { count: { subscribe: count } } } as any, subscription: true })
@@ -85,7 +85,7 @@ t.test('mercurius with subscription: true, named in rawRoutes', async (t) => {
   await closes(t, app)
 })
 
-t.test('tRPC with useWSS, told of by a function', async (t) => {
+t.test('tRPC with useWSS works when rawRoutes is a function that returns true for its route', async (t) => {
   const { procedure, router } = initTRPC.create()
   const appRouter = router({
     hello: procedure.query(() => 'hello'),
@@ -106,7 +106,7 @@ t.test('tRPC with useWSS, told of by a function', async (t) => {
   await closes(t, app)
 })
 
-t.test('y-websocket on a raw route', async (t) => {
+t.test('y-websocket works on a raw route', async (t) => {
   const [{ docs, setupWSConnection }, { WebsocketProvider }, Y] = await Promise.all([import('@y/websocket-server/utils'), import('y-websocket'), import('yjs')])
   const app = await createApp(t)
   addSession(app)
@@ -130,7 +130,7 @@ t.test('y-websocket on a raw route', async (t) => {
   docs.get('page')!.destroy()
 })
 
-t.test('Hocuspocus on a raw route', async (t) => {
+t.test('Hocuspocus works on a raw route', async (t) => {
   const [{ Hocuspocus }, { HocuspocusProvider, HocuspocusProviderWebsocket }, Y] = await Promise.all([import('@hocuspocus/server'), import('@hocuspocus/provider'), import('yjs')])
   const hocuspocus = new Hocuspocus({ quiet: true })
   const app = await createApp(t)
@@ -146,7 +146,7 @@ t.test('Hocuspocus on a raw route', async (t) => {
   one.doc.getText('text').insert(0, 'hello')
   await until(() => other.doc.getText('text').toString() === 'hello')
   await sessionWorks(t, port)
-  for (const { provider, websocketProvider, doc } of [one, other]) { // otherwise they would connect again for ever
+  for (const { provider, websocketProvider, doc } of [one, other]) { // a provider reconnects until it is destroyed
     provider.destroy()
     websocketProvider.destroy()
     doc.destroy()
@@ -155,7 +155,7 @@ t.test('Hocuspocus on a raw route', async (t) => {
 })
 
 for (const order of ['before', 'after']) {
-  t.test(`socket.io, attached ${order} the app listens, beside sessions`, async (t) => {
+  t.test(`socket.io, attached ${order} the app listens, works beside sessions`, async (t) => {
     const app = await createApp(t)
     addSession(app)
     app.websocket('/slow', async (ws) => {
@@ -163,7 +163,7 @@ for (const order of ['before', 'after']) {
       await ws.accept()
     })
     let server: SocketIo | undefined
-    // Without `destroyUpgrade: false`, socket.io ends connections that are not its own and that nobody has answered in time.
+    // Without `destroyUpgrade: false`, socket.io ends a connection of other code that has no answer in time.
     const attach = (): void => { server = new SocketIo(app.server, { destroyUpgrade: false, serveClient: false }) }
     if (order === 'before') attach()
     const port = await listen(app)
@@ -183,7 +183,7 @@ for (const order of ['before', 'after']) {
   })
 }
 
-t.test('@fastify/http-proxy in front: the origin of a page has to be passed on', async (t) => {
+t.test('@fastify/http-proxy in front of an app has to pass on the origin of a page', async (t) => {
   const upstream = await createApp(t, { origins: ['https://app.example.com'] })
   addSession(upstream)
   upstream.websocket('/origin', async (ws) => {
@@ -198,7 +198,7 @@ t.test('@fastify/http-proxy in front: the origin of a page has to be passed on',
   app.register(fastifyHttpProxy, { upstream: url, prefix: '/passed', rewritePrefix: '/', websocket: true, wsClientOptions } as any)
   const port = await listen(app)
   const from = (path: string, origin: string): Promise<Peer> => connectPeer(t, `ws://127.0.0.1:${port}${path}/origin`, { origin })
-  t.equal(await (await from('/plain', 'https://evil.example.com')).next(), 'none', 'the upstream sees none, and lets all in')
+  t.equal(await (await from('/plain', 'https://evil.example.com')).next(), 'none', 'the upstream sees no origin, and accepts every page')
   t.equal(await (await from('/passed', 'https://app.example.com')).next(), 'https://app.example.com')
   t.same(await (await from('/passed', 'https://evil.example.com')).rest(), [])
   t.equal((await refusal(port, '/elsewhere')).status, 404)

@@ -10,7 +10,7 @@ const FORMATS: Record<string, FastifyDynamicSwaggerOptions> = { 'OpenAPI 3': { o
 
 const messages = { receive: MESSAGE, send: MESSAGE }
 
-/** Routes of both kinds, HTTP alone and with WebSocket. */
+/** Adds routes with HTTP alone, with HTTP and WebSocket, and with WebSocket alone. */
 function addRoutes (app: FastifyInstance): void {
   const handler = async (): Promise<string> => 'page'
   const wsHandler = async (): Promise<void> => {}
@@ -39,7 +39,7 @@ async function createApp (t: Test, options: FastifyDynamicSwaggerOptions, addHoo
 }
 
 for (const [format, options] of Object.entries(FORMATS)) {
-  t.test(`${format}: a route with a wsHandler is documented as its HTTP side is`, async (t) => {
+  t.test(`${format}: the document describes a route with a wsHandler as the same route without it`, async (t) => {
     const app = await createApp(t, options)
     await app.ready()
     const { paths } = app.swagger() as { paths: Record<string, any> }
@@ -50,7 +50,7 @@ for (const [format, options] of Object.entries(FORMATS)) {
     t.notMatch(JSON.stringify(paths), /requestBody|"101"|"body"/)
   })
 
-  t.test(`${format}: so it is in a document that is made while the app gets ready`, async (t) => {
+  t.test(`${format}: a document made in an onReady hook has nothing of WebSocket, either`, async (t) => {
     let document = ''
     const app = await createApp(t, options, (app) => {
       app.addHook('onReady', async () => { document = JSON.stringify(app.swagger()) })
@@ -61,7 +61,7 @@ for (const [format, options] of Object.entries(FORMATS)) {
   })
 }
 
-t.test('no hook and no handler sees in the schema of a route what the user did not put there', async (t) => {
+t.test('hooks and handlers see in the schema of a route only what the user put there', async (t) => {
   const app = Fastify({ exposeHeadRoutes: false })
   t.teardown(() => app.close())
   const seen: RouteOptions[] = []

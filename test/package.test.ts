@@ -17,7 +17,7 @@ t.test('every link of the pages in the package leads to a file in the package', 
   for (const page of shipped) t.same(linksOf(page).map(({ target }) => target).filter((target) => !files.has(target)), [], page)
 })
 
-t.test('the README tells the size of the package', async (t) => {
+t.test('the README has the size of the package', async (t) => {
   const [, told] = /about (\d+) kB packed/.exec(readPage('README.md'))!
   t.ok(Math.abs(packed.size / 1000 - Number(told)) < 0.1 * Number(told), `${packed.size} bytes`)
 })

@@ -13,14 +13,14 @@ import type { WebSocketPluginOptions } from '../types/options'
 import type { WebSocketSession } from '../types/session'
 
 /*
- * Every place in which code of the user's runs × every way in which it can fail: how the connection ends, what is logged,
- * and that nothing else is the worse for it. A test in which something becomes an uncaught exception fails: tap sees to
- * that.
+ * Tests every place in which code of the user runs, with every way in which the code can fail. The tests check how the
+ * connection ends and what the app logs, and that the app and another connection still work. tap fails a test that causes
+ * an uncaught exception.
  */
 
 t.jobs = 6
 
-// What can be thrown.
+// The ways to fail.
 
 const error = (): Error => new Error('from the code of the user')
 
@@ -45,7 +45,7 @@ const THROWN: Record<string, () => unknown> = {
   'an object without a prototype': () => Object.create(null)
 }
 
-/** A way to fail. */
+/** One way to fail. */
 interface Kind {
   name: string
   how: 'throws' | 'rejects' | 'never settles'
@@ -59,38 +59,39 @@ const KINDS: Kind[] = [
   { name: 'never settles', how: 'never settles', what: '', fail: () => new Promise(() => {}) }
 ]
 
-/** Where a function has to be synchronous, a promise that it returns is no way to fail that anybody could see. */
+/** The ways in which a function fails that has to be synchronous: nothing awaits a promise that it returns. */
 const SYNCHRONOUS = KINDS.filter(({ how }) => how === 'throws')
 
-/** What hooks can throw that run for what is sent: anything but an error Fastify sends as well, which runs them again. */
+/** The ways in which a hook for responses fails here. Fastify sends anything else that the hook throws, which runs the hook again. */
 const ERRORS = KINDS.filter(({ what }) => ['', 'an error', 'an error in a proxy'].includes(what))
 
-/** What Fastify itself can take: of the others it answers some with 200, and some end the process. */
-const isSane = ({ what }: Kind): boolean => !['a frozen error', 'a revoked proxy', 'a proxy that throws'].includes(what)
+/** Whether Fastify itself can handle the failure. It answers some of the others with 200, and some end the process. */
+const fastifyHandles = ({ what }: Kind): boolean => !['a frozen error', 'a revoked proxy', 'a proxy that throws'].includes(what)
 
 const kindOf = (url: string | undefined): Kind | undefined => KINDS[Number(url?.split('/')[1])]
 
-// Where it can be thrown.
+// The places.
 
-/** Fails in the way that `url` stands for, if it stands for one. */
+/** Fails in the way that `url` names. Returns undefined if `url` names no way to fail. */
 type FailAt = (url: string | undefined) => any
 
 interface Place {
   kinds?: Kind[]
-  /** What fails for the whole app, at the URLs of this place. */
+  /** Options of the plugin that fail for the URLs of this place. */
   options?: (failAt: FailAt) => WebSocketPluginOptions
+  /** Options of Fastify that fail for the URLs of this place. */
   server?: (failAt: FailAt) => FastifyServerOptions
-  /** Adds what fails at `url`. */
+  /** Adds a route at `url` that fails. */
   routes (app: FastifyInstance, url: string, fail: () => any): void
-  /** Adds the same to an HTTP route: what happens there is what is expected, of all that Fastify can take. */
+  /** Adds an HTTP route at `url` that fails in the same place. For each failure that Fastify can handle, its result is the expected one. */
   http?: (app: FastifyInstance, url: string, fail: () => any) => void
-  /** What the client does when the connection is open. */
+  /** Does what the client does when the connection is open. */
   act?: (socket: any) => void
-  /** How the connection ends: `HTTP` and the status, `close` and the code, `open` or `waits` where it does not. */
+  /** How the connection ends: `HTTP` and the status, or `close` and the code; `open` or `waits` if the connection does not end. */
   ends?: (kind: Kind) => string
-  /** The levels of what is logged. */
+  /** The levels of the lines that the app logs. */
   lines?: (kind: Kind) => number[]
-  /** The levels of what is logged when the app is closed. */
+  /** The levels of the lines that the app logs when it closes. */
   afterwards?: number[]
 }
 
@@ -104,25 +105,25 @@ const accepts: Handler = async (ws) => { await ws.accept() }
 const throws = (): never => { throw new Error('the first') }
 const refuses: Handler = async (ws) => { await ws.deny(401, 'no') }
 
-/** After the handshake: it is closed with 1011, and one error is logged. */
+/** A failure after the handshake: the plugin closes the connection with 1011 and logs one error. */
 const FAILED: Partial<Place> = {
   ends: (kind) => never(kind) ? 'open' : 'close 1011',
   lines: (kind) => never(kind) ? [] : [ERROR]
 }
 
-/** At the end of the connection, which is the client's: one error is logged. */
+/** A failure after the client has closed the connection: the plugin logs one error. */
 const LATE: Partial<Place> = { act: closes, ends: () => 'close 4000', lines: FAILED.lines }
 
-/** In a raw route: it is terminated, and one error is logged. */
+/** A failure in a raw route: the plugin terminates the connection and logs one error. */
 const RAW: Partial<Place> = { ends: (kind) => never(kind) ? 'open' : 'close 1006', lines: FAILED.lines }
 
-/** Fastify's own: the client waits, as it does on an HTTP route, until it leaves or the app is closed. */
+/** A failure before the handler, in code that Fastify waits for: the client waits, as on an HTTP route, until it leaves or the app closes. */
 const WAITS: Partial<Place> = { ends: () => 'waits', lines: () => [] }
 
-/** The handler before the handshake, which has `handshakeTimeout`. */
+/** A failure of the handler before the handshake, which `handshakeTimeout` bounds. */
 const UNDECIDED: Partial<Place> = { ends: () => 'HTTP 503', lines: () => [ERROR] }
 
-/** A hook, as an option of a route. */
+/** A place: a hook, as an option of a route. */
 function hook (name: string, args: number, handler: Handler = accepts, http: (reply: any) => unknown = () => 'http'): Place {
   const options = (fail: () => any): any => ({ [name]: args === 2 ? (_a: any, _b: any) => fail() : (_a: any, _b: any, _c: any) => fail() })
   return {
@@ -132,7 +133,7 @@ function hook (name: string, args: number, handler: Handler = accepts, http: (re
   }
 }
 
-/** Code of a handler that fails after the handshake. */
+/** A place: code in a handler, after the handshake. */
 function handler (run: (ws: WebSocketSession<any>, fail: () => any) => any, rest: Partial<Place> = {}): Place {
   return { routes: (app, url, fail) => { app.websocket(url, (ws) => run(ws, fail)) }, ...FAILED, ...rest }
 }
@@ -152,7 +153,7 @@ const untilClosedByOthers: Handler = (ws) => untilClosed(ws, () => {})
 const receive = { type: 'object' }
 
 const PLACES: Record<string, Place> = {
-  // Fastify's: what happens is what happens on an HTTP route.
+  // Code that Fastify calls. The result is the same as on an HTTP route.
   'an onRequest hook': hook('onRequest', 2),
   'a preParsing hook': hook('preParsing', 3),
   'a preValidation hook': hook('preValidation', 2),
@@ -162,7 +163,7 @@ const PLACES: Record<string, Place> = {
     kinds: ERRORS
   },
   'an onSend hook': { ...hook('onSend', 3, refuses, (reply) => reply.code(401).send('no')), kinds: ERRORS },
-  'an onSend hook of an error': { ...hook('onSend', 3, throws, throws), kinds: ERRORS, lines: () => [ERROR] }, // which is logged before
+  'an onSend hook of an error': { ...hook('onSend', 3, throws, throws), kinds: ERRORS, lines: () => [ERROR] }, // the error is logged before the hook
   'an onError hook': hook('onError', 3, throws, throws),
   'an onResponse hook': { ...hook('onResponse', 2, refuses, (reply) => reply.code(401).send('no')), ends: () => 'HTTP 401', lines: () => [] },
   'an error handler (setErrorHandler)': {
@@ -195,11 +196,11 @@ const PLACES: Record<string, Place> = {
     http: (app, url, fail) => { app.get(url, async () => await fail()) },
     ...UNDECIDED
   },
-  'the handler, before accept, of what Fastify cannot take': {
-    kinds: KINDS.filter((kind) => !isSane(kind)),
+  'the handler, before accept, with an error that Fastify cannot handle': {
+    kinds: KINDS.filter((kind) => !fastifyHandles(kind)),
     routes: (app, url, fail) => { app.websocket(url, () => fail()) },
     ends: () => 'HTTP 500',
-    lines: ({ what }) => what === 'a frozen error' ? [] : [ERROR] // which it is the logger that cannot take
+    lines: ({ what }) => what === 'a frozen error' ? [] : [ERROR] // the logger cannot write a frozen error
   },
   'onConnect, before accept': {
     routes: (app, url, fail) => { app.websocket(url, { onConnect: () => fail(), onMessage () {} }) },
@@ -222,7 +223,7 @@ const PLACES: Record<string, Place> = {
     http: (app, url, fail) => { app.get(url, async () => await fail()) }
   },
 
-  // The plugin's, during the handshake.
+  // Code that the plugin calls during the handshake.
   'the function origins': {
     options: (failAt) => ({ origins: (_, { url }) => failAt(url) ?? true }),
     routes: (app, url) => { app.websocket(url, accepts) },
@@ -267,7 +268,7 @@ const PLACES: Record<string, Place> = {
     lines: () => [ERROR]
   },
 
-  // A handler that has decided.
+  // Handlers after their decision.
   'the handler, after deny': handler(async (ws, fail) => {
     await ws.deny(401, 'no')
     return fail()
@@ -325,7 +326,7 @@ const PLACES: Record<string, Place> = {
   onDisconnect: { ...LATE, routes: (app, url, fail) => { app.websocket(url, { onMessage () {}, onDisconnect: () => fail() }) } },
   'onMessage, and onDisconnect': {
     ...FAILED,
-    lines: (kind) => never(kind) ? [] : [ERROR, ERROR], // an error each
+    lines: (kind) => never(kind) ? [] : [ERROR, ERROR], // one error of each
     afterwards: [WARN], // onDisconnect runs without onMessage
     routes: (app, url, fail) => { app.websocket(url, { onMessage: () => fail(), onDisconnect: () => fail() }) }
   },
@@ -338,7 +339,7 @@ const PLACES: Record<string, Place> = {
       })
     },
     ends: () => 'close 1011',
-    lines: (kind) => never(kind) ? [ERROR] : [ERROR, ERROR] // what it was given, and what it has thrown
+    lines: (kind) => never(kind) ? [ERROR] : [ERROR, ERROR] // the error that errorHandler got, and the error that it threw
   },
 
   // Messages.
@@ -349,7 +350,7 @@ const PLACES: Record<string, Place> = {
         await ws.receive()
       })
     },
-    // As in Fastify, one that rejects says that the message is not valid, unless nothing can be read of why.
+    // As in Fastify, a validator that rejects says that the message is not valid, unless the reason cannot be read.
     ends: (kind) => never(kind) ? 'open' : isInvalid(kind) ? 'close 1008' : 'close 1011',
     lines: (kind) => never(kind) ? [] : isInvalid(kind) ? [INFO] : [ERROR]
   },
@@ -386,12 +387,12 @@ const PLACES: Record<string, Place> = {
     await ws.accept()
     await ws.sendJson({ get a () { return fail() } })
   }, { kinds: SYNCHRONOUS }),
-  'toJSON of what a session publishes': handler(async (ws, fail) => {
+  'toJSON of a message that a session publishes': handler(async (ws, fail) => {
     await ws.accept()
     await ws.subscribe('topic')
     await ws.publish('topic', { toJSON: fail })
   }, { kinds: SYNCHRONOUS }),
-  'toJSON of what the app publishes': {
+  'toJSON of a message that the app publishes': {
     ...FAILED,
     kinds: SYNCHRONOUS,
     routes: (app, url, fail) => {
@@ -405,7 +406,7 @@ const PLACES: Record<string, Place> = {
     await ws.accept()
     await ws.receive({ get timeout () { return fail() } })
   }, { kinds: SYNCHRONOUS }),
-  'what a handler does for an event': handler(async (ws, fail) => {
+  'a getter in an event': handler(async (ws, fail) => {
     await ws.accept()
     await ws.sendEvent({ get type () { return fail() } } as any)
   }, { kinds: SYNCHRONOUS }),
@@ -432,7 +433,7 @@ function isInvalid ({ how, what }: Kind): boolean {
   return how === 'rejects' && !['a revoked proxy', 'a proxy that throws', 'an object without a prototype'].includes(what)
 }
 
-// How it is seen.
+// The client, the app and the tests.
 
 interface Visit {
   socket: WebSocket
@@ -451,14 +452,14 @@ function visit (t: Test, url: string): Visit {
   return { socket, opened: new Promise((resolve) => socket.once('open', resolve)), ended }
 }
 
-/** Resolves when `socket` has been answered: it is still open. */
+/** Resolves with 'open' when the server has answered a ping of `socket`. */
 async function isAnswered (socket: WebSocket): Promise<string> {
   socket.ping()
   await once(socket, 'pong')
   return 'open'
 }
 
-/** What an app has logged that is not right: errors at whatever level but debug, and warnings. */
+/** The lines that report something wrong: all lines at warn or higher, and lines at info with an error. */
 function complaints (lines: LogLine[]): LogLine[] {
   return lines.filter(({ level, err }) => level >= WARN || (level > DEBUG && err !== undefined))
 }
@@ -467,10 +468,10 @@ const levels = (lines: LogLine[]): number[] => lines.map(({ level }) => level)
 
 const OPTIONS: WebSocketPluginOptions = { origins: '*', handshakeTimeout: 50, closeTimeout: 100, shutdown: { timeout: 200 } }
 
-/** `shutdown.timeout`, the last moment for handlers, and some time for a machine that is busy. */
+/** In ms: `shutdown.timeout`, the time that handlers get at the end, and a reserve for a busy machine. */
 const CLOSE_WITHIN = 3_000
 
-/** An app with a connection that echoes, whatever happens to the others. */
+/** Starts an app with a connection whose messages its session echoes, whatever happens to other connections. */
 async function serve (t: Test, options: WebSocketPluginOptions, serverOptions: FastifyServerOptions, routes: (app: FastifyInstance) => void): Promise<{ app: FastifyInstance, port: number, echo: () => Promise<void> }> {
   const app = await createApp(t, { ...OPTIONS, ...options }, serverOptions)
   app.websocket('/echo', async (ws) => {
@@ -491,15 +492,15 @@ async function serve (t: Test, options: WebSocketPluginOptions, serverOptions: F
   }
 }
 
-/** `app.close()` resolves in time, and nobody is connected then. */
+/** Asserts that `app.close()` resolves in time and that no connection is left. */
 async function closesInTime (t: Test, app: FastifyInstance): Promise<void> {
   const begin = performance.now()
   await app.close()
   t.ok(performance.now() - begin < CLOSE_WITHIN, 'app.close() resolves in time')
-  t.equal(await promisify(app.server.getConnections.bind(app.server))(), 0, 'nobody is connected')
+  t.equal(await promisify(app.server.getConnections.bind(app.server))(), 0, 'no connection is left')
 }
 
-/** How the connection to `url` ends; `ran` resolves when the code that is to fail runs. */
+/** Connects to `url`, and returns how the connection ends. `ran` resolves when the failing code runs. */
 async function endOf (t: Test, url: string, expected: string, ran: Promise<void>, act: (socket: WebSocket) => void): Promise<string> {
   const { socket, opened, ended } = visit(t, url)
   opened.then(() => act(socket))
@@ -508,18 +509,18 @@ async function endOf (t: Test, url: string, expected: string, ran: Promise<void>
   return await ended
 }
 
-/** What happens on an HTTP route. */
+/** The end that corresponds to the response of the HTTP route at `url`. */
 async function endOfHttp (app: FastifyInstance, url: string): Promise<string> {
   const { statusCode, body } = await app.inject(url)
   await setImmediate() // onResponse hooks run after the response
-  return body === 'http' ? 'close 1000' : `HTTP ${statusCode}` // the handler has run, which here accepts and returns
+  return body === 'http' ? 'close 1000' : `HTTP ${statusCode}` // the handler has run: the handler of the WebSocket route accepts and returns
 }
 
 for (const [name, place] of Object.entries(PLACES)) {
-  t.test(name, { buffered: true }, async (t) => {
+  t.test(`${name} fails`, { buffered: true }, async (t) => {
     const { lines, serverOptions } = collectLogs()
     const { act = sends } = place
-    const kinds = (place.kinds ?? KINDS).filter((kind) => place.http === undefined || isSane(kind))
+    const kinds = (place.kinds ?? KINDS).filter((kind) => place.http === undefined || fastifyHandles(kind))
     const ran = new Map(kinds.map((kind) => [kind, new Deferred<void>()]))
     const failAt: FailAt = (url) => {
       const kind = kindOf(url)
@@ -549,12 +550,12 @@ for (const [name, place] of Object.entries(PLACES)) {
       }
       lines.length = 0
       await closesInTime(t, app)
-      t.same(levels(complaints(lines).filter(({ msg }) => !/^app.close\(\) has dropped/.test(msg!))), place.afterwards ?? [], 'nothing more is logged')
+      t.same(levels(complaints(lines).filter(({ msg }) => !/^app.close\(\) has dropped/.test(msg!))), place.afterwards ?? [], 'the app logs nothing else when it closes')
     }), [])
   })
 }
 
-t.test('shutdown.notify', { buffered: true }, async (t) => {
+t.test('shutdown.notify fails', { buffered: true }, async (t) => {
   const { lines, serverOptions } = collectLogs()
   t.same(await unhandledRejections(async () => {
     const { app, port } = await serve(t, { shutdown: { timeout: 200, notify: (ws) => kindOf(ws.request.url)?.fail() } }, serverOptions, (app) => {
@@ -568,11 +569,11 @@ t.test('shutdown.notify', { buffered: true }, async (t) => {
     lines.length = 0
     await closesInTime(t, app)
     for (const { kind, ended } of visits) t.equal(await ended, never(kind) ? 'close 1006' : 'close 1001', kind.name)
-    t.same(levels(complaints(lines)), [...KINDS.filter((kind) => !never(kind)).map(() => ERROR), WARN]) // one has been dropped
+    t.same(levels(complaints(lines)), [...KINDS.filter((kind) => !never(kind)).map(() => ERROR), WARN]) // app.close() has dropped one connection
   }), [])
 })
 
-/** A logger of which only the children that sessions make of it throw. */
+/** A logger that works, but whose children for sessions throw. */
 function brokenLogger (): FastifyBaseLogger {
   const make = (log: () => void): FastifyBaseLogger => ({ level: 'debug', fatal: log, error: log, warn: log, info: log, debug: log, trace: log, silent: log, child } as never)
   const child = (bindings: object): FastifyBaseLogger => 'ws' in bindings ? make(() => { throw new Error('from the logger') }) : logger
@@ -580,7 +581,7 @@ function brokenLogger (): FastifyBaseLogger {
   return logger
 }
 
-t.test('a logger that throws, of what any of these has thrown, changes nothing else', { buffered: true }, async (t) => {
+t.test('a logger that throws while it logs any of these errors changes nothing else', { buffered: true }, async (t) => {
   const [kind] = KINDS
   for (const [name, place] of Object.entries(PLACES)) {
     if (place.http !== undefined || place.server !== undefined) continue
@@ -593,7 +594,7 @@ t.test('a logger that throws, of what any of these has thrown, changes nothing e
   }
 })
 
-t.test('shutdown.notify, and a logger that throws', async (t) => {
+t.test('shutdown.notify fails, and the logger throws', async (t) => {
   t.same(await unhandledRejections(async () => {
     const { app, port } = await serve(t, { shutdown: { notify: () => KINDS[0].fail() } }, { loggerInstance: brokenLogger() }, (app) => { app.websocket('/', untilClosedByOthers) })
     const { opened, ended } = visit(t, `ws://127.0.0.1:${port}/`)

@@ -27,14 +27,14 @@ function streamOf (ws: Session): Socket {
   return (ws.raw as any)._socket
 }
 
-/** An app with one session route, and the port where it listens. */
+/** Starts an app with one session route. Returns the app and its port. */
 async function serve (t: Test, handler: Handler, options?: WebSocketPluginOptions, serverOptions?: object): Promise<{ app: FastifyInstance, port: number }> {
   const app = await createApp(t, options, serverOptions)
   app.websocket('/', async (ws) => await handler(ws))
   return { app, port: await listen(app) }
 }
 
-/** A session that lasts until its connection ends, and its client, in bytes. */
+/** Opens a session that lasts until its connection ends. Returns the session and its client, which sends and receives bytes. */
 async function connectSession (t: Test, options?: WebSocketPluginOptions): Promise<{ session: Session, client: TcpClient }> {
   let accept!: (ws: Session) => void
   const accepted = new Promise<Session>((resolve) => { accept = resolve })
@@ -49,7 +49,7 @@ async function connectSession (t: Test, options?: WebSocketPluginOptions): Promi
   return { session, client }
 }
 
-/** All messages that a session still has, and what it ends with. */
+/** All messages that the session still gets, and last the code of its end. */
 async function drain (ws: Session): Promise<unknown[]> {
   const messages: unknown[] = []
   for (;;) {
@@ -61,8 +61,8 @@ async function drain (ws: Session): Promise<unknown[]> {
   }
 }
 
-t.test('what is sent', (t) => {
-  t.test('frames in the packet of the upgrade request are received', async (t) => {
+t.test('messages', (t) => {
+  t.test('the handler receives frames that came in one packet with the upgrade request', async (t) => {
     const { port } = await serve(t, async (ws) => {
       await setImmediate()
       await ws.accept()
@@ -74,7 +74,7 @@ t.test('what is sent', (t) => {
     client.socket.destroy()
   })
 
-  t.test('what comes before the handshake is complete is received, however much it is', async (t) => {
+  t.test('the handler receives all bytes that came before the handshake was complete, however many', async (t) => {
     const count = 50
     let session!: Session
     let accept!: () => void
@@ -120,7 +120,7 @@ t.test('what is sent', (t) => {
     }
   })
 
-  t.test('many messages in one packet are received one by one', async (t) => {
+  t.test('the handler receives many messages of one packet one by one', async (t) => {
     const { session, client } = await connectSession(t)
     client.write(Buffer.concat(Array.from({ length: 1000 }, (_, n) => clientFrame(TEXT, String(n)))))
     for (let n = 0; n < 1000; n++) {
@@ -128,7 +128,7 @@ t.test('what is sent', (t) => {
     }
   })
 
-  t.test('messages, a close frame and the end of the connection in one packet: all is received, in order', async (t) => {
+  t.test('the handler receives messages, a close frame and the end of the connection in order if they came in one packet', async (t) => {
     const { session, client } = await connectSession(t)
     client.socket.end(Buffer.concat([clientFrame(TEXT, '1'), clientFrame(TEXT, '2'), clientFrame(CLOSE, closePayload(4001, 'bye'))]))
     t.same(await session.closed, { code: 4001, reason: 'bye', wasClean: true })
@@ -136,14 +136,14 @@ t.test('what is sent', (t) => {
     t.match(await client.ended, closePayload(4001, 'bye').toString('latin1'), 'the close frame is answered')
   })
 
-  t.test('messages and the end of the connection in one packet: all is received, in order', async (t) => {
+  t.test('the handler receives messages and the end of the connection in order if they came in one packet', async (t) => {
     const { session, client } = await connectSession(t)
     client.socket.end(Buffer.concat([clientFrame(TEXT, '1'), clientFrame(TEXT, '2'), clientFrame(TEXT, 'half').subarray(0, 8)]))
     t.same(await session.closed, { code: 1006, reason: '', wasClean: false })
     t.same(await drain(session), ['1', '2', 1006])
   })
 
-  t.test('messages that fill the queue, and a close frame behind them: all is received, in order', async (t) => {
+  t.test('the handler receives messages that fill the queue, and the close frame behind them, in order', async (t) => {
     const { session, client } = await connectSession(t, { receiveHighWaterMark: 1 })
     for (let n = 0; n < 100; n++) client.write(clientFrame(TEXT, String(n).padEnd(10_000)))
     client.socket.end(clientFrame(CLOSE, closePayload(4001)))
@@ -151,7 +151,7 @@ t.test('what is sent', (t) => {
     t.same(await drain(session), [...Array.from({ length: 100 }, (_, n) => String(n).padEnd(10_000)), 4001])
   })
 
-  t.test('what was sent before the handler returned leaves before the close frame', async (t) => {
+  t.test('messages sent before the handler returned leave before the close frame', async (t) => {
     const { port } = await serve(t, async (ws) => {
       await ws.accept()
       ws.send('a')
@@ -187,8 +187,8 @@ t.test('what is sent', (t) => {
   t.end()
 })
 
-t.test('the end', (t) => {
-  t.test('a client that ends its side without a close frame has left', async (t) => {
+t.test('the end of a connection', (t) => {
+  t.test('a client that ends its side without a close frame counts as gone', async (t) => {
     const { session, client } = await connectSession(t)
     const receiving = session.receive()
     session.send('still on its way')
@@ -197,7 +197,7 @@ t.test('the end', (t) => {
     t.match(await client.ended, /still on its way$/)
   })
 
-  t.test('a client that resets the connection has left', async (t) => {
+  t.test('a client that resets the connection counts as gone', async (t) => {
     const { session, client } = await connectSession(t)
     const receiving = session.receive()
     client.socket.resetAndDestroy()
@@ -205,7 +205,7 @@ t.test('the end', (t) => {
     t.equal(session.signal.aborted, true)
   })
 
-  t.test('a send that waits ends when the client resets the connection', async (t) => {
+  t.test('a pending send ends when the client resets the connection', async (t) => {
     const { session, client } = await connectSession(t)
     client.socket.pause()
     const sending = (async () => { for (;;) await session.send(Buffer.alloc(MIB)) })()
@@ -214,7 +214,7 @@ t.test('the end', (t) => {
     await t.rejects(sending, { name: 'WebSocketDisconnect', closeCode: 1006 })
   })
 
-  t.test('a client that closes but never ends the connection is dropped after closeTimeout', async (t) => {
+  t.test('the plugin drops a client that closes but never ends the connection after closeTimeout', async (t) => {
     const { session, client } = await connectSession(t, { closeTimeout: 50 })
     client.socket.allowHalfOpen = true
     client.write(clientFrame(CLOSE, closePayload(4001, 'bye')))
@@ -222,7 +222,7 @@ t.test('the end', (t) => {
     await client.until(closePayload(4001, 'bye').toString('latin1'))
   })
 
-  t.test('a client that answers a close but never ends the connection is dropped after closeTimeout', async (t) => {
+  t.test('the plugin drops a client that answers a close but never ends the connection after closeTimeout', async (t) => {
     const { session, client } = await connectSession(t, { closeTimeout: 500 })
     client.socket.allowHalfOpen = true
     const closing = session.close(4001)
@@ -232,16 +232,16 @@ t.test('the end', (t) => {
     t.same(await session.closed, { code: 4001, reason: '', wasClean: true })
   })
 
-  t.test('a client that does not answer a close is dropped after closeTimeout', async (t) => {
+  t.test('the plugin drops a client that does not answer a close after closeTimeout', async (t) => {
     const { session, client } = await connectSession(t, { closeTimeout: 50 })
     await session.close(4001)
     t.same(await session.closed, { code: 1006, reason: '', wasClean: false })
     t.match(await client.ended, closePayload(4001).toString('latin1'))
   })
 
-  t.test('a frame against the protocol ends the connection with 1002', async (t) => {
+  t.test('a frame that violates the protocol ends the connection with 1002', async (t) => {
     const { session, client } = await connectSession(t)
-    client.write(Buffer.concat([clientFrame(TEXT, 'sound'), Buffer.from([0x81, 1, 97])])) // not masked
+    client.write(Buffer.concat([clientFrame(TEXT, 'sound'), Buffer.from([0x81, 1, 97])])) // a frame without a mask
     t.same(await drain(session), ['sound', 1006])
     t.match(await client.ended, /\x88\x02\x03\xea$/) // eslint-disable-line no-control-regex
   })
@@ -250,13 +250,13 @@ t.test('the end', (t) => {
 })
 
 t.test('flow control', (t) => {
-  t.test('a client that floods is held back while the handler receives nothing, and loses nothing', async (t) => {
+  t.test('while the handler receives nothing, a client that floods is held back, and no message is lost', async (t) => {
     const { session, client } = await connectSession(t)
     const frame = (n: number): Buffer => clientFrame(TEXT, String(n).padEnd(60_000))
     const count = 600
     for (let n = 0; n < count; n++) client.write(frame(n))
     const sent = client.socket.bytesWritten + client.socket.writableLength
-    // What the kernel takes is full when the client's own queue does not get shorter while the server does not read.
+    // The kernel takes no more bytes when the server has paused its socket and bytes still wait at the client.
     await until(() => session.raw!.isPaused)
     const read = streamOf(session).bytesRead
     t.ok(read < MIB, `${read} of ${sent} bytes were read`)
@@ -268,7 +268,7 @@ t.test('flow control', (t) => {
     t.equal(client.socket.writableLength, 0)
   })
 
-  t.test('a client that floods with small messages is held back, too', async (t) => {
+  t.test('while the handler receives nothing, a client that floods with small messages is held back', async (t) => {
     const { session, client } = await connectSession(t)
     const chunk = Buffer.concat(Array.from({ length: 10_000 }, () => clientFrame(TEXT, '1')))
     for (let n = 0; n < 300; n++) client.write(chunk)
@@ -278,7 +278,7 @@ t.test('flow control', (t) => {
     t.ok(client.socket.writableLength > 0)
   })
 
-  t.test('a loop that awaits send is held up while the client reads nothing', async (t) => {
+  t.test('while the client reads nothing, a loop that awaits send waits', async (t) => {
     const { session, client } = await connectSession(t)
     client.socket.pause()
     let peak = 0
@@ -299,7 +299,7 @@ t.test('flow control', (t) => {
     await client.until('the end')
   })
 
-  t.test('a client that reads nothing for sendTimeout is dropped', async (t) => {
+  t.test('the plugin drops a client that reads nothing for sendTimeout', async (t) => {
     const { session, client } = await connectSession(t, { sendTimeout: 100 })
     client.socket.pause()
     let sent = 0
@@ -310,7 +310,7 @@ t.test('flow control', (t) => {
   })
 
   for (const [name, serverOptions] of [['TCP', {}], ['TLS', { https: { key, cert } }]] as const) {
-    t.test(`a client that reads one large message slowly outlives sendTimeout, over ${name}`, async (t) => {
+    t.test(`the plugin keeps a client that takes longer than sendTimeout to read one large message, over ${name}`, async (t) => {
       const sendTimeout = 300
       const large = Buffer.alloc(24 * MIB, 'a')
       let sending: Promise<number> | undefined
@@ -340,7 +340,7 @@ t.test('flow control', (t) => {
   t.end()
 })
 
-t.test('permessage-deflate goes both ways', async (t) => {
+t.test('permessage-deflate compresses in both directions', async (t) => {
   let read = 0
   const { port } = await serve(t, async (ws) => {
     await ws.accept()
@@ -361,7 +361,7 @@ t.test('permessage-deflate goes both ways', async (t) => {
   t.ok(bytesRead < 20_000, `${bytesRead} bytes came out`)
 })
 
-t.test('what was compressed stays in order, with control frames and the close', async (t) => {
+t.test('compressed and uncompressed messages and the close frame stay in order', async (t) => {
   const { port } = await serve(t, async (ws) => {
     await ws.accept()
     for (let n = 0; n < 100; n++) ws.send(`${n} ${'a'.repeat(n % 3 === 0 ? 5000 : 1)}`)
@@ -371,7 +371,7 @@ t.test('what was compressed stays in order, with control frames and the close', 
   t.equal((await peer.closed).code, 1000)
 })
 
-t.test('TLS', async (t) => {
+t.test('sessions work over TLS', async (t) => {
   const { port } = await serve(t, async (ws) => {
     await ws.accept()
     await ws.send(ws.url.protocol)
@@ -397,11 +397,11 @@ t.test('hundreds of connections come and go', async (t) => {
       await once(socket, 'open')
       socket.send(String(n))
       const [message] = await once(socket, 'message')
-      if (message.toString() !== String(n)) t.fail(`client ${n} was given another answer`)
+      if (message.toString() !== String(n)) t.fail(`client ${n} got the answer of another client`)
       socket.close()
       await once(socket, 'close')
     }))
   }
   await until(() => app.websockets.size === 0)
-  t.pass('nobody is left')
+  t.pass('no session is left')
 })

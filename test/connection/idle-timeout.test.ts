@@ -7,6 +7,7 @@ import { createApp, listen } from '../helpers/app'
 import { FakeClock } from '../helpers/fake-clock'
 import { collectLogs, INFO } from '../helpers/logs'
 import { connectPeer, type Peer } from '../helpers/peer'
+import { connectTcp, upgradeRequest } from '../helpers/tcp'
 import { until } from '../helpers/until'
 import type { WebSocketSession } from '../../types/session'
 
@@ -64,7 +65,7 @@ for (const [name, act] of Object.entries(TRAFFIC)) {
     const route = await createRoute(t, 400)
     const peer = await connectPeer(t, route.url)
     for (let n = 0; n < 5; n++) {
-      await clock.pass(370)
+      await clock.pass(310)
       t.equal(peer.socket.readyState, peer.socket.OPEN)
       await act(route, peer)
     }
@@ -138,20 +139,17 @@ t.test('messages that have arrived are delivered before the disconnect', async (
 t.test('a closing connection ends with the code of its close', async (t) => {
   const clock = new FakeClock(t)
   const app = await createApp(t, { idleTimeout: 30 })
-  const closing = new Deferred<void>()
   const end = new Promise<unknown>((resolve) => {
     app.websocket('/', async (ws) => {
       await ws.accept()
       ws.close(4001)
-      closing.resolve()
       resolve(await ws.closed)
     })
   })
-  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
-  peer.socket.pause() // so that the client answers late
-  await closing.promise
+  const client = await connectTcp(t, await listen(app))
+  await client.write(upgradeRequest('/')).until('\x88\x02\x0f\xa1')
   await clock.pass(120)
-  peer.socket.resume()
+  client.write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x0f, 0xa1]))
   t.match(await end, { code: 4001, wasClean: true })
 })
 

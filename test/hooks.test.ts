@@ -6,7 +6,7 @@ import { createApp, listen } from './helpers/app'
 import { codeIn, readTable, root } from './helpers/docs'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
-import { connectTcp, nobodyIsConnected, upgradeRequest } from './helpers/tcp'
+import { connectTcp, assertNoConnections, upgradeRequest } from './helpers/tcp'
 import { until } from './helpers/until'
 import type { FastifyInstance } from 'fastify'
 
@@ -84,7 +84,7 @@ t.test('the table of hooks is right about a client that leaves during its handsh
   client.write(upgradeRequest('/'))
   await started.promise
   client.socket.destroy()
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
   await app.close()
   t.same(order, documented('the client leaves first'))
 })

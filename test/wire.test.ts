@@ -10,7 +10,7 @@ import type { WebSocketPluginOptions } from '../types/options'
 import type { WebSocketSession } from '../types/session'
 import { createApp, listen } from './helpers/app'
 import { connectPeer } from './helpers/peer'
-import { BINARY, clientFrame, CLOSE, closePayload, CONTINUATION, PING, TEXT } from './helpers/raw'
+import { BINARY, clientFrame, CLOSE, closePayload, CONTINUATION, PING, TEXT } from './helpers/frames'
 import { connectTcp, upgradeRequest, type TcpClient } from './helpers/tcp'
 import { until } from './helpers/until'
 

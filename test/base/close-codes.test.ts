@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { show } from '../../lib/base/show'
 import { checkCloseCode, closeCodes, cutReason, isClean, isNormal, isSendable } from '../../lib/base/close-codes'
-import { connectSockets } from '../helpers/sockets'
+import { connectWebSockets } from '../helpers/websocket-pair'
 import type { RawWebSocket } from '../../types/raw'
 
 t.test('every registered code has its upper-case name', async (t) => {
@@ -104,7 +104,7 @@ t.test('a socket without the private property is taken to have sent its close fr
 })
 
 t.test('the sockets of ws have the private property', async (t) => {
-  const { server, client } = await connectSockets(t)
+  const { server, client } = await connectWebSockets(t)
   for (const socket of [server, client]) t.equal((socket as any)._closeFrameSent, false)
   client.close()
   await Promise.all([once(server, 'close'), once(client, 'close')])

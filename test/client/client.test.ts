@@ -13,7 +13,8 @@ import { connectSettings, injectSettings } from '../../lib/client/client-options
 import { WebSocketUpgradeError } from '../../lib/base/errors'
 import { Deferred } from '../../lib/base/deferred'
 import { createApp, listen } from '../helpers/app'
-import { serveRaw, serverFrame, TEXT, upgradeResponse } from '../helpers/raw'
+import { serverFrame, TEXT } from '../helpers/frames'
+import { serveTcp, upgradeResponse } from '../helpers/tcp'
 import type { ConnectOptions } from '../../types/client'
 
 const key = readFileSync(join(__dirname, '..', 'fixtures/key.pem'))
@@ -119,7 +120,7 @@ t.test('a receive without a timeout waits for receiveTimeout', async (t) => {
 })
 
 t.test('messages in the packet of the response are kept', async (t) => {
-  const port = await serveRaw(t, (socket, request) => {
+  const port = await serveTcp(t, (socket, request) => {
     socket.end(Buffer.concat([Buffer.from(upgradeResponse(request)), serverFrame(TEXT, '1'), serverFrame(TEXT, '2')]))
   })
   const client = await connect(`ws://127.0.0.1:${port}/`)
@@ -165,13 +166,13 @@ t.test('a redirect is a refusal', async (t) => {
 })
 
 t.test('the body of a refusal that breaks off is the part that has come', async (t) => {
-  const port = await serveRaw(t, (socket) => { socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nnot all') })
+  const port = await serveTcp(t, (socket) => { socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nnot all') })
   t.match(await failure(t, connect(`ws://127.0.0.1:${port}/`)), { statusCode: 403, body: 'not all' })
 })
 
 t.test('the body of a refusal is read up to a limit', async (t) => {
   let written = 0
-  const port = await serveRaw(t, (socket) => {
+  const port = await serveTcp(t, (socket) => {
     const write = (): void => {
       while (socket.write('a'.repeat(1_000_000))) written++
       written++
@@ -220,7 +221,7 @@ t.test('invalid responses reject', async (t) => {
     'another protocol': (request) => upgradeResponse(request).replace('Upgrade: websocket', 'Upgrade: other')
   }
   for (const [name, answer] of Object.entries(answers)) {
-    const port = await serveRaw(t, (socket, request) => { socket.end(answer(request)) })
+    const port = await serveTcp(t, (socket, request) => { socket.end(answer(request)) })
     const { statusCode, cause } = await failure(t, connect(`ws://127.0.0.1:${port}/`))
     t.equal(statusCode, undefined, name)
     t.type(cause, Error)
@@ -228,19 +229,19 @@ t.test('invalid responses reject', async (t) => {
 })
 
 t.test('a server that resets the connection makes connect reject', async (t) => {
-  const port = await serveRaw(t, (socket) => { socket.resetAndDestroy() })
+  const port = await serveTcp(t, (socket) => { socket.resetAndDestroy() })
   t.match(await failure(t, connect(`ws://127.0.0.1:${port}/`)), { cause: { code: 'ECONNRESET' } })
 })
 
 t.test('handshakeTimeout limits the whole handshake', async (t) => {
-  const dripping = (t: Test, head: string) => serveRaw(t, (socket) => {
+  const dripping = (t: Test, head: string) => serveTcp(t, (socket) => {
     socket.write(head)
     const timer = setInterval(() => socket.write('a'), 5)
     socket.on('close', () => clearInterval(timer))
     t.teardown(() => clearInterval(timer))
   })
   const timeout = { message: /within 50 ms \(handshakeTimeout\)/, statusCode: undefined }
-  const silent = await serveRaw(t, () => {})
+  const silent = await serveTcp(t, () => {})
   t.match(await failure(t, connect(`ws://127.0.0.1:${silent}/`, { handshakeTimeout: 50 })), timeout, 'no answer')
   const head = await dripping(t, 'HTTP/1.1 101 Switching Protocols\r\nX-Long: ')
   t.match(await failure(t, connect(`ws://127.0.0.1:${head}/`, { handshakeTimeout: 50 })), timeout, 'a head without end')
@@ -252,8 +253,8 @@ t.test('the message of a failure names no address, and the cause does', async (t
   const app = await createApp(t, {}, { https: { key, cert } } as object)
   app.websocket('/', async (ws) => { await ws.accept() })
   const port = await listen(app)
-  const refusing = await serveRaw(t, (socket) => { socket.end('HTTP/1.1 401 See http://10.0.0.5:443\r\nContent-Length: 0\r\n\r\n') })
-  const silent = await serveRaw(t, () => {})
+  const refusing = await serveTcp(t, (socket) => { socket.end('HTTP/1.1 401 See http://10.0.0.5:443\r\nContent-Length: 0\r\n\r\n') })
+  const silent = await serveTcp(t, () => {})
   const agentOf = (error: Error): any => ({ addRequest: (request: ClientRequest) => setImmediate().then(() => request.emit('error', error)) })
   const unknown = Object.assign(new Error('getaddrinfo ENOTFOUND internal.example'), { code: 'ENOTFOUND' })
   const failures: Record<string, [url: string, options: ConnectOptions, message: string, cause?: RegExp]> = {
@@ -272,7 +273,7 @@ t.test('the message of a failure names no address, and the cause does', async (t
 })
 
 t.test('a status without a name is given as a number', async (t) => {
-  const port = await serveRaw(t, (socket) => { socket.end('HTTP/1.1 499 Whatever\r\nContent-Length: 0\r\n\r\n') })
+  const port = await serveTcp(t, (socket) => { socket.end('HTTP/1.1 499 Whatever\r\nContent-Length: 0\r\n\r\n') })
   t.equal((await failure(t, connect(`ws://127.0.0.1:${port}/`))).message, 'the server refused the handshake: 499')
 })
 
@@ -287,7 +288,7 @@ t.test('without a handshakeTimeout, as over a stream of the caller, there is no 
 })
 
 t.test('signal: an aborted signal rejects, and no connection is made', async (t) => {
-  const port = await serveRaw(t, () => { t.fail('it connects') })
+  const port = await serveTcp(t, () => { t.fail('it connects') })
   const reason = new Error('enough')
   t.equal(await connect(`ws://127.0.0.1:${port}/`, { signal: AbortSignal.abort(reason) }).catch((error) => error), reason)
 })
@@ -298,7 +299,7 @@ t.test('signal: an abort ends the handshake, whatever part of the response has c
     const reason = new Error(name)
     const controller = new AbortController()
     const asked = new Deferred<Socket>()
-    const port = await serveRaw(t, (socket) => {
+    const port = await serveTcp(t, (socket) => {
       socket.write(head)
       asked.resolve(socket)
     })
@@ -314,7 +315,7 @@ t.test('signal: an abort ends the handshake, whatever part of the response has c
 })
 
 t.test('signal: the reason may be any value, and a reason getter may throw', async (t) => {
-  const port = await serveRaw(t, () => {})
+  const port = await serveTcp(t, () => {})
   const unreadable = Object.assign(new EventTarget(), { aborted: false })
   Object.defineProperty(unreadable, 'reason', { get () { throw new Error('from the getter') } })
   const connecting = connect(`ws://127.0.0.1:${port}/`, { signal: unreadable as never })

@@ -1,4 +1,4 @@
-import { BINARY, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from '../helpers/raw'
+import { BINARY, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from '../helpers/frames'
 import type { WebSocketPluginOptions } from '../../types/options'
 
 /*

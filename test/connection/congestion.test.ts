@@ -2,12 +2,12 @@ import t from 'tap'
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { createApp } from '../helpers/app'
-import { congest, createOutbox, isPending, MARK, MiB, receive, type OutboxFixture } from '../helpers/send-queue'
+import { congest, createSendQueue, isPending, MARK, MiB, receive, type SendQueueFixture } from '../helpers/send-queue'
 import { runningTimers } from '../helpers/timers'
 import { until } from '../helpers/until'
 
 t.test('while the client drains nothing, even a small send waits, and resolves when the client reads', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sending } = congest(fixture)
   const small = fixture.sendQueue.send('small')
   t.ok(await isPending(sending))
@@ -19,7 +19,7 @@ t.test('while the client drains nothing, even a small send waits, and resolves w
 })
 
 t.test('a loop of awaited sends buffers no more than the mark and one message, whatever the client does', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sendQueue, client } = fixture
   const message = Buffer.alloc(16 * 1024)
   const count = 1000 // far more than the kernel takes
@@ -43,7 +43,7 @@ t.test('a loop of awaited sends buffers no more than the mark and one message, w
 })
 
 t.test('waiting sends resolve in order, large and small', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sendQueue, client } = fixture
   const { sending } = congest(fixture)
   const order: number[] = []
@@ -55,7 +55,7 @@ t.test('waiting sends resolve in order, large and small', async (t) => {
 })
 
 t.test('a client that drains nothing of posted messages has stalled as well', async (t) => {
-  const fixture = await createOutbox(t, { sendTimeout: 100 })
+  const fixture = await createSendQueue(t, { sendTimeout: 100 })
   const { client, sendQueue, server } = fixture
   client.pause()
   sendQueue.post(Buffer.alloc(8 * MiB))
@@ -67,7 +67,7 @@ for (const secure of [false, true]) {
   const transport = secure ? 'TLS' : 'TCP'
 
   t.test(`over ${transport}, a client that drains nothing for the send timeout has stalled, and the waiting sends reject`, async (t) => {
-    const fixture = await createOutbox(t, { sendTimeout: 200, secure })
+    const fixture = await createSendQueue(t, { sendTimeout: 200, secure })
     const start = performance.now()
     const { sending } = congest(fixture)
     const small = fixture.sendQueue.send('small')
@@ -81,7 +81,7 @@ for (const secure of [false, true]) {
 
   t.test(`over ${transport}, a client that slowly reads one huge message has not stalled`, async (t) => {
     const sendTimeout = 300
-    const fixture = await createOutbox(t, { sendTimeout, secure })
+    const fixture = await createSendQueue(t, { sendTimeout, secure })
     const { client, sendQueue } = fixture
     const start = performance.now()
     const sending = sendQueue.send(Buffer.alloc(32 * MiB))
@@ -112,7 +112,7 @@ t.test('over a stream that is no socket, a client that drains nothing has stalle
 })
 
 t.test('without a timeout there is no watch', async (t) => {
-  const fixture = await createOutbox(t, { sendTimeout: Infinity })
+  const fixture = await createSendQueue(t, { sendTimeout: Infinity })
   const before = runningTimers()
   const { sending } = congest(fixture)
   t.equal(runningTimers(), before)
@@ -121,7 +121,7 @@ t.test('without a timeout there is no watch', async (t) => {
 })
 
 t.test('the watch runs only while messages wait', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sendQueue, client, server } = fixture
   const before = runningTimers()
   await sendQueue.send('a')
@@ -142,9 +142,9 @@ t.test('the watch runs only while messages wait', async (t) => {
   t.equal(runningTimers(), before, 'the connection has ended')
 })
 
-for (const [who, drop] of [['client', ({ client }: OutboxFixture) => client.terminate()], ['server', ({ server }: OutboxFixture) => server.terminate()]] as const) {
+for (const [who, drop] of [['client', ({ client }: SendQueueFixture) => client.terminate()], ['server', ({ server }: SendQueueFixture) => server.terminate()]] as const) {
   t.test(`a waiting send rejects with the end of the connection when the ${who} drops it`, async (t) => {
-    const fixture = await createOutbox(t)
+    const fixture = await createSendQueue(t)
     const { sending } = congest(fixture)
     const small = fixture.sendQueue.send('small')
     await setImmediate()
@@ -156,7 +156,7 @@ for (const [who, drop] of [['client', ({ client }: OutboxFixture) => client.term
 }
 
 t.test('on a closing connection a send does not resolve with the sends before it', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sendQueue, server, client } = fixture
   const { sending } = congest(fixture)
   server.close(1000)
@@ -167,7 +167,7 @@ t.test('on a closing connection a send does not resolve with the sends before it
 })
 
 t.test('at an end without an error, waiting sends resolve', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sending } = congest(fixture)
   fixture.taker.isCatchingUp = true
   fixture.client.terminate()

@@ -4,8 +4,8 @@ import { timers } from '../../lib/base/timers'
 import { ownerOf, Connection, type Owner, type ConnectionOptions } from '../../lib/connection/connection'
 import { ChannelWebSocket } from '../../lib/protocol/websocket'
 import { Peer } from '../helpers/peer'
-import { BINARY, clientFrame } from '../helpers/raw'
-import { connectSockets } from '../helpers/sockets'
+import { BINARY, clientFrame } from '../helpers/frames'
+import { connectWebSockets } from '../helpers/websocket-pair'
 import type { Message } from '../../lib/codec/decode'
 import type { ConnectionEnd } from '../../lib/base/connection-end'
 
@@ -13,7 +13,7 @@ const OPTIONS: ConnectionOptions = { receiveHighWaterMark: 1000, sendHighWaterMa
 
 /** The server's Connection, and its client. `ends` are the ends that the Connection has reported. */
 async function createPair (t: Test, options: Partial<ConnectionOptions> = {}) {
-  const { server, stream, client } = await connectSockets(t, { WebSocket: ChannelWebSocket })
+  const { server, stream, client } = await connectWebSockets(t, { WebSocket: ChannelWebSocket })
   const ends: ConnectionEnd[] = []
   const reports: string[] = []
   const owner = { finish: (end: ConnectionEnd) => ends.push(end), reportLimit: (reason: string) => reports.push(reason) }
@@ -33,7 +33,7 @@ t.test('incoming messages go to the receive queue, and messages in the send queu
 })
 
 t.test('a ws socket has an owner from its wiring to its end', async (t) => {
-  const { server, stream, client } = await connectSockets(t)
+  const { server, stream, client } = await connectWebSockets(t)
   t.equal(ownerOf(server), undefined)
   const owner = { finish: () => t.equal(ownerOf(server), owner) }
   const socket = new Connection(server, stream, OPTIONS, owner)
@@ -238,7 +238,7 @@ t.test('lose drops the connection, and reports the reason', async (t) => {
 })
 
 t.test('a too large message ends the connection, which reports the reason once', async (t) => {
-  const { server, stream, client } = await connectSockets(t, { WebSocket: ChannelWebSocket })
+  const { server, stream, client } = await connectWebSockets(t, { WebSocket: ChannelWebSocket })
   const reports: string[] = []
   const ended = new Promise<ConnectionEnd>((resolve) => {
     const socket = new Connection(server, stream, OPTIONS, { finish: resolve, reportLimit: (reason) => reports.push(reason) })

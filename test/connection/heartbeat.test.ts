@@ -12,7 +12,7 @@ import { createApp, listen } from '../helpers/app'
 import { FakeClock } from '../helpers/fake-clock'
 import { collectLogs, INFO } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
-import { clientFrame, PING, serverFrame, TEXT } from '../helpers/raw'
+import { clientFrame, PING, serverFrame, TEXT } from '../helpers/frames'
 import { connectTcp, upgradeRequest } from '../helpers/tcp'
 import { until } from '../helpers/until'
 

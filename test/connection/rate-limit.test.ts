@@ -6,7 +6,7 @@ import { RateLimit, type RateLimitOptions } from '../../lib/connection/rate-limi
 import { createApp, listen } from '../helpers/app'
 import { collectLogs, INFO } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
-import { BINARY, clientFrame, CONTINUATION, PING, TEXT } from '../helpers/raw'
+import { BINARY, clientFrame, CONTINUATION, PING, TEXT } from '../helpers/frames'
 import { connectTcp, upgradeRequest } from '../helpers/tcp'
 import { until } from '../helpers/until'
 

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { ConnectionEnd } from '../../lib/base/connection-end'
 import { ReceiveQueue, type Flow } from '../../lib/connection/receive-queue'
 import { isLinear } from '../helpers/linear'
-import { connectSockets } from '../helpers/sockets'
+import { connectWebSockets } from '../helpers/websocket-pair'
 import { runningTimers } from '../helpers/timers'
 import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
@@ -500,7 +500,7 @@ t.test('seal drops messages that still arrive, resumes the flow, and leaves the 
 })
 
 t.test('over a real socket: TCP pushes back on a client while no message is taken, and all messages come in order', async (t) => {
-  const { server, client } = await connectSockets(t)
+  const { server, client } = await connectWebSockets(t)
   const receiveQueue = new ReceiveQueue(32 * 1024, server)
   let arrived = 0
   server.on('message', (data: Buffer) => {

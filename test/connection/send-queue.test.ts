@@ -2,12 +2,12 @@ import t from 'tap'
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { PreparedMessage } from '../../lib/protocol/prepared-message'
-import { congest, createOutbox, isPending, MARK, MiB, receive } from '../helpers/send-queue'
+import { congest, createSendQueue, isPending, MARK, MiB, receive } from '../helpers/send-queue'
 import { unhandledRejections } from '../helpers/unhandled'
-import type { Sockets } from '../helpers/sockets'
+import type { WebSocketPair } from '../helpers/websocket-pair'
 
 /** Counts the writes to a socket, each of one frame or of many. */
-function countWrites (stream: Sockets['stream']): () => number {
+function countWrites (stream: WebSocketPair['stream']): () => number {
   let writes = 0
   const { _write, _writev } = stream
   stream._write = function (...args) {
@@ -22,7 +22,7 @@ function countWrites (stream: Sockets['stream']): () => number {
 }
 
 t.test('a string leaves in a text frame, bytes in a binary frame', async (t) => {
-  const { sendQueue, client } = await createOutbox(t)
+  const { sendQueue, client } = await createSendQueue(t)
   const messages: unknown[] = []
   const second = new Promise<void>((resolve) => client.on('message', (data: Buffer, isBinary) => {
     messages.push([data.toString(), isBinary])
@@ -34,7 +34,7 @@ t.test('a string leaves in a text frame, bytes in a binary frame', async (t) => 
 })
 
 t.test('messages of one turn leave in one write, in order', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 100)
   const sent = Array.from({ length: 100 }, (_, i) => `message ${i}`)
@@ -44,7 +44,7 @@ t.test('messages of one turn leave in one write, in order', async (t) => {
 })
 
 t.test('sends that are awaited one after the other leave in one write as well', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 100)
   for (let i = 0; i < 100; i++) await fixture.sendQueue.send(`message ${i}`)
@@ -54,7 +54,7 @@ t.test('sends that are awaited one after the other leave in one write as well', 
 })
 
 t.test('messages of a callback and of the promises after it leave in one write', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 3)
   globalThis.setImmediate(async () => { // no promise is pending when Node calls this function
@@ -67,7 +67,7 @@ t.test('messages of a callback and of the promises after it leave in one write',
 })
 
 t.test('messages of the next turn leave in the next write', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 6)
   for (let turn = 1; turn <= 3; turn++) {
@@ -80,7 +80,7 @@ t.test('messages of the next turn leave in the next write', async (t) => {
 })
 
 t.test('flush writes the held messages at once', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const writes = countWrites(fixture.stream)
   const received = receive(fixture, 2)
   fixture.sendQueue.send('a')
@@ -94,7 +94,7 @@ t.test('flush writes the held messages at once', async (t) => {
 })
 
 t.test('below the mark a send resolves before the write', async (t) => {
-  const { sendQueue, stream } = await createOutbox(t)
+  const { sendQueue, stream } = await createSendQueue(t)
   const writes = countWrites(stream)
   await sendQueue.send(Buffer.alloc(MARK - 1))
   t.equal(writes(), 0)
@@ -102,7 +102,7 @@ t.test('below the mark a send resolves before the write', async (t) => {
 })
 
 t.test('from the mark on a send resolves when its message has been written', async (t) => {
-  const { sendQueue, stream } = await createOutbox(t)
+  const { sendQueue, stream } = await createSendQueue(t)
   const writes = countWrites(stream)
   await sendQueue.send(Buffer.alloc(MARK))
   t.equal(writes(), 1)
@@ -110,7 +110,7 @@ t.test('from the mark on a send resolves when its message has been written', asy
 })
 
 t.test('messages sent before in the same turn count', async (t) => {
-  const { sendQueue, stream } = await createOutbox(t)
+  const { sendQueue, stream } = await createSendQueue(t)
   const writes = countWrites(stream)
   await sendQueue.send(Buffer.alloc(MARK / 2))
   t.equal(writes(), 0)
@@ -119,7 +119,7 @@ t.test('messages sent before in the same turn count', async (t) => {
 })
 
 t.test('a text counts by its bytes, not its characters', async (t) => {
-  const { sendQueue, stream } = await createOutbox(t)
+  const { sendQueue, stream } = await createSendQueue(t)
   const writes = countWrites(stream)
   await sendQueue.send('a'.repeat(MARK / 2)) // three bytes a character would be above the mark
   t.equal(writes(), 0)
@@ -130,7 +130,7 @@ t.test('a text counts by its bytes, not its characters', async (t) => {
 })
 
 t.test('messages that are sent during congestion arrive in order', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sendQueue, client } = fixture
   const received = receive(fixture, 4)
   congest(fixture)
@@ -145,7 +145,7 @@ t.test('messages that are sent during congestion arrive in order', async (t) => 
 })
 
 t.test('post returns whether there is still room, and waits for nothing', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sendQueue, client } = fixture
   const received = receive(fixture, 4)
   t.equal(sendQueue.post('a'), true)
@@ -157,7 +157,7 @@ t.test('post returns whether there is still room, and waits for nothing', async 
 })
 
 t.test('after the end every send rejects with the end\'s error', async (t) => {
-  const { sendQueue, server, client } = await createOutbox(t)
+  const { sendQueue, server, client } = await createSendQueue(t)
   client.close(4000, 'bye')
   await once(server, 'close')
   const [first, second] = await Promise.all([sendQueue.send('a').catch((error) => error), sendQueue.send('b').catch((error) => error)])
@@ -166,7 +166,7 @@ t.test('after the end every send rejects with the end\'s error', async (t) => {
 })
 
 t.test('on a closing connection no message is sent, and a send rejects when the connection has ended', async (t) => {
-  const { sendQueue, server, client } = await createOutbox(t)
+  const { sendQueue, server, client } = await createSendQueue(t)
   const messages: string[] = []
   client.on('message', (data: Buffer) => messages.push(data.toString()))
   await sendQueue.send('before')
@@ -178,7 +178,7 @@ t.test('on a closing connection no message is sent, and a send rejects when the 
 })
 
 t.test('while the handler catches up after the end, a send resolves in another turn', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sendQueue, client, server, taker } = fixture
   const { sending } = congest(fixture)
   taker.isCatchingUp = true
@@ -192,7 +192,7 @@ t.test('while the handler catches up after the end, a send resolves in another t
 })
 
 t.test('messages sent before a close are delivered before it', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const received = receive(fixture, 2)
   const { sending } = congest(fixture)
   const small = fixture.sendQueue.send('last')
@@ -203,7 +203,7 @@ t.test('messages sent before a close are delivered before it', async (t) => {
 })
 
 t.test('an unobserved send is no unhandled rejection, however it ends', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sendQueue, server } = fixture
   t.strictSame(await unhandledRejections(async () => {
     congest(fixture)
@@ -217,7 +217,7 @@ t.test('an unobserved send is no unhandled rejection, however it ends', async (t
 })
 
 t.test('published messages are shared while fewer than the given bytes wait, including those of this turn', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sendQueue, client } = fixture
   const received = receive(fixture, 3)
   const prepared = new PreparedMessage('x'.repeat(100))
@@ -232,7 +232,7 @@ t.test('published messages are shared while fewer than the given bytes wait, inc
 })
 
 t.test('published messages can be forced on a connection, and a client that drains nothing of them has stalled', async (t) => {
-  const fixture = await createOutbox(t, { sendTimeout: 100 })
+  const fixture = await createSendQueue(t, { sendTimeout: 100 })
   const { client, sendQueue, server } = fixture
   client.pause()
   const prepared = new PreparedMessage(Buffer.alloc(8 * MiB))
@@ -245,7 +245,7 @@ t.test('published messages can be forced on a connection, and a client that drai
 })
 
 t.test('write hands bytes to the kernel within the turn, and later messages still leave at the end of the turn', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sendQueue } = fixture
   const received = receive(fixture, 2)
   const prepared = new PreparedMessage('x'.repeat(100))
@@ -261,7 +261,7 @@ t.test('write hands bytes to the kernel within the turn, and later messages stil
 })
 
 t.test('no message is shared with a closing connection', async (t) => {
-  const fixture = await createOutbox(t)
+  const fixture = await createSendQueue(t)
   const { sendQueue, server, client } = fixture
   const messages: string[] = []
   client.on('message', (data: Buffer) => messages.push(data.toString()))
@@ -274,7 +274,7 @@ t.test('no message is shared with a closing connection', async (t) => {
 })
 
 t.test('the queue counts the turns in which messages are sent or published', async (t) => {
-  const { sendQueue } = await createOutbox(t)
+  const { sendQueue } = await createSendQueue(t)
   t.equal(sendQueue.turns, 0)
   sendQueue.send('a')
   sendQueue.send('b')

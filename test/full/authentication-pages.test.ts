@@ -6,7 +6,7 @@ import websocket, { connect } from '../../lib/index'
 import { listen } from '../helpers/app'
 import { findChromium, launchChromium } from '../helpers/chromium'
 import { blocks, codeBelow } from '../helpers/docs'
-import { refused } from '../helpers/ways'
+import { refused } from '../helpers/transports'
 import type { Browser, Page } from 'playwright-core'
 import type { WebSocketClient } from '../../types/session'
 

@@ -3,9 +3,9 @@ import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { connect } from '../../lib/client/client'
 import { createApp, listen } from '../helpers/app'
-import { BytePeer, injected, overTcp, type Lay } from '../helpers/byte-peer'
+import { BytePeer, injected, overTcp, type OpenStreams } from '../helpers/byte-peer'
 import { check, promptly } from '../helpers/fuzz'
-import { BINARY, clientFrame, CLOSE, closePayload, CONTINUATION, PING, TEXT } from '../helpers/raw'
+import { BINARY, clientFrame, CLOSE, closePayload, CONTINUATION, PING, TEXT } from '../helpers/frames'
 import { frame, upgradeRequest } from '../helpers/tcp'
 import { unhandledRejections } from '../helpers/unhandled'
 import type { CloseInfo } from '../../types/message'
@@ -130,8 +130,8 @@ t.test('split anywhere', async (t) => {
   const sent = [{ response: 101 }, { message: 'hello' }, { pong: 'ping' }, { close: 4001, reason: 'bye' }, { end: true }]
 
   /** Has the conversation, and throws unless it is the one that it is to be. */
-  async function converse (target: Target, lay: Lay, path: string, cuts: number[], onPiece?: () => void): Promise<void> {
-    const peer = await BytePeer.connect(target.app, lay)
+  async function converse (target: Target, openStreams: OpenStreams, path: string, cuts: number[], onPiece?: () => void): Promise<void> {
+    const peer = await BytePeer.connect(target.app, openStreams)
     try {
       const bytes = Buffer.concat([Buffer.from(upgradeRequest(path)), frames])
       for (const [n, cut] of [...cuts, bytes.length].entries()) {
@@ -154,12 +154,12 @@ t.test('split anywhere', async (t) => {
   }
 
   const length = upgradeRequest('/').length + frames.length
-  const lines: [name: string, lay: Lay][] = [['over TCP', overTcp], ['injected', injected]]
-  for (const [name, lay] of lines) {
+  const lines: [name: string, openStreams: OpenStreams][] = [['over TCP', overTcp], ['injected', injected]]
+  for (const [name, openStreams] of lines) {
     t.test(`a conversation in two pieces, wherever it is split, is the same as in one, ${name}`, async (t) => {
       const target = await Target.open(t)
       for (let at = 0; at < length; at++) {
-        await converse(target, lay, '/', [at]).catch((error) => t.fail(`split at ${at}: ${error.message}`))
+        await converse(target, openStreams, '/', [at]).catch((error) => t.fail(`split at ${at}: ${error.message}`))
       }
       await target.isClean(t)
     })
@@ -169,7 +169,7 @@ t.test('split anywhere', async (t) => {
       for (let at = upgradeRequest('/late').length; at < length; at++) {
         let open!: () => void
         target.gate = new Promise((resolve) => { open = resolve })
-        await converse(target, lay, '/late', [at], () => open()).catch((error) => t.fail(`split at ${at}: ${error.message}`))
+        await converse(target, openStreams, '/late', [at], () => open()).catch((error) => t.fail(`split at ${at}: ${error.message}`))
       }
       await target.isClean(t)
     })
@@ -182,7 +182,7 @@ t.test('split anywhere', async (t) => {
         target.gate = new Promise((resolve) => { open = resolve })
         let count = 0
         const sorted = [...cuts].sort((a, b) => a - b)
-        await converse(target, lay, '/late', sorted, () => {
+        await converse(target, openStreams, '/late', sorted, () => {
           if (++count > Math.min(answeredAfter, sorted.length)) open()
         })
       }, { standard: 150, limit: 1_500 })
@@ -271,8 +271,8 @@ t.test('bytes that are none of the protocol', async (t) => {
 })
 
 /** A client says whatever it says, then leaves: its connection ends, and the others take no notice. */
-async function suffer (target: Target, lay: Lay, leaving: 'end' | 'reset', say: (peer: BytePeer) => Promise<void>): Promise<void> {
-  const peer = await BytePeer.connect(target.app, lay)
+async function suffer (target: Target, openStreams: OpenStreams, leaving: 'end' | 'reset', say: (peer: BytePeer) => Promise<void>): Promise<void> {
+  const peer = await BytePeer.connect(target.app, openStreams)
   try {
     await say(peer)
     if (leaving === 'end') peer.end()

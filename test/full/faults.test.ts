@@ -7,8 +7,8 @@ import type { CloseInfo } from '../../types/message'
 import type { WebSocketChannel } from '../../types/session'
 import { createApp, listen } from '../helpers/app'
 import { check, promptly } from '../helpers/fuzz'
-import { startRelay, type Fate } from '../helpers/relay'
-import { nobodyIsConnected } from '../helpers/tcp'
+import { startRelay, type Faults } from '../helpers/relay'
+import { assertNoConnections } from '../helpers/tcp'
 import { unhandledRejections } from '../helpers/unhandled'
 
 /* Both sides send numbered messages over a network that delays, splits, stalls and breaks off. */
@@ -23,7 +23,7 @@ interface Part {
 
 /** One connection. */
 interface Story {
-  fate: Fate
+  faults: Faults
   server: Part
   client: Part
   /** Whether who closes waits until it has received all. */
@@ -131,10 +131,10 @@ class Scene {
     const server = new Report()
     const client = new Report()
     this.#stories.set(id, [story, server])
-    const relay = await startRelay(this.#port, story.fate)
+    const relay = await startRelay(this.#port, story.faults)
     try {
       const channel = await connect(`ws://127.0.0.1:${relay.port}/${story.hasSessionHandlers ? 'handlers' : 'handler'}/${id}`, { receiveHighWaterMark: 1_000, sendHighWaterMark: 1_000 }).catch((error) => {
-        if (error.name !== 'WebSocketUpgradeError' || !breaks(story.fate)) throw error
+        if (error.name !== 'WebSocketUpgradeError' || !breaks(story.faults)) throw error
       })
       if (channel == null) return // the server ends it as well, if it has begun it
       talk(channel, story.client, client, story.isPatient).finally(() => { client.hasEnded = true })
@@ -146,7 +146,7 @@ class Scene {
   }
 }
 
-function breaks ({ fault }: Fate): boolean {
+function breaks ({ fault }: Faults): boolean {
   return fault === 'reset' || fault === 'end'
 }
 
@@ -160,8 +160,8 @@ function judge (story: Story, server: Report, client: Report): void {
     const isWhole = isDone || (!closes && end!.wasClean)
     must(!isWhole || (isDone && received.length === other.count), `${who} has received ${received.length} of ${other.count}${isDone ? '' : ' and does not know that these are all'}`)
     must(end!.code === CODE || (end!.code === 1006 && !end!.wasClean), `${who} has seen the end ${JSON.stringify(end)}`)
-    must(breaks(story.fate) || end!.wasClean, `${who} has not closed cleanly: ${JSON.stringify(end)}`)
-    must(breaks(story.fate) || !story.isPatient || isDone, `${who} has not received all`)
+    must(breaks(story.faults) || end!.wasClean, `${who} has not closed cleanly: ${JSON.stringify(end)}`)
+    must(breaks(story.faults) || !story.isPatient || isDone, `${who} has not received all`)
   }
   must(server.disconnects === Number(story.hasSessionHandlers), `onDisconnect ran ${server.disconnects} times`)
 }
@@ -175,12 +175,12 @@ const pieces = fc.constantFrom(1, 7, 100, 1_460, 65_536)
 const stories: fc.Arbitrary<Story> = pieces.chain((maxPiece) => {
   const part = fc.record({ count: fc.nat(30), length: fc.constantFrom(1, 10, 130, 2_000, 20_000).map((length) => Math.min(length, 20 * maxPiece)) })
   return fc.record({
-    fate: fc.record({
+    faults: fc.record({
       seed: fc.nat(),
       maxPiece: fc.constant(maxPiece),
       maxDelay: fc.constantFrom(0, 1, 5),
       after: fc.oneof(fc.nat(700), fc.nat(5_000), fc.nat(200_000)),
-      fault: fc.constantFrom<Fate['fault'][]>('none', 'stall', 'reset', 'end'),
+      fault: fc.constantFrom<Faults['fault'][]>('none', 'stall', 'reset', 'end'),
       stall: fc.nat(100)
     }),
     server: part,
@@ -203,7 +203,7 @@ t.test('what was sent arrives once and in order, all of it where the connection 
     await promptly(() => scene.app.websockets.size === 0, () => `${scene.app.websockets.size} sessions are still open`)
     must(scene.disconnects <= 1, 'onDisconnect ran more than once')
   }, { standard: 60, limit: 6_000 })), [])
-  await nobodyIsConnected(t, scene.app)
+  await assertNoConnections(t, scene.app)
   const begin = Date.now()
   await scene.app.close()
   t.ok(Date.now() - begin < 1_000, 'no handler is left')

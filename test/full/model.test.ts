@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { check } from '../helpers/fuzz'
-import { nobodyIsConnected } from '../helpers/tcp'
+import { assertNoConnections } from '../helpers/tcp'
 import { unhandledRejections } from '../helpers/unhandled'
 import type { Model } from '../model/model'
 import { races, RaceTrack } from '../model/race'
@@ -36,11 +36,11 @@ t.test('a session behaves as its model does', async (t) => {
     }
   }
   t.same(await unhandledRejections(() => check(t, values, run, { standard: 1_500, limit: 5_000 })), [])
-  await nobodyIsConnected(t, server.app)
+  await assertNoConnections(t, server.app)
 })
 
 t.test('whatever both sides do at the same time, no message is lost, duplicated or reordered, and everything ends', async (t) => {
   const track = await RaceTrack.open(t)
   t.same(await unhandledRejections(() => check(t, races, (race) => track.run(race), { standard: 1_000, limit: 3_500 })), [])
-  await nobodyIsConnected(t, track.app)
+  await assertNoConnections(t, track.app)
 })

@@ -9,7 +9,7 @@ import { createApp, listen } from '../helpers/app'
 import { isLinear } from '../helpers/linear'
 import { connectPeer, type Peer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
-import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from '../helpers/tcp'
+import { connectTcp, exchange, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
 import { runningTimers } from '../helpers/timers'
 import { until } from '../helpers/until'
 import type { Socket } from 'node:net'
@@ -134,7 +134,7 @@ for (const [how, leave] of Object.entries({
     await t.rejects(ws.receive(), WebSocketHandshakeError)
     await t.rejects(ws.send('x'), WebSocketHandshakeError)
     await t.rejects(ws.deny(), WebSocketHandshakeError)
-    await nobodyIsConnected(t, app)
+    await assertNoConnections(t, app)
     while (runningTimers() > timers) await setImmediate()
   })
 }
@@ -157,7 +157,7 @@ t.test('a client that leaves while a hook runs has left when the handler begins'
   client.write(upgradeRequest('/'))
   await started.promise
   client.socket.destroy()
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
   goOn.resolve()
   const ws = await seen.promise
   t.equal(ws.state, 'closed')
@@ -186,7 +186,7 @@ t.test('request.raw, request.signal and onRequestAbort hooks report a client tha
     client.write(kind === 'HTTP' ? 'GET / HTTP/1.1\r\nHost: example.com\r\n\r\n' : upgradeRequest('/'))
     await started.promise
     client.socket.destroy()
-    await nobodyIsConnected(t, app)
+    await assertNoConnections(t, app)
     await until(() => told.length === 3)
     t.same(told.sort(), ['abort', 'close', 'onRequestAbort true'], kind)
   }
@@ -204,7 +204,7 @@ t.test('a client that leaves after a refusal or a session has not left the hands
   const peer = await connectPeer(t, `ws://127.0.0.1:${port}/accepted`)
   peer.socket.close()
   await peer.closed
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
   await app.close()
   t.same(requests.map(({ raw, ws }) => [raw.aborted, ws]), [[false, true], [false, true]])
 })
@@ -519,7 +519,7 @@ t.test('a client that does not close after a refusal is dropped', async (t) => {
   client.write(upgradeRequest('/'))
   await client.until('HTTP/1.1 403 ')
   await once(client.socket, 'end')
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('a refused handshake is over when its response has been sent, whether the client closes or not', async (t) => {

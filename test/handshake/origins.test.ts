@@ -7,7 +7,7 @@ import { createOriginCheck } from '../../lib/handshake/origins'
 import { createApp, listen } from '../helpers/app'
 import { isLinear } from '../helpers/linear'
 import { collectLogs, ERROR, INFO, WARN } from '../helpers/logs'
-import { connectTcp, exchange, nobodyIsConnected, TcpClient, upgradeRequest } from '../helpers/tcp'
+import { connectTcp, exchange, assertNoConnections, TcpClient, upgradeRequest } from '../helpers/tcp'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { AllowedOrigins } from '../../types/options'
@@ -422,7 +422,7 @@ t.test('an error of a function goes to the error handler, and the client is not 
     }
   }
   t.match(await exchange(t, port, '/throws/0', { headers: { origin: 'https://example.com' } }), '"message":"lost"')
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('the option origins of a route overrides the one of the plugin', async (t) => {

@@ -7,9 +7,9 @@ import { Deferred } from '../../lib/base/deferred'
 import { createApp, listen } from '../helpers/app'
 import { collectLogs, ERROR } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
-import { CLOSE, clientFrame } from '../helpers/raw'
+import { CLOSE, clientFrame } from '../helpers/frames'
 import { refusal } from '../helpers/refusal'
-import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from '../helpers/tcp'
+import { connectTcp, exchange, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
 import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
@@ -83,7 +83,7 @@ for (const mode of ['close', 'auto'] as const) {
       t.same(await peer.closed, { code: 4000 + status, reason: cutReason(message) }, name)
     }
     t.equal(app.websockets.size, 0)
-    await nobodyIsConnected(t, app)
+    await assertNoConnections(t, app)
   })
 }
 
@@ -93,7 +93,7 @@ for (const mode of [undefined, 'http', 'auto'] as const) {
     for (const [name, [, status]] of Object.entries(WAYS)) {
       if (name !== 'origins') t.equal((await refusal(port, `/${name.replace(/[() ]/g, '-')}`)).status, status, name)
     }
-    await nobodyIsConnected(t, app)
+    await assertNoConnections(t, app)
   })
 }
 
@@ -221,7 +221,7 @@ t.test('the bytes that the client sends too early are dropped', async (t) => {
   goOn.resolve()
   await later.until(close)
   later.socket.destroy()
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('a client that does not answer the close is dropped after closeTimeout', async (t) => {
@@ -234,7 +234,7 @@ t.test('a client that does not answer the close is dropped after closeTimeout', 
   const client = await connectTcp(t, await listen(app))
   t.match(await client.write(upgradeRequest('/')).ended, /\x88\x0e\x11\x31Unauthorized$/) // eslint-disable-line no-control-regex
   t.same(await ended.promise, { code: 1006, reason: '', wasClean: false })
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('app.close() waits for the end of a connection that is being refused', async (t) => {
@@ -283,7 +283,7 @@ t.test('a session ends if its client leaves while it is being refused', async (t
     t.equal(ws.state, 'closed')
     t.same(await ws.closed, { code: 1006, reason: '', wasClean: false })
   }
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('if ws itself refuses the request, the client gets the response of ws', async (t) => {
@@ -296,7 +296,7 @@ t.test('if ws itself refuses the request, the client gets the response of ws', a
   const answer = await exchange(t, await listen(app), '/', { headers: { 'sec-websocket-extensions': 'permessage-deflate; nonsense=1' } })
   t.match(answer, /^HTTP\/1\.1 400 /)
   await until(() => session!.state === 'closed')
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('an invalid handshake, or a handshake for no WebSocket route, gets an HTTP response', async (t) => {
@@ -339,7 +339,7 @@ t.test('all hooks of the app and the route run for the refusal, except onRespons
   app.websocket('/', { onSend: [hook('first of the route'), hook('second of the route')] }, unauthorized)
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
   t.equal((await peer.closed).code, 4401)
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
   const body = '{"statusCode":401,"error":"Unauthorized","message":"who are you?"}'
   t.same(seen, ['onError true 200 who are you?', `onSend true 401 ${body}`, `first of the route true 401 ${body}`, `second of the route true 401 ${body}`])
 })

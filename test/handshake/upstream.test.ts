@@ -5,7 +5,7 @@ import { connect } from '../../lib/client/client'
 import { createApp, listen } from '../helpers/app'
 import { collectLogs, ERROR } from '../helpers/logs'
 import { refusal } from '../helpers/refusal'
-import { serveRaw } from '../helpers/raw'
+import { serveTcp } from '../helpers/tcp'
 import type { FastifyInstance } from 'fastify'
 
 /** Headers of the other server that this server must not pass on. */
@@ -15,7 +15,7 @@ const HEADERS = ['set-cookie: session=secret', 'content-encoding: gzip', 'transf
 async function upstreams (t: Test): Promise<Record<string, string>> {
   const urls: Record<string, string> = {}
   for (const status of [200, 302, 401, 404, 503, 599]) {
-    const port = await serveRaw(t, (socket) => { socket.end([`HTTP/1.1 ${status} At 127.0.0.1`, ...HEADERS, '', '6\r\nsecret\r\n0\r\n\r\n'].join('\r\n')) })
+    const port = await serveTcp(t, (socket) => { socket.end([`HTTP/1.1 ${status} At 127.0.0.1`, ...HEADERS, '', '6\r\nsecret\r\n0\r\n\r\n'].join('\r\n')) })
     urls[status] = `ws://127.0.0.1:${port}/`
   }
   const nobody = createServer().listen(0, '127.0.0.1')

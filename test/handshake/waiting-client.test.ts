@@ -3,7 +3,7 @@ import { Duplex, PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { isRead, WaitingClient, type Watcher } from '../../lib/handshake/waiting-client'
 import { isLinear } from '../helpers/linear'
-import { connectSides } from '../helpers/tcp'
+import { connectTcpPair } from '../helpers/tcp'
 import { until } from '../helpers/until'
 import type { Socket } from 'node:net'
 
@@ -23,7 +23,7 @@ function isFree (t: Test, stream: Socket): void {
 }
 
 t.test('the bytes of the client go, in order, to the next reader of the stream', async (t) => {
-  const { client, stream } = await connectSides(t)
+  const { client, stream } = await connectTcpPair(t)
   const watch = new WaitingClient(stream, nobody(t))
   for (const [before, text] of ['a', 'b', 'c'].entries()) {
     client.write(text)
@@ -40,7 +40,7 @@ t.test('the bytes of the client go, in order, to the next reader of the stream',
 })
 
 t.test('beyond 64 KiB the client waits, and the next reader of the stream gets all bytes', async (t) => {
-  const { client, stream } = await connectSides(t)
+  const { client, stream } = await connectTcpPair(t)
   const watch = new WaitingClient(stream, nobody(t))
   client.write(Buffer.alloc(64 * KIB))
   await until(() => stream.bytesRead === 64 * KIB)
@@ -79,7 +79,7 @@ for (const isPaused of [false, true]) {
     pipe: (stream) => stream.pipe(new PassThrough())
   })) {
     t.test(`a reader of the stream with ${way}, ${isPaused ? 'paused' : 'flowing'}, gets all bytes, and the watch is over`, async (t) => {
-      const { client, stream } = await connectSides(t)
+      const { client, stream } = await connectTcpPair(t)
       let isTaken = false
       const watch = new WaitingClient(stream, { onLeave: () => t.fail('it has not left'), onTaken: () => { isTaken = true } })
       t.ok(isRead(stream))
@@ -101,7 +101,7 @@ for (const isPaused of [false, true]) {
 }
 
 t.test('a listener for another event does not end the watch', async (t) => {
-  const { client, stream } = await connectSides(t)
+  const { client, stream } = await connectTcpPair(t)
   const left = new Promise<void>((resolve) => new WaitingClient(stream, { ...nobody(t), onLeave: resolve }))
   stream.on('close', () => {}).on('drain', () => {}).on('error', () => {})
   client.destroy()
@@ -109,7 +109,7 @@ t.test('a listener for another event does not end the watch', async (t) => {
 })
 
 t.test('dropped bytes are read, and not given back', async (t) => {
-  const { client, stream } = await connectSides(t)
+  const { client, stream } = await connectTcpPair(t)
   const watch = new WaitingClient(stream, nobody(t))
   client.write('early')
   await until(() => stream.bytesRead === 5)
@@ -124,7 +124,7 @@ t.test('dropped bytes are read, and not given back', async (t) => {
 
 t.test('a client that leaves, or ends its side, has left', async (t) => {
   for (const leave of [(socket: Socket) => socket.destroy(), (socket: Socket) => socket.end()]) {
-    const { client, stream } = await connectSides(t)
+    const { client, stream } = await connectTcpPair(t)
     stream.allowHalfOpen = true // as for the connections of an HTTP server
     const left = new Promise<void>((resolve) => new WaitingClient(stream, { ...nobody(t), onLeave: resolve }))
     leave(client)
@@ -135,7 +135,7 @@ t.test('a client that leaves, or ends its side, has left', async (t) => {
 })
 
 t.test('a watch that has given back reports nothing', async (t) => {
-  const { client, stream } = await connectSides(t)
+  const { client, stream } = await connectTcpPair(t)
   const watch = new WaitingClient(stream, nobody(t))
   watch.giveBack()
   stream.resume()

@@ -16,15 +16,15 @@ export type Sent =
   | { end: true }
 
 /** Both ends of what a WebSocket connection is made over. */
-interface Line {
+interface Streams {
   near: Duplex
   far: Duplex
 }
 
 /** How a line is laid: over the network, or within the process. */
-export type Lay = (app: FastifyInstance) => Promise<Line>
+export type OpenStreams = (app: FastifyInstance) => Promise<Streams>
 
-export async function overTcp (app: FastifyInstance): Promise<Line> {
+export async function overTcp (app: FastifyInstance): Promise<Streams> {
   const { port } = app.server.address() as AddressInfo
   const near = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
   const arrived = new Promise<Socket>((resolve) => {
@@ -38,7 +38,7 @@ export async function overTcp (app: FastifyInstance): Promise<Line> {
   return { near, far: await arrived }
 }
 
-export async function injected (app: FastifyInstance): Promise<Line> {
+export async function injected (app: FastifyInstance): Promise<Streams> {
   const [near, far] = connectStreams('127.0.0.1', false)
   app.server.emit('connection', far as unknown as Socket)
   return { near, far }
@@ -65,8 +65,8 @@ export class BytePeer {
   #isPaused = false
   #hasEnded = false
 
-  static async connect (app: FastifyInstance, lay: Lay): Promise<BytePeer> {
-    const { near, far } = await lay(app)
+  static async connect (app: FastifyInstance, openStreams: OpenStreams): Promise<BytePeer> {
+    const { near, far } = await openStreams(app)
     return new BytePeer(near, far)
   }
 

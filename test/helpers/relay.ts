@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { random } from './fuzz'
 
 /** What a relay does to a connection. */
-export interface Fate {
+export interface Faults {
   /** Of what is random about it. */
   seed: number
   /** Into pieces of so many bytes at most everything is split. */
@@ -24,13 +24,13 @@ export interface Relay {
   close (): void
 }
 
-/** A network to the server on `port`, for one connection, to which it does what `fate` says. */
-export async function startRelay (port: number, fate: Fate): Promise<Relay> {
+/** A network to the server on `port`, for one connection, to which it does what `faults` says. */
+export async function startRelay (port: number, faults: Faults): Promise<Relay> {
   const sockets: Socket[] = []
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     const upstream = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     sockets.push(client, upstream)
-    new Relayed(client, upstream, fate).start()
+    new Relayed(client, upstream, faults).start()
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -46,15 +46,15 @@ export async function startRelay (port: number, fate: Fate): Promise<Relay> {
 /** One connection through the relay. */
 class Relayed {
   readonly #ends: [Socket, Socket]
-  readonly #fate: Fate
+  readonly #faults: Faults
   readonly #random: () => number
   #passed = 0
   #isOver = false
 
-  constructor (client: Socket, upstream: Socket, fate: Fate) {
+  constructor (client: Socket, upstream: Socket, faults: Faults) {
     this.#ends = [client, upstream]
-    this.#fate = fate
-    this.#random = random(fate.seed)
+    this.#faults = faults
+    this.#random = random(faults.seed)
   }
 
   start (): void {
@@ -81,7 +81,7 @@ class Relayed {
   #pieces (chunk: Buffer): Buffer[] {
     const pieces = []
     for (let start = 0; start < chunk.length;) {
-      const end = start + 1 + Math.floor(this.#random() * this.#fate.maxPiece)
+      const end = start + 1 + Math.floor(this.#random() * this.#faults.maxPiece)
       pieces.push(chunk.subarray(start, end))
       start = end
     }
@@ -89,12 +89,12 @@ class Relayed {
   }
 
   async #holdUp (): Promise<void> {
-    const delay = Math.floor(this.#random() ** 20 * (this.#fate.maxDelay + 1))
+    const delay = Math.floor(this.#random() ** 20 * (this.#faults.maxDelay + 1))
     if (delay > 0) await setTimeout(delay)
   }
 
   async #count (bytes: number): Promise<void> {
-    const { after, fault, stall } = this.#fate
+    const { after, fault, stall } = this.#faults
     const before = this.#passed
     this.#passed += bytes
     if (before >= after || this.#passed < after) return

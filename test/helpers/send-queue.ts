@@ -3,13 +3,13 @@ import type { Test } from 'tap'
 import { ConnectionEnd } from '../../lib/base/connection-end'
 import { SendQueue, type SendQueueOptions } from '../../lib/connection/send-queue'
 import { SessionWebSocket } from '../../lib/protocol/websocket'
-import { connectSockets, type Sockets } from './sockets'
+import { connectWebSockets, type WebSocketPair } from './websocket-pair'
 
 /** The `sendHighWaterMark` of a send queue. */
 export const MARK = 64 * 1024
 export const MiB = 1024 * 1024
 
-export interface OutboxFixture extends Sockets {
+export interface SendQueueFixture extends WebSocketPair {
   sendQueue: SendQueue
   /** How often the send queue has dropped its client. */
   stalls: number
@@ -18,8 +18,8 @@ export interface OutboxFixture extends Sockets {
 }
 
 /** An send queue on the server's end of a connection, wired as `Socket` wires it. */
-export async function createOutbox (t: Test, { secure = false, ...options }: Partial<SendQueueOptions> & { secure?: boolean } = {}): Promise<OutboxFixture> {
-  const sockets = await connectSockets(t, { secure, WebSocket: SessionWebSocket })
+export async function createSendQueue (t: Test, { secure = false, ...options }: Partial<SendQueueOptions> & { secure?: boolean } = {}): Promise<SendQueueFixture> {
+  const sockets = await connectWebSockets(t, { secure, WebSocket: SessionWebSocket })
   const { server, stream } = sockets
   const sendQueue = new SendQueue(server, stream, { sendHighWaterMark: MARK, sendTimeout: 30_000, ...options })
   const terminate = server.terminate.bind(server)
@@ -34,7 +34,7 @@ export async function createOutbox (t: Test, { secure = false, ...options }: Par
 }
 
 /** The next `count` messages at the client, as text. */
-export async function receive ({ client }: Sockets, count: number): Promise<string[]> {
+export async function receive ({ client }: WebSocketPair, count: number): Promise<string[]> {
   const messages: string[] = []
   await new Promise<void>((resolve) => {
     client.on('message', (data: Buffer) => {
@@ -46,7 +46,7 @@ export async function receive ({ client }: Sockets, count: number): Promise<stri
 }
 
 /** Lets the client read nothing, and sends more than the kernel takes. Returns the send that waits. */
-export function congest ({ client, sendQueue }: OutboxFixture): { sending: Promise<void> } {
+export function congest ({ client, sendQueue }: SendQueueFixture): { sending: Promise<void> } {
   client.pause()
   return { sending: sendQueue.send(Buffer.alloc(8 * MiB)) }
 }

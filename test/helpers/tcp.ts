@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
@@ -53,7 +54,7 @@ export async function connectTcp (t: Test, port: number): Promise<TcpClient> {
 }
 
 /** Both ends of a connection, which are dropped at the end of `t`. */
-export async function connectSides (t: Test): Promise<{ client: Socket, stream: Socket }> {
+export async function connectTcpPair (t: Test): Promise<{ client: Socket, stream: Socket }> {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close())
   await once(server, 'listening')
@@ -85,6 +86,31 @@ export function upgradeRequest (target: string, { method = 'GET', version = '1.1
   return [`${method} ${target} HTTP/${version}`, ...lines, '', ''].join('\r\n')
 }
 
+/** The answer that completes the handshake of `request`. */
+export function upgradeResponse (request: string, headers = ''): string {
+  const key = /^sec-websocket-key: (.*)\r$/im.exec(request)![1]
+  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+  return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${headers}\r\n`
+}
+
+/** A TCP server on 127.0.0.1 that gives `answer` each connection when its request is there. Returns its port. */
+export async function serveTcp (t: Test, answer: (socket: Socket, request: string) => void): Promise<number> {
+  const server = createServer((socket) => {
+    t.teardown(() => socket.destroy())
+    socket.on('error', () => {})
+    let request = ''
+    socket.on('data', (chunk) => {
+      const complete = request.includes('\r\n\r\n')
+      request += chunk.toString('latin1')
+      if (!complete && request.includes('\r\n\r\n')) answer(socket, request)
+    })
+  })
+  t.teardown(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return (server.address() as AddressInfo).port
+}
+
 /** Sends an upgrade request, and resolves with all that comes back until the server ends the connection. */
 export async function exchange (t: Test, port: number, target: string, options?: RequestOptions): Promise<string> {
   const client = await connectTcp(t, port)
@@ -92,7 +118,7 @@ export async function exchange (t: Test, port: number, target: string, options?:
 }
 
 /** Asserts that every connection to `app` comes to its end. */
-export async function nobodyIsConnected (t: Test, app: FastifyInstance): Promise<void> {
+export async function assertNoConnections (t: Test, app: FastifyInstance): Promise<void> {
   const count = promisify(app.server.getConnections.bind(app.server))
   while (await count() > 0) await setTimeout(2)
   t.pass('nobody is connected')

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { createApp, listen } from '../helpers/app'
 import { BytePeer, injected, overTcp } from '../helpers/byte-peer'
 import { promptly } from '../helpers/fuzz'
-import { clientFrame, CONTINUATION, PING, PONG, TEXT } from '../helpers/raw'
+import { clientFrame, CONTINUATION, PING, PONG, TEXT } from '../helpers/frames'
 import { upgradeRequest } from '../helpers/tcp'
 import { closeFrame, type Session } from './world'
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { BINARY, clientFrame, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from '../helpers/raw'
+import { BINARY, clientFrame, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from '../helpers/frames'
 import { MAX_PAYLOAD, type Call, type Message, type Model, type Type } from './model'
 import { closeFrame, type World } from './world'
 

@@ -6,7 +6,7 @@ import { createApp, listen } from '../helpers/app'
 import { BytePeer, injected, overTcp, type Sent } from '../helpers/byte-peer'
 import { promptly } from '../helpers/fuzz'
 import { collectLogs, INFO, type LogLine } from '../helpers/logs'
-import { clientFrame, CLOSE, closePayload, PONG } from '../helpers/raw'
+import { clientFrame, CLOSE, closePayload, PONG } from '../helpers/frames'
 import { upgradeRequest } from '../helpers/tcp'
 import { MAX_PAYLOAD, Model, show, showEnd, type Call, type End, type ModelSetting, type Said } from './model'
 

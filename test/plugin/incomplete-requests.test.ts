@@ -17,7 +17,7 @@ import websocket from '../../lib/index'
 import { Deferred } from '../../lib/base/deferred'
 import { createApp, listen } from '../helpers/app'
 import { connectPeer } from '../helpers/peer'
-import { connectSides, connectTcp, TcpClient, upgradeRequest } from '../helpers/tcp'
+import { connectTcpPair, connectTcp, TcpClient, upgradeRequest } from '../helpers/tcp'
 import { until } from '../helpers/until'
 import type { Duplex } from 'node:stream'
 
@@ -342,7 +342,7 @@ t.test('a connection that arrives after the server has begun to close ends', asy
   const connections = new IncompleteRequests(server, 1000)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { stream } = await connectSides(t)
+  const { stream } = await connectTcpPair(t)
   server.close()
   server.emit('connection', stream)
   t.ok(stream.destroyed)
@@ -352,7 +352,7 @@ t.test('a connection that arrives after the server has begun to close ends', asy
 t.test('a connection that is emitted twice is listed once, and may be released twice', async (t) => {
   const server = createServer()
   const connections = new IncompleteRequests(server, 1000)
-  const { stream } = await connectSides(t)
+  const { stream } = await connectTcpPair(t)
   server.emit('connection', stream)
   server.emit('connection', stream)
   const { length } = stream.listeners('close')

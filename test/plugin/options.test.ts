@@ -1,6 +1,6 @@
 import t from 'tap'
 import { checkPlacement, checkPluginOptions, checkRouteOptions, pluginSettings, routeSettings, onInvalidIn, sessionHandlersIn } from '../../lib/plugin/options'
-import { MemoryBroker, MemoryServer } from '../helpers/memory'
+import { MemoryBroker, MemoryServer } from '../helpers/memory-broker'
 
 const NO_SCHEMAS = { receive: false, send: false }
 const OPTION_ERROR = { name: 'WebSocketOptionError', code: 'FST_WS_OPTION' }

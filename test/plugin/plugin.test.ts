@@ -9,10 +9,10 @@ import { Deferred } from '../../lib/base/deferred'
 import { createApp, listen } from '../helpers/app'
 import { collectLogs, ERROR, INFO } from '../helpers/logs'
 import { connectPeer, type Peer } from '../helpers/peer'
-import { BINARY, clientFrame } from '../helpers/raw'
+import { BINARY, clientFrame } from '../helpers/frames'
 import { refusal } from '../helpers/refusal'
 import { ScriptedBroker } from '../helpers/scripted-broker'
-import { connectTcp, frame, nobodyIsConnected, upgradeRequest } from '../helpers/tcp'
+import { connectTcp, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
 import type { WebSocketSession } from '../../types/session'
 
 async function echo (ws: WebSocketSession): Promise<void> {
@@ -194,7 +194,7 @@ t.test('the plugin can be registered in its own context', async (t) => {
     t.match(await refusal(port, path), { status: 404, headers: { connection: 'close' } })
   }
   peer.socket.terminate()
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('app.close() waits for the handlers and resolves, even if this takes longer than pluginTimeout', async (t) => {

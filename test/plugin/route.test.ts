@@ -14,7 +14,7 @@ import { createApp, listen } from '../helpers/app'
 import { collectLogs, ERROR, WARN } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
-import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from '../helpers/tcp'
+import { connectTcp, exchange, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
 import type { Socket } from 'node:net'
 import type { RawWebSocket } from '../../types/raw'
 import type { WebSocketSession } from '../../types/session'
@@ -319,7 +319,7 @@ const SCENARIOS: Record<string, (t: Test, side: Side) => Promise<unknown>> = {
     app.addHook('preHandler', async (request) => { await once(request.raw.socket.destroy(), 'close') })
     raw(() => { runs = true })
     const answer = await exchange(t, await start(), '/')
-    await nobodyIsConnected(t, app)
+    await assertNoConnections(t, app)
     return [answer, runs]
   }
 }
@@ -460,7 +460,7 @@ for (const event of ['headers', 'connection']) {
     app.websocketServer.on(event, () => { throw new Error('from the listener') })
     const port = await listen(app)
     await exchange(t, port, '/')
-    await nobodyIsConnected(t, app)
+    await assertNoConnections(t, app)
     t.match(lines.filter(({ level }) => level >= WARN), [{ level: ERROR, err: { message: 'from the listener' } }])
     t.equal(lines.filter(({ level }) => level >= WARN).length, 1)
   })

@@ -6,7 +6,7 @@ import { createApp, listen } from '../helpers/app'
 import { collectLogs, ERROR, WARN } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
-import { connectTcp, frame, nobodyIsConnected, upgradeRequest } from '../helpers/tcp'
+import { connectTcp, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
 import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
 import type { WebSocketSession } from '../../types/session'
@@ -187,7 +187,7 @@ t.test('app.close() leaves no connection open, in any state', async (t) => {
   }
   await until(() => started.size === requests.length)
   t.ok(await duration(() => app.close()) < 3000)
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('app.close() may be called in a handler that does not await it', async (t) => {

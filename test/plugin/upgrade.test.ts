@@ -8,7 +8,7 @@ import { createApp, listen } from '../helpers/app'
 import { collectLogs, ERROR } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
-import { connectTcp, exchange, frame, nobodyIsConnected, upgradeRequest } from '../helpers/tcp'
+import { connectTcp, exchange, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
 import { until } from '../helpers/until'
 import type { Socket } from 'node:net'
 
@@ -21,7 +21,7 @@ t.test('a WebSocket request for an unknown route is 404, from the not-found hand
   const port = await listen(app)
   t.match(await refusal(port, '/unknown'), { status: 404, body: /Route GET:\/unknown not found/, headers: { connection: 'close' } })
   t.match(await refusal(port, '/child/unknown'), { status: 404, body: '{"mine":"/child/unknown","ws":true}' })
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('a WebSocket request for an HTTP-only route is 404, and neither hooks nor handler of the route run', async (t) => {
@@ -35,7 +35,7 @@ t.test('a WebSocket request for an HTTP-only route is 404, and neither hooks nor
   const port = await listen(app)
   for (const path of ['/', '/false', '/child']) t.match(await refusal(port, path), { status: 404, body: /Route GET:.* not found/ }, path)
   t.match(await exchange(t, port, '/', { method: 'POST' }), 'HTTP/1.1 404 ')
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('a WebSocket request for an HTTP route outside of the context of the plugin is 404, wherever and whenever the route was added', async (t) => {
@@ -62,7 +62,7 @@ t.test('a WebSocket request for an HTTP route outside of the context of the plug
   t.equal((await refusal(port, '/beside')).status, 404)
   await (await connectPeer(t, `ws://127.0.0.1:${port}/ws`, { origin: 'http://x' })).closed
   t.equal(checks, 1, 'the hook that checks runs once')
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('a WebSocket request of another method is 404, also with a body', async (t) => {
@@ -73,7 +73,7 @@ t.test('a WebSocket request of another method is 404, also with a body', async (
   const client = await connectTcp(t, port)
   client.write(upgradeRequest('/', { method: 'POST', headers: { 'content-length': '2', 'content-type': 'application/json' } }) + '{}')
   t.match(await client.ended, /^HTTP\/1\.1 40[04] /)
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('a request for another protocol is answered as a plain one', async (t) => {
@@ -92,7 +92,7 @@ t.test('a request for another protocol is answered as a plain one', async (t) =>
     t.match(await exchange(t, port, '/both', { headers }), 'http')
     t.match(await exchange(t, port, '/unknown', { headers }), 'HTTP/1.1 404 ')
   }
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('an invalid handshake is refused before the hooks and the handler of the route run', async (t) => {
@@ -103,7 +103,7 @@ t.test('an invalid handshake is refused before the hooks and the handler of the 
   t.match(badVersion, { status: 426, headers: { 'sec-websocket-version': '13', upgrade: 'websocket', connection: 'close, upgrade' }, body: /FST_WS_HANDSHAKE/ })
   const badKey = await refusal(port, '/', { 'sec-websocket-key': 'none' })
   t.match(badKey, { status: 400, headers: { 'sec-websocket-version': undefined, connection: 'close' }, body: /Sec-WebSocket-Key/ })
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('a request from a page of another origin is 403 before the hooks and the handler of the route run', async (t) => {
@@ -111,7 +111,7 @@ t.test('a request from a page of another origin is 403 before the hooks and the 
   app.websocket('/', { preHandler: async () => { t.fail('the hook runs') } }, () => { t.fail('the handler runs') })
   const refused = await refusal(await listen(app), '/', { origin: 'https://evil.com' })
   t.match(refused, { status: 403, headers: { connection: 'close' }, body: /FST_WS_HANDSHAKE/ })
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('a request over maxConnections is 503 with Retry-After before the hooks and the handler of the route run', async (t) => {
@@ -144,7 +144,7 @@ t.test('a refusal that exceeds the buffer of the connection is sent to its end',
     t.equal(status, 404, path)
     t.ok(answer === body, 'the whole of it')
   }
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('a request from a page of an allowed origin is accepted', async (t) => {
@@ -164,7 +164,7 @@ t.test('an invalid URL is 400, and the connection ends', async (t) => {
   const app = await createApp(t)
   app.websocket('/*', () => { t.fail('the handler runs') })
   t.match(await exchange(t, await listen(app), '/%zz'), 'HTTP/1.1 400 ')
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('request.ws is true in all hooks of WebSocket requests, including onSend and onResponse of a refusal', async (t) => {
@@ -232,7 +232,7 @@ t.test('a hook that fails answers with its status, and the handler does not run'
     t.match(await refusal(port, `/${hook}/fails`), { status: 402, body: '{"by the hook":true}', headers: { 'x-handled': 'yes' } }, hook)
     t.match(await refusal(port, `/${hook}/replies`), { status: 401, body: '{"who":"are you"}', headers: { 'www-authenticate': 'Bearer' } }, hook)
   }
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
 })
 
 t.test('hooks run once, and may be slow: the client waits', async (t) => {
@@ -338,7 +338,7 @@ for (const option of ['rewriteUrl', 'genReqId']) {
     t.match(await exchange(t, port, '/'), /^HTTP\/1\.1 500 Internal Server Error\r\n/)
     t.match(lines, [{ level: ERROR, err: { message: `from ${option}` } }])
     t.equal(lines.length, 1)
-    await nobodyIsConnected(t, app)
+    await assertNoConnections(t, app)
   })
 }
 
@@ -396,7 +396,7 @@ async function toldOf (t: Test, request: string, leave: 'end' | 'destroy' | 'res
   client.socket[leave]()
   await closed.promise
   goOn.resolve()
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
   return told
 }
 
@@ -442,6 +442,6 @@ t.test('the request of a refused handshake closes after the response, and is not
   app.websocket('/', async (ws) => { await ws.deny() })
   t.equal((await refusal(await listen(app), '/')).status, 403)
   await until(() => told.includes('close'))
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
   t.notOk(told.includes('aborted'))
 })

@@ -3,7 +3,7 @@ import fastifyCookie from '@fastify/cookie'
 import fastifyJwt, { type FastifyJWTOptions } from '@fastify/jwt'
 import t, { type Test } from 'tap'
 import { createApp } from '../helpers/app'
-import { eachWay, refused } from '../helpers/ways'
+import { eachTransport, refused } from '../helpers/transports'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { WebSocketPluginOptions } from '../../types/options'
 import type { WebSocketSession } from '../../types/session'
@@ -26,7 +26,7 @@ async function sayName (ws: WebSocketSession, request: FastifyRequest): Promise<
 
 const verify = async (request: FastifyRequest): Promise<void> => { await request.jwtVerify() }
 
-eachWay('@fastify/jwt: jwtVerify takes the token from a header or a cookie, and refuses with 401', async (t, start) => {
+eachTransport('@fastify/jwt: jwtVerify takes the token from a header or a cookie, and refuses with 401', async (t, start) => {
   const { app, token, late } = await createJwtApp(t)
   app.websocket('/', { onRequest: verify }, sayName)
   const open = await start(app)
@@ -42,7 +42,7 @@ eachWay('@fastify/jwt: jwtVerify takes the token from a header or a cookie, and 
   t.same(await told({ cookie: 'token=x.y.z' }), [401, 'FST_JWT_AUTHORIZATION_TOKEN_INVALID'])
 })
 
-eachWay('@fastify/jwt: extractToken may take the token from the query, or from an offered subprotocol that the server does not select; no token is 400', async (t, start) => {
+eachTransport('@fastify/jwt: extractToken may take the token from the query, or from an offered subprotocol that the server does not select; no token is 400', async (t, start) => {
   const { app, token } = await createJwtApp(t, {}, {
     extractToken ({ query, headers }) {
       return (query as { token?: string }).token ?? /\btoken\.([\w.-]+)/.exec(headers['sec-websocket-protocol'] ?? '')?.[1]
@@ -64,7 +64,7 @@ t.test("@fastify/jwt: with refusal: 'auto' a page reads 4401 and the message", a
   t.match(await client.closed, { code: 4401, reason: 'No Authorization was found in request.cookies' })
 })
 
-eachWay('@fastify/auth: one of several strategies is enough; the answer is the error of the last strategy', async (t, start) => {
+eachTransport('@fastify/auth: one of several strategies is enough; the answer is the error of the last strategy', async (t, start) => {
   const { app, token } = await createJwtApp(t)
   await app.register(fastifyAuth)
   const byKey = async (request: FastifyRequest): Promise<void> => {

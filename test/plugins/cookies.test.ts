@@ -4,7 +4,7 @@ import fastifySession, { type FastifySessionOptions } from '@fastify/session'
 import t, { type Test } from 'tap'
 import { Deferred } from '../../lib/base/deferred'
 import { createApp } from '../helpers/app'
-import { eachWay, refused } from '../helpers/ways'
+import { eachTransport, refused } from '../helpers/transports'
 import type { FastifyInstance } from 'fastify'
 import type { IncomingHttpHeaders } from 'node:http'
 
@@ -15,7 +15,7 @@ function cookieOf (headers: IncomingHttpHeaders): string {
   return (headers['set-cookie'] ?? []).map((cookie) => cookie.split(';')[0]).join('; ')
 }
 
-eachWay('@fastify/cookie: the request has its cookies, and cookies that hooks set go out with the 101 and with a refusal', async (t, start) => {
+eachTransport('@fastify/cookie: the request has its cookies, and cookies that hooks set go out with the 101 and with a refusal', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyCookie, { secret: 'a secret' })
   app.addHook('onRequest', async (_request, reply) => { reply.setCookie('seen', 'now', { path: '/', signed: true }) })
@@ -65,7 +65,7 @@ async function createSessionApp (t: Test, options: Partial<FastifySessionOptions
   return { app, store }
 }
 
-eachWay('@fastify/session: a new session is saved before the 101; its cookie goes out with the 101, and finds the session again', async (t, start) => {
+eachTransport('@fastify/session: a new session is saved before the 101; its cookie goes out with the 101, and finds the session again', async (t, start) => {
   const { app, store } = await createSessionApp(t)
   app.addHook('preHandler', async (request: any) => { request.session.visits = (request.session.visits ?? 0) + 1 })
   app.websocket('/', async (ws, request: any) => {
@@ -80,7 +80,7 @@ eachWay('@fastify/session: a new session is saved before the 101; its cookie goe
   t.same(await again.receiveJson(), { visits: 2, saved: [{ visits: 2, accepted: true }] })
 })
 
-eachWay('@fastify/session: session.save() saves changes after accept, and the end of the connection does not', async (t, start) => {
+eachTransport('@fastify/session: session.save() saves changes after accept, and the end of the connection does not', async (t, start) => {
   const { app, store } = await createSessionApp(t)
   const ended = new Deferred<void>()
   app.addHook('onResponse', async () => { ended.resolve() })
@@ -101,7 +101,7 @@ eachWay('@fastify/session: session.save() saves changes after accept, and the en
   t.same(store.saved, [{ last: 'save' }])
 })
 
-eachWay('@fastify/session: a refusal saves the session, too', async (t, start) => {
+eachTransport('@fastify/session: a refusal saves the session, too', async (t, start) => {
   const { app, store } = await createSessionApp(t)
   app.websocket('/', async (ws, request: any) => {
     request.session.attempts = 1
@@ -111,7 +111,7 @@ eachWay('@fastify/session: a refusal saves the session, too', async (t, start) =
   t.same([status, headers['set-cookie']?.length, store.saved], [401, 1, [{ attempts: 1 }]])
 })
 
-eachWay('@fastify/session: the error of a store is the answer, and the cause of the error that accept rejects with', async (t, start) => {
+eachTransport('@fastify/session: the error of a store is the answer, and the cause of the error that accept rejects with', async (t, start) => {
   const { app, store } = await createSessionApp(t)
   store.set = (_id, _session, done) => { done(new Error('the store is down')) }
   const rejected = new Deferred<any>()
@@ -132,7 +132,7 @@ t.test('@fastify/session: by default, cookies are for TLS only, and a connection
   t.same(store.saved, [])
 })
 
-eachWay('@fastify/secure-session: data set before accept goes out with the 101, later data does not go out', async (t, start) => {
+eachTransport('@fastify/secure-session: data set before accept goes out with the 101, later data does not go out', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifySecureSession, { key: Buffer.alloc(32, 'k'), cookie: { path: '/' } })
   app.websocket('/', async (ws, request: any) => {

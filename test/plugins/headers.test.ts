@@ -6,7 +6,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import websocket from '../../lib/index'
 import { createApp } from '../helpers/app'
-import { eachWay, refused } from '../helpers/ways'
+import { eachTransport, refused } from '../helpers/transports'
 import type { WebSocketSession } from '../../types/session'
 
 /* Plugins that change the headers and bodies of responses: @fastify/cors, helmet, compress and throttle. */
@@ -16,7 +16,7 @@ async function echo (ws: WebSocketSession): Promise<void> {
   for await (const message of ws) await ws.send(message)
 }
 
-eachWay('@fastify/cors: its headers are on the 101 and on refusals, but the option origins decides who connects', async (t, start) => {
+eachTransport('@fastify/cors: its headers are on the 101 and on refusals, but the option origins decides who connects', async (t, start) => {
   const app = await createApp(t, { origins: ['https://app.example.com'] })
   await app.register(fastifyCors, { origin: 'https://elsewhere.example.com', credentials: true })
   app.websocket('/', echo)
@@ -27,7 +27,7 @@ eachWay('@fastify/cors: its headers are on the 101 and on refusals, but the opti
   t.equal((await refused(open('/', { headers: { origin: 'https://elsewhere.example.com' } }))).status, 403)
 })
 
-eachWay('@fastify/helmet: its headers are on the 101, where they do no harm, and on refusals', async (t, start) => {
+eachTransport('@fastify/helmet: its headers are on the 101, where they do no harm, and on refusals', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyHelmet)
   app.websocket('/', echo)
@@ -42,7 +42,7 @@ eachWay('@fastify/helmet: its headers are on the 101, where they do no harm, and
 
 const ACCEPT_ENCODING = { 'accept-encoding': 'gzip' }
 
-eachWay('@fastify/compress does not change the 101 and the session, and compresses a refusal', async (t, start) => {
+eachTransport('@fastify/compress does not change the 101 and the session, and compresses a refusal', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyCompress, { threshold: 0 })
   app.websocket('/', echo)
@@ -71,7 +71,7 @@ t.test("@fastify/compress: a page reads the reason of a refusal if compress is r
   t.equal(await told(true), 'Forbidden')
 })
 
-eachWay('@fastify/throttle does not change the session, and a refusal is complete', async (t, start) => {
+eachTransport('@fastify/throttle does not change the session, and a refusal is complete', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyThrottle, { bytesPerSecond: 1_000, stringPayloads: true })
   app.websocket('/', echo)

@@ -3,13 +3,13 @@ import fastifyUnderPressure from '@fastify/under-pressure'
 import t from 'tap'
 import { createApp } from '../helpers/app'
 import { until } from '../helpers/until'
-import { eachWay, refused } from '../helpers/ways'
+import { eachTransport, refused } from '../helpers/transports'
 
 /* Plugins that limit the load: @fastify/rate-limit and @fastify/under-pressure. */
 
 const HEADERS = ['x-ratelimit-limit', 'x-ratelimit-remaining', 'retry-after']
 
-eachWay('@fastify/rate-limit: its headers arrive with the 101, and a handshake over the limit is refused with 429', async (t, start) => {
+eachTransport('@fastify/rate-limit: its headers arrive with the 101, and a handshake over the limit is refused with 429', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyRateLimit, { max: 2, timeWindow: 60_000 })
   app.websocket('/', async (ws) => {
@@ -26,7 +26,7 @@ eachWay('@fastify/rate-limit: its headers arrive with the 101, and a handshake o
   t.same([status, ...told(headers), JSON.parse(body).message], [429, '2', '0', '60', 'Rate limit exceeded, retry in 1 minute'])
 })
 
-eachWay('@fastify/rate-limit: a route has its own limit, with a key that another hook has set', async (t, start) => {
+eachTransport('@fastify/rate-limit: a route has its own limit, with a key that another hook has set', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyRateLimit, { global: false })
   const keyGenerator = (request: any): string => request.headers['x-user']
@@ -47,7 +47,7 @@ t.test("@fastify/rate-limit: with refusal: 'close' the connection is closed with
   t.same(HEADERS.map((name) => client.headers[name]), ['0', '0', '60'])
 })
 
-eachWay('@fastify/under-pressure: under pressure, handshakes are refused with 503, and sessions go on', async (t, start) => {
+eachTransport('@fastify/under-pressure: under pressure, handshakes are refused with 503, and sessions go on', async (t, start) => {
   const app = await createApp(t)
   let healthy = true
   await app.register(fastifyUnderPressure, { healthCheck: async () => healthy, healthCheckInterval: 5 })

@@ -7,11 +7,11 @@ import { connect } from '../../lib/index'
 import { createApp, listen } from '../helpers/app'
 import { collectLogs } from '../helpers/logs'
 import { until } from '../helpers/until'
-import { eachWay, refused } from '../helpers/ways'
+import { eachTransport, refused } from '../helpers/transports'
 
 /* Plugins that handle requests or routes themselves: @fastify/middie, @fastify/swagger and @fastify/http-proxy. */
 
-eachWay('@fastify/middie: middleware runs before the handshake; its headers arrive with the 101, and the middleware may refuse', async (t, start) => {
+eachTransport('@fastify/middie: middleware runs before the handshake; its headers arrive with the 101, and the middleware may refuse', async (t, start) => {
   const { lines, serverOptions } = collectLogs('info')
   const app = await createApp(t, {}, serverOptions)
   await app.register(fastifyMiddie)

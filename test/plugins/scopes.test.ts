@@ -5,12 +5,12 @@ import t, { type Test } from 'tap'
 import { Deferred } from '../../lib/base/deferred'
 import { createApp } from '../helpers/app'
 import { until } from '../helpers/until'
-import { eachWay, refused } from '../helpers/ways'
+import { eachTransport, refused } from '../helpers/transports'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 /* Plugins that give each request its own scope: @fastify/request-context and @fastify/awilix. */
 
-eachWay('@fastify/request-context: hooks, handlers, session handlers and the end of the request have the context of the request', async (t, start) => {
+eachTransport('@fastify/request-context: hooks, handlers, session handlers and the end of the request have the context of the request', async (t, start) => {
   const app = await createApp(t)
   await app.register(fastifyRequestContext)
   const left: string[] = []
@@ -56,7 +56,7 @@ async function createScopedApp (t: Test): Promise<{ app: FastifyInstance, events
 
 const unit = ({ diScope }: FastifyRequest): number => diScope.resolve<{ id: number }>('unit').id
 
-eachWay('@fastify/awilix: the scope lives as long as the session, and is disposed of once, after onDisconnect', async (t, start) => {
+eachTransport('@fastify/awilix: the scope lives as long as the session, and is disposed of once, after onDisconnect', async (t, start) => {
   const { app, events } = await createScopedApp(t)
   app.websocket('/', {
     async onMessage (ws, _message, request) { await ws.send(unit(request)) },
@@ -74,7 +74,7 @@ eachWay('@fastify/awilix: the scope lives as long as the session, and is dispose
   t.same(events, ['onDisconnect 1', 'disposed of 1', 'onDisconnect 2', 'disposed of 2'])
 })
 
-eachWay('@fastify/awilix: a refusal disposes of the scope with the response', async (t, start) => {
+eachTransport('@fastify/awilix: a refusal disposes of the scope with the response', async (t, start) => {
   const { app, events } = await createScopedApp(t)
   app.websocket('/', (ws, request) => ws.deny(401, { unit: unit(request) }))
   const { body } = await refused((await start(app))('/'))

@@ -19,7 +19,7 @@ import { setTimeout } from 'node:timers/promises'
 import websocket from '../../lib/index'
 import { collectLogs, WARN } from '../helpers/logs'
 import { until } from '../helpers/until'
-import { eachWay, refused } from '../helpers/ways'
+import { eachTransport, refused } from '../helpers/transports'
 
 /* All these plugins in one app. */
 
@@ -43,7 +43,7 @@ async function registerAll (app: FastifyInstance): Promise<void> {
 }
 
 for (const place of ['before', 'after']) {
-  eachWay(`registered ${place} this plugin, each handshake gets one answer, and the log says once that its request is completed`, async (t, start) => {
+  eachTransport(`registered ${place} this plugin, each handshake gets one answer, and the log says once that its request is completed`, async (t, start) => {
     const { lines, serverOptions } = collectLogs('info')
     const app = Fastify({ ...serverOptions, handlerTimeout: 50 })
     t.teardown(() => app.close())

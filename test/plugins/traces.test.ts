@@ -5,7 +5,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import websocket from '../../lib/index'
 import { until } from '../helpers/until'
-import { eachWay, refused } from '../helpers/ways'
+import { eachTransport, refused } from '../helpers/transports'
 import type { WebSocketPluginOptions } from '../../types/options'
 
 /* @fastify/otel, which wraps the hooks and handlers of routes: registered before this plugin, and after it. */
@@ -38,7 +38,7 @@ function requests (): unknown[] {
 }
 
 for (const place of PLACES) {
-  eachWay(`registered ${place}, an app with handlers and session handlers starts, and the span of a request ends at accept, with 101`, async (t, start) => {
+  eachTransport(`registered ${place}, an app with handlers and session handlers starts, and the span of a request ends at accept, with 101`, async (t, start) => {
     const app = await createTracedApp(t, place)
     app.websocket('/handler', async (ws) => {
       await ws.accept()

@@ -5,12 +5,12 @@ import { PreparedMessage } from '../../lib/protocol/prepared-message'
 import { SessionWebSocket } from '../../lib/protocol/websocket'
 import { createWriter, type OnWritten, type Writer } from '../../lib/protocol/frame-writer'
 import { Peer } from '../helpers/peer'
-import { connectSockets, type Sockets } from '../helpers/sockets'
+import { connectWebSockets, type WebSocketPair } from '../helpers/websocket-pair'
 import type { Payload } from '../../lib/codec/encode'
 
 const KiB = 1024
 
-interface Fixture extends Sockets {
+interface Fixture extends WebSocketPair {
   writer: Writer
   peer: Peer
   /** How often bytes were handed to the kernel. */
@@ -24,7 +24,7 @@ const KINDS = {
 }
 
 async function setUp (t: Test, options: object): Promise<Fixture> {
-  const sockets = await connectSockets(t, options)
+  const sockets = await connectWebSockets(t, options)
   const { stream } = sockets
   let writes = 0
   for (const name of ['_write', '_writev'] as const) {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { once } from 'node:events'
 import { frameOf, headerOf, MAX_HEADER, payloadLength, textFrameOf, writeFrame } from '../../lib/protocol/frame'
-import { connectSockets } from '../helpers/sockets'
+import { connectWebSockets } from '../helpers/websocket-pair'
 import { Peer } from '../helpers/peer'
 
 // RFC 6455, section 5.2: the lengths around which a header becomes longer.
@@ -65,7 +65,7 @@ t.test('frames are written one after the other', async (t) => {
 })
 
 t.test('ws reads the frames', async (t) => {
-  const { stream, client } = await connectSockets(t)
+  const { stream, client } = await connectWebSockets(t)
   const peer = new Peer(client)
   const payloads = ['', 'text', 'ünïcödé', 'a'.repeat(126), 'b'.repeat(65535), '€'.repeat(30_000), Buffer.alloc(0), Buffer.from('bytes'), Buffer.alloc(100_000, 7)]
   for (const payload of payloads) stream.write(frameOf(payload, payloadLength(payload)))

@@ -3,8 +3,8 @@ import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import { retainBytes, retain, shareMemory } from '../../lib/protocol/read-buffer'
-import { connectSockets } from '../helpers/sockets'
-import { connectSides } from '../helpers/tcp'
+import { connectWebSockets } from '../helpers/websocket-pair'
+import { connectTcpPair } from '../helpers/tcp'
 import { until } from '../helpers/until'
 
 const SIZE = 64 * 1024
@@ -26,7 +26,7 @@ const copy = (chunk: Buffer): Buffer => Buffer.concat([chunk])
 
 /** Both ends of a connection. The server's end reads into the shared buffer, unless `others` listen to it. */
 async function createPair (t: Test, keep: Reader['keep'] = copy, ...others: ((chunk: Buffer) => void)[]): Promise<{ reader: Reader, client: Socket }> {
-  const { client, stream } = await connectSides(t)
+  const { client, stream } = await connectTcpPair(t)
   client.setNoDelay()
   const reader: Reader = Object.assign(stream, { chunks: [], kept: [], keep })
   for (const listener of [...others, onData]) reader.on('data', listener)
@@ -157,7 +157,7 @@ t.test('a paused stream keeps its chunks, and goes on in order', async (t) => {
 })
 
 t.test('a TLS connection reads as well', async (t) => {
-  const { server, stream, client } = await connectSockets(t, { secure: true })
+  const { server, stream, client } = await connectWebSockets(t, { secure: true })
   const chunks: Buffer[] = []
   server.on('message', (data: Buffer) => chunks.push(data))
   stream.removeAllListeners('data')

@@ -8,7 +8,7 @@ import { oversizeReason, deferEnds, readsWholeMessages, readWholeMessages } from
 import { deliver } from '../../lib/protocol/recipient'
 import { encode } from '../conformance/frame'
 import { check } from '../helpers/fuzz'
-import { BINARY, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from '../helpers/raw'
+import { BINARY, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from '../helpers/frames'
 
 /* For any bytes, cut into any reads, the receiver emits the same events as the receiver of `ws` alone. */
 

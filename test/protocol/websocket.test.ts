@@ -4,7 +4,7 @@ import { ChannelWebSocket, guardListeners, SessionWebSocket } from '../../lib/pr
 import type { Socket } from 'node:net'
 import type WebSocket from 'ws'
 import { Peer } from '../helpers/peer'
-import { connectSockets } from '../helpers/sockets'
+import { connectWebSockets } from '../helpers/websocket-pair'
 import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
 
@@ -19,7 +19,7 @@ const SENDS: Record<string, (socket: SessionWebSocket) => void> = {
 
 for (const [name, send] of Object.entries(SENDS)) {
   t.test(`${name}: held frames are released first`, async (t) => {
-    const { server, stream, client } = await connectSockets(t, { WebSocket: SessionWebSocket })
+    const { server, stream, client } = await connectWebSockets(t, { WebSocket: SessionWebSocket })
     const events: string[] = []
     const socket = server as SessionWebSocket
     socket.held = { release: () => { stream.write(Buffer.from([0x81, 4, 0x68, 0x65, 0x6c, 0x64])) } }
@@ -35,7 +35,7 @@ for (const [name, send] of Object.entries(SENDS)) {
 }
 
 t.test('isTerminated says whether this side has dropped the connection', async (t) => {
-  const { server, client } = await connectSockets(t, { WebSocket: SessionWebSocket })
+  const { server, client } = await connectWebSockets(t, { WebSocket: SessionWebSocket })
   const socket = server as SessionWebSocket
   t.equal(socket.isTerminated, false)
   socket.terminate()
@@ -48,7 +48,7 @@ const HUGE = Buffer.from([0x82, 0x80 | 127, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0])
 
 for (const kind of [ChannelWebSocket, SessionWebSocket]) {
   t.test(`a too large message is answered with the limit: ${kind.name}`, async (t) => {
-    const { server, client } = await connectSockets(t, { WebSocket: kind })
+    const { server, client } = await connectWebSockets(t, { WebSocket: kind })
     const failed = once(server, 'error')
     const closed = new Peer(client).closed
     ;(client as unknown as { _socket: Socket })._socket.write(HUGE)
@@ -59,7 +59,7 @@ for (const kind of [ChannelWebSocket, SessionWebSocket]) {
   })
 
   t.test(`a close with 1009 by the user stays unchanged: ${kind.name}`, async (t) => {
-    const { server, client } = await connectSockets(t, { WebSocket: kind })
+    const { server, client } = await connectWebSockets(t, { WebSocket: kind })
     const { closed } = new Peer(client)
     server.close(1009)
     t.same(await closed, { code: 1009, reason: '' })
@@ -69,7 +69,7 @@ for (const kind of [ChannelWebSocket, SessionWebSocket]) {
 
 /** A connection, and the pongs that come back. */
 async function connectPinging (t: Test) {
-  const { server, stream, client } = await connectSockets(t, { WebSocket: SessionWebSocket, maxPendingAutoPongs: 0 })
+  const { server, stream, client } = await connectWebSockets(t, { WebSocket: SessionWebSocket, maxPendingAutoPongs: 0 })
   const pongs: string[] = []
   client.on('pong', (data) => pongs.push(data.toString()))
   return { server, stream, client, pongs }
@@ -126,7 +126,7 @@ t.test('unsolicited pongs are not limited, and do not count as answers to pings'
 })
 
 t.test('without held frames, the socket behaves like a ws socket', async (t) => {
-  const { server, client } = await connectSockets(t, { WebSocket: SessionWebSocket })
+  const { server, client } = await connectWebSockets(t, { WebSocket: SessionWebSocket })
   const peer = new Peer(client)
   server.send('text')
   server.ping()
@@ -140,7 +140,7 @@ t.test('without held frames, the socket behaves like a ws socket', async (t) => 
 
 /** A guarded socket, its client, and the errors that its listeners have thrown. */
 async function guarded (t: Test): Promise<{ server: WebSocket, client: WebSocket, failures: unknown[] }> {
-  const { server, client } = await connectSockets(t, { WebSocket: SessionWebSocket })
+  const { server, client } = await connectWebSockets(t, { WebSocket: SessionWebSocket })
   const failures: unknown[] = []
   guardListeners(server as never, (error) => failures.push(error))
   return { server, client, failures }

@@ -8,7 +8,7 @@ import { revoked, throwing } from '../helpers/hostile'
 import { collectLogs, ERROR, INFO } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
-import { exchange, nobodyIsConnected } from '../helpers/tcp'
+import { exchange, assertNoConnections } from '../helpers/tcp'
 import { until } from '../helpers/until'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocketSession } from '../../types/session'
@@ -209,7 +209,7 @@ t.test('terminate before accept drops the connection without a response', async 
     t.equal(ws.state, 'closed')
   })
   t.equal(await exchange(t, port, '/'), '')
-  await nobodyIsConnected(t, app)
+  await assertNoConnections(t, app)
   await app.close()
 })
 

@@ -8,14 +8,14 @@ import type { Test } from 'tap'
 import WebSocket, { WebSocketServer } from 'ws'
 
 /** Both ends of a connection, with nothing of this package in between. */
-export interface Sockets {
+export interface WebSocketPair {
   /** The server's end, and what it reads and writes. */
   server: WebSocket
   stream: Socket
   client: WebSocket
 }
 
-export interface SocketsOptions {
+export interface WebSocketPairOptions {
   /** Over TLS. */
   secure?: boolean
   /** The class of the server's end. */
@@ -25,7 +25,7 @@ export interface SocketsOptions {
 }
 
 /** Connects two `ws` sockets. They are dropped at the end of `t`. */
-export async function connectSockets (t: Test, { secure = false, ...options }: SocketsOptions = {}): Promise<Sockets> {
+export async function connectWebSockets (t: Test, { secure = false, ...options }: WebSocketPairOptions = {}): Promise<WebSocketPair> {
   const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
   const listener = secure ? createSecureServer({ key: fixture('key.pem'), cert: fixture('cert.pem') }) : createServer()
   const webSocketServer = new WebSocketServer({ server: listener, ...options })

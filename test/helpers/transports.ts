@@ -28,7 +28,7 @@ const WAYS: Record<string, (app: FastifyInstance) => Promise<Open>> = {
 }
 
 /** A test that is run for each way to get to an app: `start` makes the app ready for it. */
-export function eachWay (name: string, body: (t: Test, start: (app: FastifyInstance) => Promise<Open>) => Promise<void>): void {
+export function eachTransport (name: string, body: (t: Test, start: (app: FastifyInstance) => Promise<Open>) => Promise<void>): void {
   for (const [way, start] of Object.entries(WAYS)) t.test(`${name}, ${way}`, (t) => body(t, start))
 }
 

@@ -1,0 +1,26 @@
+/* Frames as bytes, also such frames as no library sends. */
+
+export const CONTINUATION = 0
+export const TEXT = 1
+export const BINARY = 2
+export const CLOSE = 8
+export const PING = 9
+export const PONG = 10
+
+/** A frame from a client, masked with zeros so that its payload can be read in it. */
+export function clientFrame (opcode: number, payload: string | Buffer, fin = true): Buffer {
+  const data = Buffer.from(payload)
+  const length = data.length < 126 ? [0x80 | data.length] : [0x80 | 126, data.length >> 8, data.length & 255]
+  return Buffer.concat([Buffer.from([(fin ? 0x80 : 0) | opcode, ...length, 0, 0, 0, 0]), data])
+}
+
+/** A frame from a server. */
+export function serverFrame (opcode: number, payload: string | Buffer): Buffer {
+  const data = Buffer.from(payload)
+  return Buffer.concat([Buffer.from([0x80 | opcode, data.length]), data])
+}
+
+/** The payload of a close frame. */
+export function closePayload (code: number, reason: string | Buffer = ''): Buffer {
+  return Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(reason)])
+}

@@ -116,7 +116,7 @@ async function behind (t: Test, proxy: Proxy, app: FastifyInstance): Promise<voi
       t.equal(await before.next(), 'hello')
       before.socket.close()
       await before.closed
-      await proxy.oldOnesEnded()
+      await proxy.oldWorkersEnded()
       const after = await open(t, `${ws}/beating`)
       after.socket.send('hello again')
       t.equal(await after.next(), 'hello again')

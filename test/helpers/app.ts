@@ -7,7 +7,7 @@ import type { WebSocketSession } from '../../types/session'
 
 type Handler = (this: FastifyInstance, ws: WebSocketSession<any>, request: any) => unknown
 
-/** An app with the plugin, which is closed at the end of `t`. */
+/** Creates an app with the plugin. The app closes at the end of `t`. */
 export async function createApp (t: Test, options: WebSocketPluginOptions = {}, serverOptions: FastifyServerOptions = {}): Promise<FastifyInstance> {
   const app = Fastify(serverOptions)
   t.teardown(() => app.close())
@@ -15,13 +15,13 @@ export async function createApp (t: Test, options: WebSocketPluginOptions = {}, 
   return app
 }
 
-/** Opens a port of 127.0.0.1 for `app`, and returns its number. */
+/** Lets `app` listen on a free port of 127.0.0.1. Returns the port. */
 export async function listen (app: FastifyInstance): Promise<number> {
   await app.listen({ port: 0, host: '127.0.0.1' })
   return (app.server.address() as AddressInfo).port
 }
 
-/** An app whose only route, of all paths, is a WebSocket route with `handler`. */
+/** Creates an app that listens, with one WebSocket route for all paths. */
 export async function serve (t: Test, handler: Handler, options: WebSocketPluginOptions = {}, serverOptions: FastifyServerOptions = {}): Promise<{ app: FastifyInstance, port: number, url: string }> {
   const app = await createApp(t, options, serverOptions)
   app.websocket('/*', handler)

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
-/** A network to the server on a port of this machine, which can fail as networks do. It ends with the test. */
+/** A TCP relay to a port of 127.0.0.1, which can fail as networks fail. The relay ends with the test. */
 export class Link {
   readonly port: number
   readonly #sockets: Set<Socket>
@@ -37,7 +37,7 @@ export class Link {
     return link
   }
 
-  /** From now on all that is sent is swallowed, and nobody hears that anybody has left. */
+  /** From now on the relay drops all bytes, and neither side learns that the other has left. */
   die (): void {
     this.#isDead = true
   }
@@ -46,7 +46,7 @@ export class Link {
     this.#isDead = false
   }
 
-  /** Nothing passes any more, and nothing is lost: who sends is held up. */
+  /** Stops the relay without loss: bytes wait at their sender. */
   pause (): void {
     for (const socket of this.#sockets) socket.pause()
   }

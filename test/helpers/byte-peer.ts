@@ -6,7 +6,7 @@ import WebSocket from 'ws'
 import { connectStreams } from '../../lib/client/duplex-pair'
 import { promptly } from './fuzz'
 
-/** What a server sends, in its order. */
+/** One thing that a server has sent: a response, a frame or the end of the connection. */
 export type Sent =
   | { response: number }
   | { message: string | Buffer }
@@ -15,13 +15,13 @@ export type Sent =
   | { close: number, reason: string }
   | { end: true }
 
-/** Both ends of what a WebSocket connection is made over. */
+/** Both ends of the connection under a WebSocket: the client's end and the server's end. */
 interface Streams {
   near: Duplex
   far: Duplex
 }
 
-/** How a line is laid: over the network, or within the process. */
+/** Opens a connection to an app, over the network or within the process. */
 export type OpenStreams = (app: FastifyInstance) => Promise<Streams>
 
 export async function overTcp (app: FastifyInstance): Promise<Streams> {
@@ -45,18 +45,18 @@ export async function injected (app: FastifyInstance): Promise<Streams> {
 }
 
 /**
- * A client in bytes. It says nothing by itself, except that it ends its side when the server has, and it takes nothing
- * from the server that RFC 6455 forbids.
+ * A client that sends bytes. It sends nothing by itself, but ends its side when the server has ended its own. It reports what
+ * RFC 6455 forbids a server to send as `violation`.
  */
 export class BytePeer {
   readonly sent: Sent[] = []
-  /** All that the server has sent, as it is. */
+  /** All bytes that the server has sent. */
   readonly bytes: Buffer[] = []
-  /** The server's response to the handshake, to the end of its headers. */
+  /** The status line and the headers of the server's response to the handshake. */
   head = ''
-  /** What the server has done wrong. */
+  /** The first error in the server's frames. */
   violation: Error | null = null
-  /** Called with what the server sends. */
+  /** Called with each thing that the server sends. */
   onSent: (sent: Sent) => void = () => {}
   readonly #near: Duplex
   readonly #far: Duplex
@@ -78,7 +78,7 @@ export class BytePeer {
       this.#hasEnded = true
       if (!this.#isPaused) this.#onEnd()
     })
-    near.on('error', () => {}) // that of a connection that has ended already: what was received tells
+    near.on('error', () => {}) // the received bytes show the end of the connection
   }
 
   write (bytes: string | Buffer): void {
@@ -87,19 +87,19 @@ export class BytePeer {
     this.#near.write(bytes)
   }
 
-  /** Ends its side, and goes on reading. */
+  /** Ends the client's side. The client goes on reading. */
   end (): void {
     this.#near.end()
   }
 
-  /** Breaks the connection off. */
+  /** Resets the connection. */
   reset (): void {
-    this.#hasEnded = false // it does not learn of that any more
+    this.#hasEnded = false // the client does not see the server's end any more
     if ('resetAndDestroy' in this.#near) (this.#near as Socket).resetAndDestroy()
     else this.#near.destroy()
   }
 
-  /** Reads no more, not even the end of the server's side, which a paused stream may tell all the same. */
+  /** Stops reading. Also holds back the end of the server's side, which a paused stream may emit. */
   pause (): void {
     this.#isPaused = true
     this.#near.pause()
@@ -116,7 +116,7 @@ export class BytePeer {
     return this.#near.closed && this.#far.closed
   }
 
-  /** Whether the server has read all that was written, as far as it reads. */
+  /** Whether the server has read all bytes that the client has written, or has paused or ended the connection. */
   get isRead (): boolean {
     const { destroyed } = this.#far
     if (destroyed || this.#far.isPaused()) return true
@@ -127,7 +127,7 @@ export class BytePeer {
     await promptly(() => this.isRead, () => 'the server does not read')
   }
 
-  /** Resolves when both ends have learned of the end. */
+  /** Resolves when both ends of the connection are closed. */
   async over (): Promise<void> {
     await promptly(() => this.isOver, () => `the connection does not end: ${JSON.stringify(this.sent.slice(-5))}`)
   }
@@ -161,9 +161,9 @@ export class BytePeer {
     this.#receiver?.write(chunk)
   }
 
-  // That of `ws`, which takes nothing that is against the protocol.
+  // The receiver of `ws` rejects everything that violates the protocol.
   #createReceiver (): Writable {
-    const { extension, PerMessageDeflate, Receiver } = WebSocket as any // its types leave them out
+    const { extension, PerMessageDeflate, Receiver } = WebSocket as any // the types of ws lack them
     const extensions: Record<string, unknown> = {}
     const agreed = /^sec-websocket-extensions: (.*)\r$/im.exec(this.head)
     if (agreed !== null) {

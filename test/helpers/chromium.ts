@@ -13,12 +13,12 @@ const ARGS = [
   '--disable-sync'
 ]
 
-/** The browser of this machine: the one that CHROMIUM names, or the first on the PATH. */
+/** Returns the path of a Chromium: of the one that CHROMIUM names, or of the first one on the PATH. */
 export function findChromium (): string | undefined {
   return process.env.CHROMIUM || findProgram(...NAMES)
 }
 
-/** Starts it, with a profile of its own that is removed at the end. */
+/** Starts Chromium with a new profile, which Playwright removes at the end. */
 export async function launchChromium (executablePath: string): Promise<Browser> {
   return await chromium.launch({ executablePath, args: ARGS })
 }

@@ -7,7 +7,7 @@ export const root = join(__dirname, '..', '..')
 /** A fenced block of code in a page. */
 export interface Block {
   page: string
-  /** Of its first line of code. */
+  /** The number of the first line of code in the page. */
   line: number
   language: string
   code: string
@@ -15,7 +15,7 @@ export interface Block {
 
 export type Row = Record<string, string>
 
-/** All pages, as paths from the root. */
+/** All pages: paths from the root. */
 export const pages = [
   ...readdirSync(root).filter((name) => name.endsWith('.md')),
   ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)
@@ -35,12 +35,12 @@ export const blocks: Block[] = pages.flatMap((page) => {
   }))
 })
 
-/** Whether `block` stands for itself, so that it can be run. */
+/** Whether `block` is a whole program, which can run. */
 export function isProgram ({ language, code }: Block): boolean {
   return language === 'js' || (language === 'ts' && /^import Fastify\b/m.test(code))
 }
 
-/** The code of `language` below `heading`, up to the next heading of the same level. */
+/** The blocks of `language` below `heading`, up to the next heading of level 2. */
 export function codeBelow (page: string, heading: string, language: string): string[] {
   const section = readPage(page).split(/^(?=## )/m).find((text) => text.startsWith(`${heading}\n`))!
   return [...section.matchAll(/^```(\S*)\n([^]*?)^```$/gm)].filter((match) => match[1] === language).map((match) => match[2])
@@ -60,23 +60,23 @@ function cells (line: string): string[] {
   return line.split('|').slice(1, -1).map((cell) => cell.trim())
 }
 
-/** What stands between a cell's first backticks. */
+/** The text between the first backticks of a cell. */
 export function codeIn (cell: string): string {
   return codesIn(cell)[0] ?? ''
 }
 
-/** What stands between the backticks of a cell. */
+/** All texts between backticks in a cell. */
 export function codesIn (cell: string): string[] {
   return [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1])
 }
 
-/** The anchors of a page's headings, as GitHub makes them. */
+/** The anchors that GitHub gives the headings of a page. */
 export function anchorsOf (page: string): string[] {
   return [...readPage(page).matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
     title.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
 }
 
-/** The relative links of a page: the file that each leads to, from the root, and the anchor in it. */
+/** The relative links of a page. `target` is the path of the linked file from the root. */
 export function linksOf (page: string): { link: string, target: string, anchor?: string }[] {
   const text = readPage(page).replace(/^```[^]*?^```$/gm, '')
   const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map((match) => match[1]).filter((link) => !/^[a-z]+:/.test(link))
@@ -93,7 +93,7 @@ export function brokenLinks (page: string): string[] {
     .map(({ link }) => link)
 }
 
-/** What the blocks of the pages take for granted: each may declare the same names for itself. */
+/** Declarations that all blocks can use. A block may declare the same names itself. */
 const PRELUDE = `
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type fastifyWebsocket from 'fastify-async-websocket'
@@ -128,7 +128,7 @@ declare global {
 
 const preludePath = join(root, 'docs', 'prelude.d.mts')
 
-/** All TypeScript of the pages as one program, each block a module of its own. */
+/** All TypeScript of the pages as one program. Each block is a module. */
 export class DocsProgram {
   readonly #program: ts.Program
   readonly #places = new Map<string, Block>()
@@ -141,7 +141,7 @@ export class DocsProgram {
       files.set(path, `${block.code}export {}\n`)
     }
     const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile).config, ts.sys, root)
-    // With `outDir`, the package's name leads to its sources.
+    // With `outDir`, TypeScript resolves the package's own name to its sources.
     Object.assign(options, { outDir: join(root, 'dist'), noUnusedLocals: false, noUnusedParameters: false, skipLibCheck: true })
     const host = ts.createCompilerHost(options)
     const { readFile, fileExists } = host
@@ -150,7 +150,7 @@ export class DocsProgram {
     this.#program = ts.createProgram([...files.keys()], options, host)
   }
 
-  /** The compiler's complaints about `block`, or about the prelude, as lines of text. */
+  /** The compiler's errors in `block`, or in the prelude for null: lines of text. */
   complaints (block: Block | null): string[] {
     const path = block === null ? preludePath : [...this.#places].find(([, placed]) => placed === block)![0]
     return ts.getPreEmitDiagnostics(this.#program, this.#program.getSourceFile(path)).map(({ file, start, messageText }) => {
@@ -159,7 +159,7 @@ export class DocsProgram {
     })
   }
 
-  /** The members that this package declares for one of its `Public` types; well-known symbols as `[Symbol.…]`. */
+  /** The members that this package declares for one of its `Public` types. A well-known symbol is `[Symbol.…]`. */
   membersOf (name: string): string[] {
     const checker = this.#program.getTypeChecker()
     const source = this.#program.getSourceFile(preludePath)!

@@ -6,18 +6,18 @@ import { text } from 'node:stream/consumers'
 export const root = join(__dirname, '..', '..')
 export const examples = join(root, 'example')
 
-/** An example as a process of its own, run as a user runs it: `node example/<file> …`. */
+/** An example in a process of its own, started as a user starts it: `node example/<file> …`. */
 export class Example {
   readonly child: ChildProcess
-  /** What it has written, when it has ended. */
+  /** Resolves with the text on stderr when the process has ended. */
   readonly stderr: Promise<string>
-  /** Its exit code, or the signal that ended it. */
+  /** Resolves with the exit code, or with the signal that ended the process. */
   readonly ended: Promise<number | string>
   #lines = ''
   #wake = (): void => {}
   #isOver = false
 
-  /** Examples that listen take a free port, unless `env` says which. */
+  /** An example that listens takes a free port, unless `env` has `PORT`. */
   constructor (file: string, args: string[] = [], env: Record<string, string> = {}) {
     this.child = spawn(process.execPath, [join('example', file), ...args], {
       cwd: root,
@@ -35,7 +35,7 @@ export class Example {
     })
   }
 
-  /** The next line that it prints; rejects when it ends without. */
+  /** Resolves with the next line on stdout. Rejects if the process ends before the line. */
   async line (): Promise<string> {
     for (;;) {
       const end = this.#lines.indexOf('\n')
@@ -49,14 +49,14 @@ export class Example {
     }
   }
 
-  /** The URLs that it prints when it listens. */
+  /** Resolves with the URLs that the example prints when it listens. */
   async ready (): Promise<string[]> {
     const [word, ...urls] = (await this.line()).split(' ')
     if (word !== 'Ready:') throw new Error(`not a line of start.js: ${word}`)
     return urls
   }
 
-  /** Everything that it prints from here on, to its end. */
+  /** Resolves with the rest of stdout when the process has ended. */
   async rest (): Promise<string> {
     await this.ended
     return this.#lines

@@ -1,13 +1,13 @@
 'use strict'
 
-// JavaScript, since `coverage-map.cjs` asks as well, where no TypeScript is compiled.
+// JavaScript, because `coverage-map.cjs` uses this file, too, and loads no TypeScript.
 const { existsSync } = require('node:fs')
 const { delimiter, join } = require('node:path')
 
-/** Where there are programs that not everybody has on the PATH. */
+/** Folders of programs that are not on the PATH of every user. */
 const MORE = ['/usr/sbin', '/usr/local/sbin']
 
-/** The first program with one of the names, in the order of the PATH. */
+/** The path of the first program on the PATH that has one of these names. */
 module.exports = function findProgram (...names) {
   const directories = [...(process.env.PATH ?? '').split(delimiter), ...MORE]
   return directories.flatMap((directory) => names.map((name) => join(directory, name))).find(existsSync)

@@ -8,7 +8,7 @@ import { connect, type Client } from '../../lib/client/client'
 import { findProgram } from './program'
 import type { Test } from 'tap'
 
-/** The Firefox of this machine: the one that FIREFOX names, or the first on the PATH. */
+/** Returns the path of a Firefox: of the one that FIREFOX names, or of the first one on the PATH. */
 export function findFirefox (): string | undefined {
   return process.env.FIREFOX || findProgram('firefox', 'firefox-esr')
 }
@@ -23,7 +23,7 @@ export class Firefox {
     this.#client = client
   }
 
-  /** Starts it, with a profile of its own; it ends with `t`. */
+  /** Starts Firefox with a new profile. Firefox ends with `t`. */
   static async launch (t: Test, executable: string): Promise<Firefox> {
     const profile = mkdtempSync(join(tmpdir(), 'firefox-'))
     const child = spawn(executable, ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', '0'], { env: { ...process.env, HOME: profile }, stdio: ['ignore', 'ignore', 'pipe'] })
@@ -51,7 +51,7 @@ export class Firefox {
     await this.#call('browsingContext.navigate', { context: this.#context, url, wait: 'complete' })
   }
 
-  /** What the promise that `expression` stands for resolves with in the page, by way of JSON. */
+  /** Evaluates `expression`, a promise, in the page. Resolves with its value, which passes as JSON. */
   async evaluate (expression: string): Promise<any> {
     const { result, exceptionDetails } = await this.#call('script.evaluate', {
       expression: `(async () => JSON.stringify(await ${expression}))()`,

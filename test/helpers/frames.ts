@@ -7,14 +7,14 @@ export const CLOSE = 8
 export const PING = 9
 export const PONG = 10
 
-/** A frame from a client, masked with zeros so that its payload can be read in it. */
+/** A frame of a client. Its mask is zero, so that the payload is readable in the frame. */
 export function clientFrame (opcode: number, payload: string | Buffer, fin = true): Buffer {
   const data = Buffer.from(payload)
   const length = data.length < 126 ? [0x80 | data.length] : [0x80 | 126, data.length >> 8, data.length & 255]
   return Buffer.concat([Buffer.from([(fin ? 0x80 : 0) | opcode, ...length, 0, 0, 0, 0]), data])
 }
 
-/** A frame from a server. */
+/** A final frame of a server, with less than 126 bytes. */
 export function serverFrame (opcode: number, payload: string | Buffer): Buffer {
   const data = Buffer.from(payload)
   return Buffer.concat([Buffer.from([0x80 | opcode, data.length]), data])

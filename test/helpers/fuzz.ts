@@ -5,24 +5,24 @@ import fc from 'fast-check'
 import type { Test } from 'tap'
 import { MAX_DELAY } from '../../lib/base/checks'
 
-/* What the fuzz tests have in common: where chance comes from, and how a failure is found again. */
+/* Random input for the fuzz tests, and how to repeat a failure. */
 
 const { FUZZ_SEED, FUZZ_RUNS } = process.env
 
-/** Of all that is random in a test file: `FUZZ_SEED`, or another one each time. */
+/** The seed of everything random in a test file: `FUZZ_SEED`, or a new seed each time. */
 export const seed = FUZZ_SEED === undefined ? randomInt(2 ** 31) : Number(FUZZ_SEED)
 
-/** How often something is tried: `FUZZ_RUNS` times, or `standard` times. */
+/** The number of runs: `FUZZ_RUNS`, or `standard`. */
 export function runs (standard: number): number {
   return FUZZ_RUNS === undefined ? standard : Number(FUZZ_RUNS)
 }
 
-/** How long is looked for smaller values that fail, in milliseconds. */
+/** In ms: how long to look for smaller values that fail. */
 const SHRINK_LIMIT = 20_000
 
 /**
- * Tries `run` on random `values`: `limit` milliseconds long at most, unless `FUZZ_RUNS` says how often.
- * A failure is told with the smallest values that were found for it, and with what runs it again.
+ * Calls `run` with random `values`: at most `limit` milliseconds long, unless `FUZZ_RUNS` sets the number of runs.
+ * A failure is reported with the smallest values that cause it, and with the command that repeats it.
  */
 export async function check<T> (t: Test, values: fc.Arbitrary<T>, run: (value: T) => Promise<void>, { standard, limit }: { standard: number, limit: number }): Promise<void> {
   const deadline = FUZZ_RUNS === undefined ? Date.now() + limit : Infinity
@@ -38,18 +38,18 @@ export async function check<T> (t: Test, values: fc.Arbitrary<T>, run: (value: T
       throw error
     }
   })
-  // Only smaller values are looked for no longer: what fails in its last moment has failed.
+  // The limit only ends the search for smaller values. A failure shortly before the deadline still counts.
   const details = await fc.check(property, { seed, numRuns: runs(standard), interruptAfterTimeLimit: Math.min(deadline - Date.now() + SHRINK_LIMIT, MAX_DELAY) })
   if (details.failed) t.fail(`${(details.errorInstance as Error).message}\n${await fc.asyncDefaultReportMessage(details)}\nTo run it again: ${again(count)}`)
   else t.pass(`${count} runs with seed ${seed}`)
 }
 
-/** The command that runs this test file again, with what was random the same. */
+/** The command that runs this test file again with the same seed. */
 export function again (count: number): string {
   return `FUZZ_SEED=${seed} FUZZ_RUNS=${count} npx tap --disable-coverage --timeout=0 ${relative(process.cwd(), process.argv[1])}`
 }
 
-/** Numbers from 0 up to, but not including, 1: the same ones for the same seed. */
+/** Returns a source of random numbers in [0, 1). The same seed gives the same numbers. */
 export function random (seed: number): () => number {
   let state = seed >>> 0
   return () => {
@@ -61,13 +61,13 @@ export function random (seed: number): () => number {
   }
 }
 
-/** How long anything may take that is to happen, in milliseconds. */
+/** In ms: how long `promptly` waits. */
 const WAIT_OPTIONS = 5_000
 
-/** How many turns of the event loop what happens within the process mostly takes at most. */
+/** Turns of the event loop that are enough for most of what happens within the process. */
 const SOON = 100
 
-/** Resolves as soon as `condition` holds; rejects with `complaint` if it does not within 5 s. */
+/** Resolves as soon as `condition` holds. Rejects with an error with the text of `failure` after 5 s. */
 export async function promptly (condition: () => boolean, failure: () => string): Promise<void> {
   const deadline = Date.now() + WAIT_OPTIONS
   for (let turns = 0; !condition(); turns++) {

@@ -12,8 +12,8 @@ function timeOf (prepare: () => () => void): number {
 }
 
 /**
- * Asserts that the function of `prepare(n)` takes processor time in proportion to `n`. Four times as much takes about four
- * times as long; by the square of it, it would take sixteen times as long. Less than 100 ms may be chance.
+ * Asserts that the function of `prepare(n)` takes processor time in proportion to `n`. In a linear function, four times the
+ * input takes about four times as long; in a quadratic function, sixteen times. A difference of less than 100 ms may be chance.
  */
 export function isLinear (t: Test, n: number, prepare: (n: number) => () => void, name: string): void {
   const times = [n, 4 * n].map((count) => timeOf(() => prepare(count)))

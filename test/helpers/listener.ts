@@ -2,12 +2,12 @@ import { settle, type Subscriber } from '../../lib/protocol/multicast'
 import type { Payload } from '../../lib/codec/encode'
 import type { Batch, PreparedMessage } from '../../lib/protocol/prepared-message'
 
-/** Somebody who subscribes. */
+/** A subscriber that keeps its messages. */
 export class Listener implements Subscriber {
   onDeliver?: () => void
   readonly #messages: PreparedMessage[] = []
 
-  /** What it has been given, or would be at the end of this turn. */
+  /** All messages that the listener has been given, also those that were due at the end of this turn. */
   get messages (): PreparedMessage[] {
     settle()
     return this.#messages

@@ -14,7 +14,7 @@ export const INFO = 30
 export const WARN = 40
 export const ERROR = 50
 
-/** Collects what an app logs: `serverOptions` go to Fastify, `lines` come back. */
+/** Collects the log of an app. Pass `serverOptions` to Fastify; `lines` then has the lines. */
 export function collectLogs (level = 'debug'): { lines: LogLine[], serverOptions: FastifyServerOptions } {
   const lines: LogLine[] = []
   const stream = { write (line: string) { lines.push(JSON.parse(line)) } }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Broker } from '../../types/broker'
 
-/** The broker within one process that the documentation shows. */
+/** The broker in memory of the examples, which docs/brokers.md shows. */
 interface MemoryModule {
   MemoryServer: new () => { start (): void, stop (): void, send (channel: string, message: Uint8Array): void }
   MemoryBroker: new (server: InstanceType<MemoryModule['MemoryServer']>, options?: { prefix?: string }) => Broker

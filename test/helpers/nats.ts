@@ -9,18 +9,18 @@ import { findProgram } from './program'
 
 const executable = findProgram('nats-server')
 
-/** For `t.test`: why what takes a server is skipped, if it is. */
+/** The option `skip` of `t.test`, for tests that need a server. */
 export const skip = executable === undefined ? 'there is no nats-server on the PATH' : false
 
-/** A server of this test's own. It ends with the test. */
+/** A NATS server for one test. The server ends with the test. */
 export class NatsServer {
-  /** The same for as long as there is this object, whatever becomes of the process. */
-  port = -1 // any that is free
+  /** Stays the same when the server starts again. */
+  port = -1 // for NATS: any free port
   readonly #folder = mkdtempSync(join(tmpdir(), 'nats-'))
   #process?: ChildProcess
   #log = ''
 
-  /** `config` is what its configuration file says, besides where it listens. */
+  /** `config` is the content of the configuration file. It need not have the address. */
   static async start (t: Test, config = ''): Promise<NatsServer> {
     const server = new NatsServer()
     t.teardown(async () => {
@@ -32,7 +32,7 @@ export class NatsServer {
     return server
   }
 
-  /** Starts it, on its port. Resolves when it can be connected to. */
+  /** Starts the server on its port. Resolves when the server accepts connections. */
   async start (): Promise<void> {
     const args = ['--addr', '127.0.0.1', '--port', String(this.port), '--config', this.#file]
     const child = this.#process = spawn(executable!, args, { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -41,7 +41,7 @@ export class NatsServer {
     this.port = Number(/client connections on 127\.0\.0\.1:(\d+)/.exec(this.#log)![1])
   }
 
-  /** Ends it as a crash would. Resolves when it is gone. */
+  /** Ends the server as a crash would. Resolves when the server is gone. */
   async kill (): Promise<void> {
     const child = this.#process!
     if (child.exitCode === null && child.signalCode === null) {
@@ -51,7 +51,7 @@ export class NatsServer {
     this.#log = ''
   }
 
-  /** From now on it does nothing, and its connections stay open. */
+  /** Stops the process. Its connections stay open. */
   freeze (): void {
     this.#process!.kill('SIGSTOP')
   }
@@ -60,7 +60,7 @@ export class NatsServer {
     this.#process!.kill('SIGCONT')
   }
 
-  /** Resolves when it has said something. */
+  /** Resolves when the log of the server matches `pattern`. */
   async said (pattern: RegExp): Promise<void> {
     const child = this.#process!
     while (!pattern.test(this.#log)) {
@@ -69,14 +69,14 @@ export class NatsServer {
     }
   }
 
-  /** Resolves when another configuration is in force. */
+  /** Changes the configuration. Resolves when the server uses the new one. */
   async reload (config: string): Promise<void> {
     this.#configure(config)
     this.#process!.kill('SIGHUP')
     await this.said(/Reloaded server configuration/)
   }
 
-  /** A connection, which is closed at the end of `t`: by default one that tries again for ever, and soon. */
+  /** Connects to the server. By default, the connection reconnects for ever, every 50 ms. It closes at the end of `t`. */
   async connect (t: Test, options?: ConnectionOptions): Promise<NatsConnection> {
     const connection = await connect({ servers: `127.0.0.1:${this.port}`, maxReconnectAttempts: -1, reconnectTimeWait: 50, reconnectJitter: 10, ...options })
     t.teardown(() => connection.close())

@@ -1,7 +1,7 @@
 interface Ports {
-  /** A port of 127.0.0.1 that nobody listens on, for a program that is told where to. */
+  /** Resolves with a free port of 127.0.0.1, for a program that takes its port as an argument. */
   freePort (): Promise<number>
-  /** Whether somebody listens on a port of 127.0.0.1. */
+  /** Whether a server listens on a port of 127.0.0.1. */
   isListening (port: number): Promise<boolean>
 }
 

@@ -1,2 +1,2 @@
-/** The first program with one of the names, in the order of the PATH. */
+/** The path of the first program on the PATH that has one of these names. */
 export const findProgram: (...names: string[]) => string | undefined = require('./find-program.cjs')

@@ -10,32 +10,32 @@ import { freePort } from './ports'
 import { findProgram } from './program'
 import type { Test } from 'tap'
 
-/** What a proxy is set up with: a folder of its own, and what the tests put in the place of what the docs say. */
+/** The values of one proxy: its folder, and values that replace those of the docs. */
 interface Setting {
   folder: string
   /** The ports of the proxy and of the app. */
   port: number
   app: number
-  /** Seconds, in place of the documented idle timeouts. */
+  /** In seconds: replaces the idle timeouts of the docs. */
   idle: number
 }
 
-/** A kind of proxy, and how it is started with the configuration that `docs/deployment.md` has for it. */
+/** A kind of proxy, and how to start it with its configuration in `docs/deployment.md`. */
 interface Kind {
   program: string
-  /** The language of its block in the docs. */
+  /** The language of the proxy's block in the docs. */
   language: string
-  /** Whether it ends TLS. */
+  /** Whether the proxy terminates TLS. */
   tls: boolean
-  /** Whether it serves pages over HTTP/2. */
+  /** Whether the proxy serves pages over HTTP/2. */
   http2: boolean
-  /** Whether it cuts connections on which nothing happens. */
+  /** Whether the proxy closes idle connections. */
   cutsIdle: boolean
-  /** Whether a reload leaves connections open, and how it is done, by a signal or otherwise; undefined where that is not run. */
+  /** How to reload the configuration, by a signal or a function, and whether that leaves connections open. Undefined: not tested. */
   reload?: { leavesOpen: boolean, by: NodeJS.Signals | ((setting: Setting, master: ChildProcess) => Promise<unknown>) }
-  /** What has to stand around the documented configuration. */
+  /** Completes the documented configuration to a whole one. */
   around? (configuration: string, setting: Setting): string
-  /** The arguments that it is started with; `file` is its configuration. */
+  /** The arguments of the program; `file` is its configuration. */
   args (file: string, setting: Setting): string[]
 }
 
@@ -52,7 +52,7 @@ export const KINDS: Record<string, Kind> = {
     around: (configuration, { folder }) => [
       'daemon off;',
       `pid ${folder}/pid;`,
-      'user root;', // its workers are to reach the folder; it says nothing where nobody is root
+      'user root;', // lets the workers reach the folder; without effect if the test does not run as root
       'events {}',
       'http {',
       'access_log off;',
@@ -71,7 +71,7 @@ export const KINDS: Record<string, Kind> = {
     reload: {
       leavesOpen: true,
       async by ({ folder }, master) {
-        const control = await listening({ path: `${folder}/control` }, master) // which begins later, and pauses as it starts
+        const control = await listening({ path: `${folder}/control` }, master) // the control socket opens later than the port, and pauses while HAProxy starts
         control.end('reload\n').resume()
       }
     },
@@ -149,12 +149,12 @@ export const KINDS: Record<string, Kind> = {
   }
 }
 
-/** Where the program of a kind is; undefined where it is missing. */
+/** The path of the program of a kind; undefined if the program is missing. */
 export function findProxy ({ program }: Kind): string | undefined {
   return findProgram(program)
 }
 
-/** A proxy on this machine, as `docs/deployment.md` sets it up. It ends with the test. */
+/** A running proxy with the configuration of `docs/deployment.md`. The proxy ends with the test. */
 export class Proxy {
   readonly kind: Kind
   readonly #setting: Setting
@@ -167,7 +167,7 @@ export class Proxy {
     this.#master = master
   }
 
-  /** In front of the port `app`, with idle timeouts of `idle` seconds. */
+  /** Starts a proxy in front of the port `app`, with idle timeouts of `idle` seconds. */
   static async start (t: Test, kind: Kind, options: { app: number, idle: number }): Promise<Proxy> {
     const setting = { ...options, folder: createFolder(t), port: await freePort() }
     const { around = (configuration) => configuration, args, program, language } = kind
@@ -183,7 +183,7 @@ export class Proxy {
     return this.#setting.port
   }
 
-  /** Reads the configuration again; resolves when there is a new process beside the old one, where connections are left to that. */
+  /** Reloads the configuration. If the old process keeps its connections, resolves when a new process runs beside it. */
   async reload (): Promise<void> {
     const { by, leavesOpen } = this.kind.reload!
     this.#before = this.#workers()
@@ -193,8 +193,8 @@ export class Proxy {
     while (this.#workers().every((worker) => this.#before.includes(worker))) await setTimeout(5)
   }
 
-  /** Resolves when no process from before the reload is left. */
-  async oldOnesEnded (): Promise<void> {
+  /** Resolves when all processes from before the reload have ended. */
+  async oldWorkersEnded (): Promise<void> {
     while (this.#workers().some((worker) => this.#before.includes(worker))) await setTimeout(5)
   }
 
@@ -204,7 +204,7 @@ export class Proxy {
   }
 }
 
-/** Whether a process is there, and not only its remains, which its parent has not looked at yet. */
+/** Whether a process is running, and is no zombie. */
 function isRunning (pid: string): boolean {
   try {
     return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
@@ -215,7 +215,7 @@ function isRunning (pid: string): boolean {
 
 function createFolder (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'proxy-'))
-  chmodSync(folder, 0o755) // some read it as another user
+  chmodSync(folder, 0o755) // some proxies read the folder as another user
   const pem = (name: string): string => readFileSync(join(root, 'test', 'fixtures', `${name}.pem`), 'utf8')
   writeFileSync(join(folder, 'chat.pem'), pem('cert') + pem('key'))
   writeFileSync(join(folder, 'chat.key'), pem('key'))
@@ -225,13 +225,13 @@ function createFolder (t: Test): string {
 
 const docs = readFileSync(join(root, 'docs', 'deployment.md'), 'utf8')
 
-/** The configuration in the docs, with what is this test's own. */
+/** The configuration in the docs, with the folder, the ports and the idle timeouts of this test. */
 function documented (language: string, { folder, port, app, idle }: Setting): string {
   const [, block] = docs.match(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 's'))!
   return block.replaceAll('/etc/ssl/', `${folder}/`).replace(/\b443\b/g, String(port)).replace(/\b3000\b/, String(app)).replace(/\b60(s?)\b/g, `${idle}$1`)
 }
 
-/** What the docs start a program with. */
+/** The arguments of a program in the docs. */
 function documentedArgs (program: string): string[] {
   const [, line] = docs.match(new RegExp(`^\\$ ${program} (.*)$`, 'm'))!
   return line.split(' ')
@@ -251,7 +251,7 @@ function start (t: Test, executable: string, args: string[], home: string): Chil
   return child
 }
 
-/** Resolves with a connection to there as soon as `process` listens. */
+/** Resolves with a connection to `address` as soon as `process` listens there. */
 async function listening (address: { port: number } | { path: string }, process: ChildProcess): Promise<Socket> {
   while (process.exitCode === null) {
     const socket = connect(address)

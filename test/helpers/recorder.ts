@@ -1,9 +1,9 @@
 import type { Broker, BrokerListener } from '../../types/broker'
 
-/** Milliseconds within which what is waited for has to happen. */
+/** In ms: how long to wait. */
 const LIMIT = 15_000
 
-/** Listens to a broker, and keeps what it is told. */
+/** Listens to a broker, and keeps its calls. */
 export class Recorder implements BrokerListener {
   ups = 0
   readonly downs: Error[] = []
@@ -11,7 +11,7 @@ export class Recorder implements BrokerListener {
   #wake = (): void => {}
 
   onMessage (topic: string, bytes: Uint8Array): void {
-    this.messages.push({ topic, bytes: Buffer.from(bytes) }) // a copy: they last only as long as the call
+    this.messages.push({ topic, bytes: Buffer.from(bytes) }) // a copy, because the bytes are valid only during the call
     this.#wake()
   }
 
@@ -25,17 +25,17 @@ export class Recorder implements BrokerListener {
     this.#wake()
   }
 
-  /** How often it was told anything. */
+  /** The number of calls. */
   get calls (): number {
     return this.ups + this.downs.length + this.messages.length
   }
 
-  /** What was received, of `topic` or of all, as text. */
+  /** The messages of `topic`, or of all topics, as text. */
   texts (topic?: string): string[] {
     return this.messages.filter((message) => topic === undefined || message.topic === topic).map(({ bytes }) => bytes.toString())
   }
 
-  /** Resolves as soon as `condition` holds, which is looked at whenever the broker tells something; rejects when it takes too long. */
+  /** Resolves as soon as `condition` holds; checks it after each call of the broker. Rejects after 15 s without a call. */
   async until (condition: () => boolean): Promise<void> {
     while (!condition()) {
       await inTime(new Promise<void>((resolve) => { this.#wake = resolve }),
@@ -44,7 +44,7 @@ export class Recorder implements BrokerListener {
   }
 }
 
-/** `promise`, unless it takes too long. */
+/** Settles as `promise` does. Rejects with an error with the text of `failure` after `limit` milliseconds. */
 export async function inTime<T> (promise: Promise<T>, failure: () => string, limit = LIMIT): Promise<T> {
   let timer
   const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(() => reject(new Error(failure())), limit) })
@@ -55,7 +55,7 @@ export async function inTime<T> (promise: Promise<T>, failure: () => string, lim
   }
 }
 
-/** A broker, and what it tells. */
+/** A broker, and the recorder of its calls. */
 export interface Recorded {
   broker: Broker
   told: Recorder

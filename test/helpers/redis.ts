@@ -16,23 +16,23 @@ const cli = findProgram('redis-cli')
 const [CERTIFICATE, KEY] = ['cert.pem', 'key.pem'].map((name) => join(__dirname, '..', 'fixtures', name))
 const SECURE = ['--tls-cert-file', CERTIFICATE, '--tls-key-file', KEY, '--tls-ca-cert-file', CERTIFICATE, '--tls-auth-clients', 'no']
 
-/** For `t.test`: why what takes a server is skipped, if it is. */
+/** The option `skip` of `t.test`, for tests that need a server. */
 export const skip = executable === undefined || cli === undefined ? 'there is no redis-server and redis-cli on the PATH' : false
 
-/** Milliseconds without an answer after which the others of a cluster take a master to have failed. */
+/** In ms: a cluster counts a master as failed after this time without an answer. */
 const NODE_TIMEOUT = 1_000
 
 export interface ServerOptions {
-  /** More of the command line. */
+  /** Further arguments of the command line. */
   args?: string[]
-  /** Over TLS only. */
+  /** The server accepts TLS only. */
   isSecure?: boolean
 }
 
-/** A server of Redis, in a folder of its own. It ends with the test. */
+/** A Redis server with its own folder. The server ends with the test. */
 export class RedisServer {
   readonly port: number
-  /** The authority that has signed its certificate. */
+  /** The certificate of the authority that signed the server's certificate. */
   readonly ca = readFileSync(CERTIFICATE)
   readonly #args: string[]
   #process!: ChildProcess
@@ -57,7 +57,7 @@ export class RedisServer {
     return server
   }
 
-  /** Starts it again, where it was and as it was. Resolves when it listens. */
+  /** Starts the server, always with the same port and arguments. Resolves when the server listens. */
   async start (): Promise<void> {
     this.#process = spawn(executable!, this.#args, { stdio: 'ignore' })
     while (!await isListening(this.port)) {
@@ -66,7 +66,7 @@ export class RedisServer {
     }
   }
 
-  /** Ends it as a crash would. Resolves when it is gone. */
+  /** Ends the server as a crash would. Resolves when the server is gone. */
   async kill (): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const ended = once(this.#process, 'exit')
@@ -74,7 +74,7 @@ export class RedisServer {
     await ended
   }
 
-  /** It says no more, and keeps its connections. */
+  /** Stops the process. Its connections stay open. */
   freeze (): void {
     this.#process.kill('SIGSTOP')
   }
@@ -83,19 +83,19 @@ export class RedisServer {
     this.#process.kill('SIGCONT')
   }
 
-  /** The ends of this process of the connections to it. */
+  /** The sockets of this process that are connected to the server. */
   connections (): Socket[] {
-    const handles: unknown[] = (process as any)._getActiveHandles() // there is nothing public that tells
+    const handles: unknown[] = (process as any)._getActiveHandles() // Node has no public API for this
     return handles.filter((handle): handle is Socket => handle instanceof Socket && handle.remotePort === this.port)
   }
 
-  /** What the server answers to a command, in words. */
+  /** Sends a command. Resolves with the server's answer as text. */
   async ask (...command: string[]): Promise<string> {
     const { stdout } = await promisify(execFile)(cli!, ['-p', String(this.port), ...command])
     return stdout.trim()
   }
 
-  /** Publishes to a channel, in a cluster to a sharded one. */
+  /** Publishes to a channel. `spublish` publishes to a sharded channel, in a cluster. */
   async publish (channel: string, message: Buffer, verb: 'publish' | 'spublish' = 'publish'): Promise<void> {
     const published = promisify(execFile)(cli!, ['-p', String(this.port), '-x', verb, channel])
     published.child.stdin!.end(message)
@@ -103,7 +103,7 @@ export class RedisServer {
   }
 }
 
-/** A cluster of three masters, with a replica each. It ends with the test. */
+/** A cluster of three masters with one replica each. The cluster ends with the test. */
 export class RedisCluster {
   readonly nodes: RedisServer[]
 
@@ -132,7 +132,7 @@ export class RedisCluster {
     return this.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
   }
 
-  /** Starts all nodes again. Resolves when they listen. */
+  /** Starts all nodes again. Resolves when all nodes listen. */
   async startAll (): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.start()))
   }
@@ -141,7 +141,7 @@ export class RedisCluster {
     await Promise.all(this.nodes.map((node) => node.kill()))
   }
 
-  /** Resolves when every node knows all slots to be served, and every replica has its master. */
+  /** Resolves when every node reports that all slots are served, and every replica is connected to its master. */
   async ready (): Promise<void> {
     for (const node of this.nodes) {
       while (!/cluster_state:ok/.test(await node.ask('cluster', 'info'))) await setTimeout(20)
@@ -155,7 +155,7 @@ export class RedisCluster {
     return this.nodes.find((node) => node.port === port)!
   }
 
-  /** Makes another master that of a channel. Resolves when every node knows. */
+  /** Moves the slot of a channel to another master. Resolves when every node knows the new master. */
   async move (channel: string): Promise<void> {
     const slot = await this.nodes[0].ask('cluster', 'keyslot', channel)
     const masters = (await nodesOf(this.nodes[0])).filter(({ has }) => has.length > 0)
@@ -170,7 +170,7 @@ export class RedisCluster {
     }
   }
 
-  /** Has the replica of a channel's master take its place. Resolves when every node knows. */
+  /** Lets the replica of a channel's master take the master's place. Resolves when every node knows the new master. */
   async handOver (channel: string): Promise<void> {
     const from = await this.#ownerOf(channel)
     const replica = (await nodesOf(this.nodes[0])).find(({ master }) => master === from.id)!
@@ -189,13 +189,13 @@ export class RedisCluster {
 interface ClusterNode {
   id: string
   port: number
-  /** The id of its master, if it is a replica. */
+  /** For a replica: the id of its master. */
   master: string
-  /** Ranges of slots, from and to. */
+  /** Ranges of slots: first and last slot. */
   has: number[][]
 }
 
-/** The nodes of its cluster, as a node sees them. */
+/** The nodes of the cluster, as `node` reports them. */
 async function nodesOf (node: RedisServer): Promise<ClusterNode[]> {
   return (await node.ask('cluster', 'nodes')).split('\n').map((line) => {
     const [id, address, , master, , , , , ...ranges] = line.split(' ')

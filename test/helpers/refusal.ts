@@ -8,7 +8,7 @@ export interface Refusal {
   body: string
 }
 
-/** What the server answers to a handshake that it refuses. */
+/** Sends an upgrade request. Resolves with the response of the server, which must refuse the handshake. */
 export async function refusal (port: number, path: string, headers: Record<string, string> = {}): Promise<Refusal> {
   const asked = request({
     port,

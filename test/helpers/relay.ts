@@ -3,28 +3,28 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { random } from './fuzz'
 
-/** What a relay does to a connection. */
+/** The faults of a relay: what it does to a connection. */
 export interface Faults {
-  /** Of what is random about it. */
+  /** The seed of the relay's random numbers. */
   seed: number
-  /** Into pieces of so many bytes at most everything is split. */
+  /** In bytes: the largest piece that the relay sends at once. */
   maxPiece: number
-  /** Before a piece goes on, it is held up for so many milliseconds at most, mostly not at all. */
+  /** In ms: the longest delay of a piece. Most pieces have no delay. */
   maxDelay: number
-  /** After so many bytes, both ways together, `fault` happens. */
+  /** In bytes, both directions together: when `fault` happens. */
   after: number
-  /** Both sides are reset, or see the end, or neither hears of the other for `stall` milliseconds. */
+  /** The relay resets both sides, ends both sides, or passes nothing for `stall` milliseconds. */
   fault: 'none' | 'reset' | 'end' | 'stall'
   stall: number
 }
 
 export interface Relay {
-  /** Where to connect to. */
+  /** The port of the relay. */
   port: number
   close (): void
 }
 
-/** A network to the server on `port`, for one connection, to which it does what `faults` says. */
+/** Starts a TCP relay to the server on `port`, for one connection with these faults. */
 export async function startRelay (port: number, faults: Faults): Promise<Relay> {
   const sockets: Socket[] = []
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
@@ -75,7 +75,7 @@ class Relayed {
         }
       }
       if (!this.#isOver) to.end()
-    } catch {} // one that was reset: so is the other
+    } catch {} // `#reset` has reset the other side, too
   }
 
   #pieces (chunk: Buffer): Buffer[] {
@@ -107,7 +107,7 @@ class Relayed {
     if (this.#isOver) return
     this.#isOver = true
     for (const socket of this.#ends) {
-      // Node 20 never closes one that is reset while it is ending, and does not exit then.
+      // Node 20 never closes a socket that is reset while it ends, and then does not exit.
       if (socket.connecting || socket.writableEnded || socket.writableLength > 0) socket.destroy()
       else socket.resetAndDestroy()
     }

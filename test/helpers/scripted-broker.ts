@@ -4,7 +4,7 @@ import { inTime } from './recorder'
 
 type Verb = 'subscribe' | 'unsubscribe' | 'publish'
 
-/** One call of a function of the broker, which settles when the test says so. */
+/** One call of a method of the broker. The test settles the call with `done` or `fail`. */
 export interface Call {
   verb: Verb
   topic: string
@@ -13,11 +13,11 @@ export interface Call {
   fail (error: unknown): void
 }
 
-/** A broker that does what a test tells it: it keeps what it is asked for, and confirms nothing by itself unless `confirms` is set. */
+/** A broker that a test controls. The broker keeps its calls, and settles them by itself only if `confirms` is set. */
 export class ScriptedBroker implements Broker {
-  /** All calls that have not been settled. */
+  /** The calls that are not settled yet and that no `next` has returned. */
   readonly pending: Call[] = []
-  /** All calls that there were, as 'verb topic'. */
+  /** All calls, as 'verb topic'. */
   readonly calls: string[] = []
   listener!: BrokerListener
   confirms = false
@@ -32,7 +32,7 @@ export class ScriptedBroker implements Broker {
   publish (topic: string, message: Uint8Array): Promise<void> { return this.#call('publish', topic, message) }
   async close (): Promise<void> {}
 
-  /** The oldest call that has not been settled, which may still be to come. */
+  /** Takes the oldest of the pending calls. Waits for a call if there is none. */
   async next (): Promise<Call> {
     while (this.pending.length === 0) {
       await inTime(new Promise<void>((resolve) => { this.#wake = resolve }), () => `nothing has been called after ${this.calls.join(', ')}`)

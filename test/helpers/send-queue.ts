@@ -13,11 +13,11 @@ export interface SendQueueFixture extends WebSocketPair {
   sendQueue: SendQueue
   /** How often the send queue has dropped its client. */
   stalls: number
-  /** Who takes what the client has sent. */
+  /** Stands for the receive queue: whether the handler still takes messages from before the end. */
   taker: { isCatchingUp: boolean }
 }
 
-/** An send queue on the server's end of a connection, wired as `Socket` wires it. */
+/** Creates a send queue on the server's end of a connection, connected to it as `Connection` does. */
 export async function createSendQueue (t: Test, { secure = false, ...options }: Partial<SendQueueOptions> & { secure?: boolean } = {}): Promise<SendQueueFixture> {
   const sockets = await connectWebSockets(t, { secure, WebSocket: SessionWebSocket })
   const { server, stream } = sockets
@@ -33,7 +33,7 @@ export async function createSendQueue (t: Test, { secure = false, ...options }: 
   return fixture
 }
 
-/** The next `count` messages at the client, as text. */
+/** Resolves with the next `count` messages that the client gets, as text. */
 export async function receive ({ client }: WebSocketPair, count: number): Promise<string[]> {
   const messages: string[] = []
   await new Promise<void>((resolve) => {
@@ -45,13 +45,13 @@ export async function receive ({ client }: WebSocketPair, count: number): Promis
   return messages
 }
 
-/** Lets the client read nothing, and sends more than the kernel takes. Returns the send that waits. */
+/** Pauses the client, and sends more than the kernel takes. Returns the send, which is pending. */
 export function congest ({ client, sendQueue }: SendQueueFixture): { sending: Promise<void> } {
   client.pause()
   return { sending: sendQueue.send(Buffer.alloc(8 * MiB)) }
 }
 
-/** Whether `promise` is still pending when the turn is over. */
+/** Whether `promise` is still pending at the end of the turn of the event loop. */
 export async function isPending (promise: Promise<unknown>): Promise<boolean> {
   const pending = Symbol('pending')
   return await Promise.race([promise, setImmediate(pending)]) === pending

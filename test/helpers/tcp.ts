@@ -7,10 +7,10 @@ import type { Test } from 'tap'
 import WebSocket from 'ws'
 import type { FastifyInstance } from 'fastify'
 
-/** A client that speaks in bytes, for what a client library would not say. */
+/** A client that sends bytes, for requests that no client library would send. */
 export class TcpClient {
   readonly socket: Socket
-  /** Resolves with all that was received when the connection has ended. */
+  /** Resolves with all received bytes, as latin1, when the connection has ended. */
   readonly ended: Promise<string>
   #received = ''
   #wake = (): void => {}
@@ -30,7 +30,7 @@ export class TcpClient {
     })
   }
 
-  /** Resolves with all that was received as soon as it contains `text`. */
+  /** Resolves with all received bytes, as latin1, as soon as they contain `text`. Rejects if the connection ends before. */
   async until (text: string): Promise<string> {
     while (!this.#received.includes(text)) {
       if (this.socket.closed) throw new Error(`the connection has ended without ${JSON.stringify(text)}: ${JSON.stringify(this.#received.slice(0, 500))}`)
@@ -45,7 +45,7 @@ export class TcpClient {
   }
 }
 
-/** A connection to `port`, which is dropped at the end of `t`. */
+/** Connects to `port` of 127.0.0.1. The socket is destroyed at the end of `t`. */
 export async function connectTcp (t: Test, port: number): Promise<TcpClient> {
   const socket = connect(port, '127.0.0.1')
   t.teardown(() => socket.destroy())
@@ -53,7 +53,7 @@ export async function connectTcp (t: Test, port: number): Promise<TcpClient> {
   return new TcpClient(socket)
 }
 
-/** Both ends of a connection, which are dropped at the end of `t`. */
+/** Both ends of a TCP connection. They are destroyed at the end of `t`. */
 export async function connectTcpPair (t: Test): Promise<{ client: Socket, stream: Socket }> {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close())
@@ -68,7 +68,7 @@ export async function connectTcpPair (t: Test): Promise<{ client: Socket, stream
 export interface RequestOptions {
   method?: string
   version?: string
-  /** Over those of a sound handshake; `null` leaves one out, an array repeats it. */
+  /** Change the headers of a valid handshake: `null` leaves a header out, an array repeats it. */
   headers?: Record<string, string | string[] | null>
 }
 
@@ -86,14 +86,14 @@ export function upgradeRequest (target: string, { method = 'GET', version = '1.1
   return [`${method} ${target} HTTP/${version}`, ...lines, '', ''].join('\r\n')
 }
 
-/** The answer that completes the handshake of `request`. */
+/** The response that completes the handshake of `request`. */
 export function upgradeResponse (request: string, headers = ''): string {
   const key = /^sec-websocket-key: (.*)\r$/im.exec(request)![1]
   const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
   return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${headers}\r\n`
 }
 
-/** A TCP server on 127.0.0.1 that gives `answer` each connection when its request is there. Returns its port. */
+/** Starts a TCP server on 127.0.0.1. It calls `answer` when a connection has sent the headers of its request. Returns the port. */
 export async function serveTcp (t: Test, answer: (socket: Socket, request: string) => void): Promise<number> {
   const server = createServer((socket) => {
     t.teardown(() => socket.destroy())
@@ -111,25 +111,25 @@ export async function serveTcp (t: Test, answer: (socket: Socket, request: strin
   return (server.address() as AddressInfo).port
 }
 
-/** Sends an upgrade request, and resolves with all that comes back until the server ends the connection. */
+/** Sends an upgrade request. Resolves with all bytes that the server sends until it ends the connection, as latin1. */
 export async function exchange (t: Test, port: number, target: string, options?: RequestOptions): Promise<string> {
   const client = await connectTcp(t, port)
   return await client.write(upgradeRequest(target, options)).ended
 }
 
-/** Asserts that every connection to `app` comes to its end. */
+/** Waits until `app` has no connection, and asserts that. */
 export async function assertNoConnections (t: Test, app: FastifyInstance): Promise<void> {
   const count = promisify(app.server.getConnections.bind(app.server))
   while (await count() > 0) await setTimeout(2)
-  t.pass('nobody is connected')
+  t.pass('no connection is left')
 }
 
 const TEXT = 1
 const BINARY = 2
 
-/** The bytes of a message from a client: a text frame for a string, a binary one for a Buffer. */
+/** A message of a client in one frame: a text frame for a string, a binary frame for a Buffer. */
 export function frame (data: string | Buffer): Buffer {
   const opcode = typeof data === 'string' ? TEXT : BINARY
-  const { Sender } = WebSocket as any // its types leave it out
+  const { Sender } = WebSocket as any // the types of ws lack it
   return Buffer.concat(Sender.frame(Buffer.from(data), { fin: true, rsv1: false, opcode, mask: true, readOnly: false }))
 }

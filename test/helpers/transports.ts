@@ -9,15 +9,15 @@ import type { WebSocketClient } from '../../types/session'
 /** Opens a connection to a path of an app. */
 export type Open = (path: string, options?: ConnectOptions) => Promise<WebSocketClient>
 
-/** A refusal as the client sees it. */
+/** A refused handshake as the client sees it. */
 export interface Refused {
   status: number
   headers: IncomingHttpHeaders
   body: string
 }
 
-/** How clients get to an app. */
-const WAYS: Record<string, (app: FastifyInstance) => Promise<Open>> = {
+/** The ways in which a client connects to an app. */
+const TRANSPORTS: Record<string, (app: FastifyInstance) => Promise<Open>> = {
   async 'over a port' (app) {
     const url = `ws://127.0.0.1:${await listen(app)}`
     return (path, options) => connect(url + path, options)
@@ -27,15 +27,15 @@ const WAYS: Record<string, (app: FastifyInstance) => Promise<Open>> = {
   }
 }
 
-/** A test that is run for each way to get to an app: `start` makes the app ready for it. */
+/** Runs a test once for each transport. `start` makes the app ready, and resolves with the function that opens a connection. */
 export function eachTransport (name: string, body: (t: Test, start: (app: FastifyInstance) => Promise<Open>) => Promise<void>): void {
-  for (const [way, start] of Object.entries(WAYS)) t.test(`${name}, ${way}`, (t) => body(t, start))
+  for (const [transport, start] of Object.entries(TRANSPORTS)) t.test(`${name}, ${transport}`, (t) => body(t, start))
 }
 
-/** What `opening` is refused with. */
-export async function refused (decision: Promise<WebSocketClient>): Promise<Refused> {
+/** Resolves with the refusal that `connecting` rejects with. */
+export async function refused (connecting: Promise<WebSocketClient>): Promise<Refused> {
   try {
-    await decision
+    await connecting
   } catch (error: any) {
     if (error.statusCode === undefined) throw error
     return { status: error.statusCode, headers: error.responseHeaders, body: String(error.body) }

@@ -7,16 +7,16 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Test } from 'tap'
 import WebSocket, { WebSocketServer } from 'ws'
 
-/** Both ends of a connection, with nothing of this package in between. */
+/** Both ends of a WebSocket connection of `ws`, without this package. */
 export interface WebSocketPair {
-  /** The server's end, and what it reads and writes. */
+  /** The server's end. `stream` is its TCP or TLS socket. */
   server: WebSocket
   stream: Socket
   client: WebSocket
 }
 
 export interface WebSocketPairOptions {
-  /** Over TLS. */
+  /** Whether the connection uses TLS. */
   secure?: boolean
   /** The class of the server's end. */
   WebSocket?: typeof WebSocket
@@ -24,7 +24,7 @@ export interface WebSocketPairOptions {
   maxPendingAutoPongs?: number
 }
 
-/** Connects two `ws` sockets. They are dropped at the end of `t`. */
+/** Connects two `ws` sockets. The connection is terminated at the end of `t`. */
 export async function connectWebSockets (t: Test, { secure = false, ...options }: WebSocketPairOptions = {}): Promise<WebSocketPair> {
   const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
   const listener = secure ? createSecureServer({ key: fixture('key.pem'), cert: fixture('cert.pem') }) : createServer()

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { mock } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { Deferred } from '../../lib/base/deferred'
 import { RateLimit, type RateLimitOptions } from '../../lib/connection/rate-limit'
 import { createApp, listen } from '../helpers/app'
 import { collectLogs, INFO } from '../helpers/logs'
@@ -9,6 +9,7 @@ import { connectPeer } from '../helpers/peer'
 import { BINARY, clientFrame, CONTINUATION, PING, TEXT } from '../helpers/frames'
 import { connectTcp, upgradeRequest } from '../helpers/tcp'
 import { until } from '../helpers/until'
+import type { WebSocketSession } from '../../types/session'
 
 /** A limit on a clock that stands still, and `pass`, which moves the clock on. */
 function createLimit (t: Test, options: RateLimitOptions) {
@@ -142,22 +143,28 @@ t.test('a message counts once, in any number of frames, and control frames do no
 })
 
 t.test('a client within the limit is not cut off if the handler is slow', async (t) => {
-  const app = await createApp(t, { rateLimit: { messages: 20, interval: 800 }, receiveHighWaterMark: 100 })
+  const clock = mock.method(performance, 'now', () => 1_000)
+  t.teardown(() => clock.mock.restore())
+  const app = await createApp(t, { rateLimit: { messages: 20, interval: 1_000 }, receiveHighWaterMark: 100 })
+  const session = new Deferred<WebSocketSession>()
+  const goOn = new Deferred<void>()
   const messages: string[] = []
   app.websocket('/', async (ws) => {
-    await ws.accept()
-    await setTimeout(1_200)
+    session.resolve(await ws.accept())
+    await goOn.promise
     for await (const message of ws) messages.push(message)
   })
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
-  const begin = performance.now()
-  for (let n = 0; n < 36; n++) {
-    await setTimeout(begin + n * 45 - performance.now()) // 40 would be the limit
-    peer.socket.send(String(n))
-  }
+  const sent = Array.from({ length: 36 }, (_, n) => `${n}`.padStart(20))
+  for (const message of sent.slice(0, 18)) peer.socket.send(message)
+  const { raw } = await session.promise
+  await until(() => raw!.isPaused)
+  for (const message of sent.slice(18)) peer.socket.send(message)
   peer.socket.close()
+  clock.mock.mockImplementation(() => 2_000)
+  goOn.resolve()
   t.equal((await peer.closed).code, 1005)
-  t.same(messages, Array.from({ length: 36 }, (_, n) => String(n)))
+  t.same(messages, sent)
 })
 
 t.test('a route has its own limit, or none', async (t) => {

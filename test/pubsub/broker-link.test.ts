@@ -1,9 +1,12 @@
-import { setImmediate, setTimeout } from 'node:timers/promises'
+import { mock } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createOrigin, seal } from '../../lib/pubsub/envelope'
+import { Deferred } from '../../lib/base/deferred'
 import { WebSocketBrokerError } from '../../lib/base/errors'
 import { BrokerLink } from '../../lib/pubsub/broker-link'
 import { Topics } from '../../lib/pubsub/topics'
+import { FakeClock } from '../helpers/fake-clock'
 import { Listener } from '../helpers/listener'
 import { isPending } from '../helpers/send-queue'
 import { ScriptedBroker } from '../helpers/scripted-broker'
@@ -404,46 +407,52 @@ t.test('a broker that fails to close is logged', async (t) => {
   }
 })
 
-t.test('tests that take time', async (t) => {
-  t.jobs = 9 // all tests at once
+t.test('delays', async (t) => {
+  /** Lets the time pass for which the link keeps a topic after the last subscriber has left. */
+  const linger = (clock: FakeClock): Promise<void> => clock.pass(2_010)
 
-  async function within (limits: [number, number], promise: Promise<unknown>): Promise<void> {
-    const begin = performance.now()
-    await promise
-    const waited = performance.now() - begin
-    if (waited < limits[0] || waited > limits[1]) throw new Error(`${waited} ms`)
+  /** Mocks the timeouts of Node. */
+  function mockTimeouts (t: Test): (ms: number) => void {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    t.teardown(() => mock.timers.reset())
+    return (ms) => mock.timers.tick(ms)
   }
 
-  t.test('the link unsubscribes from a topic a moment after the last subscriber has left', { buffered: true }, async (t) => {
+  t.test('the link unsubscribes from a topic a moment after the last subscriber has left', async (t) => {
+    const clock = new FakeClock(t)
     const fixture = await createUp(t)
     const [a, b] = [await joined(fixture, 'room'), fixture.join('room').listener]
     fixture.leave('room', a)
     fixture.leave('room', b)
-    const begin = performance.now()
+    await clock.pass(1_990)
+    t.strictSame(fixture.broker.calls, ['subscribe room'])
+    await clock.pass(20)
     const { verb, topic, done } = await fixture.broker.next()
-    const waited = performance.now() - begin
     t.strictSame([verb, topic], ['unsubscribe', 'room'])
-    t.ok(waited > 900 && waited < 3_000, `${waited} ms`)
     done()
     await setImmediate()
     fixture.join('room')
     t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room', 'subscribe room'], 'a new subscriber waits for the broker again')
   })
 
-  t.test('a topic that gets a subscriber within that moment is kept', { buffered: true }, async (t) => {
+  t.test('a topic that gets a subscriber within that moment is kept', async (t) => {
+    const clock = new FakeClock(t)
     const fixture = await createUp(t)
     const listener = await joined(fixture, 'kept')
     const other = await joined(fixture, 'left')
     fixture.leave('kept', listener)
     t.equal(fixture.join('kept').confirmed, null)
     fixture.leave('left', other)
+    await linger(clock)
     t.match(await fixture.broker.next(), { verb: 'unsubscribe', topic: 'left' })
     t.strictSame(fixture.broker.calls, ['subscribe kept', 'subscribe left', 'unsubscribe left'])
   })
 
-  t.test('a subscriber that joins during unsubscribe waits for both: there is one operation at a time', { buffered: true }, async (t) => {
+  t.test('a subscriber that joins during unsubscribe waits for both: there is one operation at a time', async (t) => {
+    const clock = new FakeClock(t)
     const fixture = await createUp(t)
     fixture.leave('room', await joined(fixture, 'room'))
+    await linger(clock)
     const unsubscribing = await fixture.broker.next()
     const [a, b] = [fixture.join('room'), fixture.join('room')]
     await setImmediate()
@@ -458,29 +467,35 @@ t.test('tests that take time', async (t) => {
     t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room', 'subscribe room'])
   })
 
-  t.test('a subscriber that joins during unsubscribe does not wait for a broker that goes down', { buffered: true }, async (t) => {
+  t.test('a subscriber that joins during unsubscribe does not wait for a broker that goes down', async (t) => {
+    const clock = new FakeClock(t)
     const fixture = await createUp(t)
     fixture.leave('room', await joined(fixture, 'room'))
+    await linger(clock)
     await fixture.broker.next()
     const { confirmed } = fixture.join('room')
     fixture.link.onDown(new Error('gone'))
     await confirmed
   })
 
-  t.test('a topic that is left before the broker has confirmed it is unsubscribed afterwards', { buffered: true }, async (t) => {
+  t.test('a topic that is left before the broker has confirmed it is unsubscribed afterwards', async (t) => {
+    const clock = new FakeClock(t)
     const fixture = await createUp(t)
     const { listener } = fixture.join('room')
     const subscribing = await fixture.broker.next()
     fixture.leave('room', listener)
-    await setTimeout(2_500) // longer than the delay
+    await linger(clock)
     t.strictSame(fixture.broker.calls, ['subscribe room'])
     subscribing.done()
+    await linger(clock)
     t.equal((await fixture.broker.next()).verb, 'unsubscribe')
   })
 
-  t.test('a topic whose unsubscribe fails is subscribed to again by the next subscriber', { buffered: true }, async (t) => {
+  t.test('a topic whose unsubscribe fails is subscribed to again by the next subscriber', async (t) => {
+    const clock = new FakeClock(t)
     const fixture = await createUp(t)
     fixture.leave('room', await joined(fixture, 'room'))
+    await linger(clock)
     const call = await fixture.broker.next()
     call.fail(new Error('no'))
     await setImmediate()
@@ -490,25 +505,40 @@ t.test('tests that take time', async (t) => {
     t.strictSame(fixture.broker.calls, ['subscribe room', 'unsubscribe room', 'subscribe room'])
   })
 
-  t.test('a broker that never starts delays the start of the app by some seconds only', { buffered: true }, async (t) => {
+  t.test('a broker that never starts delays the start of the app by some seconds only', async (t) => {
+    const tick = mockTimeouts(t)
     const { broker, link, lines } = create(t, new ScriptedBroker())
     broker.start = () => new Promise(() => {})
-    await within([4_900, 7_000], link.start())
+    const starting = link.start()
+    tick(4_999)
+    t.ok(await isPending(starting))
+    tick(1)
+    await starting
     t.strictSame(lines, ['warn the broker is out of reach: topics reach only this process until the broker is up'])
   })
 
-  t.test('a broker whose start fails after that is logged', { buffered: true }, async (t) => {
+  t.test('a broker whose start fails after that is logged', async (t) => {
+    const tick = mockTimeouts(t)
     const { broker, link, lines } = create(t, new ScriptedBroker())
-    broker.start = () => setTimeout(5_200).then(() => { throw new Error('late') })
-    await link.start()
-    await setTimeout(500)
+    const started = new Deferred<void>()
+    broker.start = () => started.promise
+    const starting = link.start()
+    tick(5_000)
+    await starting
+    started.reject(new Error('late'))
+    await setImmediate()
     t.strictSame(lines.slice(1), ['error the broker cannot be started: late'])
   })
 
-  t.test('a broker that never closes delays the close of the app by some seconds only', { buffered: true }, async (t) => {
+  t.test('a broker that never closes delays the close of the app by some seconds only', async (t) => {
+    const tick = mockTimeouts(t)
     const { broker, link, lines } = await createUp(t)
     broker.close = () => new Promise(() => {})
-    await within([4_900, 7_000], link.close())
+    const closing = link.close()
+    tick(4_999)
+    t.ok(await isPending(closing))
+    tick(1)
+    await closing
     t.strictSame(lines, ['warn the broker has not closed within 5000 ms'])
     broker.close = async () => {}
   })

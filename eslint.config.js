@@ -10,6 +10,13 @@ module.exports = [
     languageOptions: { globals: globals.browser }
   },
   {
+    files: ['lib/**/*.ts', 'types/**/*.ts'],
+    rules: {
+      'max-lines': ['error', 300],
+      'max-lines-per-function': ['error', 40]
+    }
+  },
+  {
     files: ['**/*.ts', '**/*.mts'],
     rules: {
       // TypeScript itself tells what may be declared twice: a value, and the namespace of its types.

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { serve } from './helpers/app'
-import { connectPeer } from './helpers/peer'
-import { until } from './helpers/until'
+import { serve } from '../helpers/app'
+import { connectPeer } from '../helpers/peer'
+import { until } from '../helpers/until'
 
 /* Connections share one buffer for reads. Bytes that a user keeps must not change when the buffer is used again. */
 

@@ -6,16 +6,16 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
-import type { WebSocketPluginOptions } from '../types/options'
-import type { WebSocketSession } from '../types/session'
-import { createApp, listen } from './helpers/app'
-import { connectPeer } from './helpers/peer'
-import { BINARY, clientFrame, CLOSE, closePayload, CONTINUATION, PING, TEXT } from './helpers/frames'
-import { connectTcp, upgradeRequest, type TcpClient } from './helpers/tcp'
-import { until } from './helpers/until'
+import type { WebSocketPluginOptions } from '../../types/options'
+import type { WebSocketSession } from '../../types/session'
+import { createApp, listen } from '../helpers/app'
+import { connectPeer } from '../helpers/peer'
+import { BINARY, clientFrame, CLOSE, closePayload, CONTINUATION, PING, TEXT } from '../helpers/frames'
+import { connectTcp, upgradeRequest, type TcpClient } from '../helpers/tcp'
+import { until } from '../helpers/until'
 
-const key = readFileSync(join(__dirname, 'fixtures/key.pem'))
-const cert = readFileSync(join(__dirname, 'fixtures/cert.pem'))
+const key = readFileSync(join(__dirname, '../fixtures/key.pem'))
+const cert = readFileSync(join(__dirname, '../fixtures/cert.pem'))
 
 const MIB = 1024 * 1024
 

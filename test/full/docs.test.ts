@@ -6,10 +6,10 @@ import { text } from 'node:stream/consumers'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import ts from 'typescript'
-import { closeCodes, isSendable } from '../lib/base/close-codes'
-import * as errors from '../lib/base/errors'
-import { checkPluginOptions, checkRouteOptions, pluginSettings } from '../lib/plugin/options'
-import { blocks, brokenLinks, codeIn, codesIn, DocsProgram, isProgram, pages, readPage, readTable, root, type Block } from './helpers/docs'
+import { closeCodes, isSendable } from '../../lib/base/close-codes'
+import * as errors from '../../lib/base/errors'
+import { checkPluginOptions, checkRouteOptions, pluginSettings } from '../../lib/plugin/options'
+import { blocks, brokenLinks, codeIn, codesIn, DocsProgram, isProgram, pages, readPage, readTable, root, type Block } from '../helpers/docs'
 
 const where = ({ page, line }: Block): string => `${page}:${line}`
 

@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
-import { createApp, listen } from './helpers/app'
-import { connectPeer, type Peer } from './helpers/peer'
-import { refusal } from './helpers/refusal'
-import { until } from './helpers/until'
+import { createApp, listen } from '../helpers/app'
+import { connectPeer, type Peer } from '../helpers/peer'
+import { refusal } from '../helpers/refusal'
+import { until } from '../helpers/until'
 
 type Test = Parameters<typeof createApp>[0]
 

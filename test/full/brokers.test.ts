@@ -1,7 +1,7 @@
 import t from 'tap'
-import { appsContract } from './contract/apps'
-import { brokersContract, type Engine } from './contract/brokers'
-import { MemoryBroker, MemoryServer } from './helpers/memory-broker'
+import { appsContract } from '../contract/apps'
+import { brokersContract, type Engine } from '../contract/brokers'
+import { MemoryBroker, MemoryServer } from '../helpers/memory-broker'
 
 function memory (): Engine {
   const server = new MemoryServer()

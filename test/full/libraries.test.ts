@@ -12,10 +12,10 @@ import { Server as SocketIo } from 'socket.io'
 import { io } from 'socket.io-client'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
-import { createApp, listen } from './helpers/app'
-import { connectPeer, type Peer } from './helpers/peer'
-import { refusal } from './helpers/refusal'
-import { until } from './helpers/until'
+import { createApp, listen } from '../helpers/app'
+import { connectPeer, type Peer } from '../helpers/peer'
+import { refusal } from '../helpers/refusal'
+import { until } from '../helpers/until'
 
 /* Libraries made for @fastify/websocket, for `ws` or for a server of their own, used as their documentation shows. */
 

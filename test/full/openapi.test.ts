@@ -1,7 +1,7 @@
 import fastifySwagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import Fastify, { type FastifyInstance, type RouteOptions } from 'fastify'
 import t, { type Test } from 'tap'
-import websocket from '../lib/index'
+import websocket from '../../lib/index'
 
 const MESSAGE = { type: 'object', properties: { text: { type: 'string' } } }
 const QUERY = { type: 'object', properties: { name: { type: 'string' } } }

@@ -5,5 +5,10 @@
  */
 export const { setImmediate: nextTurn, setTimeout: startTimer, clearTimeout: stopTimer } = globalThis
 
+/** Resolves in the next turn of the event loop, after what can be read and written on sockets. */
+export function afterTurn (): Promise<void> {
+  return new Promise((resolve) => nextTurn(resolve))
+}
+
 /** Milliseconds since a fixed moment. */
 export const now: () => number = performance.now.bind(performance)

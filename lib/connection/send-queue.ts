@@ -1,4 +1,4 @@
-import { nextTurn } from '../base/clock'
+import { afterTurn } from '../base/clock'
 import { rejected } from '../base/deferred'
 import { flushAfterTurn } from '../base/end-of-turn'
 import { payloadLength } from '../protocol/frame'
@@ -62,7 +62,7 @@ export class SendQueue {
    */
   send (payload: Payload): Promise<void> {
     if (this.#raw.readyState === OPEN && this.post(payload)) return SENT
-    if (this.#end !== null) return this.#taker.isCatchingUp ? new Promise((resolve) => nextTurn(resolve)) : rejected(this.#end.during('send'))
+    if (this.#end !== null) return this.#taker.isCatchingUp ? afterTurn() : rejected(this.#end.during('send'))
     return this.#congested().drain(this.#raw.readyState === OPEN)
   }
 

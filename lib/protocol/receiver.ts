@@ -68,9 +68,8 @@ const endOverrides = {
     return true
   },
 
-  // Until the end is emitted, `ws` goes on writing to its receiver. Bytes after the end do not count.
   write (this: EndReceiver, chunk: Buffer): boolean {
-    return this.writableEnded || this._errored || parser.write.call(this, chunk)
+    return isOver(this) || parser.write.call(this, chunk)
   },
 
   // `ws` ends its receiver up to three times. For each end after the first, Node makes an error with a stack that no listener gets.
@@ -81,14 +80,19 @@ const endOverrides = {
 
 const endPrototype = Object.create(parser, Object.getOwnPropertyDescriptors(endOverrides))
 
+/** Until the end is emitted, `ws` goes on writing to its receiver. Bytes after the end do not count. */
+function isOver (receiver: Receiver): boolean {
+  return receiver.writableEnded || receiver._errored
+}
+
 /** The receiver takes whole messages out of each read before the receiver of `ws` gets the rest. */
 const overrides = {
   write (this: MessageReceiver, chunk: Buffer): boolean {
-    if (this.writableEnded || this._errored) return true
+    if (isOver(this)) return true
     const missing = this._state === GET_DATA ? this._payloadLength - this._bufferedBytes : 0
     if (missing > 0 && missing < chunk.length) { // the payload of the cut frame first, then the frames behind it
       parser.write.call(this, retain(chunk.subarray(0, missing)))
-      return this.writableEnded || this._errored || this.write(chunk.subarray(missing))
+      return this.write(chunk.subarray(missing))
     }
     const offset = isBetweenMessages(this) ? takeMessages(this, chunk) : 0
     return offset === chunk.length || parser.write.call(this, retain(chunk.subarray(offset)))

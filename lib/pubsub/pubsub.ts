@@ -1,4 +1,4 @@
-import { nextTurn } from '../base/clock'
+import { afterTurn } from '../base/clock'
 import { quiet } from '../base/deferred'
 import { Topics } from './topics'
 import type { Payload } from '../codec/encode'
@@ -45,7 +45,7 @@ export class PubSub<S extends Subscriber> {
   }
 
   async #nextTurn (): Promise<void> {
-    await new Promise<void>((resolve) => nextTurn(resolve))
+    await afterTurn()
     this.#published = 0
     this.#turn = null
   }

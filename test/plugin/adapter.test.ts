@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import { customConstraints, furtherServers, rewritesUrls, rootOf } from '../../lib/plugin/adapter'
+import { contextCompilers, customConstraints, furtherServers, hasFastifyWebsocket, rewritesUrls, rootOf, sendNull } from '../../lib/plugin/adapter'
 
 t.test('the root is the same from each context', async (t) => {
   const app = Fastify()
@@ -42,4 +42,29 @@ t.test('the functions return their fallback for a Fastify without those parts', 
   t.same(furtherServers(app), [])
   t.equal(rewritesUrls(app), false)
   t.same(customConstraints(app), [])
+  t.equal(contextCompilers(app).validator(), undefined)
+  t.equal(contextCompilers(app).serializer(), undefined)
+})
+
+t.test('a list of plugins in another form does not tell of @fastify/websocket, its decorator does', async (t) => {
+  const app = (hasDecorator: boolean) => ({ hasDecorator: () => hasDecorator, printPlugins: () => '@fastify/websocket' }) as unknown as FastifyInstance
+  t.equal(hasFastifyWebsocket(app(false)), false)
+  t.equal(hasFastifyWebsocket(app(true)), true)
+})
+
+t.test('sendNull: onSend hooks get null, or undefined where a reply keeps its serializer elsewhere', async (t) => {
+  for (const [isHidden, payload] of [[false, null], [true, undefined]]) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    const payloads: unknown[] = []
+    app.addHook('onSend', async (_request, reply, payload) => {
+      payloads.push(payload, reply.getHeader('content-type'))
+    })
+    app.get('/', (_request, reply) => {
+      if (isHidden) Object.defineProperty(reply, 'serializer', { value: () => reply })
+      sendNull(reply)
+    })
+    await app.inject('/')
+    t.strictSame(payloads, [payload, undefined])
+  }
 })

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
+import { readsWholeMessages } from '../../lib/protocol/receiver'
 import { ChannelWebSocket, guardListeners, SessionWebSocket } from '../../lib/protocol/websocket'
 import type { Socket } from 'node:net'
-import type WebSocket from 'ws'
+import ws, { type WebSocket } from 'ws'
 import { Peer } from '../helpers/peer'
 import { connectWebSockets } from '../helpers/websocket-pair'
 import { unhandledRejections } from '../helpers/unhandled'
@@ -33,6 +34,23 @@ for (const [name, send] of Object.entries(SENDS)) {
     t.same(events, ['message held', expected[name.split(/[ ,]/)[0] as keyof typeof expected]])
   })
 }
+
+t.test('the receiver of ws reads everything where ws does not call setSocket', async (t) => {
+  class Older extends SessionWebSocket {
+    // `ws` itself calls its own method here.
+    override setSocket (...args: unknown[]): void {
+      (ws.prototype as unknown as { setSocket: Function }).setSocket.apply(this, args)
+    }
+  }
+  const { server, client } = await connectWebSockets(t, { WebSocket: Older })
+  t.equal(readsWholeMessages(server), false)
+  const received = once(server, 'message')
+  client.send('whole')
+  t.equal(String((await received)[0]), 'whole')
+  const closed = once(server, 'close')
+  client.close(4001, 'done')
+  t.equal((await closed)[0], 4001)
+})
 
 t.test('isTerminated says whether this side has dropped the connection', async (t) => {
   const { server, client } = await connectWebSockets(t, { WebSocket: SessionWebSocket })

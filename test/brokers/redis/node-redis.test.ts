@@ -41,3 +41,8 @@ t.test('the library drops a client that throws when it is dropped after its end,
   t.match(told.downs, [{ message: /ECONNREFUSED/ }])
   await broker.close()
 })
+
+t.test('a cluster that keeps its options elsewhere is refused', async (t) => {
+  const cluster = { duplicate () {}, destroy () {}, nodeClient () {} }
+  await t.rejects(redisBroker(cluster as never).start(new Recorder()), { code: 'FST_WS_OPTION' })
+})

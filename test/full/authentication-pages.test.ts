@@ -10,24 +10,24 @@ import { refused } from '../helpers/transports'
 import type { Browser, Page } from 'playwright-core'
 import type { WebSocketClient } from '../../types/session'
 
-/* The examples of docs/authentication.md: the app of each, with its page in a browser, and with other clients. */
+/* Runs the examples of docs/authentication.md: the app of each with its page in a browser, and with other clients. */
 
 const PAGE = 'docs/authentication.md'
 
-// Within the pages: the compiler of this package does not know the DOM.
+// Code in pages uses these names: the compiler options of this package do not include the DOM.
 declare const document: any
 
 const executable = findChromium()
 const skip = executable === undefined && 'no Chromium on the PATH nor in CHROMIUM: no page is tested'
 
-/** The pages of the documentation that have been opened. */
+/** The HTML of each page that a test has opened. */
 const opened = new Set<string>()
 
 async function findUser (authorization: string | undefined): Promise<{ name: string } | null> {
   return authorization === 'Bearer a.good-token' ? { name: 'ada' } : null
 }
 
-/** Runs a block of TypeScript, in which the names of `given` stand for what they have. Resolves with what it exports. */
+/** Runs a block of TypeScript with the properties of `given` as variables. Resolves with the block's exports. */
 async function run (code: string, given: object): Promise<any> {
   const js = ts.transpileModule(code, { compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true } }).outputText
   const AsyncFunction = (async () => {}).constructor as new (...args: string[]) => (...args: unknown[]) => Promise<void>
@@ -36,17 +36,17 @@ async function run (code: string, given: object): Promise<any> {
   return exports
 }
 
-/** The app of the example below `heading`; `change` makes another of its code. */
+/** Creates the app of the example below `heading`. `change` may edit the code. */
 async function createExample (t: Test, heading: string, change = (code: string): string => code): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
   await run(codeBelow(PAGE, '# Authentication from a browser', 'ts')[0], { app, websocket })
   await run(change(codeBelow(PAGE, heading, 'ts')[0]), { app, findUser })
-  app.get('/login', async () => 'the page where one logs in')
+  app.get('/login', async () => 'the login page')
   return app
 }
 
-/** Opens the page of the example below `heading` for a visitor, of `app`, whose cookies are `cookies` and whose token is `token`. */
+/** Opens the page of the example below `heading` in a new browser context, with this token and these cookies. */
 async function visit (t: Test, browser: Browser, app: FastifyInstance, heading: string, { token = '', cookies = {} }): Promise<Page> {
   const [html] = codeBelow(PAGE, heading, 'html')
   opened.add(html)
@@ -61,7 +61,7 @@ async function visit (t: Test, browser: Browser, app: FastifyInstance, heading: 
   return page
 }
 
-/** Waits until `page` shows `text`. */
+/** Waits until `page` shows `text`, and asserts that. */
 async function shows (t: Test, page: Page, text: string): Promise<void> {
   await page.waitForFunction((text) => document.body.textContent === text, text, { timeout: 10_000 })
   t.pass(`shows ${text}`)
@@ -77,35 +77,35 @@ const EXPIRY = '## When it expires'
 const TOKEN = 'a.good-token'
 const AUTHORIZATION = { authorization: `Bearer ${TOKEN}` }
 
-t.test('in a browser', { skip }, async (t) => {
+t.test('pages of the documentation in a browser', { skip }, async (t) => {
   const browser = await launchChromium(executable!)
   t.teardown(() => browser.close())
 
   for (const [heading, text] of [[COOKIE, 'hello ada'], [TICKET, 'hello ada'], [SUBPROTOCOL, 'hello ada by inbox.v1'], [FIRST_MESSAGE, 'hello ada']]) {
-    t.test(heading, async (t) => {
+    t.test(`the page below '${heading}' connects`, async (t) => {
       await shows(t, await visit(t, browser, await createExample(t, heading), heading, { token: TOKEN }), text)
     })
   }
 
-  t.test('a page that is refused goes to the login', async (t) => {
+  t.test('a page whose handshake is refused goes to the login page', async (t) => {
     const page = await visit(t, browser, await createExample(t, COOKIE), REFUSALS, {})
-    await shows(t, page, 'the page where one logs in')
+    await shows(t, page, 'the login page')
   })
 
-  t.test('a page whose token expires goes there then', async (t) => {
+  t.test('a page goes to the login page when its token expires', async (t) => {
     const app = await createExample(t, EXPIRY)
     const token = app.jwt.sign({ name: 'ada' }, { expiresIn: '2s' })
     const page = await visit(t, browser, app, REFUSALS, { cookies: { token } })
     await shows(t, page, 'hello ada')
-    await shows(t, page, 'the page where one logs in')
+    await shows(t, page, 'the login page')
   })
 
-  t.test('that were all pages of the documentation', async (t) => {
+  t.test('the tests above have opened all pages of the documentation', async (t) => {
     t.same(blocks.filter(({ language }) => language === 'html').map(({ code }) => code), [...opened])
   })
 })
 
-t.test('a cookie that was not signed by the app is refused', async (t) => {
+t.test('the app refuses a cookie that it has not signed', async (t) => {
   const app = await createExample(t, COOKIE)
   const { headers } = await app.inject({ method: 'POST', url: '/login', headers: AUTHORIZATION })
   const cookie = String(headers['set-cookie']).split(';')[0]
@@ -115,7 +115,7 @@ t.test('a cookie that was not signed by the app is refused', async (t) => {
   }
 })
 
-t.test('a ticket is good once, and not for long', async (t) => {
+t.test('a ticket is valid once, and for a short time', async (t) => {
   const ticketOf = async (app: FastifyInstance): Promise<string> =>
     (await app.inject({ method: 'POST', url: '/ticket', headers: AUTHORIZATION })).json().ticket
   const app = await createExample(t, TICKET)
@@ -131,7 +131,7 @@ t.test('a ticket is good once, and not for long', async (t) => {
   t.equal((await refused(hasty.injectWebSocket('/inbox', { query: late }))).status, 401)
 })
 
-t.test('a token that is offered as a subprotocol is never answered', async (t) => {
+t.test('the app never selects a token that is offered as a subprotocol', async (t) => {
   const app = await createExample(t, SUBPROTOCOL)
   for (const subprotocols of [['inbox.v1', `token.${TOKEN}`], [`token.${TOKEN}`, 'inbox.v1']]) {
     const client = await app.injectWebSocket('/inbox', { subprotocols })
@@ -145,7 +145,7 @@ t.test('a token that is offered as a subprotocol is never answered', async (t) =
   t.match(await page.closed, { code: 4401, reason: 'log in first' })
 })
 
-t.test('a first message has to come in time, and to be right', async (t) => {
+t.test('the first message has to come in time and to have a valid token', async (t) => {
   const app = await createExample(t, FIRST_MESSAGE, (code) => code.replace('5_000', '50'))
   const client = await app.injectWebSocket('/inbox')
   t.equal(await client.pair(TOKEN), 'hello ada')
@@ -155,7 +155,7 @@ t.test('a first message has to come in time, and to be right', async (t) => {
   t.match(await (await app.injectWebSocket('/inbox')).closed, { code: 1008 })
 })
 
-t.test('a session ends with its token, and without one none begins', async (t) => {
+t.test('a session ends when its token expires, and does not begin without a token', async (t) => {
   const app = await createExample(t, EXPIRY)
   const token = app.jwt.sign({ name: 'ada', exp: Math.ceil(Date.now() / 1000) + 1 })
   const client = await app.injectWebSocket('/inbox', { cookies: { token } })
@@ -166,7 +166,7 @@ t.test('a session ends with its token, and without one none begins', async (t) =
   t.equal((await refused(app.injectWebSocket('/inbox'))).status, 401)
 })
 
-t.test('a session ends where its user logs out, and no other does', async (t) => {
+t.test('when a user logs out, only the sessions of that user end', async (t) => {
   const app = await createExample(t, EXPIRY)
   const { logOut } = await run(`${codeBelow(PAGE, EXPIRY, 'ts')[1]}\nexport { logOut }`, { app })
   const open = async (name: string): Promise<WebSocketClient> =>
@@ -179,7 +179,7 @@ t.test('a session ends where its user logs out, and no other does', async (t) =>
   t.equal(await grace.pair('still here'), 'still here')
 })
 
-t.test('a query is kept out of the log', async (t) => {
+t.test('the log has no query', async (t) => {
   const lines: string[] = []
   const code = codeBelow(PAGE, TICKET, 'ts')[1].replace('logger: {', 'logger: { stream,')
   const { app } = await run(`${code}\nexport { app }`, { stream: { write: (line: string) => lines.push(line) } })

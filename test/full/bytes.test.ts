@@ -11,19 +11,19 @@ import { unhandledRejections } from '../helpers/unhandled'
 import type { CloseInfo } from '../../types/message'
 import type { Session } from '../model/world'
 
-/* What comes over the wire in pieces, or is no WebSocket at all. */
+/* Bytes that arrive in pieces, and bytes that violate the protocol. */
 
-/** What a handler has received, and how the connection has ended. */
+/** The messages that a handler has received, and the end of the connection. */
 interface Heard {
   messages: (string | Buffer)[]
   end: CloseInfo | null
 }
 
-/** An app whose handler receives all there is, and one client that behaves. */
+/** An app whose handlers receive all messages, and one correct client beside the tested ones. */
 class Target {
   readonly app: FastifyInstance
   readonly heard: Heard[] = []
-  /** When the handler of `/late` accepts. */
+  /** The handler of `/late` accepts when the gate resolves. */
   gate: Promise<void> = Promise.resolve()
   #running = 0
   #witness!: Awaited<ReturnType<typeof connect>>
@@ -54,19 +54,19 @@ class Target {
     this.app = app
   }
 
-  /** The other connection goes on as if nothing was. */
+  /** Checks that the correct client still gets its answer. */
   async isWell (): Promise<void> {
     const answer = await this.#witness.pair(++this.#asked, { type: 'integer', timeout: 5_000 })
     if (answer !== this.#asked) throw new Error(`the other connection has received ${String(answer)}`)
   }
 
-  /** Nothing is left of the connections that there were: no socket, no timer, no handler. */
+  /** Checks that no socket, timer, session or handler of the tested connections is left. */
   async isClean (t: Test): Promise<void> {
     await promptly(() => this.#leftovers() === '', () => this.#leftovers())
     const begin = Date.now()
     await Promise.all([this.#witness.closed, this.app.close()])
     const time = Date.now() - begin
-    if (time > 1_000) throw new Error(`close() took ${time} ms: it has waited for something that there is not`)
+    if (time > 1_000) throw new Error(`close() took ${time} ms: it has waited, although nothing was open`)
     t.pass('nothing is left')
   }
 
@@ -86,7 +86,7 @@ class Target {
     try {
       await ws.accept()
       this.heard.push(heard)
-      ws.send('hello') // unless the client has closed already
+      ws.send('hello') // fails if the client has closed already
       for await (const message of ws.messages('any')) heard.messages.push(message)
     } finally {
       heard.end = await ws.closed
@@ -95,12 +95,12 @@ class Target {
   }
 }
 
-/** What keeps the process alive. */
+/** The resources that keep the process alive. */
 function resources (): string[] {
   return process.getActiveResourcesInfo().filter((name) => name !== 'Immediate').sort()
 }
 
-/** Writes `bytes` piece by piece, each when the server has read the one before. */
+/** Writes `bytes` in pieces. Writes each piece when the server has read the one before. */
 async function writeInPieces (peer: BytePeer, bytes: Buffer, cuts: number[]): Promise<void> {
   const ends = [...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
   let start = 0
@@ -111,7 +111,7 @@ async function writeInPieces (peer: BytePeer, bytes: Buffer, cuts: number[]): Pr
   }
 }
 
-t.test('split anywhere', async (t) => {
+t.test('a conversation in pieces', async (t) => {
   const frames = Buffer.concat([
     frame('grüße €'),
     clientFrame(TEXT, Buffer.from('€').subarray(0, 1), false),
@@ -129,7 +129,7 @@ t.test('split anywhere', async (t) => {
   }
   const sent = [{ response: 101 }, { message: 'hello' }, { pong: 'ping' }, { close: 4001, reason: 'bye' }, { end: true }]
 
-  /** Has the conversation, and throws unless it is the one that it is to be. */
+  /** Runs the conversation, and throws if either side has received anything else than expected. */
   async function converse (target: Target, openStreams: OpenStreams, path: string, cuts: number[], onPiece?: () => void): Promise<void> {
     const peer = await BytePeer.connect(target.app, openStreams)
     try {
@@ -142,7 +142,7 @@ t.test('split anywhere', async (t) => {
       await peer.over()
       await promptly(() => target.heard[0]?.end != null, () => 'the handler does not end')
       if (peer.violation !== null) throw peer.violation
-      // The server's first message may be late for the pong.
+      // The server's first message may come after the pong.
       const order = (list: object[]): string => JSON.stringify(list.map((item) => JSON.stringify(item)).sort())
       const received = target.heard.pop()
       if (JSON.stringify(received) !== JSON.stringify(heard)) throw new Error(`the handler has received ${JSON.stringify(received)}`)
@@ -156,7 +156,7 @@ t.test('split anywhere', async (t) => {
   const length = upgradeRequest('/').length + frames.length
   const lines: [name: string, openStreams: OpenStreams][] = [['over TCP', overTcp], ['injected', injected]]
   for (const [name, openStreams] of lines) {
-    t.test(`a conversation in two pieces, wherever it is split, is the same as in one, ${name}`, async (t) => {
+    t.test(`a conversation in two pieces, split anywhere, has the same result as in one piece, ${name}`, async (t) => {
       const target = await Target.open(t)
       for (let at = 0; at < length; at++) {
         await converse(target, openStreams, '/', [at]).catch((error) => t.fail(`split at ${at}: ${error.message}`))
@@ -164,7 +164,7 @@ t.test('split anywhere', async (t) => {
       await target.isClean(t)
     })
 
-    t.test(`it is the same when the handshake is answered in between, ${name}`, async (t) => {
+    t.test(`a conversation in two pieces has the same result if the handler accepts between them, ${name}`, async (t) => {
       const target = await Target.open(t)
       for (let at = upgradeRequest('/late').length; at < length; at++) {
         let open!: () => void
@@ -174,7 +174,7 @@ t.test('split anywhere', async (t) => {
       await target.isClean(t)
     })
 
-    t.test(`it is the same in any number of pieces, with the handshake answered at any time, ${name}`, async (t) => {
+    t.test(`a conversation in any number of pieces has the same result, whenever the handler accepts, ${name}`, async (t) => {
       const target = await Target.open(t)
       const pieces = fc.tuple(fc.array(fc.nat(length), { maxLength: 30, size: 'max' }), fc.nat(30))
       await check(t, pieces, async ([cuts, answeredAfter]) => {
@@ -193,9 +193,9 @@ t.test('split anywhere', async (t) => {
   t.end()
 })
 
-t.test('bytes that are none of the protocol', async (t) => {
+t.test('after bytes that violate the protocol, the connection ends and the app goes on', async (t) => {
   const noise = fc.uint8Array({ maxLength: 400, size: 'max' }).map((bytes) => Buffer.from(bytes))
-  /** Frames in which anything may be wrong. */
+  /** Frames whose headers have random values. */
   const frames = fc.array(fc.record({
     first: fc.nat(255),
     isMasked: fc.constantFrom(true, true, true, false),
@@ -205,12 +205,12 @@ t.test('bytes that are none of the protocol', async (t) => {
   const bytes = fc.oneof(noise, frames)
 
   const begun = clientFrame(TEXT, 'the beginning', false)
-  /** What is said before, and whether the handshake is to be complete by then. */
+  /** What the client sends before, and whether the test waits for the response to the handshake. */
   const stages: [name: string, before: Buffer[], isOpen: boolean][] = [
     ['before a request', [], false],
     ['within the request', [Buffer.from(upgradeRequest('/').slice(0, 60))], false],
     ['before the handshake is answered', [Buffer.from(upgradeRequest('/late'))], false],
-    ['right behind the request', [Buffer.from(upgradeRequest('/'))], false],
+    ['right after the request', [Buffer.from(upgradeRequest('/'))], false],
     ['when the connection is open', [Buffer.from(upgradeRequest('/'))], true],
     ['when compression has been agreed on', [Buffer.from(upgradeRequest('/', { headers: { 'sec-websocket-extensions': 'permessage-deflate' } }))], true],
     ['within a frame', [Buffer.from(upgradeRequest('/')), frame('a frame').subarray(0, 9)], true],
@@ -225,7 +225,7 @@ t.test('bytes that are none of the protocol', async (t) => {
     t.test(name, async (t) => {
       const target = await Target.open(t)
       t.same(await unhandledRejections(() => check(t, conversations, async ({ bytes, cuts, leaving, isInjected }) => {
-        await suffer(target, isInjected ? injected : overTcp, leaving, async (peer) => {
+        await sendAndLeave(target, isInjected ? injected : overTcp, leaving, async (peer) => {
           let open!: () => void
           target.gate = new Promise((resolve) => { open = resolve })
           for (const part of before) {
@@ -240,7 +240,7 @@ t.test('bytes that are none of the protocol', async (t) => {
     })
   }
 
-  t.test('a conversation with faults', async (t) => {
+  t.test('changed bytes in a valid conversation', async (t) => {
     const target = await Target.open(t)
     const conversation = Buffer.concat([
       Buffer.from(upgradeRequest('/')),
@@ -262,7 +262,7 @@ t.test('bytes that are none of the protocol', async (t) => {
     const faulty = fc.record({ faults: fc.array(faults, { minLength: 1, maxLength: 4 }), cuts: fc.array(fc.nat(500), { maxLength: 4 }), leaving, isInjected: fc.constantFrom(false, false, true) })
     t.same(await unhandledRejections(() => check(t, faulty, async ({ faults, cuts, leaving, isInjected }) => {
       const bytes = faults.reduce<Buffer>((bytes, fault) => fault(bytes), conversation)
-      await suffer(target, isInjected ? injected : overTcp, leaving, (peer) => writeInPieces(peer, bytes, cuts))
+      await sendAndLeave(target, isInjected ? injected : overTcp, leaving, (peer) => writeInPieces(peer, bytes, cuts))
     }, { standard: 1_500, limit: 3_000 })), [])
     await target.isClean(t)
   })
@@ -270,8 +270,8 @@ t.test('bytes that are none of the protocol', async (t) => {
   t.end()
 })
 
-/** A client says whatever it says, then leaves: its connection ends, and the others take no notice. */
-async function suffer (target: Target, openStreams: OpenStreams, leaving: 'end' | 'reset', say: (peer: BytePeer) => Promise<void>): Promise<void> {
+/** Lets a client send bytes and leave. Checks that its connection ends, and that the correct client still gets its answer. */
+async function sendAndLeave (target: Target, openStreams: OpenStreams, leaving: 'end' | 'reset', say: (peer: BytePeer) => Promise<void>): Promise<void> {
   const peer = await BytePeer.connect(target.app, openStreams)
   try {
     await say(peer)
@@ -287,7 +287,7 @@ async function suffer (target: Target, openStreams: OpenStreams, leaving: 'end' 
   }
 }
 
-/** A frame with any header. */
+/** A frame with this first byte and this length in its header, whatever its payload is. */
 function frameLike (first: number, isMasked: boolean, payload: Buffer, claims: bigint): Buffer {
   const mask = isMasked ? 0x80 : 0
   const header = Buffer.alloc(claims < 126n ? 2 : claims < 65_536n ? 4 : 10)
@@ -298,7 +298,7 @@ function frameLike (first: number, isMasked: boolean, payload: Buffer, claims: b
   return Buffer.concat([header, Buffer.alloc(isMasked ? 4 : 0, 0x5a), payload])
 }
 
-/** `fault`, shown as `name` where it makes a test fail. */
+/** Gives `fault` the name that the report of a failure shows. */
 function named (name: string, fault: (bytes: Buffer) => Buffer): (bytes: Buffer) => Buffer {
   return Object.assign(fault, { [fc.toStringMethod]: () => name })
 }

@@ -8,7 +8,7 @@ import type { Client } from '../../lib/client/client'
 
 const LIMIT = 10_000
 
-// Within the pages: the compiler of this package does not know the DOM.
+// Code in pages uses these names: the compiler options of this package do not include the DOM.
 declare const document: any
 declare const getComputedStyle: any
 
@@ -18,13 +18,13 @@ async function build (t: Test, file = 'chat/server.js'): Promise<FastifyInstance
   return app
 }
 
-/** Comes into a room without a page. */
+/** Joins a room without a page. */
 async function join (app: FastifyInstance, room: string, name: string): Promise<Client> {
   return await (app as any).injectWebSocket(`/chat/${encodeURIComponent(room)}`, { query: { name }, valueType: 'json' })
 }
 
 t.test('the server', async (t) => {
-  t.test('welcomes with who is here and the history, and tells the others', async (t) => {
+  t.test('the server welcomes a user with the people and the history of the room, and tells the others', async (t) => {
     const app = await build(t)
     const ada = await join(app, 'lobby', 'ada')
     t.same(await ada.receive(), { type: 'welcome', people: ['ada'], history: [] })
@@ -39,7 +39,7 @@ t.test('the server', async (t) => {
     t.same(await ada.receive(), { type: 'left', name: 'grace', people: ['ada'] })
   })
 
-  t.test('tells all of a message, and only the others of typing', async (t) => {
+  t.test('the server sends a message to all users of the room, and typing only to the others', async (t) => {
     const app = await build(t)
     const ada = await join(app, 'lobby', 'ada')
     await ada.receive()
@@ -55,7 +55,7 @@ t.test('the server', async (t) => {
     t.same(await grace.receive(), message)
   })
 
-  t.test('keeps rooms apart', async (t) => {
+  t.test('the server sends nothing from one room to another', async (t) => {
     const app = await build(t)
     const ada = await join(app, 'one', 'ada')
     await ada.receive()
@@ -67,7 +67,7 @@ t.test('the server', async (t) => {
     t.equal((await ada.pair({ type: 'message', text: 'hello again' })).name, 'ada')
   })
 
-  t.test('takes one name on two pages as one person', async (t) => {
+  t.test('the server counts two pages with the same name as one person', async (t) => {
     const app = await build(t)
     const grace = await join(app, 'lobby', 'grace')
     await grace.receive()
@@ -84,7 +84,7 @@ t.test('the server', async (t) => {
     t.same(await grace.receive(), { type: 'left', name: 'ada', people: ['grace'] })
   })
 
-  t.test('takes a message that is sent again once', async (t) => {
+  t.test('the server accepts a message that is sent twice only once', async (t) => {
     const ada = await join(await build(t), 'lobby', 'ada')
     await ada.receive()
     await ada.send({ type: 'message', id: 'one', text: 'hello' })
@@ -95,7 +95,7 @@ t.test('the server', async (t) => {
     t.equal((await ada.receive()).id, 'two')
   })
 
-  t.test('keeps the last 50 messages of a room', async (t) => {
+  t.test('the server keeps the last 50 messages of a room', async (t) => {
     const app = await build(t)
     const ada = await join(app, 'lobby', 'ada')
     await ada.receive()
@@ -105,7 +105,7 @@ t.test('the server', async (t) => {
     t.strictSame(history.map(({ text }: any) => text), Array.from({ length: 50 }, (_, n) => String(n + 2)))
   })
 
-  t.test('forgets the room that has been silent for longest when there are more than 200', async (t) => {
+  t.test('with more than 200 rooms, the server forgets the room that has been silent for longest', async (t) => {
     const app = await build(t)
     for (let n = 0; n <= 200; n++) {
       const ada = await join(app, `room-${n}`, 'ada')
@@ -118,7 +118,7 @@ t.test('the server', async (t) => {
     t.equal((await (await join(app, 'room-1', 'grace')).receive()).history.length, 1)
   })
 
-  t.test('refuses names and rooms that cannot be', async (t) => {
+  t.test('the server refuses invalid names of users and rooms', async (t) => {
     const app = await build(t)
     const refusal: any = { name: 'WebSocketUpgradeError', statusCode: 400 }
     for (const name of ['', ' ', ' ada', 'ada  lovelace', 'a'.repeat(33)]) {
@@ -129,7 +129,7 @@ t.test('the server', async (t) => {
     t.equal((await app.inject('/room/not%20a%20room')).statusCode, 400)
   })
 
-  t.test('ends the connection of who sends what does not fit', async (t) => {
+  t.test('the server closes the connection of a client that sends an invalid message', async (t) => {
     const app = await build(t)
     const grace = await join(app, 'lobby', 'grace')
     await grace.receive()
@@ -159,7 +159,7 @@ t.test('the page', { skip }, async (t) => {
   const browser = await launchChromium(executable!)
   t.teardown(() => browser.close())
 
-  t.test('asks for a name, and is used by keyboard alone', async (t) => {
+  t.test('the page asks for a name, and works with the keyboard alone', async (t) => {
     const base = await serve(t)
     const page = await newPage(t, browser)
     await page.goto(base)
@@ -190,9 +190,9 @@ t.test('the page', { skip }, async (t) => {
     await page.keyboard.press('Space')
     await arrived(page, 'sent with the button')
 
-    t.equal(await focused(page), 'Message', 'and on it goes')
+    t.equal(await focused(page), 'Message', 'the focus is in the box again')
     await page.keyboard.press('Enter')
-    t.equal(await log(page).locator('.message').count(), 2, 'nothing is not sent')
+    t.equal(await log(page).locator('.message').count(), 2, 'an empty message is not sent')
     await page.keyboard.press('Shift+Tab')
     t.equal(await focused(page), 'Messages', 'the log can be scrolled')
     await page.keyboard.press('Shift+Tab')
@@ -201,7 +201,7 @@ t.test('the page', { skip }, async (t) => {
     await page.waitForURL(`${base}/`)
   })
 
-  t.test('shows where one can be in roles and landmarks', async (t) => {
+  t.test('the page has roles and landmarks', async (t) => {
     const page = await enter(t, browser, await serve(t), 'Ada')
 
     await page.getByRole('banner').getByRole('heading', { level: 1, name: '# lobby' }).waitFor()
@@ -212,7 +212,7 @@ t.test('the page', { skip }, async (t) => {
     t.equal(await page.locator('html').getAttribute('lang'), 'en')
   })
 
-  t.test('lets two people talk and see each other come, type and go', async (t) => {
+  t.test('two people talk, and see each other join, type and leave', async (t) => {
     const base = await serve(t)
     const ada = await enter(t, browser, base, 'Ada')
     t.strictSame(await people(ada), ['Ada (you)'])
@@ -238,14 +238,14 @@ t.test('the page', { skip }, async (t) => {
 
     const linus = await enter(t, browser, base, 'Linus')
     await arrived(linus, 'hello Grace')
-    t.strictSame(await messages(linus), await messages(ada), 'who comes late finds the history')
+    t.strictSame(await messages(linus), await messages(ada), 'a user that joins later sees the history')
 
     await grace.getByRole('link', { name: 'Leave' }).click()
     await log(ada).getByText('Grace left').waitFor()
     t.strictSame(await people(ada), ['Ada (you)', 'Linus'])
   })
 
-  t.test('says that one has stopped typing after a while', async (t) => {
+  t.test('after a while without input, the page says that its user has stopped typing', async (t) => {
     const app = await build(t)
     const page = await newPage(t, browser)
     await page.clock.install()
@@ -261,7 +261,7 @@ t.test('the page', { skip }, async (t) => {
     t.equal(await box(page).inputValue(), 'hel')
   })
 
-  t.test('shows HTML as what it is: text', async (t) => {
+  t.test('the page shows HTML as text', async (t) => {
     const base = await serve(t)
     const name = '<b onclick=x>Eve</b>'
     const text = '<img src=x onerror="document.title = \'injected\'"><script>document.title = "injected"</script>'
@@ -281,7 +281,7 @@ t.test('the page', { skip }, async (t) => {
     }
   })
 
-  t.test('can be read in the light and in the dark', async (t) => {
+  t.test('the text of the page has enough contrast, in the light and in the dark scheme', async (t) => {
     const app = await build(t)
     const page = await enter(t, browser, await listen(app), 'Ada')
     const grace = await join(app, 'lobby', 'Grace')
@@ -304,7 +304,7 @@ t.test('the page', { skip }, async (t) => {
     }
   })
 
-  t.test('fits a phone, 360 pixels wide', async (t) => {
+  t.test('the page fits a phone 360 pixels wide', async (t) => {
     const app = await build(t)
     const base = await listen(app)
     const viewport = { width: 360, height: 640 }
@@ -327,7 +327,7 @@ t.test('the page', { skip }, async (t) => {
     t.ok(await log(ada).evaluate((log) => log.clientHeight > 200 && log.scrollTop + log.clientHeight >= log.scrollHeight - 1), 'the last message is in view')
   })
 
-  t.test('comes back when the server has been restarted, and loses nothing that was written', async (t) => {
+  t.test('the page reconnects after a restart of the server, and sends what its user wrote meanwhile', async (t) => {
     const first = await build(t)
     const base = await listen(first)
     const ada = await enter(t, browser, base, 'Ada', { reducedMotion: 'reduce' })
@@ -345,7 +345,7 @@ t.test('the page', { skip }, async (t) => {
     t.equal(await pulse(grace), 'pulse')
     await say(ada, 'meanwhile, one')
     await say(ada, 'meanwhile, two')
-    t.strictSame(await marks(ada), [['Not sent yet', 'hidden'], ['Not sent yet', 'hidden']], 'that is not worth a word for a moment')
+    t.strictSame(await marks(ada), [['Not sent yet', 'hidden'], ['Not sent yet', 'hidden']], 'the mark is hidden for a moment')
     await ada.evaluate(() => document.getAnimations().forEach((animation: any) => animation.finish()))
     t.strictSame(await marks(ada), [['Not sent yet', 'visible'], ['Not sent yet', 'visible']])
 
@@ -363,7 +363,7 @@ t.test('the page', { skip }, async (t) => {
     t.strictSame((await people(ada)).sort(), ['Ada (you)', 'Grace'])
   })
 
-  t.test('finds what it has missed when only its own connection was lost', async (t) => {
+  t.test('a page whose own connection was lost gets the messages that it has missed', async (t) => {
     const app = await build(t)
     const ada = await enter(t, browser, await listen(app), 'Ada')
     await say(ada, 'before')
@@ -388,7 +388,7 @@ t.test('the page', { skip }, async (t) => {
     t.strictSame(heard, ['welcome', 'left', 'are you there?', 'joined', 'yes'])
   })
 
-  t.test('puts what it has missed in its place', async (t) => {
+  t.test('the page puts a missed message between the others, in order', async (t) => {
     const app = await build(t)
     const page = await enter(t, browser, await listen(app), 'Ada')
     const grace = await join(app, 'lobby', 'Grace')
@@ -400,11 +400,11 @@ t.test('the page', { skip }, async (t) => {
     for (const ws of (app as any).websockets) ws.send({ type: 'resync', people: ['Ada', 'Grace', 'Linus'], history: [one, two, three] })
     await arrived(page, 'two')
     t.strictSame(await messages(page), ['Grace: one', 'Linus: two', 'Grace: three'])
-    t.equal(await log(page).locator('.follows').count(), 0, 'nobody has said two messages on end any more')
+    t.equal(await log(page).locator('.follows').count(), 0, 'no two messages in a row have the same author any more')
     t.strictSame(await people(page), ['Ada (you)', 'Grace', 'Linus'])
   })
 
-  t.test('keeps what is on its way below what has arrived', async (t) => {
+  t.test('the page shows messages that the server does not have yet below all others', async (t) => {
     const app = await build(t)
     const base = await listen(app)
     const page = await newPage(t, browser)
@@ -428,11 +428,11 @@ t.test('the page', { skip }, async (t) => {
     t.strictSame(await messages(page), ['Grace: hello', 'Ada: on its way, one', 'Ada: on its way, two'])
   })
 
-  t.test('comes back at once when the network does', async (t) => {
+  t.test('the page reconnects at once when the network is back', async (t) => {
     const app = await build(t)
     const base = await listen(app)
     const page = await newPage(t, browser)
-    await page.clock.install() // of itself, no time passes for long enough
+    await page.clock.install() // so that the page does not reconnect by itself during the test
     await page.goto(`${base}/room/lobby?name=Ada`)
     await connected(page)
     await page.clock.pauseAt(Date.now() + 3_600_000)
@@ -445,17 +445,17 @@ t.test('the page', { skip }, async (t) => {
     await connected(page)
   })
 
-  t.test('says so when the server does not take a message', async (t) => {
+  t.test('the page says so when the server refuses a message', async (t) => {
     const page = await enter(t, browser, await serve(t), 'Ada')
     await box(page).evaluate((text: any) => { text.maxLength = 5_000 })
 
     await say(page, 'a'.repeat(2_001))
 
     await status(page, 'The server did not take a message. Reload the page to come back.')
-    t.equal(await page.getByText('a'.repeat(2_001)).count(), 1, 'what was written is still there')
+    t.equal(await page.getByText('a'.repeat(2_001)).count(), 1, 'the text is still on the page')
   })
 
-  t.test('makes a picture of a conversation: that of the README where UPDATE_SCREENSHOT is set', async (t) => {
+  t.test('the page can be photographed; with UPDATE_SCREENSHOT, the picture becomes that of the README', async (t) => {
     const base = await serve(t)
     const ada = await enter(t, browser, base, 'Ada', { viewport: { width: 900, height: 540 }, locale: 'en-GB' })
     const grace = await enter(t, browser, base, 'Grace')
@@ -476,10 +476,10 @@ t.test('the page', { skip }, async (t) => {
 
     const file = process.env.UPDATE_SCREENSHOT ? resolve(root, 'docs/chat.png') : resolve(t.testdir(), 'chat.png')
     const picture = await ada.screenshot({ path: file })
-    t.ok(picture.length > 10_000, 'there is something to see')
+    t.ok(picture.length > 10_000, 'the picture is not empty')
   })
 
-  t.test('of the live-support room talks to it', async (t) => {
+  t.test('the page of the live-support room talks with its server', async (t) => {
     const app = await build(t, 'live-support.js')
     const base = await listen(app)
     const page = await newPage(t, browser)
@@ -504,7 +504,7 @@ async function serve (t: Test): Promise<string> {
   return await listen(await build(t))
 }
 
-/** A page of a visitor of its own. That nothing is wrong in its script is part of every test. */
+/** Opens a page in a new browser context. An error in the script of the page fails the test. */
 async function newPage (t: Test, browser: Browser, options?: BrowserContextOptions): Promise<Page> {
   const context = await browser.newContext(options)
   context.setDefaultTimeout(LIMIT)
@@ -545,7 +545,7 @@ async function connected (page: Page): Promise<void> {
   await status(page, 'Connected')
 }
 
-/** The server has given `text` to the page: it stands there with a time. */
+/** Waits until the page shows `text` with a time, which the server has given it. */
 async function arrived (page: Page, text: string): Promise<void> {
   await log(page).getByRole('listitem').filter({ hasText: text, has: page.locator('time') }).waitFor()
 }
@@ -555,7 +555,7 @@ async function messages (page: Page): Promise<string[]> {
     items.map((item) => `${item.querySelector('.author')!.textContent}: ${item.querySelector('.text')!.textContent}`))
 }
 
-/** What stands at messages that the server does not have yet. */
+/** The marks of the messages that the server does not have yet: text and visibility. */
 async function marks (page: Page): Promise<[string, string][]> {
   return await log(page).locator('.unsent .state').evaluateAll((marks) =>
     marks.map((mark) => [mark.textContent!, getComputedStyle(mark).visibility]))
@@ -565,11 +565,11 @@ async function people (page: Page): Promise<string[]> {
   return await page.getByRole('complementary').getByRole('listitem').allTextContents()
 }
 
-/** The name of the element that has the focus, and shows it. */
+/** The accessible name of the element that has the focus and shows an outline. */
 async function focused (page: Page): Promise<string> {
   return await page.evaluate(() => {
     const element: any = document.activeElement
-    if (getComputedStyle(element).outlineStyle !== 'solid') return `nothing to be seen (${element.tagName})`
+    if (getComputedStyle(element).outlineStyle !== 'solid') return `no outline (${element.tagName})`
     return element.ariaLabel ?? (element.labels?.[0] ?? element).textContent
   })
 }
@@ -578,18 +578,18 @@ async function width (page: Page): Promise<number> {
   return await page.evaluate(() => document.documentElement.scrollWidth)
 }
 
-/** The animation of the status's sign. */
+/** The name of the animation of the status. */
 async function pulse (page: Page): Promise<string> {
   return await page.getByRole('status').evaluate((status) => getComputedStyle(status, '::before').animationName)
 }
 
-/** WCAG 2.2, contrast ratio of the text of an element. */
+/** The contrast ratio of an element's text, as WCAG 2.2 defines it. */
 async function contrast (locator: Locator): Promise<number> {
   const [lighter, darker] = (await luminances(locator)).sort((a, b) => b - a)
   return (lighter + 0.05) / (darker + 0.05)
 }
 
-/** WCAG 2.2, relative luminance of an element's text and of what is behind it. */
+/** The relative luminance of an element's text and of its background, as WCAG 2.2 defines it. */
 async function luminances (locator: Locator): Promise<number[]> {
   return await locator.evaluate((element: any) => {
     const canvas = document.createElement('canvas').getContext('2d')

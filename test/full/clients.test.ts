@@ -10,11 +10,11 @@ import { callInPage, findCommand, runPeer } from '../helpers/peers'
 import type { FastifyRequest } from 'fastify'
 import type { CloseInfo } from '../../types/message'
 
-/* The tables of docs/clients.md, compared with the clients of this machine. */
+/* Compares the tables of docs/clients.md with the clients on this machine. */
 
-/** What a client tells. */
+/** What a client reports. */
 interface Seen {
-  /** Its version, where the tables tell versions apart. */
+  /** The client's version, if the tables have rows for different versions. */
   version?: string
   refused: string
   status: string
@@ -26,7 +26,7 @@ interface Seen {
 }
 
 interface Client {
-  /** The name of its row, and of its older and newer ones where they differ. */
+  /** The name of the client's row, or a function from the version to the name. */
   name: string | ((version: string) => string)
   title: string
   missing?: string
@@ -123,7 +123,7 @@ async function witnessConnect (_t: Test, url: string): Promise<Seen> {
   }
 }
 
-/** An app that does to its clients what the tables tell of: its URL, and what it sees of the client that is closed. */
+/** Starts an app with a route for each property in the tables. Returns its URL, and what the app sees of the client that it closes. */
 async function serve (t: Test): Promise<{ url: string, seen: Promise<{ request: FastifyRequest, closed: CloseInfo }> }> {
   const app = await createApp(t, { perMessageDeflate: true })
   app.get('/', async (_request, reply) => await reply.type('text/html').send('<title>a page</title>'))
@@ -143,7 +143,7 @@ async function serve (t: Test): Promise<{ url: string, seen: Promise<{ request: 
 }
 
 for (const { name, title, missing, witness } of CLIENTS) {
-  t.test(`the tables tell what ${title} does`, { skip: missing ?? false }, async (t) => {
+  t.test(`the tables are right about ${title}`, { skip: missing ?? false }, async (t) => {
     const { url, seen } = await serve(t)
     const told = await witness(t, url)
     const { request: { headers }, closed } = await seen
@@ -151,7 +151,7 @@ for (const { name, title, missing, witness } of CLIENTS) {
       const client = typeof name === 'string' ? name : name(told.version!)
       return readTable('docs/clients.md', heading, 'client').find((row) => row.client === client)!
     }
-    t.same([told.readable, told.closed], [[4403, 'no entry'], [4001, 'so long']], 'all see a close')
+    t.same([told.readable, told.closed], [[4403, 'no entry'], [4001, 'so long']], 'every client sees the code and the reason of a close')
     t.match(row('## A refusal'), { status: told.status, body: told.body })
     t.equal(codeIn(row('## A refusal').shows), told.refused)
     t.equal(row('## A close')['`ws.closed`'], closed.code === 4001 ? closed.reason === '' ? 'the code' : 'the code and the reason' : String(closed.code))

@@ -4,22 +4,22 @@ import { findChromium, launchChromium } from '../helpers/chromium'
 import type { Frame, Page } from 'playwright-core'
 import type { WebSocketPluginOptions } from '../../types/options'
 
-/* What a browser sends for pages of all sorts, and what becomes of it. */
+/* Which pages of a browser the option `origins` lets connect. */
 
-// Within the pages: the compiler of this package does not know the DOM.
+// Code in pages uses these names: the compiler options of this package do not include the DOM.
 declare const WebSocket: any
 
 const executable = findChromium()
 const skip = executable === undefined && 'no Chromium on the PATH nor in CHROMIUM: no page is tested'
 
 interface Site {
-  /** Its address and port. */
+  /** The address and port of the site. */
   host: string
-  /** The origins that were told that they may not connect. */
+  /** The origins that the app has refused. */
   refused: unknown[]
 }
 
-/** A site with a page at `/`, that has a sandboxed frame, and a route at `/ws` that tells the Origin header. */
+/** Starts a site: a page at `/` with a sandboxed frame, and a route at `/ws` that sends the Origin header. */
 async function serve (t: Test, options?: WebSocketPluginOptions): Promise<Site> {
   const app = await createApp(t, options)
   const refused: unknown[] = []
@@ -32,7 +32,7 @@ async function serve (t: Test, options?: WebSocketPluginOptions): Promise<Site> 
   return { host: `127.0.0.1:${await listen(app)}`, refused }
 }
 
-/** What `page` gets from `host`: its own origin as the server has seen it, or the code of a refusal. */
+/** Connects from `page` to `host`. Resolves with the origin that the server has seen, or with the close code of a refusal. */
 async function connect (page: Page | Frame, host: string): Promise<string | number> {
   return await page.evaluate(async (url) => await new Promise((resolve) => {
     const socket = new WebSocket(url)
@@ -41,7 +41,7 @@ async function connect (page: Page | Frame, host: string): Promise<string | numb
   }), `ws://${host}/ws`)
 }
 
-t.test('in a browser', { skip }, async (t) => {
+t.test('the option origins and a browser', { skip }, async (t) => {
   const browser = await launchChromium(executable!)
   t.teardown(() => browser.close())
   const page = await browser.newPage()
@@ -50,7 +50,7 @@ t.test('in a browser', { skip }, async (t) => {
     return page
   }
 
-  t.test('pages of the same origin connect, and those of no other', async (t) => {
+  t.test('by default, only pages of the same origin connect', async (t) => {
     const { host, refused } = await serve(t)
     const other = await serve(t)
     const byName = host.replace('127.0.0.1', 'localhost')
@@ -66,7 +66,7 @@ t.test('in a browser', { skip }, async (t) => {
     t.same(refused, [...another, 'null', 'null'])
   })
 
-  t.test('pages of an origin in the list connect, and those of no other', async (t) => {
+  t.test('with a list, only pages of the listed origins connect', async (t) => {
     const other = await serve(t)
     const { host, refused } = await serve(t, { origins: [`http://${other.host}`] })
     t.equal(await connect(await open(`http://${other.host}`), host), `http://${other.host}`)

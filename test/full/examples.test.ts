@@ -6,21 +6,21 @@ import t, { type Test } from 'tap'
 import { connect, type Client } from '../../lib/client/client'
 import { Example, examples } from '../helpers/example'
 
-/** How a test reaches an example: within the process, or over a port. */
+/** Access to an example: within the process, or over a port. */
 interface Place {
   open (path: string, options?: object): Promise<Client>
   get (path: string, headers?: Record<string, string>): Promise<{ status: number, body: string }>
 }
 
 interface Talk {
-  /** What it prints when it is started: the paths, with the protocol. */
+  /** The URLs that the example prints when it listens: protocol and path. */
   urls: string[]
   talk (t: Test, place: Place): Promise<void>
 }
 
 const LIMIT = 5_000
 
-/** What every example is to do. */
+/** For each example: what it prints, and a test of what it does. */
 const talks: Record<string, Talk> = {
   'echo.js': {
     urls: ['ws:/echo'],
@@ -168,7 +168,7 @@ const talks: Record<string, Talk> = {
   }
 }
 
-/** Files that are no app of their own, and where they are tested. */
+/** Files that are no app, and where they are tested. */
 const others = [
   'README.md', // below
   'memory-broker.js', // in brokers.test.ts
@@ -192,7 +192,7 @@ async function until (condition: () => Promise<boolean>): Promise<void> {
   const limit = AbortSignal.timeout(LIMIT)
   while (!await condition()) {
     limit.throwIfAborted()
-    await setImmediate() // what is within the process takes turns of the same event loop
+    await setImmediate() // an injected connection needs turns of this event loop
   }
 }
 
@@ -266,7 +266,7 @@ t.test('node example/testing.js runs its tests', async (t) => {
   t.equal(await example.ended, 0)
 })
 
-t.test('an example that is interrupted says good-bye to its clients', async (t) => {
+t.test('an example that is interrupted closes its connections', async (t) => {
   const example = run(t, 'echo.js')
   const [url] = await example.ready()
   const client = await connect(url)
@@ -278,7 +278,7 @@ t.test('an example that is interrupted says good-bye to its clients', async (t) 
 })
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  t.test(`on ${signal} the chat tells everybody in its rooms, and ends whatever else is connected`, async (t) => {
+  t.test(`on ${signal} the chat closes its sessions with 1001, and ends all other connections`, async (t) => {
     const example = run(t, 'chat/server.js')
     const [url] = await example.ready()
     const { hostname, port } = new URL(url)
@@ -286,7 +286,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     await Promise.all(people.map((client) => client.receive({ timeout: LIMIT })))
     const half = connectTcp(Number(port), hostname, () => { half.write('GET /chat/lobby HTTP/1.1\r\n') })
     t.teardown(() => half.destroy())
-    const idle = await fetch(url) // its connection is kept
+    const idle = await fetch(url) // keeps its connection open
     t.equal(idle.status, 200)
     await idle.text()
 
@@ -298,14 +298,14 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
-t.test('node example/connect.mjs', async (t) => {
+t.test('the client example/connect.mjs', async (t) => {
   async function listen (t: Test, file: string): Promise<string> {
     const app = await require(join(examples, file)).build()
     t.teardown(() => app.close())
     return await app.listen({ host: '127.0.0.1', port: 0 })
   }
 
-  t.test('sends what is typed and prints what comes', async (t) => {
+  t.test('the client sends each line of input and prints each message', async (t) => {
     const client = run(t, 'connect.mjs', [`${await listen(t, 'echo.js')}/echo`])
 
     client.child.stdin!.write('hello\n')
@@ -316,20 +316,20 @@ t.test('node example/connect.mjs', async (t) => {
     t.match(await client.stderr, /^Closed: 1000/)
   })
 
-  t.test('ends when the server closes', async (t) => {
+  t.test('the client ends when the server closes', async (t) => {
     const client = run(t, 'connect.mjs', ['--subprotocol', 'chat.v1', `${await listen(t, 'accept.js')}/negotiated`])
 
     t.equal(await client.line(), 'We speak chat.v1.')
     t.equal(await client.ended, 0)
   })
 
-  t.test('sends headers', async (t) => {
+  t.test('the client sends headers', async (t) => {
     const client = run(t, 'connect.mjs', ['--header', 'authorization: Bearer s3cret', `${await listen(t, 'guard.js')}/inbox`])
 
     t.equal(await client.line(), 'Welcome ada')
   })
 
-  t.test('prints a refusal', async (t) => {
+  t.test('the client prints a refusal', async (t) => {
     const client = run(t, 'connect.mjs', [`${await listen(t, 'refuse.js')}/full`])
 
     t.equal(await client.ended, 1)

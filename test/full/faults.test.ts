@@ -11,22 +11,22 @@ import { startRelay, type Faults } from '../helpers/relay'
 import { assertNoConnections } from '../helpers/tcp'
 import { unhandledRejections } from '../helpers/unhandled'
 
-/* Both sides send numbered messages over a network that delays, splits, stalls and breaks off. */
+/* Both sides send numbered messages through a relay that delays, splits, stalls and resets. */
 
-/** What one side does. */
+/** The part of one side. */
 interface Part {
-  /** How many messages it sends, and how long they are. */
+  /** The number of messages that the side sends, and their length in bytes. */
   count: number
   length: number
   closes: boolean
 }
 
-/** One connection. */
+/** What happens on one connection. */
 interface Story {
   faults: Faults
   server: Part
   client: Part
-  /** Whether who closes waits until it has received all. */
+  /** Whether the closing side first waits until it has received all messages. */
   isPatient: boolean
   hasSessionHandlers: boolean
 }
@@ -34,7 +34,7 @@ interface Story {
 const CODE = 4000
 const DONE = 'done'
 
-/** What has come of one side. */
+/** What one side has seen. */
 class Report {
   readonly received: number[] = []
   readonly done = new Deferred<void>()
@@ -62,7 +62,7 @@ async function receive (channel: WebSocketChannel<string>, report: Report): Prom
   for await (const message of channel) report.take(message)
 }
 
-/** Sends all there is to send, and closes if it is the one to do so. */
+/** Sends all messages of one side, and closes if the part says so. */
 async function speak (channel: WebSocketChannel<any>, part: Part, report: Report, isPatient: boolean): Promise<void> {
   await send(channel, part)
   if (!part.closes) return
@@ -70,13 +70,13 @@ async function speak (channel: WebSocketChannel<any>, part: Part, report: Report
   await channel.close(CODE)
 }
 
-/** The whole of one side. */
+/** Sends and receives for one side until the connection has ended. */
 async function talk (channel: WebSocketChannel<string>, part: Part, report: Report, isPatient: boolean): Promise<void> {
   await Promise.allSettled([speak(channel, part, report, isPatient), receive(channel, report)])
   report.end = await channel.closed
 }
 
-/** The server, and the connections that are made to it. */
+/** An app, and the stories of its connections. */
 class Scene {
   readonly app: FastifyInstance
   readonly #port: number
@@ -120,12 +120,12 @@ class Scene {
     this.#stories = stories
   }
 
-  /** How often onDisconnect ran for one connection, at most. */
+  /** The greatest number of calls of onDisconnect for one connection. */
   get disconnects (): number {
     return Math.max(...Array.from(this.#stories.values(), ([, { disconnects }]) => disconnects))
   }
 
-  /** Lets it happen, and throws for what must not be. */
+  /** Plays a story, and throws if either side has seen something wrong. */
   async play (story: Story): Promise<void> {
     const id = String(++this.#count)
     const server = new Report()
@@ -136,9 +136,9 @@ class Scene {
       const channel = await connect(`ws://127.0.0.1:${relay.port}/${story.hasSessionHandlers ? 'handlers' : 'handler'}/${id}`, { receiveHighWaterMark: 1_000, sendHighWaterMark: 1_000 }).catch((error) => {
         if (error.name !== 'WebSocketUpgradeError' || !breaks(story.faults)) throw error
       })
-      if (channel == null) return // the server ends it as well, if it has begun it
+      if (channel == null) return // the handshake has failed
       talk(channel, story.client, client, story.isPatient).finally(() => { client.hasEnded = true })
-      await promptly(() => client.hasEnded && server.hasEnded, () => `it does not end: client ${JSON.stringify(client)}, server ${JSON.stringify(server)}`)
+      await promptly(() => client.hasEnded && server.hasEnded, () => `the connection does not end: client ${JSON.stringify(client)}, server ${JSON.stringify(server)}`)
       judge(story, server, client)
     } finally {
       relay.close()
@@ -156,9 +156,9 @@ function judge (story: Story, server: Report, client: Report): void {
     const { received, isDone, end } = report
     must(received.every((number, n) => number === n), `${who} has received ${String(received)}`)
     must(received.length <= other.count, `${who} has received ${received.length} messages, but ${other.count} were sent`)
-    // A close frame comes after all that was sent before it, and so does the word that all is done.
+    // A close frame arrives after all messages sent before it, and the message DONE after all others.
     const isWhole = isDone || (!closes && end!.wasClean)
-    must(!isWhole || (isDone && received.length === other.count), `${who} has received ${received.length} of ${other.count}${isDone ? '' : ' and does not know that these are all'}`)
+    must(!isWhole || (isDone && received.length === other.count), `${who} has received ${received.length} of ${other.count}${isDone ? '' : ' and no DONE'}`)
     must(end!.code === CODE || (end!.code === 1006 && !end!.wasClean), `${who} has seen the end ${JSON.stringify(end)}`)
     must(breaks(story.faults) || end!.wasClean, `${who} has not closed cleanly: ${JSON.stringify(end)}`)
     must(breaks(story.faults) || !story.isPatient || isDone, `${who} has not received all`)
@@ -195,7 +195,7 @@ const stories: fc.Arbitrary<Story> = pieces.chain((maxPiece) => {
   }))
 })
 
-t.test('what was sent arrives once and in order, all of it where the connection was closed, and everything ends', async (t) => {
+t.test('messages arrive once and in order, all of them before a clean close, and every session ends', async (t) => {
   const scene = await Scene.open(t)
   const together = fc.array(stories, { minLength: 1, maxLength: 12, size: 'max' })
   t.same(await unhandledRejections(() => check(t, together, async (stories) => {

@@ -8,7 +8,7 @@ import { races, RaceTrack } from '../model/race'
 import { steps } from '../model/steps'
 import { Server, World, type Setting } from '../model/world'
 
-/* Random steps of a session and of its client. */
+/* Random steps of a session and its client. */
 
 const mostly = fc.constantFrom(true, true, true, false)
 
@@ -39,7 +39,7 @@ t.test('a session behaves as its model does', async (t) => {
   await assertNoConnections(t, server.app)
 })
 
-t.test('whatever both sides do at the same time, no message is lost, duplicated or reordered, and everything ends', async (t) => {
+t.test('whatever both sides do at the same time, no message is lost, duplicated or reordered, and every session ends', async (t) => {
   const track = await RaceTrack.open(t)
   t.same(await unhandledRejections(() => check(t, races, (race) => track.run(race), { standard: 1_000, limit: 3_500 })), [])
   await assertNoConnections(t, track.app)

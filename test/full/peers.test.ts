@@ -9,9 +9,9 @@ import { callInPage, findCommand, runPeer } from '../helpers/peers'
 import { until } from '../helpers/until'
 import type { CloseInfo } from '../../types/message'
 
-/* Clients that others have written talk with a route that echoes, each in its own way, and tell what they have seen. */
+/* Clients of other libraries talk with an echo route, and report what they have seen. */
 
-/** What they are to say; `repeated` is a large message when it is repeated `count` times. */
+/** The messages that each client sends. `repeated`, `count` times, is a large message. */
 const LINES = {
   text: 'grüße, κόσμε, 𤭢',
   binary: Array.from({ length: 256 }, (_, n) => n),
@@ -21,7 +21,7 @@ const LINES = {
 }
 const LARGE = LINES.repeated.repeat(LINES.count)
 
-/** What they tell of it: the last, of a connection that the server closed. */
+/** The report of each client. `dismissed` is the end of a connection that the server closes. */
 const SEEN = {
   protocol: 'echo.v1',
   echoes: { text: LINES.text, binary: LINES.binary, large: true },
@@ -33,9 +33,9 @@ interface Tale { protocol: string, pong?: boolean, [name: string]: unknown }
 
 interface Client {
   name: string
-  /** Whether it can send a ping. */
+  /** Whether the client can send a ping. */
   pings: boolean
-  /** Why it cannot be had, where it cannot. */
+  /** The reason why the client is missing, if it is. */
   missing?: string
   converse (t: Test, url: string): Promise<Tale>
 }
@@ -44,7 +44,7 @@ const python = findCommand(['python3', '/usr/bin/python3'], ['-c', 'import webso
 const perl = findCommand(['perl', '/usr/bin/perl'], ['-MMojo::UserAgent', '-e', '1'])
 const chromium = findChromium()
 const firefox = findFirefox()
-/** Node 20 has its WebSocket behind a flag. */
+/** Node 20 has a WebSocket only with this flag. */
 const experimental = 'WebSocket' in globalThis ? [] : ['--experimental-websocket']
 
 const CLIENTS: Client[] = [
@@ -124,7 +124,7 @@ interface Ended extends CloseInfo {
   extensions: string
 }
 
-/** An app that echoes on one route and closes on another, its URL, and how its sessions end. */
+/** Starts an app with a route that echoes and a route that closes. Returns its URL, and the ends of its sessions. */
 async function serve (t: Test, perMessageDeflate: boolean): Promise<{ url: string, ended: Ended[] }> {
   const ended: Ended[] = []
   const app = await createApp(t, { perMessageDeflate, sendType: 'any', receiveType: 'any', subprotocols: ['echo.v1'] })
@@ -147,13 +147,13 @@ for (const { name, pings, missing, converse } of CLIENTS) {
   for (const compresses of [false, true]) {
     t.test(`${name} talks with a server that ${compresses ? 'compresses' : 'does not compress'}`, { skip: missing ?? false }, async (t) => {
       const { url, ended } = await serve(t, compresses)
-      t.same(await converse(t, url), pings ? { ...SEEN, pong: true } : SEEN, 'the client has seen all')
+      t.same(await converse(t, url), pings ? { ...SEEN, pong: true } : SEEN, 'the client has seen everything')
       await until(() => ended.length === 2)
       const extensions = compresses ? 'permessage-deflate' : ''
       t.match(ended, [
         { path: '/echo', protocol: 'echo.v1', extensions, code: 4001, reason: 'tschüß', wasClean: true },
-        { path: '/bye', protocol: '', code: 4002, wasClean: true } // a client need not say the reason again
-      ], 'the server too')
+        { path: '/bye', protocol: '', code: 4002, wasClean: true } // a client need not repeat the reason
+      ], 'the server has seen everything')
     })
   }
 }

@@ -11,7 +11,7 @@ import { Peer } from '../helpers/peer'
 import { until } from '../helpers/until'
 import type { WebSocketClient, WebSocketSession } from '../../types/session'
 
-/* The programs of docs/protocols.md, which run with the package as it is built, and what others have made to talk with such. */
+/* Runs the programs of docs/protocols.md with the built package, against libraries of other authors. */
 
 const { websocket, connect } = require('fastify-async-websocket')
 const { bridge } = require(join(examples, 'bridge.js'))
@@ -29,7 +29,7 @@ async function serve (t: Test, handler: Handler, options: object = {}): Promise<
 }
 
 t.test('calls', async (t) => {
-  /** Both sides of a connection, each with methods of its own. */
+  /** Creates both sides of a connection, each with its own methods. */
   async function sides (t: Test, protocol: typeof jsonRpc, methods: Methods, clientMethods: Methods = {}): Promise<{ server: typeof Calls, client: typeof Calls, ws: WebSocketClient<any>, served: Promise<unknown> }> {
     let server
     const { app } = await serve(t, async (ws) => {
@@ -43,13 +43,13 @@ t.test('calls', async (t) => {
   }
 
   for (const [name, protocol] of [['JSON-RPC', jsonRpc], ['OCPP', ocpp]]) {
-    t.test(`${name}: a method may call the other side while it is at work, and answers come in any order`, async (t) => {
+    t.test(`${name}: a method may call the other side before it returns, and answers may come in any order`, async (t) => {
       const both = await sides(t, protocol, {
         ask: async ({ n }) => ({ twice: await both.server.call('double', { n }) }),
         now: async () => ({ late: false })
       }, {
         async double ({ n }) {
-          await both.client.call('now') // and so may that one
+          await both.client.call('now') // a method of the client may call the server, too
           return { n: 2 * n }
         }
       })
@@ -58,7 +58,7 @@ t.test('calls', async (t) => {
       t.same(now, { late: false })
     })
 
-    t.test(`${name}: a CallError is told, any other error is not`, async (t) => {
+    t.test(`${name}: the answer has the details of a CallError, and of no other error`, async (t) => {
       const { client } = await sides(t, protocol, {
         async refuse () { throw new CallError('E1', 'not today') },
         async fail () { throw new Error('the password is swordfish') }
@@ -67,13 +67,13 @@ t.test('calls', async (t) => {
       await t.rejects(client.call('fail'), { code: protocol.failed, message: 'failed' })
     })
 
-    t.test(`${name}: what is no method is not called, whatever its name`, async (t) => {
+    t.test(`${name}: a call of an unknown method is an error, also with the name of a property of Object`, async (t) => {
       const { client } = await sides(t, protocol, {})
       for (const method of ['nothing', 'toString', '__proto__', 'constructor']) await t.rejects(client.call(method), { code: protocol.unknown }, method)
     })
   }
 
-  t.test('a call without an answer rejects after its timeout, and a late answer is nothing to it', async (t) => {
+  t.test('a call without an answer rejects after its timeout, and a late answer is ignored', async (t) => {
     let answer = (): void => {}
     const { client } = await sides(t, jsonRpc, {
       slow: () => new Promise((resolve) => { answer = () => resolve('late') }),
@@ -84,7 +84,7 @@ t.test('calls', async (t) => {
     t.equal(await client.call('quick'), 'at once')
   })
 
-  t.test('the end of the connection rejects what is not answered, and later calls', async (t) => {
+  t.test('after the end of the connection, pending and later calls reject', async (t) => {
     const { client, ws, served } = await sides(t, jsonRpc, { never: () => new Promise(() => {}) })
     const call = client.call('never')
     await ws.close()
@@ -109,7 +109,7 @@ t.test('calls', async (t) => {
   }
 })
 
-t.test('json-rpc-2.0 calls and is called', async (t) => {
+t.test('Calls works with the library json-rpc-2.0, in both directions', async (t) => {
   const { url } = await serve(t, async (ws) => {
     await ws.accept()
     const client = new Calls(ws, jsonRpc, {
@@ -131,7 +131,7 @@ t.test('json-rpc-2.0 calls and is called', async (t) => {
   await t.rejects(async () => await peer.request('nothing', {}), { code: -32601 })
 })
 
-t.test('a station of ocpp-rpc calls and is called, over ocpp1.6', async (t) => {
+t.test('Calls works with a station of the library ocpp-rpc over ocpp1.6, in both directions', async (t) => {
   let station: typeof Calls
   const { url } = await serve(t, async (ws) => {
     await ws.accept()
@@ -151,7 +151,7 @@ t.test('a station of ocpp-rpc calls and is called, over ocpp1.6', async (t) => {
 })
 
 t.test('a bridge', async (t) => {
-  /** A client, behind an app that bridges it to the route `feed` of another. */
+  /** Connects a client to an app that bridges to the route `feed` of another app. */
   async function bridged (t: Test, feed: Handler, options: object = {}): Promise<Peer> {
     const upstream = await serve(t, feed)
     const { url } = await serve(t, async (ws) => {
@@ -170,7 +170,7 @@ t.test('a bridge', async (t) => {
     return peer
   }
 
-  t.test('passes on what either says, text as text and bytes as bytes, in order', async (t) => {
+  t.test('a bridge passes on the messages of both sides in order, text as text and bytes as bytes', async (t) => {
     const peer = await bridged(t, async (ws) => {
       await ws.accept()
       for await (const message of ws.messages('any')) await ws.send(message)
@@ -189,11 +189,11 @@ t.test('a bridge', async (t) => {
   ]
 
   for (const [name, end, { ofUpstream, ofClient, reason = '' }] of ENDS) {
-    t.test(`passes on the end of the upstream: ${name}`, async (t) => {
+    t.test(`a bridge passes on the end of the upstream: ${name}`, async (t) => {
       const peer = await bridged(t, async (ws) => {
         await ws.accept()
         await ws.send('the last')
-        await ws.ping() // it has arrived
+        await ws.ping() // the message has arrived
         end(ws.raw as never)
         await ws.closed
       })
@@ -201,7 +201,7 @@ t.test('a bridge', async (t) => {
       t.same(await peer.closed, { code: ofUpstream, reason })
     })
 
-    t.test(`passes on the end of the client: ${name}`, async (t) => {
+    t.test(`a bridge passes on the end of the client: ${name}`, async (t) => {
       const ended = new Promise((resolve) => {
         bridged(t, async (ws) => {
           await ws.accept()
@@ -214,7 +214,7 @@ t.test('a bridge', async (t) => {
     })
   }
 
-  t.test('reads no more of the one than the other takes', async (t) => {
+  t.test('a bridge reads no faster from one side than the other side takes', async (t) => {
     const total = 1_000
     let sent = 0
     let sentAt = Infinity

@@ -13,7 +13,7 @@ import { Peer } from '../helpers/peer'
 import { findProxy, KINDS, Proxy } from '../helpers/proxies'
 import type { FastifyInstance } from 'fastify'
 
-// Mostly they wait for timeouts.
+// All proxies at once: their tests mostly wait for timeouts.
 t.jobs = Object.keys(KINDS).length
 
 for (const [name, kind] of Object.entries(KINDS)) {
@@ -24,7 +24,7 @@ for (const [name, kind] of Object.entries(KINDS)) {
   })
 }
 
-/** The chat, and routes of this test beside it. */
+/** Creates the chat with further routes for this test. */
 async function build (t: Test): Promise<FastifyInstance> {
   const app: FastifyInstance = await require(join(examples, 'chat/server.js')).build({ trustProxy: '127.0.0.1' })
   t.teardown(() => app.close())
@@ -52,7 +52,7 @@ async function behind (t: Test, proxy: Proxy, app: FastifyInstance): Promise<voi
   const scheme = tls ? 'https' : 'http'
   const ws = `${tls ? 'wss' : 'ws'}://${host}`
 
-  t.test('the chat is the chat', async (t) => {
+  t.test('the page and the route of the chat work', async (t) => {
     t.match(await fetchPage(`${scheme}://${host}/`), '<html')
     const ada = await open(t, `${ws}/chat/lobby?name=ada`, { origin: `${scheme}://${host}` })
     t.match(JSON.parse(String(await ada.next())), { type: 'welcome', people: ['ada'] })
@@ -62,34 +62,34 @@ async function behind (t: Test, proxy: Proxy, app: FastifyInstance): Promise<voi
     t.equal((await ada.closed).code, 1000)
   })
 
-  t.test('the app knows the client: its address, the host and the scheme', async (t) => {
-    // Not the address of the proxy, which the app trusts, and whatever the client says itself.
+  t.test('the app knows the address of the client, the host and the scheme', async (t) => {
+    // The address is neither that of the proxy, which the app trusts, nor the one in the client's own header.
     const peer = await open(t, `${ws}/who`, { family: 4, localAddress: '127.0.0.2', headers: { 'x-forwarded-for': '192.0.2.1' } })
     t.same(JSON.parse(String(await peer.next())), { ip: '127.0.0.2', url: `${ws}/who` })
   })
 
-  t.test('only the pages of its own origin may connect', async (t) => {
+  t.test('only pages of the same origin may connect', async (t) => {
     const strangers = [`${scheme}://localhost`, `${scheme}://evil.example`, `${scheme}://${host}.evil.example`]
     for (const origin of tls ? [...strangers, `http://${host}`] : strangers) {
       t.match(await refused(`${ws}/chat/lobby?name=ada`, { origin }), { statusCode: 403 }, origin)
     }
   })
 
-  t.test('a refusal, the close code and the reason come through', async (t) => {
+  t.test('a refusal, a close code and a reason pass through the proxy', async (t) => {
     t.match(await refused(`${ws}/refused`), { statusCode: 402, body: 'pay' })
     const peer = await open(t, `${ws}/closed`)
     t.match(await peer.closed, { code: 4001, reason: 'so long' })
   })
 
   if (http2) {
-    t.test('over HTTP/2 a WebSocket route says that it is one', async (t) => {
+    t.test('over HTTP/2, a WebSocket route answers that it is a WebSocket route', async (t) => {
       const session = connectHttp2(`https://${host}`, { rejectUnauthorized: false })
       t.teardown(() => session.destroy())
       const [headers] = await once(session.request({ ':path': '/who' }), 'response')
       t.equal(headers[':status'], 426)
     })
   } else if (tls) {
-    t.test('it offers no HTTP/2', async (t) => {
+    t.test('the proxy offers no HTTP/2', async (t) => {
       const socket = connectTls({ host: 'localhost', port: proxy.port, ALPNProtocols: ['h2', 'http/1.1'], rejectUnauthorized: false })
       t.teardown(() => socket.destroy())
       await once(socket, 'secureConnect')
@@ -105,11 +105,11 @@ async function behind (t: Test, proxy: Proxy, app: FastifyInstance): Promise<voi
     while (Date.now() - begin < 2_500) await once(beating.socket, 'ping')
     beating.socket.send('still here')
     t.equal(await beating.next(), 'still here')
-    if (cut) t.equal((await cut).code, 1006, 'without one it is cut')
+    if (cut) t.equal((await cut).code, 1006, 'the proxy closes a connection without a heartbeat')
   })
 
   if (reload?.leavesOpen === true) {
-    t.test('a reload of the proxy leaves connections open, and the old process ends with the last of them', async (t) => {
+    t.test('a reload of the proxy leaves connections open, and the old process ends with the last connection', async (t) => {
       const before = await open(t, `${ws}/beating`)
       await proxy.reload()
       before.socket.send('hello')
@@ -131,7 +131,7 @@ async function behind (t: Test, proxy: Proxy, app: FastifyInstance): Promise<voi
     })
   }
 
-  t.test('the end of the app is told', async (t) => {
+  t.test('when the app closes, the client gets 1001', async (t) => {
     const peer = await open(t, `${ws}/beating`)
     await app.close()
     t.equal((await peer.closed).code, 1001)
@@ -146,7 +146,7 @@ async function open (t: Test, url: string, options: ClientOptions = {}): Promise
   return peer
 }
 
-/** What a handshake is answered with that is not accepted. */
+/** Sends a handshake. Resolves with the response that refuses it. */
 async function refused (url: string, options: ClientOptions = {}): Promise<{ statusCode?: number, body: string }> {
   const socket = new WebSocket(url, { ...options, rejectUnauthorized: false })
   socket.on('open', () => socket.emit('error', new Error('the handshake was accepted')))

@@ -5,15 +5,15 @@ import type { FastifyInstance } from 'fastify'
 import type { Page } from 'playwright-core'
 import type { WebSocketPluginOptions } from '../../types/options'
 
-/* What the script of a page learns of a refusal. */
+/* What the script of a page can read of a refusal. */
 
-// Within the pages: the compiler of this package does not know the DOM.
+// Code in pages uses these names: the compiler options of this package do not include the DOM.
 declare const WebSocket: any
 
 const executable = findChromium()
 const skip = executable === undefined && 'no Chromium on the PATH nor in CHROMIUM: no page is tested'
 
-/** Routes that refuse, each in its way. */
+/** Adds routes that refuse in different ways. */
 function addRoutes (app: FastifyInstance): void {
   app.websocket('/hook', { preHandler: async () => { throw Object.assign(new Error('who are you?'), { statusCode: 401 }) } }, () => {})
   app.websocket('/validation', { schema: { querystring: { type: 'object', required: ['name'] } } }, () => {})
@@ -24,7 +24,7 @@ function addRoutes (app: FastifyInstance): void {
   app.websocket('/throw', () => { throw new Error('thrown') })
 }
 
-/** What a page is told of them. */
+/** The close code and the reason that a page gets from each route. */
 const TOLD = {
   hook: [4401, 'who are you?'],
   validation: [4400, "querystring must have required property 'name'"],
@@ -35,7 +35,7 @@ const TOLD = {
   throw: [4500, 'thrown']
 }
 
-/** A page of an app with these routes, and its host. */
+/** Opens a page of an app with these routes. Returns the host. */
 async function openPage (t: Test, page: Page, options: WebSocketPluginOptions): Promise<string> {
   const app = await createApp(t, options)
   app.get('/', async (_request, reply) => reply.type('text/html').send('<p>a page'))
@@ -45,7 +45,7 @@ async function openPage (t: Test, page: Page, options: WebSocketPluginOptions): 
   return host
 }
 
-/** Connects to `path`, and tells how that ends; a client that is to stay tells that it is open. */
+/** Connects to the URL `path` from the page. Resolves with code and reason of the close; with `stays`, with 'open' when it is open. */
 async function end (page: Page, path: string, { stays = false, subprotocols = [] as string[] } = {}): Promise<unknown> {
   return await page.evaluate(async ([path, stays, subprotocols]) => await new Promise((resolve) => {
     const socket = new WebSocket(path, subprotocols)
@@ -54,13 +54,13 @@ async function end (page: Page, path: string, { stays = false, subprotocols = []
   }), [path, stays, subprotocols] as const)
 }
 
-t.test('in a browser', { skip }, async (t) => {
+t.test('refusals in a browser', { skip }, async (t) => {
   const browser = await launchChromium(executable!)
   t.teardown(() => browser.close())
   const page = await browser.newPage()
 
   for (const subprotocols of [[], ['chat.v2', 'chat.v1']]) {
-    t.test(`with refusal: 'auto' a page reads code and reason of every refusal, where it offers ${subprotocols.length} subprotocols`, async (t) => {
+    t.test(`with refusal: 'auto' a page that offers ${subprotocols.length} subprotocols reads code and reason of every refusal`, async (t) => {
       const host = await openPage(t, page, { refusal: 'auto' })
       t.equal(await end(page, `ws://${host}/full`, { stays: true }), 'open')
       for (const [name, [code, reason]] of Object.entries(TOLD)) {
@@ -70,7 +70,7 @@ t.test('in a browser', { skip }, async (t) => {
     })
   }
 
-  t.test('with an HTTP response, the default, it reads nothing', async (t) => {
+  t.test('by default, a refusal is an HTTP response, of which a page reads nothing', async (t) => {
     const host = await openPage(t, page, {})
     await end(page, `ws://${host}/full`, { stays: true })
     for (const name of Object.keys(TOLD)) t.same(await end(page, `ws://${host}/${name}`), [1006, ''], name)

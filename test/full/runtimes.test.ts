@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 
-// Other runtimes run the same program: `.ci/on-deno`.
+// `.ci/on-deno` runs the same program on Deno.
 t.test('the smoke test of all runtimes passes on Node, and its process ends', async (t) => {
   const { stdout } = await promisify(execFile)(process.execPath, [join(__dirname, '..', 'runtimes', 'smoke.mjs')], { env: {} })
   t.match(stdout, /^(ok - .*\n)+$/)

@@ -5,17 +5,17 @@ import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 
-/* app.close() with thousands of connections: the app is a process of its own, and so are its clients. */
+/* app.close() with thousands of connections. The app runs in one process, and its clients in another. */
 
-/** Milliseconds that the app gives a connection to answer its close. */
+/** In ms: how long the app waits for the answer to a close. */
 const CLOSE_TIMEOUT = 1_000
 
-/** 1, or less where a process may not have so many files open. */
+/** The share of the connections that a process may have open; at most 1. */
 const scale = Math.min(1, ((Number(spawnSync('ulimit -n', { shell: true }).stdout) || Infinity) - 100) / 5_000)
 
 interface Script {
   child: ChildProcess
-  /** The next line that it prints. */
+  /** Resolves with the next line that the process prints, parsed as JSON. */
   line (): Promise<any>
   ended: Promise<number | string>
 }
@@ -31,28 +31,28 @@ function run (t: Test, name: string, ...args: unknown[]): Script {
   }
 }
 
-/** What the app has counted so far. */
+/** The current counts of the app. */
 async function counts ([{ port }]: { port: number }[]): Promise<any> {
   return await (await fetch(`http://127.0.0.1:${port}/counts`, { headers: { connection: 'close' } })).json()
 }
 
-/** Has the app close, and resolves with what it has to say when its process has ended. */
+/** Closes the app, and checks its counts. Resolves with its counts when its process has ended. */
 async function close (t: Test, server: Script): Promise<any> {
   server.child.kill('SIGTERM')
   const result = await server.line()
   const begin = performance.now()
   t.equal(await server.ended, 0)
   const took = performance.now() - begin
-  t.ok(took < 2_000, 'by itself, at once')
+  t.ok(took < 2_000, 'the process ends by itself within 2 s')
   t.comment(`closed in ${Math.round(result.took)} ms, with ${Math.round(result.rss / 2 ** 20)} MiB; the process has ended ${Math.round(took)} ms later`)
   t.equal(result.ended, result.begun, 'every handler has ended')
   t.equal(result.disconnected, result.accepted, 'every onDisconnect has run')
-  t.equal(result.disconnectedAgain, 0, 'once')
+  t.equal(result.disconnectedAgain, 0, 'no onDisconnect has run twice')
   t.equal(result.open, 0)
   return result
 }
 
-t.test('app.close() with 5,000 connections of all sorts', async (t) => {
+t.test('app.close() ends 5,000 connections of all kinds', async (t) => {
   const timeout = 8_000
   const all = { good: 3_700, mute: 600, deaf: 250, flooded: 50, waiting: 200, half: 100, silent: 100 }
   const kinds = Object.fromEntries(Object.entries(all).map(([kind, count]) => [kind, Math.floor(count * scale)])) as typeof all
@@ -61,21 +61,21 @@ t.test('app.close() with 5,000 connections of all sorts', async (t) => {
   const addresses = await server.line()
   const begin = performance.now()
   const clients = run(t, 'shutdown-clients.js', addresses, kinds, false)
-  t.equal(await clients.line(), 'there')
+  t.equal(await clients.line(), 'connected')
   while ((await counts(addresses)).begun < accepted + kinds.waiting) await setTimeout(20)
   t.comment(`connected to ${addresses.map(({ address }: any) => address).join(' and ')} in ${Math.round(performance.now() - begin)} ms`)
 
   const result = await close(t, server)
-  t.ok(result.took >= CLOSE_TIMEOUT, 'those that do not answer have had their time')
-  t.ok(result.took < timeout, 'nothing had to be dropped')
+  t.ok(result.took >= CLOSE_TIMEOUT, 'clients that do not answer have got closeTimeout')
+  t.ok(result.took < timeout, 'app.close() ends before its timeout')
   t.match(result, { begun: accepted + kinds.waiting, accepted })
   const ends = await clients.line()
   t.comment(JSON.stringify(ends))
   t.match(ends, { 'good 1012 restart': kinds.good, 'mute 1012 restart': kinds.mute, 'waiting 503': kinds.waiting })
 })
 
-for (const [name, stuck] of [['', 0], [', some of which never come out of a hook', 1]] as const) {
-  t.test(`app.close() while clients go on connecting${name}`, async (t) => {
+for (const [name, stuck] of [['', 0], [', some of which never leave a hook', 1]] as const) {
+  t.test(`app.close() ends while clients go on connecting${name}`, async (t) => {
     const timeout = 3_000
     const server = run(t, 'shutdown-server.js', timeout)
     const addresses = await server.line()
@@ -84,13 +84,13 @@ for (const [name, stuck] of [['', 0], [', some of which never come out of a hook
     while ((await counts(addresses)).accepted < enough) await setTimeout(5)
 
     const result = await close(t, server)
-    if (stuck === 0) t.ok(result.took < timeout, 'nothing had to be dropped')
-    else t.ok(result.took >= timeout && result.took < timeout + 2_000, 'what never ends was dropped')
-    t.equal(await clients.line(), 'there')
+    if (stuck === 0) t.ok(result.took < timeout, 'app.close() ends before its timeout')
+    else t.ok(result.took >= timeout && result.took < timeout + 2_000, 'app.close() ends at its timeout')
+    t.equal(await clients.line(), 'connected')
     const ends = await clients.line()
     t.comment(JSON.stringify(ends))
-    t.equal(ends['good 1012 restart'] + ends['slow 1012 restart'], result.accepted, 'who was accepted was told')
-    // The rest got its answer, or nobody listened any more.
+    t.equal(ends['good 1012 restart'] + ends['slow 1012 restart'], result.accepted, 'every accepted client got the close code and the reason')
+    // All other clients got a 503, or no answer because the app no longer listened.
     t.same(Object.keys(ends).filter((end) => !/^(?:good|slow) 1012 restart$|^\w+ (?:503)?$/.test(end)), [])
   })
 }

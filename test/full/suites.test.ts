@@ -3,24 +3,24 @@ import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runScript } from '../helpers/script'
 
-// `npm run peers`, with small repositories in the place of the others'.
+// Tests `npm run peers` with small repositories in place of the real ones.
 
 const run = (t: Test, ...args: string[]): Promise<{ code: number | null, output: string }> => runScript(t, 'test/suites/run.js', ...args)
 
-t.test('without a folder it says how to make one', async (t) => {
+t.test('without a folder, the command says how to make one', async (t) => {
   const { code, output } = await run(t)
   t.equal(code, 1)
   for (const repository of ['fastify/fastify-websocket', 'websockets/ws', 'enisdenjo/graphql-ws']) t.match(output, `git clone --depth 1 https://github.com/${repository}`)
 })
 
-t.test('it says what the folder lacks', async (t) => {
+t.test('the command says what the folder lacks', async (t) => {
   const folder = t.testdir({ ws: {}, 'graphql-ws': {}, node_modules: { vitest: {}, jsdom: {} } })
   const { code, output } = await run(t, folder)
   t.equal(code, 1)
   t.match(output, `${folder} has no fastify-websocket, node_modules/graphql\n`)
 })
 
-t.test('cases run with what the package has in the place of theirs', async (t) => {
+t.test('cases run with this package in place of the tested one', async (t) => {
   const { code, output } = await run(t, repositories(t, {
     'fastify-websocket/test/base.test.js': `
       require('node:test').test('registers', async (t) => {
@@ -56,10 +56,10 @@ t.test('cases run with what the package has in the place of theirs', async (t) =
   t.equal(code, 0, output)
   t.match(output, '| @fastify/websocket | 1 | 1 | 0 | 0 |')
   t.match(output, /^\| ws, .* \| 3 \| 3 \| 0 \| 0 \|$/m)
-  t.match(output, /^\| graphql-ws, .* \| 1 \| 1 \| 0 \| 0 \|$/m, 'without the cases of other servers')
+  t.match(output, /^\| graphql-ws, .* \| 1 \| 1 \| 0 \| 0 \|$/m, 'without the cases for other servers')
 })
 
-t.test('a case that fails, or a file that does not come to its end, fails the run; one with a reason does not', async (t) => {
+t.test('a case that fails or a file that does not end fails the run, unless suites.js has a reason for it', async (t) => {
   const { code, output } = await run(t, repositories(t, {
     'fastify-websocket/test/base.test.js': `
       const { test } = require('node:test')
@@ -76,7 +76,7 @@ t.test('a case that fails, or a file that does not come to its end, fails the ru
   t.match(output, 'FAILED: test/websocket.test.js\n    has not come to its end')
 })
 
-/** A folder with the repositories, `files` among theirs. */
+/** Creates a folder with the repositories and `files`. */
 function repositories (t: Test, files: Record<string, string>): string {
   const folder = t.testdir({ node_modules: { graphql: {}, jsdom: {} }, 'graphql-ws': {} })
   const passing = "require('node:test').test('passes', () => {})"

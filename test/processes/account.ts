@@ -1,25 +1,25 @@
 import type { Person, Said, Town, Visit } from './town'
 
-/** Milliseconds before somebody came in, in which what was said is looked for in what they found. */
+/** In ms: a message sent in this time before a visit began has to be in the history that the visit got. */
 const BEFORE = 2_000
 
-/** What has become of all messages. One counts as often as there are people who should have got it. */
+/** What happened to all messages. A message counts once for each person who should get it. */
 export interface Account {
   said: number
   heard: number
   duplicates: number
   outOfOrder: number
-  /** Missed in the outage of the server, with a resync to say so. */
+  /** Missed in the outage of the server, with a resync that reports the outage. */
   resynced: number
-  /** Of those: which the history that came with the resync had no room for. */
+  /** The part of `resynced` that the history with the resync had no room for. */
   beyondHistory: number
-  /** Missed, and nothing said so. */
+  /** Missed without any report. */
   missed: number
-  /** Said in a process that was killed, and in nobody's hands when it was. */
+  /** Accepted by a process that was killed before any other process had the message. */
   lostWithProcess: number
 }
 
-/** Goes through what everybody has heard. Messages that were said after `outage` may have been lost with the server. */
+/** Counts the messages of all people. Messages sent after `outage`, a time, may have been lost with the server. */
 export function account ({ people, said }: Town, outage: number): Account {
   const result = { said: said.size, heard: 0, duplicates: 0, outOfOrder: 0, resynced: 0, beyondHistory: 0, missed: 0, lostWithProcess: 0 }
   const rooms = new Set(people.map(({ room }) => room))
@@ -34,7 +34,7 @@ function accountRoom (people: Person[], all: Map<string, Said>, outage: number, 
     const last = author.place.isKilled ? lastThatLeft(author, heard) : author.said.length - 1
     result.lostWithProcess += author.said.filter(({ n, at }) => n > last && at !== undefined).length
     for (const [visit, messages] of heard) {
-      // What was on its way to somebody whose process was killed, is not known.
+      // Nothing is known of messages that were on their way to a person whose process was killed.
       const until = visit.place.isKilled ? lastOf(author, messages) : last
       for (const message of author.said) {
         if (message.n <= until && message.time > visit.begin - BEFORE && !messages.has(message)) lose(message, visit, outage, result)
@@ -43,7 +43,7 @@ function accountRoom (people: Person[], all: Map<string, Said>, outage: number, 
   }
 }
 
-/** What a visit has heard. Of each visit of an author, the numbers rise. */
+/** The messages that a visit has heard. Counts duplicates, and messages of one author's visit whose numbers do not rise. */
 function listen (visit: Visit, all: Map<string, Said>, result: Account): Set<Said> {
   const heard = new Set<Said>()
   const last = new Map<Visit, number>()
@@ -58,7 +58,7 @@ function listen (visit: Visit, all: Map<string, Said>, result: Account): Set<Sai
   return heard
 }
 
-/** The number of the last message of `author` that anybody in another process has heard. */
+/** The number of the last message of `author` that a person in another process has heard. */
 function lastThatLeft (author: Visit, heard: Map<Visit, Set<Said>>): number {
   let last = -1
   for (const [{ place }, messages] of heard) if (place !== author.place) last = Math.max(last, lastOf(author, messages))
@@ -69,7 +69,7 @@ function lastOf (author: Visit, messages: Set<Said>): number {
   return author.said.findLast((message) => messages.has(message))?.n ?? -1
 }
 
-/** A message has not come. What was said before one came in is in what one has found, and what was lost in the outage in a resync. */
+/** Counts a message that a visit has not heard. An earlier message has to be in the history at the begin, a lost one in a resync. */
 function lose (message: Said, visit: Visit, outage: number, result: Account): void {
   const isBefore = message.time <= visit.begin
   const states = visit.states.filter(({ type, time }) => type === 'resync' ? message.time > outage && time > message.time : isBefore)

@@ -1,35 +1,35 @@
 import { connect, type Client } from '../../lib/client/client'
 import { inTime } from '../helpers/recorder'
 
-/** Milliseconds: between two messages, and for what is waited for. */
+/** In ms: the time between two messages, and the limit of a wait. */
 const TICK = 5
 const LIMIT = 20_000
 
-/** A message, as its author knows it. */
+/** A message, as its author sees it. */
 export interface Said {
   id: string
   room: string
   visit: Visit
-  /** The how manieth of its visit. */
+  /** The number of the message in its visit, from 0. */
   n: number
   time: number
-  /** When it was said as the server knows it, once it has come back to its author. */
+  /** The server's time of the message, set when the message has come back to its author. */
   at?: number
 }
 
-/** That the server has sent the room as it is: when, and the messages in it. */
+/** A message in which the server sends the state of the room: when it came, and the history in it. */
 interface State {
   type: 'welcome' | 'resync'
   time: number
   history: { id: string, at: number }[]
 }
 
-/** A connection of somebody's to one of the processes. */
+/** A connection of one person to one process. */
 export class Visit {
   readonly person: Person
   readonly place: Place
   readonly said: Said[] = []
-  /** The ids of messages in the order in which they came. */
+  /** The ids of the received messages, in order. */
   readonly heard: string[] = []
   readonly states: State[] = []
   isOver = false
@@ -39,7 +39,7 @@ export class Visit {
     this.place = place
   }
 
-  /** When it was welcomed, if it has been. */
+  /** The time of the welcome, or Infinity before it. */
   get begin (): number {
     return this.states[0]?.time ?? Infinity
   }
@@ -49,13 +49,13 @@ export class Visit {
   }
 }
 
-/** A process, from its start to its end. */
+/** One life of a process, from its start to its end. */
 export interface Place {
   url: string
   isKilled: boolean
 }
 
-/** One of those who chat. Whoever loses the connection comes back, to another process or to the one that takes its place. */
+/** A user of the chat. A person that loses the connection connects again, to another process or to the restarted one. */
 export class Person {
   readonly name: string
   readonly room: string
@@ -73,7 +73,7 @@ export class Person {
     return this.visits.at(-1)!
   }
 
-  /** Comes in, and comes back until `leave`. Never rejects. */
+  /** Connects, and connects again after each end, until `signal` aborts. Never rejects. */
   async stay (signal: AbortSignal): Promise<void> {
     let place: Place | null = null
     while (!signal.aborted) {
@@ -88,14 +88,14 @@ export class Person {
     }
   }
 
-  /** Says something, when it is known that all is well. */
+  /** Sends a message. Returns null, and sends nothing, if the person is not connected and welcomed. */
   say (): Said | null {
     const { visit } = this
     if (visit === undefined || visit.isOver || visit.begin === Infinity) return null
     const n = visit.said.length
     const said = { id: `${this.name}-${this.visits.length}-${n}`, room: this.room, visit, n, time: performance.now() }
     visit.said.push(said)
-    this.#client!.send({ type: 'message', id: said.id, text: 'hello' }).catch(() => {}) // who is cut off says it no more
+    this.#client!.send({ type: 'message', id: said.id, text: 'hello' }).catch(() => {}) // fails if the connection has just ended
     return said
   }
 
@@ -114,7 +114,7 @@ export class Person {
   }
 }
 
-/** All who chat. One after the other says something, from `live` on. */
+/** All users of the chat. From `live` on, one person after another sends a message. */
 export class Town {
   readonly people: Person[]
   readonly said = new Map<string, Said>()
@@ -149,18 +149,18 @@ export class Town {
     return said
   }
 
-  /** Resolves when `condition` holds, which is looked at whenever somebody may have said something. */
+  /** Resolves when `condition` holds; checks it every TICK. Rejects after LIMIT. */
   async until (what: string, condition: () => boolean): Promise<void> {
-    await inTime(new Promise<void>((resolve) => this.#waiting.add({ condition, resolve })), () => `in vain: ${what}`, LIMIT)
+    await inTime(new Promise<void>((resolve) => this.#waiting.add({ condition, resolve })), () => `not in time: ${what}`, LIMIT)
   }
 
-  /** Resolves when all `people` are there, and have heard something of their own that they said from now on. */
+  /** Resolves when all `people` are connected and have got back a message that they sent after this call. */
   async talked (what: string, people = this.people): Promise<void> {
     const begin = performance.now()
     await this.until(what, () => people.every(({ visit }) => !visit.isOver && visit.said.some(({ time, at }) => time > begin && at !== undefined)))
   }
 
-  /** One of each room in each process. */
+  /** One person of each room in each process. */
   get speakers (): Person[] {
     return [...new Map(this.people.map((person) => [`${person.room} ${person.visit.place.url}`, person])).values()]
   }

@@ -1,5 +1,5 @@
-// What has to work on every runtime: on the package as it is built, without a test framework. `node test/runtimes/smoke.mjs`,
-// `deno run -A test/runtimes/smoke.mjs`.
+// Tests what has to work on every runtime, with the built package and without a test framework:
+// `node test/runtimes/smoke.mjs`, `deno run -A test/runtimes/smoke.mjs`.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
@@ -11,9 +11,9 @@ const LIMIT = 10_000
 const tests = []
 const test = (name, run) => { tests.push({ name, run }) }
 
-/** Rejects when `promise` takes too long. */
+/** Settles as `promise` does, or rejects after 10 s. */
 function inTime (promise) {
-  const late = new Promise((_resolve, reject) => { setTimeout(() => reject(new Error('in vain')), LIMIT).unref() })
+  const late = new Promise((_resolve, reject) => { setTimeout(() => reject(new Error('not within 10 s')), LIMIT).unref() })
   return Promise.race([promise, late])
 }
 
@@ -45,7 +45,7 @@ async function listen (app) {
   return app.server.address().port
 }
 
-/** A client that speaks in bytes. */
+/** Opens a TCP connection that sends and receives bytes. */
 async function open (port, bytes = '') {
   const socket = connectTcp(port, '127.0.0.1')
   let received = ''
@@ -64,7 +64,7 @@ async function open (port, bytes = '') {
 const request = (path, headers = '') => `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`
 const UPGRADE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n'
 
-test('accept and echo, of text and bytes, short and long', async () => {
+test('a session echoes text and bytes, short and long', async () => {
   const app = await createApp()
   const client = await connect(`ws://127.0.0.1:${await listen(app)}/echo`)
   for (const text of ['a', 'ü'.repeat(1000), 'x'.repeat(300_000)]) assert.equal(await client.pair(text, { type: 'text' }), text)
@@ -76,7 +76,7 @@ test('accept and echo, of text and bytes, short and long', async () => {
   await app.close()
 })
 
-test('frames in the packet of the handshake', async () => {
+test('the handler receives frames that came in one packet with the handshake', async () => {
   const app = await createApp()
   const client = await open(await listen(app))
   client.socket.write(Buffer.concat([Buffer.from(request('/echo', UPGRADE)), Buffer.from([0x81, 0x81, 0, 0, 0, 0, 97])]))
@@ -85,7 +85,7 @@ test('frames in the packet of the handshake', async () => {
   await app.close()
 })
 
-test('a refusal', async () => {
+test('a client gets the status and the body of a refusal', async () => {
   const app = await createApp()
   const port = await listen(app)
   const refused = async (path) => await connect(`ws://127.0.0.1:${port}${path}`).then(() => assert.fail('accepted'), (error) => error)
@@ -96,7 +96,7 @@ test('a refusal', async () => {
   await app.close()
 })
 
-test('topics', async () => {
+test('subscribers get the messages of a topic', async () => {
   const app = await createApp()
   const port = await listen(app)
   const clients = await Promise.all([1, 2, 3].map(() => connect(`ws://127.0.0.1:${port}/topic`)))
@@ -110,7 +110,7 @@ test('topics', async () => {
   for (const client of clients) assert.equal((await client.closed).code, 1001)
 })
 
-test('injectWebSocket', async () => {
+test('injectWebSocket opens a session', async () => {
   const app = await createApp()
   const client = await app.injectWebSocket('/echo')
   assert.equal(await client.pair('x'.repeat(100_000)), 'x'.repeat(100_000))
@@ -119,7 +119,7 @@ test('injectWebSocket', async () => {
   await app.close()
 })
 
-test('the heartbeat keeps who answers, and drops who does not', async () => {
+test('the heartbeat keeps a client that answers, and drops a client that does not', async () => {
   const app = await createApp({ heartbeat: { interval: 50, timeout: 50 } })
   const port = await listen(app)
   const silent = await open(port, request('/echo', UPGRADE))
@@ -130,7 +130,7 @@ test('the heartbeat keeps who answers, and drops who does not', async () => {
   await app.close()
 })
 
-test('an upgrade behind a request that is being answered', async () => {
+test('an upgrade behind a pipelined request is answered after it', async () => {
   const app = await createApp()
   const client = await open(await listen(app), request('/slow') + request('/echo', UPGRADE))
   await client.until('101')
@@ -138,7 +138,7 @@ test('an upgrade behind a request that is being answered', async () => {
   await app.close()
 })
 
-test('requests that offer another protocol', async () => {
+test('a request that offers another protocol is answered as a plain request', async () => {
   const app = await createApp()
   const client = await open(await listen(app), 'POST /body HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}')
   await client.until('{"a":1}')
@@ -146,7 +146,7 @@ test('requests that offer another protocol', async () => {
   await app.close()
 })
 
-test('a client that leaves while hooks are at work', async () => {
+test('a running hook learns that its client has left', async () => {
   const app = await createApp()
   let told
   const left = new Promise((resolve) => { told = resolve })
@@ -166,7 +166,7 @@ test('a client that leaves while hooks are at work', async () => {
   await app.close()
 })
 
-test('app.close() waits for what is being answered, and for nothing else', async () => {
+test('app.close() waits only for requests that are being answered', async () => {
   const app = await createApp()
   const port = await listen(app)
   const session = await connect(`ws://127.0.0.1:${port}/echo`)
@@ -176,7 +176,7 @@ test('app.close() waits for what is being answered, and for nothing else', async
   await behind.until('http')
   const half = [await open(port), await open(port, 'G'), await open(port, 'GET /http HTTP/1.1\r\nHost: x\r\n')]
   const slow = await open(port, request('/slow'))
-  await delay(50) // so that all of them have arrived
+  await delay(50) // so that all requests have arrived
   const begin = performance.now()
   await app.close()
   assert.ok(performance.now() - begin < 2000)

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { once } from 'node:events'
+import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { createApp } from '../helpers/app'
 import { congest, createSendQueue, isPending, MARK, MiB, receive, type SendQueueFixture } from '../helpers/send-queue'
@@ -80,21 +81,26 @@ for (const secure of [false, true]) {
   })
 
   t.test(`over ${transport}, a client that slowly reads one huge message has not stalled`, async (t) => {
-    const sendTimeout = 300
-    const fixture = await createSendQueue(t, { sendTimeout, secure })
+    mock.timers.enable({ apis: ['setInterval'] })
+    t.teardown(() => mock.timers.reset())
+    const fixture = await createSendQueue(t, { sendTimeout: 400, secure })
     const { client, sendQueue } = fixture
-    const start = performance.now()
-    const sending = sendQueue.send(Buffer.alloc(32 * MiB))
     client.pause()
-    const reading = setInterval(() => { // reads at most 2 MiB: as much as Node reads in one turn
-      client.resume()
-      globalThis.setImmediate(() => client.pause())
-    }, 50)
-    t.teardown(() => clearInterval(reading))
+    const sending = sendQueue.send(Buffer.alloc(32 * MiB))
+    let checks = 0
+    while (sendQueue.bufferedAmount > 0) {
+      const before = sendQueue.drained
+      await until(() => {
+        client.resume() // reads at most 2 MiB: as much as Node reads in one turn
+        globalThis.setImmediate(() => client.pause())
+        return sendQueue.drained > before || sendQueue.bufferedAmount === 0
+      })
+      mock.timers.tick(300) // three checks, of which the first sees progress
+      checks += 3
+    }
     await sending
-    const elapsed = performance.now() - start
     t.equal(fixture.stalls, 0)
-    t.ok(elapsed > 1.5 * sendTimeout, `${elapsed} ms`)
+    t.ok(checks > 12, `${checks} checks`)
   })
 }
 

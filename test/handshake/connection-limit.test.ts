@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import websocket from '../../lib/index'
@@ -9,6 +8,7 @@ import { collectLogs, WARN } from '../helpers/logs'
 import { connectPeer, type Peer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
 import { connectTcp, exchange, upgradeRequest, type TcpClient } from '../helpers/tcp'
+import { until } from '../helpers/until'
 import { unhandledRejections } from '../helpers/unhandled'
 import type { WebSocketPluginOptions } from '../../types/options'
 import type { WebSocketSession } from '../../types/session'
@@ -22,14 +22,17 @@ function neverRuns (): void {
 }
 
 /** Connects as soon as the limit allows it. */
-async function connectWhenFree (t: Test, url: string): Promise<Peer> {
-  for (;;) {
-    try {
-      return await connectPeer(t, url)
-    } catch {
-      await setTimeout(2)
-    }
-  }
+async function whenFree<T> (connect: () => Promise<T>): Promise<T> {
+  let connection!: T
+  await until(() => connect().then((value) => {
+    connection = value
+    return true
+  }, () => false))
+  return connection
+}
+
+function connectWhenFree (t: Test, url: string): Promise<Peer> {
+  return whenFree(() => connectPeer(t, url))
 }
 
 t.test('over maxConnections of the plugin, handshakes on all routes are refused with 503 and Retry-After', async (t) => {
@@ -169,15 +172,6 @@ t.test('connections of injectWebSocket and injectWS count until they end', async
   const app = await createApp(t, { maxConnections: 1 })
   app.websocket('/', stay)
   await app.ready()
-  const whenFree = async <T>(connect: () => Promise<T>): Promise<T> => {
-    for (;;) {
-      try {
-        return await connect()
-      } catch {
-        await setTimeout(2)
-      }
-    }
-  }
   for (let i = 0; i < 3; i++) {
     const client = await whenFree(() => app.injectWebSocket('/'))
     await t.rejects(app.injectWebSocket('/'), { name: 'WebSocketUpgradeError', message: /503/ })

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
-import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import WebSocket from 'ws'
+import { until } from './until'
 import type { FastifyInstance } from 'fastify'
 
 /** A client that sends bytes, for requests that no client library would send. */
@@ -120,7 +120,7 @@ export async function exchange (t: Test, port: number, target: string, options?:
 /** Waits until `app` has no connection, and asserts that. */
 export async function assertNoConnections (t: Test, app: FastifyInstance): Promise<void> {
   const count = promisify(app.server.getConnections.bind(app.server))
-  while (await count() > 0) await setTimeout(2)
+  await until(async () => await count() === 0)
   t.pass('no connection is left')
 }
 

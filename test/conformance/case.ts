@@ -2,34 +2,33 @@ import { BINARY, CLOSE, closePayload, CONTINUATION, PING, PONG, TEXT } from '../
 import type { WebSocketPluginOptions } from '../../types/options'
 
 /*
- * The language of the tables in cases/: what a client sends, and what has to come back from a route that echoes.
+ * The types of the tables in cases/: what a client sends, and what an echo route has to send back.
  *
- * Cases have the numbers of the Autobahn test suite where they are in it. Those with a `+` are not: they are what it
- * leaves out.
+ * A case that the Autobahn test suite has, has Autobahn's number. A case with a `+` in its number is not in Autobahn.
  */
 
-/** One frame, with nothing that could not be set wrong (RFC 6455, section 5.2). */
+/** One frame, of which every field can be set wrong (RFC 6455, section 5.2). */
 export interface Frame {
   opcode: number
   payload: Buffer
-  /** True unless given. */
+  /** Default: true. */
   fin?: boolean
   /** RSV1 to RSV3 as one number: 4 is RSV1, 1 is RSV3. */
   rsv?: number
   /** `null` leaves the frame unmasked. */
   mask?: readonly number[] | null
-  /** What the header says instead of the payload's length. */
+  /** The length in the header, instead of the payload's length. */
   length?: bigint
-  /** How the header says it: in its 7 bits, or in 2 or 8 bytes more. The shortest form, unless given. */
+  /** Where the header has the length: in its 7 bits, or in 2 or 8 further bytes. Default: the shortest form. */
   lengthBytes?: 0 | 2 | 8
 }
 
-/** A whole message: compressed as was negotiated, then cut into fragments. */
+/** A whole message: compressed as negotiated, then split into fragments. */
 export interface Message {
   opcode: number
   payload: Buffer
   compressed: true
-  /** The length of the fragments; one, unless given. */
+  /** The length of a fragment. Default: one fragment. */
   fragment?: number
 }
 
@@ -37,31 +36,31 @@ export interface Message {
 export type Step =
   | Frame
   | Message
-  /** Bytes as they are. */
+  /** Bytes to write unchanged. */
   | Buffer
-  /** Waits until so many messages and pongs have been received. */
+  /** Waits until the client has received this number of messages and pongs. */
   | { received: number }
-  /** Waits whether the server fails the connection; if not, that is noted as received. */
+  /** Waits for the server to fail the connection. If the server does not, STILL_OPEN counts as received. */
   | typeof STILL_OPEN
 
 export const STILL_OPEN = 'still open'
 
-/** A message or a pong, or that the connection was still open. */
+/** A message, a pong, or that the connection was still open. */
 export type Received = Pick<Frame, 'opcode' | 'payload'> | typeof STILL_OPEN
 
 export interface Outcome {
   receive: readonly Received[]
-  /** The codes of which the server's close frame has one. Without: the client closes when it has received everything, with 1000, and so does the server. */
+  /** The allowed codes of the server's close frame. Without `close`, the client closes with 1000 when it has received everything, and the server answers 1000. */
   close?: readonly number[]
-  /** What the answer to the handshake says of extensions: `''` for nothing. */
+  /** The extensions in the response to the handshake. Default: `''`, none. */
   extensions?: string
-  /** The status of the answer to the handshake, if it is not 101. */
+  /** The status of the response to the handshake. Default: 101. */
   status?: number
 }
 
 /**
- * How bytes are split: all that can be sent at once is; frame by frame; or so many octets at a time. Each part is in a
- * packet of its own.
+ * How the bytes are split: as few parts as possible; frame by frame; or this number of octets at a time. Each part is
+ * one packet.
  */
 export type Chop = 'whole' | 'frames' | number
 
@@ -69,13 +68,13 @@ export interface Case extends Outcome {
   id: string
   title: string
   send: readonly Step[]
-  /** How the bytes are split; unless given, in all ways. */
+  /** How the bytes are split. Default: in all ways, one after another. */
   chop?: Chop
-  /** What the client offers in `Sec-WebSocket-Extensions`. */
+  /** The client's `Sec-WebSocket-Extensions`. */
   offer?: string
   /** The options of the plugin. */
   server?: WebSocketPluginOptions
-  /** Outcomes that conform too, though not as strictly, and what allows them. */
+  /** Further outcomes that conform, less strictly, and the rule that allows them. */
   nonStrict?: { why: string, outcomes: readonly Outcome[] }
 }
 
@@ -100,13 +99,13 @@ export const continuation = (payload: Payload = '', bits?: Bits): Frame => frame
 export const ping = (payload?: Payload, bits?: Bits): Frame => frame(PING, payload, bits)
 export const pong = (payload?: Payload, bits?: Bits): Frame => frame(PONG, payload, bits)
 
-/** A close frame; without a code, an empty one. */
+/** A close frame. Without a code, the frame is empty. */
 export function close (code?: number, reason: Payload = '', bits?: Bits): Frame {
   if (code === undefined) return frame(CLOSE, '', bits)
   return frame(CLOSE, closePayload(code, reason), bits)
 }
 
-/** A message as fragments of `size` octets. */
+/** A message in fragments of `size` octets. */
 export function fragments (opcode: number, payload: Payload, size: number): Frame[] {
   const data = Buffer.from(payload)
   const count = Math.max(1, Math.ceil(data.length / size))

@@ -1,17 +1,17 @@
 import { once } from 'node:events'
 import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw, type InflateRaw } from 'node:zlib'
 
-/** What an empty block ends with; it is left out (RFC 7692, section 7.2.1). */
+/** The end of an empty block, which a sender removes (RFC 7692, section 7.2.1). */
 const TAIL = Buffer.from([0, 0, 0xff, 0xff])
 
-/** The client's side of permessage-deflate, with what was negotiated, to the letter. */
+/** The client's side of permessage-deflate. It follows the negotiated parameters strictly. */
 export class Deflate {
   readonly #deflate: DeflateRaw
   readonly #inflate: InflateRaw
   readonly #clientKeeps: boolean
   readonly #serverKeeps: boolean
 
-  /** `extensions` is what the server has answered. */
+  /** `extensions` is the header of the server's response. */
   constructor (extensions: string) {
     const bits = (name: string): number | undefined => {
       const [, value] = new RegExp(`${name}_max_window_bits=(\\d+)`).exec(extensions) ?? []
@@ -21,8 +21,8 @@ export class Deflate {
     this.#clientKeeps = !extensions.includes('client_no_context_takeover')
     this.#serverKeeps = !extensions.includes('server_no_context_takeover')
     this.#deflate = createDeflateRaw({ windowBits: bits('client') ?? 15 })
-    // zlib takes what is repeated from its output first, and then from its window. A buffer for the output that is smaller
-    // than the window has it notice what is too far back.
+    // zlib looks for a repeated string first in its output, then in its window. With an output buffer smaller than the
+    // window, zlib notices a distance that is too far back.
     this.#inflate = createInflateRaw(serverBits === undefined ? {} : { windowBits: serverBits, chunkSize: 2 ** (serverBits - 1) })
   }
 
@@ -44,7 +44,7 @@ export class Deflate {
   }
 }
 
-/** All that comes out of `stream` for `data`. */
+/** Resolves with all output of `stream` for `data`. */
 async function flushed (stream: DeflateRaw | InflateRaw, data: Buffer): Promise<Buffer> {
   const chunks: Buffer[] = []
   const collect = (chunk: Buffer): void => { chunks.push(chunk) }

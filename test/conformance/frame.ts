@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer'
 import { BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, type Frame } from './case'
 
-/* Frames of a client, in which everything can be set wrong; and of a server, in which nothing may be wrong. */
+/* Encodes frames of a client, of which every field can be wrong. Decodes frames of a server, which must be right. */
 
-/** Of the example in RFC 6455, section 5.7. */
+/** The mask of the example in RFC 6455, section 5.7. */
 const MASK = [0x37, 0xfa, 0x21, 0x3d]
 
-/** The bytes of a frame from a client. */
+/** The bytes of a client's frame. */
 export function encode ({ opcode, payload, fin = true, rsv = 0, mask = MASK, length = BigInt(payload.length), lengthBytes = shortest(length) }: Frame): Buffer {
   const header = Buffer.alloc(2 + lengthBytes)
   header[0] = (fin ? 0x80 : 0) | (rsv << 4) | opcode
@@ -24,7 +24,7 @@ function shortest (length: bigint): 0 | 2 | 8 {
   return length < 65536n ? 2 : 8
 }
 
-/** A frame as it was received. */
+/** A received frame. */
 export interface ServerFrame {
   opcode: number
   fin: boolean
@@ -34,9 +34,9 @@ export interface ServerFrame {
 
 export class ProtocolViolation extends Error {}
 
-/** Makes frames of the bytes of a server. Throws `ProtocolViolation` for what a server may not send. */
+/** Decodes a server's bytes to frames. Throws `ProtocolViolation` for bytes that a server may not send. */
 export class FrameReader {
-  /** Whether RSV1 has a meaning. */
+  /** Whether RSV1 may be set: with permessage-deflate. */
   compresses = false
   #bytes = Buffer.alloc(0)
   #chunks: Buffer[] = []
@@ -98,7 +98,7 @@ export class FrameReader {
   }
 }
 
-/** The code of a close frame: 1005 where it has none. */
+/** The code of a close frame, or 1005 if the frame has no code. */
 export function closeCode (payload: Buffer): number {
   if (payload.length === 0) return 1005
   refuse(payload.length === 1, 'a close frame with half a code')

@@ -1,8 +1,8 @@
-/* What compresses well and what does not: made up, the same each time. */
+/* Payloads that compress well, and payloads that do not. They are generated, and the same each time. */
 
 const LENGTH = 256 * 1024
 
-/** Numbers from 0 to 1 that look like chance (the generator of Numerical Recipes). */
+/** Returns a source of pseudo-random numbers from 0 to 1 (the generator of Numerical Recipes). */
 function chance (seed: number): () => number {
   let state = seed
   return () => {
@@ -28,7 +28,7 @@ function repeat (make: (random: () => number) => string | Buffer): Buffer {
 
 const pick = (random: () => number, values: readonly string[]): string => values[Math.floor(random() * values.length)]
 
-/** JSON, ASCII only: it can be cut anywhere and is still text. */
+/** JSON, ASCII only: a part of it is valid text, wherever it is cut. */
 export const json = repeat((random) => JSON.stringify({ [pick(random, NAMES)]: random(), [pick(random, NAMES)]: Math.floor(random() * 1e6), isActive: random() < 0.5 }) + '\n')
 
 /** HTML, ASCII only. */
@@ -37,8 +37,8 @@ export const html = repeat((random) => `<tr class="row"><td>${Math.floor(random(
 /** Prose in German. */
 export const prose = repeat((random) => `${pick(random, WORDS)}${random() < 0.1 ? '.\n' : ' '}`)
 
-/** A picture: rows of grey that change a little. */
+/** A picture: rows of grey values that differ a little. */
 export const picture = repeat((random) => Buffer.from(Array.from({ length: 512 }, (_, x) => 128 + 60 * Math.sin(x / 40) + 8 * random())))
 
-/** What is compressed already. */
+/** Data that is already compressed. */
 export const noise = repeat((random) => Buffer.from(Array.from({ length: 512 }, () => random() * 256)))

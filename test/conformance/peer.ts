@@ -10,20 +10,20 @@ import { closeCode, encode, FrameReader, refuse, type ServerFrame } from './fram
 /** RFC 6455, section 1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
-/** What the server has answered to the handshake. */
+/** The server's response to the handshake. */
 export interface Answer {
   status: number
   extensions: string
 }
 
-/** A client in bytes, that takes nothing from the server but what RFC 6455 and RFC 7692 allow. */
+/** A client that sends bytes. It checks that the server sends only what RFC 6455 and RFC 7692 allow. */
 export class Peer {
   readonly received: Received[] = []
-  /** The code of the server's close frame, when it has come. */
+  /** The code of the server's close frame, once it has arrived. */
   closeCode: number | null = null
-  /** The server has ended the connection. */
+  /** Whether the server has ended the connection. */
   ended = false
-  /** What the server has done wrong. */
+  /** The server's first violation. */
   violation: Error | null = null
   readonly #socket: Socket
   readonly #chunks: AsyncIterator<Buffer>
@@ -42,10 +42,10 @@ export class Peer {
   private constructor (socket: Socket) {
     this.#socket = socket
     this.#chunks = socket[Symbol.asyncIterator]()
-    socket.on('error', () => {}) // a write to a connection that the server has ended: what was received tells
+    socket.on('error', () => {}) // a write after the server has ended the connection; the received bytes show the end
   }
 
-  /** Opens the WebSocket connection. Throws `ProtocolViolation` for an answer that is none. */
+  /** Opens the WebSocket connection. Throws `ProtocolViolation` for an invalid response. */
   async open (path: string, offer?: string): Promise<Answer> {
     const key = randomBytes(16).toString('base64')
     const lines = [`GET ${path} HTTP/1.1`, 'Host: 127.0.0.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', `Sec-WebSocket-Key: ${key}`]
@@ -76,25 +76,25 @@ export class Peer {
     return [{ ...first, rsv: 4 }, ...rest]
   }
 
-  /** Writes frames, split as `chop` says; what is split arrives in so many packets. */
+  /** Writes frames, split as `chop` says. Each part arrives in a packet of its own. */
   async write (frames: readonly (Frame | Buffer)[], chop: Chop): Promise<void> {
     const bytes = frames.map((frame) => Buffer.isBuffer(frame) ? frame : encode(frame))
     for (const part of split(bytes, chop)) {
       this.#socket.write(part)
-      // The server is in this process: between the two it reads what is there.
+      // The server is in this process, and reads each part in this turn of the event loop.
       await setImmediate()
       await setImmediate()
     }
   }
 
-  /** Resolves when `condition` holds, or the connection has ended, or something was wrong. */
+  /** Resolves when `condition` holds, the connection has ended, or the server has violated the protocol. */
   async until (condition: () => boolean): Promise<void> {
     while (!condition() && !this.ended && this.violation === null) {
       await new Promise<void>((resolve) => { this.#wake = resolve })
     }
   }
 
-  /** The same, at most for so many milliseconds. */
+  /** As `until`, for at most this number of milliseconds. */
   async untilAtMost (milliseconds: number, condition: () => boolean): Promise<void> {
     let isOver = false
     const timer = setTimeout(() => {

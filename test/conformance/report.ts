@@ -1,7 +1,7 @@
 import { groups } from './cases'
 import { Runner, type Verdict } from './run'
 
-/* Runs all cases and prints what came of them by group: `npm run conformance`. Exits with 1 when one has failed. */
+/* `npm run conformance`: runs all cases and prints the results by group. Exits with 1 if a case has failed. */
 
 const COLUMNS = [44, 7, 8, 12, 8, 9]
 
@@ -32,7 +32,7 @@ async function report (): Promise<boolean> {
   console.log(row('', total.passed + total['non-strict'] + total.failed, total.passed, total['non-strict'], total.failed, seconds(started)))
   await runner.close()
 
-  if (total['non-strict'] > 0) console.log(`\nNon-strict: allowed, but not what is asked for first\n\n${remarks['non-strict'].join('\n')}`)
+  if (total['non-strict'] > 0) console.log(`\nNon-strict: allowed, but not the preferred outcome\n\n${remarks['non-strict'].join('\n')}`)
   if (total.failed > 0) console.log(`\nFailed\n\n${remarks.failed.join('\n')}`)
   return total.failed === 0
 }

@@ -10,27 +10,27 @@ export type Verdict = 'passed' | 'non-strict' | 'failed'
 
 export interface Result {
   verdict: Verdict
-  /** Why the outcome may be non-strict, or what was wrong. */
+  /** The rule that allows a non-strict outcome, or what was wrong. */
   detail: string
 }
 
-/** How long a case may take, in milliseconds. */
+/** In ms: how long a case may take. */
 const LIMIT = 10_000
 
-/** How long the server is given to fail the connection before the end of a message, in milliseconds. */
+/** In ms: how long the server has to fail the connection before the end of a message. */
 const FAST = 100
 
-/** Cases up to this size, in bytes, are split in every way. */
+/** In bytes: cases up to this size are split in every way. */
 const SMALL = 4096
 
-/** From the best to the worst. */
+/** The best verdict first. */
 const VERDICTS: readonly Verdict[] = ['passed', 'non-strict', 'failed']
 
-/** Runs cases, against apps with a route that echoes. */
+/** Runs cases against apps with an echo route. */
 export class Runner {
   readonly #apps = new Map<string, Promise<FastifyInstance>>()
 
-  /** The worst that came of a case in all the ways in which its bytes are split. */
+  /** Runs a case once for each way to split its bytes. Resolves with the worst result. */
   async run (test: Case): Promise<Result> {
     const chops = chopsOf(test)
     let worst: Result = { verdict: 'passed', detail: '' }
@@ -76,7 +76,7 @@ export class Runner {
 
 async function echo (options: WebSocketPluginOptions): Promise<FastifyInstance> {
   const app = Fastify()
-  await app.register(websocket, { heartbeat: false, ...options }) // no pings that no case expects
+  await app.register(websocket, { heartbeat: false, ...options }) // no case expects pings
   app.websocket('/', { websocket: { valueType: 'any' } }, async (ws) => {
     await ws.accept()
     for await (const message of ws) await ws.send(message)
@@ -99,7 +99,7 @@ function nameOf (chop: Chop): string {
   return chop === 'frames' ? 'frame by frame' : `${chop} octets at a time`
 }
 
-/** Does what the case says, to the end of the connection. */
+/** Takes the steps of the case, and waits for the end of the connection. */
 async function converse (peer: Peer, { send, nonStrict, ...strict }: Case, chop: Chop): Promise<void> {
   const outcomes: readonly Outcome[] = [strict, ...nonStrict?.outcomes ?? []]
   let held = []
@@ -121,7 +121,7 @@ async function converse (peer: Peer, { send, nonStrict, ...strict }: Case, chop:
   await peer.write(held, chop)
   await peer.until(() => outcomes.some((outcome) => outcome.close === undefined && hasReceived(peer, outcome)))
   if (outcomes.some((outcome) => outcome.close === undefined)) await peer.write([close(1000)], 'whole')
-  await peer.until(() => false) // it is the server that ends the connection (RFC 6455, section 7.1.1)
+  await peer.until(() => false) // the server ends the connection first (RFC 6455, section 7.1.1)
 }
 
 function judge (peer: Peer, answer: Answer, test: Case): Result {

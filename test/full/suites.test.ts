@@ -71,9 +71,9 @@ t.test('a case that fails or a file that does not end fails the run, unless suit
   t.equal(code, 1)
   t.match(output, '| @fastify/websocket | 3 | 1 | 1 | 1 |')
   t.match(output, 'FAILED: fails\n    Error: for no reason')
-  t.match(output, 'otherwise here: a plain GET of a WebSocket route is answered with 426\n    Should return 404 on http request')
+  t.match(output, 'differs here: a plain GET of a WebSocket route gets a 426\n    Should return 404 on http request')
   t.match(output, 'passes, although suites.js has a reason why not: Should throw on invalid wsHandler')
-  t.match(output, 'FAILED: test/websocket.test.js\n    has not come to its end')
+  t.match(output, 'FAILED: test/websocket.test.js\n    did not end')
 })
 
 /** Creates a folder with the repositories and `files`. */

@@ -1,6 +1,6 @@
 'use strict'
 
-/* A conversation in the words of the WHATWG's WebSocket: run in a browser, and by Node with the one that it has. */
+/* A conversation with the WebSocket of the WHATWG. Runs in a browser, and in Node with its built-in WebSocket. */
 
 async function converse (url, { text, binary, repeated, count, close }) {
   const [code, reason] = close

@@ -13,7 +13,7 @@ my $ua = Mojo::UserAgent->new;
 my $offer = {'Sec-WebSocket-Extensions' => 'permessage-deflate'};
 my %result;
 
-# Sends $message and resolves with what $event brings: a message as it was received.
+# Sends $message and resolves with the argument of $event: a message as received.
 sub exchange ($tx, $message, $event) {
   my $promise = Mojo::Promise->new;
   $tx->once($event => sub ($tx, $received) { $promise->resolve($received) });

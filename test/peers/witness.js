@@ -1,8 +1,8 @@
 'use strict'
 
-/* What a program sees that has the WHATWG's WebSocket: run in a browser, and by runtimes with the one that they have. */
+/* What a program sees with the WebSocket of the WHATWG. Runs in a browser, and in runtimes with a built-in WebSocket. */
 
-/** Milliseconds that an `error` is given to be followed by a `close`. */
+/** In ms: how long to wait for a `close` after an `error`. */
 const PATIENCE = 1_000
 
 async function witness (url) {
@@ -22,7 +22,7 @@ async function witness (url) {
   }
 }
 
-/** What happens on a connection, in order, and how it ends. */
+/** Opens a connection. Resolves with its events in order, and the code and the reason of its end. */
 function watch (url, subprotocols = []) {
   const socket = new globalThis.WebSocket(url, subprotocols)
   const events = []
@@ -39,7 +39,7 @@ function watch (url, subprotocols = []) {
 if (require.main === module) {
   witness(process.argv[2]).then((seen) => {
     console.log(JSON.stringify(seen))
-    process.exit() // where a connection has not ended
+    process.exit() // a connection may still be open
   })
 }
 

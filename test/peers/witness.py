@@ -1,4 +1,4 @@
-"""What a program sees that has one of the libraries of Python: the name of the library comes first."""
+"""What a program sees with a library of Python. Arguments: the name of the library, and the URL."""
 import asyncio
 import json
 import sys

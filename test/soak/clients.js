@@ -1,6 +1,6 @@
 'use strict'
 
-// The clients, in their own process: node --expose-gc clients.js <seed>
+// The clients, in a process of their own: node --expose-gc clients.js <seed>
 
 const { once } = require('node:events')
 const net = require('node:net')
@@ -12,21 +12,21 @@ const { problem, remains, work } = require('./worker')
 
 const seed = Number(process.argv[2])
 
-/** How many clients there are at once. */
+/** The number of clients at one time. */
 const LANES = 200
 
-/** How long one may take, in milliseconds. */
+/** In ms: how long one client may take. */
 const PATIENCE = 20_000
 
 const counts = { connections: 0, clean: 0, killed: 0, refused: 0, left: 0, received: 0 }
 
-/** What those who are refused are told. */
+/** The status of each refusal, by the form of the connection. */
 const STATUS = { denies: 403, 'throws-early': 500, undecided: 503, hook: 401 }
 
-/** What a client does that is not called like the form of the connection. */
+/** The method of the client for a form, if the method has another name than the form. */
 const SIDES = { iterate: 'converse', receive: 'converse', handlers: 'converse', 'handlers-throw': 'throws', 'hook-close': 'refused' }
 
-/** What befalls a connection. */
+/** The fates in which the client ends the connection. */
 const STRIKES = {
   terminate: (socket) => socket.destroy(),
   reset: (socket) => socket.resetAndDestroy(),
@@ -80,7 +80,7 @@ class Visit {
     if (failure !== undefined) this.problem(`could not send all ${up}: ${failure.message}`)
   }
 
-  /** Each message is answered with one. */
+  /** The client answers each message with one message. */
   async pair () {
     const { id, up, fate } = this.#plan
     await this.#send(`hello ${id}`)
@@ -97,12 +97,12 @@ class Visit {
 
   async throws () {
     const { closeCode, down } = this.#plan
-    await Promise.all([this.#sendAll().catch(() => {}), this.#receiveAll()]) // it is closed before it has all
+    await Promise.all([this.#sendAll().catch(() => {}), this.#receiveAll()]) // the server closes before it has received all messages
     this.#check('close code', await this.#peer.closed, closeCode)
     this.#check('messages received', this.#received, down)
   }
 
-  /** Commands go up, and what is published comes down: all of it that is published while it has subscribed. */
+  /** The client sends commands, and receives all messages that are published while its session is subscribed. */
   async topic () {
     const { up, topic, fate, fateAt } = this.#plan
     const commanded = this.#command(up, fate, fateAt)
@@ -122,7 +122,7 @@ class Visit {
     if (!this.#isStruck) this.problem(`ended with ${await this.#peer.closed}`)
   }
 
-  /** What it sends comes back. */
+  /** The server echoes each message. */
   async raw () {
     const { id, up } = this.#plan
     for (let n = 0; n < up && !this.#isStruck; n++) {
@@ -164,7 +164,7 @@ class Visit {
     while (await this.#receive()) ;
   }
 
-  /** Whether there was one more. */
+  /** Receives and checks a message. Returns false at the end of the connection. */
   async #receive () {
     const message = await this.#peer.receive()
     if (message === undefined) return false
@@ -208,7 +208,7 @@ class Visit {
     await this.#send('stop')
   }
 
-  /** Its fate, if it comes before message `n`. */
+  /** Carries out the fate of the connection, if it comes before message `n`. */
   async #strike (n) {
     const { fate, fateAt, pause } = this.#plan
     if (n !== fateAt) return
@@ -237,7 +237,7 @@ function numberAfter (word, message) {
 
 let lastId = 0
 
-/** Connections come and go for so many seconds, then the last of them end. */
+/** Opens connections for `seconds` seconds. Resolves when all of them have ended. */
 async function run ({ port, seconds }) {
   const deadline = Date.now() + seconds * 1000
   async function lane () {

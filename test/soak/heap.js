@@ -6,19 +6,19 @@ const path = require('node:path')
 const { setImmediate } = require('node:timers/promises')
 const { writeHeapSnapshot } = require('node:v8')
 
-/** What V8 has compiled, and keeps for itself. Of that there is more for as long as it learns. */
+/** Node types of V8's compiled code and own data, which grow for as long as V8 optimizes. */
 const OF_V8 = new Set(['code', 'hidden', 'object shape'])
 
-/** Writes down all that is in the memory of this process, as a file, after garbage collections. */
+/** Writes a snapshot of the heap to a file, after garbage collections. Returns the path of the file. */
 async function takeSnapshot () {
   for (let i = 0; i < 3; i++) {
     globalThis.gc()
-    await setImmediate() // what waits for objects to be collected runs then
+    await setImmediate() // lets the callbacks of finalizers run
   }
   return writeHeapSnapshot(path.join(tmpdir(), `soak-${process.pid}-${Date.now()}.heapsnapshot`))
 }
 
-/** The bytes of all objects in `file`, with what they have beside the heap. The file is removed. */
+/** Returns the bytes of all objects in the snapshot `file`, with their memory outside the heap. Removes the file. */
 function readSnapshot (file) {
   const { snapshot: { meta }, nodes } = JSON.parse(readFileSync(file, 'utf8'))
   unlinkSync(file)

@@ -4,8 +4,8 @@ const { on, once } = require('node:events')
 const WebSocket = require('ws')
 const { connect, WebSocketDisconnect, WebSocketUpgradeError } = require('../..')
 
-// The clients, as one sees them: `send`, `receive`, which gives undefined at the end, `close`, `pause`, `resume`, the
-// TCP socket, and how it has ended.
+// Both kinds of client have the same members: `send`, `receive`, which resolves with undefined at the end, `close`, `pause`,
+// `resume`, the TCP `socket`, and `closed`, which resolves with the close code.
 
 class WsPeer {
   socket
@@ -31,7 +31,7 @@ class WsPeer {
   constructor (raw) {
     this.#raw = raw
     this.#messages = on(raw, 'message', { close: ['close'] })
-    raw.on('error', () => {}) // its end follows
+    raw.on('error', () => {}) // 'close' follows
     this.closed = new Promise((resolve) => raw.once('close', (code) => resolve(code)))
   }
 
@@ -85,13 +85,13 @@ class OwnPeer {
   }
 
   close () { this.#client.close() }
-  pause () {} // it pauses by itself as long as nothing is taken
+  pause () {} // the client pauses by itself while nothing is received
   resume () {}
 }
 
 const PEERS = { ws: WsPeer, connect: OwnPeer }
 
-/** A client that is connected to `url`, as `peer`; or the `status` that it was refused with. */
+/** Connects to `url`. Resolves with the client as `peer`, or with the `status` of the refusal. */
 function openPeer (kind, url) {
   return PEERS[kind].open(url)
 }

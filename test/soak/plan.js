@@ -2,30 +2,31 @@
 
 const { Dice } = require('./random')
 
-/** What the two sides of a connection do, and how often. */
+/** The forms of a connection, what both sides do in each, and the weight of each form. */
 const FORMS = [
   ['iterate', 24], // for await
   ['receive', 16], // receive() until it rejects
   ['handlers', 16], // onConnect, onMessage, onDisconnect
   ['pair', 10], // expect(), then pair()
-  ['topic', 16], // messages are published
+  ['topic', 16], // subscribe(), publish()
   ['throws', 5], // the handler throws
   ['handlers-throw', 5], // onMessage throws
-  ['raw', 4], // the plain socket
+  ['raw', 4], // raw: true
   ['denies', 2], // deny()
-  ['throws-early', 1], // before accept()
-  ['undecided', 1], // neither accept() nor deny(), in time
-  ['hook', 1], // refused before the handler
-  ['hook-close', 1], // the same with `refusal: 'close'`
-  ['leaves', 3], // the client leaves before it is answered
-  ['half-request', 2] // and before it has asked
+  ['throws-early', 1], // the handler throws before accept()
+  ['undecided', 1], // neither accept() nor deny() within handshakeTimeout
+  ['hook', 1], // a hook refuses
+  ['hook-close', 1], // a hook refuses, with `refusal: 'close'`
+  ['leaves', 3], // the client leaves before the response
+  ['half-request', 2] // the client leaves before its request is complete
 ]
 
+/** What happens to a connection before its end, and the weight of each. */
 const FATES = [
   ['none', 60],
   ['pause', 15], // the client does not read for a while
-  ['terminate', 7], // the client drops the connection
-  ['reset', 6], // the same with RST
+  ['terminate', 7], // the client destroys its socket
+  ['reset', 6], // the client destroys its socket with a RST
   ['half-close', 5], // the client ends its side of the TCP connection, without a close frame
   ['server-terminate', 7]
 ]
@@ -36,7 +37,7 @@ function length (dice) {
   return dice.oneIn(20) ? 60 + dice.below(200) : dice.below(16)
 }
 
-/** What happens on connection `id`. Both processes know it, from the seed. */
+/** The plan of connection `id`. It follows from the seed, so that both processes have the same plan. */
 function planOf (seed, id) {
   const dice = new Dice(seed, id)
   const form = dice.pick(FORMS)
@@ -46,27 +47,27 @@ function planOf (seed, id) {
   return {
     id,
     form,
-    /** How many messages the client sends, and how many the server. */
+    /** The number of messages of the client, and of the server. */
     up,
     down: form === 'pair' ? up : length(dice),
     fate,
     isKilled: KILLS.includes(fate) || form === 'leaves',
-    /** After how many messages of the client its fate comes. */
+    /** The number of messages of the client before the fate. */
     fateAt: dice.below(up + 1),
     throws,
-    /** After how many the handler does. */
+    /** The number of messages of the client before the handler throws. */
     throwsAt: 1 + dice.below(up),
     closer: form === 'pair' ? 'server' : dice.oneIn(2) ? 'client' : 'server',
-    /** Whether a client that closes has waited for all that the server sends. */
+    /** Whether a client that closes first waits for all messages of the server. */
     isPatient: dice.oneIn(2),
     closeCode: dice.oneIn(2) ? 4000 + dice.below(999) : 1011,
     topic: dice.below(6),
-    /** The client: `ws`, or the one of this package. */
+    /** The client library: `ws`, or `connect` of this package. */
     client: dice.oneIn(3) ? 'connect' : 'ws',
-    /** Milliseconds. */
+    /** In ms, as `pause`. */
     acceptDelay: dice.oneIn(3) ? dice.below(20) : 0,
     pause: 20 + dice.below(200),
-    /** After every how many messages the handler is slow; 0: never. */
+    /** The handler is slow at every n-th message; 0: never. */
     slowEvery: dice.oneIn(3) ? 1 + dice.below(8) : 0
   }
 }

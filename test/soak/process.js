@@ -3,10 +3,10 @@
 const { fork } = require('node:child_process')
 const path = require('node:path')
 
-/** How long a call may take beyond the `seconds` that it is to take, in milliseconds. */
+/** In ms: how long a call may take beyond its `seconds`. */
 const PATIENCE = 90_000
 
-/** A process that `worker.js` serves. It ends with this one. */
+/** A child process with the methods that it has given to `work` in `worker.js`. The child ends with this process. */
 class Process {
   #child
   #name

@@ -1,6 +1,6 @@
 'use strict'
 
-/** A number below 2 ** 32 that follows from `numbers`, and from nothing else (murmur3, 32 bits). */
+/** Returns a hash of `numbers` below 2 ** 32 (murmur3, 32 bits). */
 function hash (...numbers) {
   let h = 0
   for (const number of numbers) {
@@ -14,7 +14,7 @@ function hash (...numbers) {
   return (h ^ (h >>> 16)) >>> 0
 }
 
-/** A series of random decisions, which is the same for the same `numbers`. */
+/** A series of random decisions. The same `numbers` give the same series. */
 class Dice {
   #numbers
   #count = 0
@@ -23,7 +23,7 @@ class Dice {
     this.#numbers = numbers
   }
 
-  /** A whole number from 0 to `n` - 1. */
+  /** An integer from 0 to `n` - 1. */
   below (n) {
     return hash(...this.#numbers, this.#count++) % n
   }
@@ -32,7 +32,7 @@ class Dice {
     return this.below(n) === 0
   }
 
-  /** The first of one of the pairs, as often as the second of it says. */
+  /** Picks one of the pairs `[value, weight]`, by weight, and returns its value. */
   pick (pairs) {
     const total = pairs.reduce((sum, [, weight]) => sum + weight, 0)
     let at = this.below(total)

@@ -1,19 +1,19 @@
 'use strict'
 
-/** Bytes by which memory may grow for each connection: 1 KB for each thousand. */
+/** In bytes: how much memory may grow for each connection. This is 1 KB for a thousand connections. */
 const ALLOWED = 1.024
 
-/** By how many bytes it varies by itself: a leak on few connections has to be larger than that to be seen. */
+/** In bytes: how much memory varies by itself. A leak on few connections is seen only if it is larger. */
 const NOISE = 128 * 1024
 
 const SIDES = ['server', 'clients']
 
-/** Whether something has gone wrong up to `round`. */
+/** Whether there is a problem up to `round`. */
 function hasFailed (round) {
   return round !== undefined && SIDES.some((side) => round[side].problems.count + round[side].resources.length > 0)
 }
 
-/** What is wrong, in words. */
+/** The problems of a run, as text. */
 function problemsOf (rounds) {
   const last = rounds.at(-1)
   const told = SIDES.flatMap((side) => last[side].problems.texts)
@@ -21,12 +21,12 @@ function problemsOf (rounds) {
   return [
     ...told,
     ...count > told.length ? [`and ${count - told.length} more`] : [],
-    ...last.clients.counts.clean === 0 ? ['no connection has ended in order'] : [],
+    ...last.clients.counts.clean === 0 ? ['no connection has ended cleanly'] : [],
     ...SIDES.flatMap((side) => {
       const { resources } = last[side]
       const { bytes, connections } = growth(rounds, side)
       return [
-        ...resources.length > 0 ? [`${side}: are left: ${resources.join(', ')}`] : [],
+        ...resources.length > 0 ? [`${side}: handles are left: ${resources.join(', ')}`] : [],
         ...bytes > NOISE && bytes > ALLOWED * connections ? [`${side}: memory has grown by ${number(bytes)} bytes`] : []
       ]
     })
@@ -36,14 +36,14 @@ function problemsOf (rounds) {
 function summary (rounds) {
   const { server: { counts: server }, clients: { counts: clients } } = rounds.at(-1)
   return [
-    `${number(clients.connections)} connections: ${number(clients.clean)} ended in order, ${number(clients.killed)} killed, ${number(clients.refused)} refused, ${number(clients.left)} gone before they were answered`,
+    `${number(clients.connections)} connections: ${number(clients.clean)} ended cleanly, ${number(clients.killed)} killed, ${number(clients.refused)} refused, ${number(clients.left)} left before the response`,
     `${number(server.received)} messages received by the server, ${number(clients.received)} by the clients`,
     `${number(server.begun)} handlers begun, ${number(server.ended)} ended; onDisconnect has run ${number(server.disconnects)} times for ${number(server.toDisconnect)} sessions`,
     ...SIDES.map((side) => `memory of the ${side}: ${describe(growth(rounds, side))}; handles left: ${rounds.at(-1)[side].resources.length}`)
   ]
 }
 
-/** How memory has grown between the two rounds of which it is known: none, where the run ended before. */
+/** The growth of memory between the first and the last snapshot: 0 if the run ended before the second one. */
 function growth (rounds, side) {
   const [first, last = first] = rounds.filter((round) => round[side].bytes !== undefined)
   if (first === undefined) return { first: 0, bytes: 0, connections: 0 }

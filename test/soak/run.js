@@ -2,30 +2,31 @@
 
 // npm run soak -- [--seconds 600] [--seed <n>]
 //
-// Connections come and go: a server in one process, clients in another, messages numbered both ways, random kills. What
-// happens on a connection follows from the seed and its number. Between two rounds nobody is connected: by then all must
-// have ended, and at the last memory must be what it was when all had been warmed up.
+// Opens and closes connections between a server in one process and clients in another. Both sides send numbered messages, and
+// some connections are killed. The plan of a connection follows from the seed and the connection's number. Between two
+// rounds no client is connected: each handler, session and socket has to have ended. After the last round, memory has to be
+// what it was after the warm-up.
 
 const { parseArgs } = require('node:util')
 const { readSnapshot } = require('./heap')
 const { Process } = require('./process')
 const { hasFailed, problemsOf, summary } = require('./report')
 
-/** The share of the rounds after which memory is what it is to be at the end. */
+/** The share of the rounds that warm up. */
 const WARM_UP = 0.4
 
-/** From this many seconds on, each round is told of. */
+/** In seconds: a run of at least this length reports each round. */
 const LONG = 60
 
 function readOptions () {
   const { values } = parseArgs({ options: { seconds: { type: 'string', default: '600' }, seed: { type: 'string' } } })
   const seconds = Number(values.seconds)
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32))
-  if (!(seconds > 0) || !Number.isInteger(seed)) throw new Error('--seconds is a number above 0, --seed a whole number')
+  if (!(seconds > 0) || !Number.isInteger(seed)) throw new Error('--seconds has to be a number above 0, and --seed an integer')
   return { seconds, seed }
 }
 
-/** What the server and the clients tell after each round; where something is wrong, that is the last. */
+/** Resolves with the reports of the server and the clients after each round. A round with a problem is the last one. */
 async function soak ({ seconds, seed }) {
   const server = new Process('server.js', seed)
   const clients = new Process('clients.js', seed)
@@ -58,7 +59,7 @@ async function main () {
   const problems = problemsOf(rounds)
   for (const problem of problems) console.error(problem)
   for (const line of summary(rounds)) console.log(line)
-  console.log(problems.length === 0 ? 'nothing lost, duplicated or reordered, and all has ended' : 'FAILED')
+  console.log(problems.length === 0 ? 'no message lost, duplicated or reordered, and everything has ended' : 'FAILED')
   if (problems.length > 0) process.exitCode = 1
 }
 

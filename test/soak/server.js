@@ -1,6 +1,6 @@
 'use strict'
 
-// The server, in its own process: node --expose-gc server.js <seed>
+// The server, in a process of its own: node --expose-gc server.js <seed>
 
 const { setTimeout: delay } = require('node:timers/promises')
 const { promisify } = require('node:util')
@@ -12,21 +12,21 @@ const { PATIENCE, problem, remains, work } = require('./worker')
 
 const seed = Number(process.argv[2])
 
-/** What a handler throws when it is to. */
+/** The message of the errors that handlers throw as planned. */
 const ON_PURPOSE = 'thrown on purpose'
 
 const HANDSHAKE_TIMEOUT = 50
 const TOO_LATE = `neither accept() nor deny() within ${HANDSHAKE_TIMEOUT} ms (handshakeTimeout)`
 
-/** More than there are at once: those that are not counted out when they end are missed some time. */
+/** More than the number of clients at one time. If the plugin did not count a connection out, it would refuse others sooner or later. */
 const MAX_CONNECTIONS = 1_000
 
 const app = Fastify({ logger: { level: 'error', stream: { write: logged } } })
 
 const counts = { begun: 0, ended: 0, toDisconnect: 0, disconnects: 0, received: 0 }
-/** How often `onDisconnect` has run, of each session that was accepted. */
+/** The number of calls of `onDisconnect` for each accepted session. */
 const disconnects = new Map()
-/** The numbers of what is published next. */
+/** The number of the next message of each topic. */
 const topics = new Map()
 
 function logged (line) {
@@ -52,14 +52,14 @@ class Visit {
     await this.#ws.accept()
   }
 
-  /** Sends all that there is to send, or until the connection is gone. */
+  /** Sends all messages. Rejects if the connection ends before. */
   async send () {
     for (let n = 0; n < this.plan.down; n++) {
       await this.#ws.send(messageOf(seed, this.plan.id, DOWN, n))
     }
   }
 
-  /** Whether it was the last message that is waited for. */
+  /** Checks a message. Returns whether the server has received all messages, and has to close. */
   async receive (message) {
     const { plan } = this
     const wrong = difference(message, messageOf(seed, plan.id, UP, this.received++))
@@ -70,7 +70,7 @@ class Visit {
     return plan.closer === 'server' && this.received >= plan.up
   }
 
-  /** The connection has ended, and what had come is received: who closes has sent all before. */
+  /** Checks the end, after all messages before it: a closing client has sent all its messages before its close. */
   checkEnd ({ code, wasClean }) {
     const { closer, up, isKilled, closeCode, throws } = this.plan
     if (!throws && closer === 'client' && wasClean && this.received < up) this.problem(`received ${this.received} of ${up}`)
@@ -86,7 +86,7 @@ class Visit {
   }
 }
 
-/** A handler that is watched. */
+/** Returns a handler with checks. */
 function handler (handle) {
   return async (ws, request) => {
     const visit = new Visit(ws, request)
@@ -152,7 +152,7 @@ async function topic (ws, visit) {
       app.websockets.publish(name, message)
     } else {
       ws.publish(name, message)
-      await ws.send(message) // since it is not published to itself
+      await ws.send(message) // ws.publish does not send to the publishing session
     }
   }
 }
@@ -165,7 +165,7 @@ async function throws (ws, visit) {
   throw Object.assign(new Error(ON_PURPOSE), { closeCode })
 }
 
-/** Session handlers that are watched. */
+/** Returns session handlers with checks. */
 function handlers (onMessage) {
   const visits = new WeakMap()
   return {
@@ -250,7 +250,7 @@ async function listen () {
   return { port: app.server.address().port }
 }
 
-/** Nobody comes any more: all has to end. */
+/** Checks that everything ends, after all clients have left. */
 async function settle (options) {
   const connections = promisify(app.server.getConnections.bind(app.server))
   const deadline = Date.now() + PATIENCE

@@ -3,15 +3,15 @@
 const { setTimeout: delay } = require('node:timers/promises')
 const { takeSnapshot } = require('./heap')
 
-/** The standard streams, and the channel to the parent process. */
+/** The resources of the standard streams, and of the channel to the parent process. */
 const STANDARD = new Set(['PipeWrap', 'TTYWrap'])
 
 const MOST_PROBLEMS = 20
 
-/** How long connections may take to end, in milliseconds. */
+/** In ms: how long connections may take to end. */
 const PATIENCE = 15_000
 
-/** What has gone wrong here: the first of it in words, and how much in all. */
+/** The problems of this process: the number of all, and the text of the first ones. */
 const problems = { count: 0, texts: [] }
 
 function problem (text) {
@@ -30,7 +30,7 @@ function work (methods) {
   }
 }
 
-/** What is left when all is over: what keeps the process alive beyond `expected`, and, where it is asked for, all that is in memory. */
+/** What is left at the end: resources that keep the process alive, without `expected`, and with `snapshot` the path of a heap snapshot. */
 async function remains (expected, { snapshot = false }) {
   const deadline = Date.now() + PATIENCE
   let resources

@@ -1,12 +1,12 @@
 'use strict'
 
-// Preloaded into the test files of others: what they make their cases with. Each has a time limit, and Mocha's globals, as
-// far as the tests of `ws` use them, are made of node:test.
+// Preloaded into the test files of other repositories: the functions that define cases. Each case gets a time limit. Mocha's
+// globals, as far as the tests of `ws` use them, call node:test.
 
 const test = require('node:test')
 const { closeServers } = require(process.env.STAND_IN)
 
-/** Milliseconds, of a case and of a hook. */
+/** In ms: the limit for a case or a hook. */
 const LIMIT = { timeout: 5_000 }
 
 const runTest = test.test
@@ -16,7 +16,7 @@ test.test = (name, ...rest) => {
   return runTest(name, { ...LIMIT, ...rest[0] }, fn)
 }
 
-/** A function that is given a callback if it wants one. */
+/** Returns `fn` with a callback as its argument, if `fn` has a parameter. */
 const withCallback = (fn) => fn.length === 0
   ? (context) => fn.call(context)
   : (context, done) => fn.call(context, done)

@@ -1,6 +1,6 @@
 'use strict'
 
-// What @fastify/websocket exports, made of the plugin: every WebSocket route gets the plain socket.
+// The exports of @fastify/websocket, with this plugin: every WebSocket route gets the plain socket.
 
 const fastifyPlugin = require('fastify-plugin')
 const websocket = require('../../dist/lib')

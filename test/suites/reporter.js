@@ -1,6 +1,6 @@
 'use strict'
 
-// Reports the cases of a file as lines of JSON: the path of names, whether it passed, was skipped, and its error.
+// Reports each case of a file as a line of JSON: the path of its names, whether it passed or was skipped, and its error.
 
 module.exports = async function * report (events) {
   const path = []

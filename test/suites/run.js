@@ -2,28 +2,28 @@
 
 // npm run peers -- <folder>
 //
-// Runs the test suites of others against this package: `<folder>` has their repositories. Where a case needs something
-// that is otherwise here, suites.js says what and why; any other failure fails the run.
+// Runs the test suites of other packages against this package. `<folder>` has their repositories. suites.js lists the cases
+// in which this package differs, with the reason. Any other failure fails the run.
 
 const { existsSync } = require('node:fs')
 const { join, resolve } = require('node:path')
 const { INSTALL, SUITES } = require('./suites')
 
 const HOW = [
-  'npm run peers -- <folder>: the folder with the repositories whose test suites are to be run. To make one:',
+  'npm run peers -- <folder>: the folder has the repositories of the test suites. To make the folder:',
   '',
   '  mkdir peers && cd peers',
   ...SUITES.map(({ repository }) => `  git clone --depth 1 https://github.com/${repository}`),
   `  npm install --prefix . ${INSTALL.join(' ')}`
 ].join('\n')
 
-/** What is not in the folder and has to be. */
+/** The names that the folder lacks. */
 function missingIn (folder) {
   return [...SUITES.map(({ folder }) => folder), ...INSTALL.map((name) => join('node_modules', name.split('@')[0]))]
     .filter((name) => !existsSync(join(folder, name)))
 }
 
-/** The cases of a suite, sorted by what has come of them; `differences` are failures that are expected, `mended` those that are none any more. */
+/** Sorts the cases of a suite by their result. `differences` are expected failures. `mended` are cases that pass, although suites.js has a reason. */
 function sort ({ differences }, cases) {
   const reasons = new Map(differences.flatMap(({ because, cases }) => cases.map((name) => [name, because])))
   const failed = cases.filter(({ passed }) => !passed)
@@ -37,12 +37,12 @@ function sort ({ differences }, cases) {
 }
 
 function print (results) {
-  console.log('| suite | cases | passed | otherwise here | failed |\n|---|---:|---:|---:|---:|')
+  console.log('| suite | cases | passed | differs here | failed |\n|---|---:|---:|---:|---:|')
   for (const { name, count, passed, failed } of results) console.log(`| ${name} | ${count} | ${passed} | ${count - passed - failed.length} | ${failed.length} |`)
   for (const { name, differences, failed, mended } of results) {
     console.log(`\n${name}`)
     for (const { because, cases } of differences.filter(({ cases }) => cases.length > 0)) {
-      console.log(`  otherwise here: ${because}`)
+      console.log(`  differs here: ${because}`)
       for (const { name } of cases) console.log(`    ${name}`)
     }
     for (const { name, error } of failed) console.log(`  FAILED: ${name}\n    ${error.split('\n').slice(0, 3).join('\n    ')}`)

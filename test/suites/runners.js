@@ -1,20 +1,20 @@
 'use strict'
 
-// How the test files of others are run. Both ways resolve with the cases: name, whether it passed, and its error.
+// Runs the test files of other repositories. Both functions resolve with the cases: name, whether it passed, and its error.
 
 const { spawn } = require('node:child_process')
 const { once } = require('node:events')
 const { join } = require('node:path')
 const { text } = require('node:stream/consumers')
 
-/** Milliseconds, for one process. */
+/** In ms: the limit for one process. */
 const LIMIT = 180_000
 
 const here = (name) => join(__dirname, name)
 
 const PRELOADED = ['--require', here('stand-ins.js'), '--require', here('cases.js')]
 
-/** Runs files of node:test or Mocha, one after the other; what they test is `standIn`. */
+/** Runs files of node:test or Mocha, one after the other. The files test the module `standIn`. */
 async function runFiles (folder, files, standIn) {
   const cases = []
   for (const file of files) {
@@ -22,12 +22,12 @@ async function runFiles (folder, files, standIn) {
     const { code, stdout, stderr } = await run(args, folder, { STAND_IN: here(standIn) })
     const told = stdout.split('\n').filter((line) => line.startsWith('{"name"')).map((line) => JSON.parse(line))
     cases.push(...told.filter(({ skipped }) => !skipped))
-    if (told.length === 0 || code === null) cases.push({ name: file, passed: false, error: `has not come to its end\n${stderr}` })
+    if (told.length === 0 || code === null) cases.push({ name: file, passed: false, error: `did not end\n${stderr}` })
   }
   return cases
 }
 
-/** Runs what vitest, which is installed beside the folder, finds in it, but for the cases whose names match `except`. */
+/** Runs the tests of the folder with the vitest that is installed beside the folder. Leaves out cases whose names match `except`. */
 async function runVitest (folder, except) {
   const { stdout, stderr } = await run([join(folder, '..', 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--config', here('vitest.config.mjs')], folder)
   const start = stdout.indexOf('{"numTotal')

@@ -1,7 +1,7 @@
 'use strict'
 
-// Preloaded into the test files of others: where they require what they test, they get what stands for it here, and
-// where they require Fastify or `ws`, those that the plugin uses.
+// Preloaded into the test files of other repositories. Where a file requires the module that it tests, it gets the stand-in.
+// Where a file requires Fastify or `ws`, it gets the ones that the plugin uses.
 
 const { Module } = require('node:module')
 const { dirname, join } = require('node:path')

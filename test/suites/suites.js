@@ -1,12 +1,12 @@
 'use strict'
 
-// The suites, how they are run, and which of their cases are otherwise here, each with its reason.
+// The suites, how to run them, and the cases in which this package differs, with the reasons.
 
 const { readdirSync } = require('node:fs')
 const { join } = require('node:path')
 const { runFiles, runVitest } = require('./runners')
 
-/** What is installed in the folder, beside the repositories. */
+/** The packages to install in the folder, beside the repositories. */
 const INSTALL = ['vitest@2', 'graphql@16', 'jsdom@26']
 
 const within = (group, names) => names.map((name) => `${group} > ${name}`)
@@ -21,7 +21,7 @@ const fastifyWebsocket = {
   },
   differences: [
     {
-      because: 'errorHandler is for sessions: what is thrown on a raw route is logged, and the socket terminated',
+      because: 'errorHandler is for sessions: the plugin logs an error of a raw route, and terminates the socket',
       cases: [
         'Should run custom errorHandler on wildcard route handler error',
         'Should run custom errorHandler on error inside websocket handler',
@@ -30,7 +30,7 @@ const fastifyWebsocket = {
       ]
     },
     {
-      because: 'not options here: hooks decide who connects, the server is Fastify\'s, and `shutdown` says what app.close() does',
+      because: 'these options do not exist here: hooks decide about handshakes, the server is Fastify\'s, and `shutdown` sets what app.close() does',
       cases: [
         'Should be able to pass custom options to ws',
         'Should warn if path option is provided to ws',
@@ -49,21 +49,21 @@ const fastifyWebsocket = {
       ]
     },
     {
-      because: 'a handshake for no WebSocket route is answered with 404, where there a connection is opened and closed',
+      because: 'a handshake without a WebSocket route gets a 404; @fastify/websocket opens and closes a connection',
       cases: [
         'Should close on unregistered path (with no wildcard route websocket handler defined)',
         'Should close the connection if a non-websocket route with path exists'
       ]
     },
     {
-      because: 'a plain GET of a WebSocket route is answered with 426',
+      because: 'a plain GET of a WebSocket route gets a 426',
       cases: ['Should return 404 on http request']
     }
   ]
 }
 
 const ws = {
-  name: 'ws, its server\'s sockets being ws.raw',
+  name: 'ws, with ws.raw as the sockets of its server',
   repository: 'websockets/ws',
   folder: 'ws',
   run (folder) {
@@ -79,11 +79,11 @@ const ws = {
       ])
     },
     {
-      because: 'an empty message is an empty Buffer, but not the very one that `ws` has for it',
+      because: 'an empty message is an empty Buffer, but not the same object as in `ws`',
       cases: ['WebSocket > #send > works when the `data` argument is falsy']
     },
     {
-      because: 'not options here',
+      because: 'these options do not exist here',
       cases: within('WebSocketServer > #ctor > options', [
         'accepts the receiver limit options',
         'honors the `WebSocket` option',
@@ -91,7 +91,7 @@ const ws = {
       ])
     },
     {
-      because: 'refused with another status: 404 for no route, 426 for a version other than 13, also where something else is wrong (RFC 6455, section 4.4)',
+      because: 'the handshake is refused with another status: 404 without a route, 426 for a version other than 13, also if something else is wrong (RFC 6455, section 4.4)',
       cases: [
         'WebSocketServer > #handleUpgrade > closes the connection when path doesn\'t match',
         'WebSocketServer > #handleUpgrade > closes the connection when protocol version is Hixie-76',
@@ -111,11 +111,11 @@ const ws = {
       ]
     },
     {
-      because: 'refused with the same status and another body, which is Fastify\'s',
+      because: 'the handshake is refused with the same status and the body of Fastify',
       cases: ['WebSocketServer > Connection establishing > fails is the Sec-WebSocket-Protocol header is invalid']
     },
     {
-      because: 'of the server of `ws` alone, which is not asked here',
+      because: 'the case is about methods and events of the server of `ws`, which do not run here',
       cases: [
         'WebSocketServer > #completeUpgrade > throws an error if called twice with the same socket',
         ...within('WebSocketServer > Connection establishing', [
@@ -132,10 +132,10 @@ const graphqlWs = {
   name: 'graphql-ws, on @fastify/websocket and on ws',
   repository: 'enisdenjo/graphql-ws',
   folder: 'graphql-ws',
-  run: (folder) => runVitest(folder, /^(uWebSockets\.js|crossws) > /), // its adapters for other servers
+  run: (folder) => runVitest(folder, /^(uWebSockets\.js|crossws) > /), // the adapters for other servers
   differences: [
     {
-      because: 'an error that is emitted on a raw socket terminates it; with @fastify/websocket since 11.3, these fail too',
+      because: 'an error emitted on a raw socket terminates the socket; these cases also fail with @fastify/websocket since 11.3',
       cases: within('@fastify/websocket', [
         'should report socket emitted errors to clients by closing the connection',
         'should limit the socket emitted error message size'

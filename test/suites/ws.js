@@ -1,8 +1,7 @@
 'use strict'
 
-// What `ws` exports, with a server whose sockets are `ws.raw` of sessions: each of its servers gives the upgrade requests
-// to an app of its own. What the options and events of `ws` decide about a handshake is done by a handler, as
-// docs/migrating.md says.
+// The exports of `ws`, with a server whose sockets are `ws.raw` of sessions. Each server passes its upgrade requests to an
+// app of its own. A handler does what the options and events of `ws` do in a handshake, as docs/migrating.md shows.
 
 const Fastify = require('fastify')
 const WebSocket = require('ws')
@@ -39,7 +38,7 @@ class Server extends WebSocket.WebSocketServer {
     const socket = session.raw
     this.#track(socket)
     request.onConnection(socket, request)
-    while (session.state !== 'closed') await session.receive().catch(() => {}) // whoever takes none of its messages is sent no more
+    while (session.state !== 'closed') await session.receive().catch(() => {}) // without receive, the plugin pauses the socket
   }
 
   #track (socket) {
@@ -47,7 +46,7 @@ class Server extends WebSocket.WebSocketServer {
     clients?.add(socket)
     socket.on('close', () => {
       clients?.delete(socket)
-      if (clients?.size === 0 && this._shouldEmitClose) this.emit('close') // it was closed before its last client
+      if (clients?.size === 0 && this._shouldEmitClose) this.emit('close') // the server was closed before its last client
     })
   }
 
@@ -73,7 +72,7 @@ class Server extends WebSocket.WebSocketServer {
   }
 }
 
-/** Closes what a case that failed has left behind: its servers would answer the requests of the next ones. */
+/** Closes all servers. A failed case may leave a server, which would answer requests of the next cases. */
 function closeServers () {
   for (const server of servers) server.close()
   servers.clear()

@@ -6,9 +6,9 @@ const failed = { receive: [], close: [1002] }
 const unsound = Buffer.from('cebae1bdb9cf83cebcceb5eda080656469746564', 'hex')
 const long = text(octets(256 * 1024, 'BAsd7&jh23'))
 
-const OVERTAKEN = 'Autobahn only reports it: a close frame may be answered before the message that came before it'
+const OVERTAKEN = 'Autobahn only reports it: a server may answer a close frame before the message that came before it'
 
-/** RFC 6455, section 7.4, and the registry that it sets up. */
+/** The codes of RFC 6455, section 7.4, and of its registry. */
 const VALID = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999]
 const INVALID = [0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999]
 const REGISTERED_LATER = [1012, 1013, 1014]
@@ -44,13 +44,13 @@ export const closing = {
     { id: '7.5.1', title: 'a close frame with a reason that is not UTF-8', send: [close(1000, unsound)], receive: [], close: [1007, 1002] },
     ...VALID.map((code, n): Case => ({ id: `7.7.${n + 1}`, ...answered(code) })),
     ...INVALID.map((code, n): Case => ({ id: `7.9.${n + 1}`, ...refused(code) })),
-    // Autobahn only reports these; RFC 6455, section 7.4.2, has no codes beyond 4999.
+    // Autobahn only reports these cases. RFC 6455, section 7.4.2, has no codes beyond 4999.
     { id: '7.13.1', ...refused(5000) },
     { id: '7.13.2', ...refused(65535) },
     ...REGISTERED_LATER.map((code): Case => ({ id: `7.7+${code}`, ...answered(code) })),
     ...INVALID_TOO.map((code): Case => ({ id: `7.9+${code}`, ...refused(code) })),
     { id: '7.14+1', title: 'a reason that is not ASCII', send: [close(4000, 'grüße €')], receive: [], close: [4000] },
-    { id: '7.14+2', title: 'what follows a close frame is not even looked at', send: [close(1000), frame(15, 'reserved', { rsv: 7, mask: null })], ...normally },
+    { id: '7.14+2', title: 'the server does not read bytes after a close frame', send: [close(1000), frame(15, 'reserved', { rsv: 7, mask: null })], ...normally },
     { id: '7.14+3', title: 'a reason that ends within a character', send: [close(1000, Buffer.from('€').subarray(0, 2))], receive: [], close: [1007, 1002] }
   ] satisfies Case[]
 }

@@ -5,13 +5,13 @@ const RSV1 = { rsv: 4 }
 const PLAIN = 'permessage-deflate'
 const OFFER = `${PLAIN}; client_no_context_takeover; client_max_window_bits`
 
-/** Length of a message, and of its fragments. */
+/** The length of a message, and of its fragments. */
 const SIZES: [length: number, fragment?: number][] = [
   [16], [64], [256], [1024], [4096], [8192], [16384], [32768], [65536], [131072],
   [8192, 256], [16384, 256], [32768, 256], [65536, 256], [131072, 256], [131072, 1024], [131072, 4096], [131072, 32768]
 ]
 
-/** Autobahn has 1,000 of each: these are as many as show the takeover of the context. */
+/** Autobahn sends 1,000 messages in each case. This number is enough to test context takeover. */
 const countOf = (length: number): number => length <= 4096 ? 10 : 3
 
 interface Data { name: string, opcode: number, bytes: Buffer }
@@ -27,7 +27,7 @@ const DATA: Data[] = [
 
 type Negotiated = Pick<Case, 'offer' | 'server' | 'extensions'>
 
-/** Messages of one size, one after the other, each when the one before it has come back. */
+/** Messages of one size. The client sends each message when the one before has come back. */
 function echoes (id: string, what: string, { opcode, bytes }: Data, length: number, fragment: number | undefined, negotiated: Negotiated): Case {
   const messages = Array.from({ length: countOf(length) }, (_, n): Message => {
     const start = (n * length) % (bytes.length - length)
@@ -47,7 +47,7 @@ function allSizes (id: string, what: string, data: Data, negotiated: Negotiated)
   return SIZES.map(([length, fragment], n) => echoes(`${id}.${n + 1}`, what, data, length, fragment, negotiated))
 }
 
-/** What the server agrees to as soon as it is offered. */
+/** Offers that the server accepts by default. */
 const CLIENT_NO_TAKEOVER = '; client_no_context_takeover'
 
 const on = { perMessageDeflate: { threshold: 0 } }
@@ -81,7 +81,7 @@ const NO_TAKEOVER = [
   ['; client_no_context_takeover; server_no_context_takeover', ' without any context']
 ]
 
-/** Every window of either side, with every takeover: what the client offers, and what the server is set to. */
+/** Every window size of either side with every takeover: the client's offer, and the server's options. */
 const windows = NO_TAKEOVER.flatMap(([takeover, without], n) => BITS.flatMap((bits): Case[] => [
   echoes(`13.8+${n + 1}.${bits}`, `server window of ${bits} bits${without}`, JSON_DATA, 4096, undefined, {
     offer: `${PLAIN}; server_max_window_bits=${bits}${takeover}`,
@@ -95,7 +95,7 @@ const windows = NO_TAKEOVER.flatMap(([takeover, without], n) => BITS.flatMap((bi
   })
 ]))
 
-/** What the server may add by itself (RFC 7692, sections 7.1.1 and 7.1.2). */
+/** Parameters that the server may add by itself (RFC 7692, sections 7.1.1 and 7.1.2). */
 const configured: [title: string, options: object, offer: string, extensions: string][] = [
   ['server context', { serverNoContextTakeover: true }, PLAIN, `${PLAIN}; server_no_context_takeover`],
   ['client context', { clientNoContextTakeover: true }, PLAIN, `${PLAIN}; client_no_context_takeover`],
@@ -106,11 +106,11 @@ const configured: [title: string, options: object, offer: string, extensions: st
 
 const hello = text('Hello')
 const MAY_REFUSE = {
-  why: 'RFC 6455, section 4.2.2, lets a server refuse any handshake; RFC 7692, section 5.1, has it decline the offer and nothing else',
+  why: 'RFC 6455, section 4.2.2, lets a server refuse any handshake; RFC 7692, section 5.1, only lets it decline the offer',
   outcomes: [{ receive: [], status: 400 }]
 }
 
-/** An offer that has to be declined: the connection is then one without compression (RFC 7692, section 7). */
+/** An offer that the server has to decline. The connection then has no compression (RFC 7692, section 7). */
 function declined (id: string, title: string, parameters: string): Case {
   return { id, title, offer: `${PLAIN}; ${parameters}`, server: on, extensions: '', send: [hello], receive: [hello], chop: 'whole', nonStrict: MAY_REFUSE }
 }
@@ -158,7 +158,7 @@ export const negotiation: Group = {
 const hex = (digits: string): Buffer => Buffer.from(digits.replaceAll(' ', ''), 'hex')
 const HELLO = hex('f2 48 cd c9 c9 07 00')
 const failed = { receive: [], close: [1002] }
-/** RFC 7692 does not say with which code. */
+/** The server fails the connection. RFC 7692 does not say with which code. */
 const unreadable = { receive: [], close: [1007, 1002] }
 
 const messages: Case[] = [
@@ -185,7 +185,7 @@ const messages: Case[] = [
   { id: 'D+21', title: 'a message that is as large as maxPayload when inflated', send: [{ opcode: BINARY, payload: octets(1024 * 1024), compressed: true }], receive: [binary(octets(1024 * 1024))] }
 ]
 
-/** The examples of RFC 7692, section 7.2.3, and what may not be sent. */
+/** The examples of RFC 7692, section 7.2.3, and invalid messages. */
 export const deflate: Group = {
   id: 'D+',
   title: 'Compression: frames (not in Autobahn)',

@@ -5,7 +5,7 @@ const open = { fin: false }
 const two = [text('fragment1', open), continuation('fragment2')]
 const whole = text('fragment1fragment2')
 
-/** The same in three ways, as three cases. */
+/** One case for each of three ways to split the same bytes. */
 function chopped (first: number, title: string, rest: Omit<Case, 'id' | 'title' | 'chop'>): Case[] {
   const ways: [Chop, string][] = [['whole', 'at once'], ['frames', 'frame by frame'], [1, 'octet by octet']]
   return ways.map(([chop, way], n) => ({ id: `5.${first + n}`, title: `${title}, ${way}`, chop, ...rest }))

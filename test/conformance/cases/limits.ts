@@ -9,7 +9,7 @@ const FRAGMENTS = [64, 256, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 
 const CHOPS = [64, 128, 256, 512, KIB, 2 * KIB]
 const ROUND_TRIPS = [0, 16, 64, 256, KIB, 4 * KIB]
 
-/** Autobahn has 1,000; the time is not measured here. */
+/** Autobahn sends 1,000, to measure the time. These cases do not measure the time. */
 const COUNT = 100
 
 const kinds = [
@@ -24,10 +24,10 @@ function echo (id: string, title: string, message: Frame, send: readonly Step[] 
 const sized = kinds.flatMap(({ name, make }, kind) => SIZES.map((size, n) =>
   echo(`9.${kind + 1}.${n + 1}`, `a ${name} of ${size / KIB} KiB`, make(size))))
 
-/** The plugin takes no more fragments of one message, with this `maxPayload`. */
+/** The largest number of fragments of one message that the plugin accepts with this `maxPayload`. */
 const MAX_FRAGMENTS = server.maxPayload / KIB
 const TOO_MANY = {
-  why: `RFC 6455, section 10.4: there is a limit to what is taken, ${MAX_FRAGMENTS} fragments; Autobahn has no such result, and would count it as failed`,
+  why: `RFC 6455, section 10.4, allows a limit: here ${MAX_FRAGMENTS} fragments. Autobahn has no such result, and would count the case as failed`,
   outcomes: [{ receive: [], close: [1008] }]
 }
 
@@ -57,7 +57,7 @@ const roundTrips = kinds.flatMap(({ name, make }, kind) => ROUND_TRIPS.map((size
   }
 }))
 
-/** The default of the plugin. */
+/** The plugin's default. */
 const MAX = MIB
 const tooLarge = { receive: [], close: [1009] }
 

@@ -3,7 +3,7 @@ import { binary, BINARY, close, continuation, CONTINUATION, frame, PING, ping, p
 const hello = text('Hello, world!')
 const failed = { receive: [], close: [1002] }
 
-/** A message that is sound, one that is not, and a ping that is not answered any more. */
+/** A valid message, an invalid one, and a ping, which the server does not answer any more. */
 function afterHello (id: string, title: string, wrong: Frame, chop?: Chop): Case {
   return {
     id,
@@ -64,7 +64,7 @@ const MASKS = [[0, 0, 0, 0], [0xff, 0xff, 0xff, 0xff], [0, 0, 0, 1], [0x80, 0, 0
 const LENGTHS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 47, 48, 49, 63, 64, 65, 125, 126, 127]
 const counting = (length: number): Buffer => Buffer.from(Array.from({ length }, (_, n) => n))
 
-/** RFC 6455, section 5.1: a server closes the connection when a frame is not masked; 1002 is the code it may say so with. */
+/** RFC 6455, section 5.1: a server closes the connection when a frame is not masked, and may send a close frame with 1002. */
 export const masking = {
   id: 'M+',
   title: 'Masking (not in Autobahn)',

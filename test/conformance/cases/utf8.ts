@@ -5,11 +5,11 @@ const hex = (digits: string): Buffer => Buffer.from(digits.replaceAll(' ', ''), 
 const greek = hex('ce ba e1 bd b9 cf 83 ce bc ce b5')
 const latin = 'Hello-µ@ßöäüàá-UTF-8!!'
 const surrogate = Buffer.concat([greek, hex('ed a0 80'), Buffer.from('edited')])
-/** Unsound from the octet after `greek` and one more on: U+110000. */
+/** Invalid from the second octet after `greek` on: U+110000. */
 const beyond = Buffer.concat([greek, hex('f4 90 80 80'), Buffer.from('edited')])
 const failed = { receive: [], close: [1007] }
 
-/** The same message, cut in three: the first part is sound so far, and the second makes it unsound. */
+/** The same message in three parts: the first part is valid, and the second makes the text invalid. */
 function failFast (id: string, title: string, [sound, unsound, rest]: Step[]): Case {
   return {
     id,
@@ -19,7 +19,7 @@ function failFast (id: string, title: string, [sound, unsound, rest]: Step[]): C
     close: [1007],
     chop: 'whole',
     nonStrict: {
-      why: 'Autobahn allows it: the text is validated when it is complete (RFC 6455, section 8.1, does not say when)',
+      why: 'Autobahn allows validating a text when it is complete (RFC 6455, section 8.1, does not say when)',
       outcomes: [{ receive: [STILL_OPEN, STILL_OPEN], close: [1007] }]
     }
   }
@@ -30,7 +30,7 @@ function asFrames (first: number, second: number): Step[] {
   return [text(beyond.subarray(0, first), open), continuation(beyond.subarray(first, second), open), continuation(beyond.subarray(second))]
 }
 
-/** Of one frame, masked with zeros. */
+/** The mask of one frame: zeros. */
 function asParts (first: number, second: number): Step[] {
   const header = Buffer.from([0x81, 0x80 | beyond.length, 0, 0, 0, 0])
   return [Buffer.concat([header, beyond.subarray(0, first)]), beyond.subarray(first, second), beyond.subarray(second)]
@@ -45,8 +45,8 @@ const NON_CHARACTERS = [0xfffe, 0xffff, ...Array.from({ length: 16 }, (_, n) => 
   .map((point) => Buffer.from(String.fromCodePoint(point)))
 
 /**
- * After Markus Kuhn's UTF-8 decoder capability and stress test: the sequences of each of its sections, and which are
- * sound: all, none, or those at these places.
+ * From Markus Kuhn's UTF-8 decoder capability and stress test: the sequences of each section, and which of them are
+ * valid: all, none, or those at these places.
  */
 const SECTIONS: [title: string, sound: boolean | number[], sequences: Buffer[]][] = [
   ['valid text', true, [...['hello$world', 'hello¢world', 'hello€world', 'hello𤭢world'].map((s) => Buffer.from(s)), greek]],

@@ -87,7 +87,7 @@ export function redisContract (t: Test, clients: Clients): void {
     await works(t, recorded, 'room', 'hello')
     t.equal((await clientsOf(server)).length, before.length + 2)
     await recorded.broker.close()
-    await setTimeout(20) // so that the server notices
+    await until(async () => (await clientsOf(server)).length === before.length)
     t.strictSame(await clientsOf(server), before)
     t.strictSame(client.eventNames().map((name: string) => [name, client.listenerCount(name)]), listeners)
     t.equal(await client.ping(), 'PONG')

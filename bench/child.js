@@ -7,10 +7,10 @@ const path = require('node:path')
 const TIME_LIMIT = 120_000
 const children = new Set()
 
-/** Where `taskset` exists and there are two cores: a server has the first, the load the second. */
+/** Whether processes can be pinned to cores: with `taskset` and at least two cores. A server gets the first core, the load the second. */
 const canPin = os.cpus().length > 1 && spawnSync('taskset', ['-V']).status === 0
 
-/** A process that `worker.js` serves, on a `core` of its own where one is given. */
+/** A child process with the methods that it has given to `work` in `worker.js`. It is pinned to `core`, if given. */
 class Child {
   #process
   #name
@@ -32,7 +32,7 @@ class Child {
     children.add(this)
   }
 
-  /** `events` has a function for each event that the child may tell of before it answers. */
+  /** Calls a method of the child. `events` has a function for each event that the child may send before its result. */
   call (method, params, events = {}) {
     if (this.#failure !== null) return Promise.reject(this.#failure)
     const id = ++this.#lastId
@@ -43,7 +43,7 @@ class Child {
     })
   }
 
-  /** What it has not answered is not waited for any more. */
+  /** Ends the process. Pending calls never settle. */
   end () {
     children.delete(this)
     this.#settle(() => {})

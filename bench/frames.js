@@ -1,6 +1,6 @@
 'use strict'
 
-// The frames of RFC 6455, section 5.2: whole, and made before anything is measured.
+// The frames of RFC 6455, section 5.2. All frames are whole, and are made before a measurement.
 
 const TEXT = 0x81
 const BINARY = 0x82
@@ -8,7 +8,7 @@ const CLOSE = 0x88
 const PONG = 0x8a
 const RSV1 = 0x40
 
-/** The key of the example in section 5.7. A key of zeros would spare some servers the unmasking. */
+/** The masking key of the example in section 5.7. With a key of zeros, some servers would skip the unmasking. */
 const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d])
 
 function serverFrame (payload, first = TEXT) {
@@ -34,7 +34,7 @@ function header (first, length, maskBit) {
   return extended
 }
 
-/** The first frame of a server in `bytes`, or null as long as it is not complete. */
+/** Returns the first frame of a server in `bytes`, or null if the frame is not complete yet. */
 function parseServerFrame (bytes) {
   if (bytes.length < 2) return null
   const short = bytes[1] & 0x7f

@@ -1,6 +1,6 @@
 'use strict'
 
-// The load on one peer, in its own process: node load.js <driver> <settings as JSON>
+// The load on one peer, in a process of its own: node load.js <driver> <settings as JSON>
 
 const { setTimeout: delay } = require('node:timers/promises')
 const { work, tell, mark } = require('./worker')
@@ -13,7 +13,7 @@ async function prepare (target) {
   driver = await require(`./load/${name}`).prepare({ ...JSON.parse(settings), ...target })
 }
 
-/** How much gets done: between two points in time, or a job from its beginning to its end. */
+/** Measures the driver: for `seconds` after `warmUp`, both in seconds, or for its whole job if the driver has `run`. */
 async function measure ({ warmUp, seconds }) {
   await driver.start?.()
   await delay(warmUp * 1000)

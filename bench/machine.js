@@ -6,7 +6,7 @@ const { PEERS, obstacle } = require('./peers')
 
 const PACKAGES = ['fastify', 'ws', '@fastify/websocket', 'uwebsockets', 'bufferutil']
 
-/** On what, and with what, it is measured. */
+/** The machine, the system and the versions of the packages that are measured. */
 function machine () {
   const cpus = os.cpus()
   return {

@@ -2,7 +2,7 @@
 
 const { endAll } = require('./child')
 
-/** Runs a program that has child processes, and sees to it that none outlives it, however it ends. */
+/** Runs a program that has child processes. The children end with the program, however it ends. */
 function run (main) {
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.on(signal, () => {

@@ -11,12 +11,12 @@ const USAGE = `npm run bench -- [options]
 npm run bench -- cluster [--quick] [--only <text>]: topics over several processes, by themselves
 
   --quick             everything once and briefly, to see that it runs
-  --only <text>       the workloads whose name contains it
+  --only <text>       the workloads whose name contains the text
   --peers <a,b,…>     of ${Object.keys(PEERS).join(', ')}
-  --before <folder>   another checkout of this plugin, built, as one more peer: how this one compares with it
+  --before <folder>   another checkout of this plugin, built, as one more peer to compare with
   --rounds <n>        measurements of each peer and workload (${FULL.rounds})
-  --seconds <s>       the length of one (${FULL.seconds})
-  --chart <file>      where the chart goes (docs/performance.svg, after a full run only)`
+  --seconds <s>       the length of one measurement (${FULL.seconds})
+  --chart <file>      the file for the chart (a full run writes docs/performance.svg)`
 
 function readOptions () {
   const { values } = parseArgs({
@@ -43,7 +43,7 @@ function readOptions () {
   return {
     ...values,
     peers,
-    everybody: Object.keys(PEERS).every((peer) => peer === 'before' || peers.includes(peer)),
+    hasAllPeers: Object.keys(PEERS).every((peer) => peer === 'before' || peers.includes(peer)),
     rounds: positive('rounds', values.rounds ?? defaults.rounds),
     seconds: positive('seconds', values.seconds ?? defaults.seconds),
     warmUp: defaults.warmUp
@@ -51,7 +51,7 @@ function readOptions () {
 }
 
 function positive (name, value) {
-  if (!(Number(value) > 0)) throw new Error(`--${name} is a number above 0`)
+  if (!(Number(value) > 0)) throw new Error(`--${name} has to be a number above 0`)
   return Number(value)
 }
 

@@ -5,13 +5,13 @@ const { Child } = require('./child')
 const { PEERS } = require('./peers')
 const { environment } = require('./unmasking')
 
-/** Where a server finds this plugin: in the checkout of --before, or in this one. */
+/** The environment that tells a server where this plugin is: for the peer `before` in the checkout of --before. */
 const plugin = (peer) => peer === 'before' ? { BENCH_PLUGIN: process.env.BENCH_BEFORE } : {}
 
-/** The limit of ws, of @fastify/websocket through it, and of this plugin. */
+/** In bytes: the limit of a message for all servers. */
 const maxPayload = 1024 * 1024
 
-/** A server and the load on it, for one workload. While it is not measured, it costs nothing. */
+/** A server and its load process, for one workload. Between measurements, both are idle. */
 class Pair {
   #server
   #load

@@ -1,11 +1,11 @@
 'use strict'
 
-// The tests ask here, too.
+// The tests use this file, too.
 
 const { once } = require('node:events')
 const { connect, createServer } = require('node:net')
 
-/** A port of 127.0.0.1 that nobody listens on, for a program that is told where to. */
+/** Resolves with a free port of 127.0.0.1, for a program that takes its port as an argument. */
 async function freePort () {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -15,7 +15,7 @@ async function freePort () {
   return port
 }
 
-/** Whether somebody listens on a port of 127.0.0.1. */
+/** Resolves with whether a server listens on a port of 127.0.0.1. */
 async function isListening (port) {
   const socket = connect(port, '127.0.0.1')
   try {

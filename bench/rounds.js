@@ -5,19 +5,19 @@ const { Pair } = require('./pair')
 const { PEERS, obstacle } = require('./peers')
 const { median } = require('./stats')
 
-/** Seconds for which a server is warmed up: until then some get faster from round to round. */
+/** In seconds: the warm-up of a server. Some servers get faster from round to round in this time. */
 const WARM_UP = 1.5
 
-/** Descriptors that a process needs beside its connections. */
+/** The number of file descriptors that a process needs beside its connections. */
 const RESERVE = 200
 
-/** The figures of all rounds of a workload, A B C A B C …; null if none of its peers takes part or the system does not allow it. */
+/** Measures all rounds of a workload, A B C A B C …. Resolves with null if no peer takes part, or with too few file descriptors. */
 async function measure (workload, options) {
   const peers = workload.peers.filter((peer) => options.peers.includes(peer) && obstacle(peer) === null)
   const { connections = 1 } = workload.settings
   if (peers.length === 0) return null
   if (connections + RESERVE > descriptors()) {
-    console.error(`${workload.name}: left out, since a process may open ${descriptors()} files (ulimit -Hn)`)
+    console.error(`${workload.name}: left out, because a process may only open ${descriptors()} files (ulimit -Hn)`)
     return null
   }
 
@@ -27,7 +27,7 @@ async function measure (workload, options) {
   return { name, peers, metrics, rounds }
 }
 
-/** The servers are started once; in a full run, a round that does not count warms them up. */
+/** Starts each server once. In a full run, a first round warms up and does not count. */
 async function interleaved (workload, peers, { rounds, warmUp, seconds, quick }) {
   const pairs = await Promise.all(peers.map((peer) => Pair.start(peer, workload)))
   const results = []
@@ -64,7 +64,7 @@ function round (value) {
   return Number(value.toPrecision(3)).toLocaleString('en')
 }
 
-/** Node raises its own limit to this one. */
+/** The hard limit of open files, to which Node raises its own limit. */
 function descriptors () {
   if (process.platform === 'win32') return Infinity
   const limit = execSync('ulimit -Hn', { shell: '/bin/sh', encoding: 'utf8' }).trim()

@@ -1,13 +1,13 @@
 'use strict'
 
-// One peer in its own process: node server.js <peer> <settings as JSON>
+// The server of one peer, in a process of its own: node server.js <peer> <settings as JSON>
 
 const { unmasking } = require('./unmasking')
 const { work, mark } = require('./worker')
 
 const [peer, settings] = process.argv.slice(2)
 
-/** Bytes in use, after a garbage collection where the process can ask for one. */
+/** The bytes in use, after a garbage collection if the process can run one. */
 function memory () {
   globalThis.gc?.()
   globalThis.gc?.()

@@ -6,7 +6,7 @@ function median (values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/** The ratio of each round, `a` to `b`: their median and spread. Rounds are close in time, so what disturbs one side disturbs the other. */
+/** The median and the spread of the ratios `a` to `b`, round by round. In one round, a disturbance affects both. */
 function ratio (a, b) {
   const ratios = a.map((value, round) => value / b[round])
   return { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) }

@@ -2,8 +2,8 @@
 
 const { PEERS } = require('./peers')
 
-// What the plugin has to reach. `of` is the peer that is compared with, `atLeast` and `atMost` bound the ratio of the
-// plugin's figure (the handler that iterates) to that peer's.
+// The targets of the plugin. `of` is the peer to compare with. `atLeast` and `atMost` bound the ratio of the plugin's figure
+// (the handler that iterates) to the peer's figure.
 
 const TARGETS = [
   { workload: 'echo 64 B, 1 in flight, 64 connections', of: 'ws', atLeast: 1 },
@@ -20,7 +20,7 @@ const TARGETS = [
   { workload: 'memory of 10,000 idle connections', metric: 'resident, per connection', of: 'fastify', atMost: 1 }
 ]
 
-/** Each target whose workload was measured. */
+/** Returns a result for each target whose workload was measured. */
 function judge (table) {
   return TARGETS.flatMap(({ workload, metric, of, atLeast, atMost }) => {
     const ratio = table.find((row) => row.workload === workload && row.label === metric)?.ratio('ours', of)
@@ -34,7 +34,7 @@ function judge (table) {
   })
 }
 
-/** With many connections, against itself with few: it falls no more than ws does. */
+/** Compares the plugin with many connections to the plugin with few. Its rate may fall by no more than that of ws. */
 function scaling (table) {
   const figure = (peer, connections) => table.find(({ workload }) => workload === `echo 64 B, 16 in flight, ${connections} connections`)?.figure(peer)
   const fall = (peer) => figure(peer, '10,000') / figure(peer, '64')

@@ -1,12 +1,12 @@
 'use strict'
 
-// `ws` unmasks with a function of Node where there is one, else with the native package bufferutil where it finds it,
+// `ws` unmasks with a function of Node if Node has one, else with the native package bufferutil if it finds the package,
 // else in JavaScript.
 
 const http = require('node:http')
 const path = require('node:path')
 
-/** For a server: `ws` is in a node_modules further up, and finds what is installed in this folder only so. */
+/** The environment of a server. `ws` is in a node_modules of a parent folder, and finds packages of this folder only with NODE_PATH. */
 function environment ({ bufferutil = true }) {
   return {
     ...process.env,
@@ -15,7 +15,7 @@ function environment ({ bufferutil = true }) {
   }
 }
 
-/** What `ws` unmasks with in this process, undefined if it is not used. Without its binary, bufferutil is JavaScript too. */
+/** What `ws` unmasks with in this process; undefined if the process does not use `ws`. Without its binary, bufferutil is JavaScript, too. */
 function unmasking () {
   const loaded = Object.keys(require.cache)
   if (!loaded.includes(require.resolve('ws'))) return undefined

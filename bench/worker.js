@@ -1,16 +1,16 @@
 'use strict'
 
-/** Answers the calls of the parent process with `methods`: a server and a load process alike. */
+/** Answers the calls of the parent process with `methods`, in a server or a load process. */
 function work (methods) {
   process.on('message', async ({ id, method, params }) => {
     process.send({ id, result: await methods[method](params) })
   })
   process.on('disconnect', () => process.exit())
-  // Whatever is unexpected, in a callback or in a promise, fails the run.
+  // An unexpected error in a callback or a promise fails the run.
   process.on('uncaughtException', (error) => process.send({ error: error.stack }, () => process.exit(1)))
 }
 
-/** Lets the parent know that something has begun or ended. */
+/** Sends an event to the parent process. */
 function tell (event) {
   process.send({ event })
 }

@@ -1,17 +1,17 @@
 'use strict'
 
-// What is measured. A workload has a driver of load/ with its settings, the settings of the server, the peers that
-// take part, and the metrics that are made of each measurement.
+// The workloads. A workload has a driver of load/ with its settings, the settings of the server, the peers that take part,
+// and the metrics, which are computed from each measurement.
 
 const ALL = ['ours', 'handlers', 'before', 'ws', 'fastify', 'uws']
 const ONE_FORM = ['ours', 'before', 'ws', 'fastify', 'uws']
 
 const SIZES = [64, 1024, 16 * 1024]
 
-/** What the name of a workload ends with whose servers on `ws` have to do without it. */
+/** The end of the names of workloads in which servers on `ws` run without bufferutil. */
 const WITHOUT_BUFFERUTIL = 'without bufferutil'
 
-/** Bytes. With more on the way at once, it is memory that is measured: 16 messages of 16 KiB on 10,000 connections are 2.4 GiB. */
+/** In bytes. With more in flight, a run would measure memory: 16 messages of 16 KiB on 10,000 connections are 2.4 GiB. */
 const MOST_IN_FLIGHT = 1024 ** 3
 
 const rate = (unit) => [{ unit, better: 'higher', of: ({ count, seconds }) => count / seconds }]
@@ -53,7 +53,7 @@ function broadcast (burst, subscribers) {
   }
 }
 
-/** Each connection has its share of the topics to itself. */
+/** Each connection subscribes to its own share of the topics. */
 function topics (count, connections) {
   return {
     name: `64 B to one of ${number(count)} topics, a subscriber each, in bursts of 16, ${number(connections)} connections`,
@@ -118,7 +118,7 @@ const handshakes = {
   metrics: rate('handshakes/s')
 }
 
-/** The load generator against a server that does nothing but answer. */
+/** The load generator against a server that only answers. */
 function ceiling () {
   const { driver, settings } = echo(64, 16, 64)
   return {

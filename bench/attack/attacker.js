@@ -1,6 +1,6 @@
 'use strict'
 
-// The clients, in their own process: node attack/attacker.js <what they do> <settings>
+// The attacking clients, in a process of their own: node attack/attacker.js <attack> <settings>
 
 const net = require('node:net')
 const { BINARY, PONG, clientFrame } = require('../frames')
@@ -12,10 +12,10 @@ const [name, settings] = process.argv.slice(2)
 const FIN = 0x80
 const CONTINUATION = 0
 
-/** What is written at once, in bytes, at the least. */
+/** In bytes: the least size of a write. */
 const BLOCK = 64 * 1024
 
-/** It does not mind what becomes of it. */
+/** A connection that ignores what it receives, errors and its end. */
 class Attacker extends Connection {
   constructor (...args) {
     super(...args)
@@ -27,13 +27,13 @@ class Attacker extends Connection {
 }
 
 const ATTACKS = {
-  /** Messages, as fast as the server takes them. */
+  /** Clients send messages as fast as the server reads them. */
   async flood (target, { path, clients, size }) {
     const frame = clientFrame(Buffer.alloc(size, 'x'), BINARY)
     await send(target, path, clients, repeat(frame))
   },
 
-  /** A small message, or a fragment of one, in each 64 KiB, and pongs that nobody has asked for. */
+  /** Clients send a small message, or a fragment of one, in each 64 KiB of unsolicited pongs. */
   async pongs (target, { path, clients, fragments }) {
     const frame = clientFrame(Buffer.from('x'), fragments ? CONTINUATION : BINARY)
     const pong = clientFrame(Buffer.alloc(125), PONG)
@@ -41,19 +41,19 @@ const ATTACKS = {
     await send(target, path, clients, Buffer.concat([frame, repeat(pong)]), begin)
   },
 
-  /** Nothing is read. */
+  /** Clients read nothing. */
   async deaf (target, { path, clients }) {
     const attackers = await openAll(clients, () => new Attacker(target, path))
     for (const { socket } of attackers) socket.pause()
   },
 
-  /** Requests, or halves of them, and nothing more. */
+  /** Clients send a request, or half of one, and nothing else. */
   async handshakes (target, { path, clients, isComplete }) {
     await openAll(clients, () => ({ open: begin(target, path, isComplete) }))
   }
 }
 
-/** A connection on which a request has been sent, or half of it. */
+/** Connects, and sends a request or half of it. Resolves when it is written. */
 function begin ({ port }, path, isComplete) {
   const request = `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
     'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
@@ -63,7 +63,7 @@ function begin ({ port }, path, isComplete) {
   return new Promise((resolve) => socket.write(isComplete ? request : request.slice(0, request.length / 2), resolve))
 }
 
-/** All of them send `block` again and again, as fast as it is taken. */
+/** Lets all clients send `begin`, and then `block` again and again, as fast as the server reads. */
 async function send (target, path, clients, block, begin) {
   const attackers = await openAll(clients, () => new Attacker(target, path))
   for (const { socket } of attackers) {

@@ -1,28 +1,28 @@
 'use strict'
 
-// What is done to the servers, and how much memory this plugin may take then.
+// The attacks on the servers, and the bound of this plugin's memory in each attack.
 
 const KiB = 1024
 const MiB = 1024 ** 2
 
-/** The limits of this plugin, as they are by default. */
+/** The default limits of this plugin. */
 const MARK = 64 * KiB
 const MAX_PAYLOAD = MiB
 const MAX_BUFFERED_AMOUNT = MiB
 const MAX_FRAGMENTS = 1024
 
-/** What is read of a connection at once. */
+/** In bytes: the size of one read. */
 const CHUNK = 64 * KiB
 
-/** What a connection takes that nothing happens on, with all that Node, Fastify and `ws` have of it, in bytes. */
+/** In bytes: the memory of an idle connection, including what Node, Fastify and `ws` keep for it. */
 const CONNECTION = 32 * KiB
 
-/** What a busy process takes beyond what it needs: garbage that has not been collected yet. */
+/** In bytes: garbage that a busy process has not collected yet. */
 const GARBAGE = 64 * MiB
 
 /**
- * `clients` is how many there are, `attacker` what they do, `path` the route of the server. `bound` is by how much the
- * memory of a process with this plugin may grow, in bytes.
+ * Returns the attacks. `clients` is the number of clients, `attacker` the name of the attack in attacker.js, `path` the route
+ * of the server. `bound` is how much the memory of a process with this plugin may grow, in bytes.
  */
 function attacks ({ few, subscribers, handshakes, published, seconds }) {
   const atMost = (clients, held) => clients * (CONNECTION + held) + GARBAGE
@@ -47,7 +47,7 @@ function attacks ({ few, subscribers, handshakes, published, seconds }) {
     settings: { path: `/subscribe/${slowSubscriber}`, clients: subscribers },
     publish: { messages: published / CHUNK, size: CHUNK },
     seconds: 2 * seconds,
-    // All of them hold the same bytes, so that these count once; each has a list of them.
+    // All subscribers hold the same bytes, which count once. Each subscriber has its own list of them.
     bound: atMost(subscribers, MARK) + MAX_BUFFERED_AMOUNT
   })
   const halfOpen = (what, isComplete) => ({
@@ -58,11 +58,11 @@ function attacks ({ few, subscribers, handshakes, published, seconds }) {
     bound: atMost(handshakes, 0)
   })
   return [
-    // A message counts as 128 bytes, and takes up to four times that.
+    // A message counts as 128 bytes, and takes up to four times as much.
     flood('messages of 64 B', 64, 4 * MARK + CHUNK),
-    // One that has come, and what it has been put together from.
+    // A received message, and the parts from which it was put together.
     flood('messages of 1 MiB', MAX_PAYLOAD, MARK + 2 * MAX_PAYLOAD + CHUNK),
-    // As with those of 64 B. Only the last one keeps a chunk in memory; one more has been read.
+    // As with messages of 64 B. Only the last message keeps its chunk in memory, and one more chunk has been read.
     pongs(few, 'messages of 1 B', false, 4 * MARK + 2 * CHUNK),
     pongs(few / 20, 'fragments of 1 B', true, MAX_FRAGMENTS * CHUNK),
     publication('close'),

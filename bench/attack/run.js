@@ -1,6 +1,6 @@
 'use strict'
 
-// npm run attack -- [--quick] [--only <text>] [--peers <a,b,…>]: how much memory servers take under attack. See ../README.md.
+// npm run attack -- [--quick] [--only <text>] [--peers <a,b,…>]: measures the memory of servers under attack. See ../README.md.
 
 const { parseArgs } = require('node:util')
 const { Child } = require('../child')
@@ -10,7 +10,7 @@ const { attacks, bytes, FULL, QUICK } = require('./attacks')
 
 const PEERS = { ours: 'this plugin', ws: '`ws` by hand', fastify: '@fastify/websocket' }
 
-/** A server that takes more is stopped, in bytes. */
+/** In bytes: a server whose memory grows by more is stopped. */
 const LIMIT = 1.5 * 1024 ** 3
 
 const MAX_PAYLOAD = 1024 ** 2
@@ -26,7 +26,7 @@ function readOptions () {
   return { ...values, peers: values.peers.split(',') }
 }
 
-/** The memory of a server, and what else there is to tell, while it is attacked. */
+/** Attacks a server. Resolves with the growth of its memory, its connections and the published bytes. */
 async function measure (peer, { attacker, settings, seconds, publish }) {
   const server = new Child('attack/server.js', [peer, JSON.stringify({ maxPayload: MAX_PAYLOAD })], { core: 0, name: `the server of ${PEERS[peer]}`, env: environment({}) })
   const clients = new Child('attack/attacker.js', [attacker, JSON.stringify(settings)], { core: 1, name: `the attack on ${PEERS[peer]}` })

@@ -1,6 +1,6 @@
 'use strict'
 
-// A server under attack, in its own process: node --expose-gc attack/server.js <peer> <settings>
+// A server under attack, in a process of its own: node --expose-gc attack/server.js <peer> <settings>
 
 const { promisify } = require('node:util')
 const { setImmediate, setTimeout: delay } = require('node:timers/promises')
@@ -8,7 +8,7 @@ const { work } = require('../worker')
 
 const [peer, settings] = process.argv.slice(2)
 
-/** How often memory is looked at, in milliseconds. */
+/** In ms: how often to read the size of the memory. */
 const INTERVAL = 10
 
 let served
@@ -21,7 +21,7 @@ async function listen () {
   return served.server.address().port
 }
 
-/** By how much memory grows within so many seconds, at the most: it is over when it is by more than `limit` bytes. */
+/** Resolves with the greatest growth of the memory in bytes, after `seconds` or when it is greater than `limit`. */
 async function watch ({ seconds, limit, publish }) {
   const deadline = Date.now() + seconds * 1000
   const progress = { published: 0 }
@@ -35,7 +35,7 @@ async function watch ({ seconds, limit, publish }) {
   return { growth, connections, ...progress }
 }
 
-/** Each message has bytes of its own. */
+/** Publishes messages. Each message is a new Buffer. */
 async function publishAll ({ messages, size }, progress) {
   for (let i = 0; i < messages; i++) {
     served.publish(Buffer.alloc(size, i))

@@ -1,6 +1,6 @@
 'use strict'
 
-// One of the processes: node cluster/app.js <engine> <url of the server>
+// One process of the cluster: node cluster/app.js <engine> <url of the server>
 
 const Fastify = require('fastify')
 const websocket = require('../..')
@@ -12,7 +12,7 @@ let subscribers = 0
 
 async function listen () {
   const app = Fastify()
-  await app.register(websocket, { heartbeat: { interval: 3_600_000 }, broker: await ENGINES[engine].createBroker(url) }) // the load knows no pings
+  await app.register(websocket, { heartbeat: { interval: 3_600_000 }, broker: await ENGINES[engine].createBroker(url) }) // the load does not expect pings
 
   app.websocket('/subscribe', async (ws) => {
     await ws.accept()

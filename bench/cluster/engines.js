@@ -3,7 +3,7 @@
 const REDIS = { program: 'redis-server', args: (port) => ['--port', port, '--bind', '127.0.0.1', '--save', ''], scheme: 'redis' }
 const NATS = { program: 'nats-server', args: (port) => ['--port', port, '--addr', '127.0.0.1'], scheme: 'nats' }
 
-/** What connects the processes. Without a server there is one process. */
+/** The engines that connect the processes. The engine without a server has one process. */
 const ENGINES = {
   none: {
     name: 'one process, no broker',

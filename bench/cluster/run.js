@@ -1,6 +1,6 @@
 'use strict'
 
-// npm run bench -- cluster [--quick] [--only <text>]: topics over processes, for each broker. See ../README.md.
+// npm run bench -- cluster [--quick] [--only <text>]: measures topics over processes, for each broker. See ../README.md.
 
 const { setTimeout: delay } = require('node:timers/promises')
 const { parseArgs } = require('node:util')
@@ -24,7 +24,7 @@ function readOptions () {
   return values
 }
 
-/** The processes on one engine, with their subscribers. */
+/** The processes on one engine. */
 class Cluster {
   #engine
   #server
@@ -41,7 +41,7 @@ class Cluster {
     this.#engine = engine
   }
 
-  /** Publishes `inFlight` messages, and when all subscribers have them, the next. */
+  /** Publishes `inFlight` messages at a time, and the next ones when all subscribers have received them. */
   async measure (settings, { subscribers, ...options }) {
     const load = new Child('load.js', ['broadcast', JSON.stringify({ payload: 'text', size: 64, connections: subscribers, ...settings })], { name: 'the load' })
     try {
@@ -65,7 +65,7 @@ class Cluster {
     this.#ports = await Promise.all(this.#apps.map((app) => app.call('listen')))
   }
 
-  /** How many have subscribed, and the broker knows of it. */
+  /** The number of subscribers whose subscription the broker has confirmed. */
   async #subscribers () {
     const counts = await Promise.all(this.#apps.map((app) => app.call('subscribers')))
     return counts.reduce((sum, count) => sum + count)

@@ -6,11 +6,11 @@ const os = require('node:os')
 const { setTimeout: delay } = require('node:timers/promises')
 const { freePort, isListening } = require('../ports')
 
-/** A server of an engine, on a port of its own. It keeps nothing on the disk, and ends with this process at the latest. */
+/** A server of an engine, on a free port. The server writes nothing to the disk, and ends at the latest with this process. */
 class Server {
   #process
 
-  /** Resolves when it can be connected to. Rejects where its program is not on the PATH. */
+  /** Resolves when the server accepts connections. Rejects if its program is not on the PATH. */
   static async start ({ program, args, scheme }) {
     const port = await freePort()
     const server = new Server(`${scheme}://127.0.0.1:${port}`, spawn(program, args(String(port)), { cwd: os.tmpdir(), stdio: 'ignore' }))

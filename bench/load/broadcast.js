@@ -1,6 +1,6 @@
 'use strict'
 
-// One connection publishes a burst of messages; when all subscribers have received all of it, the next.
+// One connection publishes a burst of messages. It publishes the next burst when all subscribers have received the last one.
 
 const { Connection, openAll } = require('./connection')
 const { plain } = require('./messages')
@@ -24,7 +24,7 @@ class Broadcast {
     this.burst = answers.length
   }
 
-  /** The subscribers are spread over `ports`; what is published goes to the first. */
+  /** Spreads the subscribers over `ports`. The publisher connects to the first port. */
   async open ({ port, ports = [port], connections, publisher = '/publish', ...settings }) {
     let next = 0
     this.#subscribers = await openAll(connections, () => new Subscriber(this, { ...settings, port: ports[next++ % ports.length] }, '/subscribe'))
@@ -45,12 +45,12 @@ class Broadcast {
     this.#times.clear()
   }
 
-  /** From when a burst is published to when the last has received all of it. */
+  /** The time from publishing a burst until the last subscriber has received all of it. */
   end () {
     return this.#times.percentiles()
   }
 
-  /** One subscriber has received all of a burst. */
+  /** A subscriber has received all of a burst. */
   received () {
     this.count += this.burst
     if (--this.#pending > 0) return
@@ -82,7 +82,7 @@ class Subscriber extends Connection {
     const end = start + length
     if (end > expected.length) throw new Error('more bytes than were published')
     if (this.#bursts % SAMPLE === 0 && expected.compare(bytes, 0, length, start, end) !== 0) {
-      throw new Error('a subscriber has received what was not published')
+      throw new Error('a subscriber has received other bytes than were published')
     }
     this.#position = end
     if (end < expected.length) return

@@ -3,14 +3,14 @@
 const net = require('node:net')
 const tls = require('node:tls')
 
-/** All connections read into it: what is read is used before the next read. */
+/** The buffer into which all connections read. Each read is used before the next one. */
 const bytes = Buffer.allocUnsafeSlow(256 * 1024)
 
-// The key and its answer are those of RFC 6455, section 1.3.
+// The key and the accept value of the example in RFC 6455, section 1.3.
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='
 
-/** A raw client: the handshake, then bytes to `receive`. What is unexpected throws, and so ends the process. */
+/** A raw client: it completes the handshake, and then calls `receive` with bytes. Unexpected bytes or events throw, which ends the process. */
 class Connection {
   #head = ''
   #opened
@@ -36,9 +36,9 @@ class Connection {
     this.open = new Promise((resolve) => { this.#opened = resolve })
   }
 
-  /** Gets the number of bytes that have been read into `buffer`. */
+  /** Called after each read with the number of bytes in `buffer`. */
   receive (length, buffer) {
-    throw new Error(`the server has sent ${length} bytes that were not asked for`)
+    throw new Error(`the server has sent ${length} unexpected bytes`)
   }
 
   closed () {
@@ -50,14 +50,14 @@ class Connection {
     const end = this.#head.indexOf('\r\n\r\n')
     if (end === -1) return
     if (!/^HTTP\/1.1 101 /.test(this.#head) || !this.#head.includes(ACCEPT)) throw new Error(`the handshake has failed: ${this.#head}`)
-    if (end + 4 !== this.#head.length) throw new Error('the server has sent bytes that were not asked for with the handshake')
+    if (end + 4 !== this.#head.length) throw new Error('the server has sent unexpected bytes with the handshake')
     this.head = this.#head
     this.#opened(this)
     this.#opened = undefined
   }
 }
 
-/** Opens `count` connections that `create` makes, 128 at a time. */
+/** Opens `count` connections with `create`, 128 at a time. */
 async function openAll (count, create) {
   const connections = []
   let left = count

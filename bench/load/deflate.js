@@ -1,7 +1,7 @@
 'use strict'
 
-// Echo with permessage-deflate (RFC 7692). Without context takeover, a message is compressed to the same bytes each
-// time, so what the first answer has shown, every other has to show.
+// Echo with permessage-deflate (RFC 7692). Without context takeover, a message is compressed to the same bytes each time. So
+// all answers have to be equal to the first one, which is checked.
 
 const { inflateRawSync, constants } = require('node:zlib')
 const { TEXT, RSV1, parseServerFrame } = require('../frames')
@@ -24,7 +24,7 @@ async function prepare (settings) {
 
 async function firstAnswer (settings, request) {
   const connection = await new Connection(settings, settings.path, { extensions }).open
-  if (!connection.head.toLowerCase().includes('server_no_context_takeover')) throw new Error(`the server compresses otherwise: ${connection.head}`)
+  if (!connection.head.toLowerCase().includes('server_no_context_takeover')) throw new Error(`the server has not agreed to server_no_context_takeover: ${connection.head}`)
   let received = Buffer.alloc(0)
   return new Promise((resolve) => {
     connection.receive = (length, bytes) => {
@@ -39,7 +39,7 @@ function check (answer, payload) {
   const frame = parseServerFrame(answer)
   if (frame.size !== answer.length || frame.first !== (TEXT | RSV1)) throw new Error('the answer is not one compressed frame')
   const inflated = inflateRawSync(frame.payload, { finishFlush: constants.Z_SYNC_FLUSH })
-  if (!inflated.equals(payload)) throw new Error('the answer is not what was sent')
+  if (!inflated.equals(payload)) throw new Error('the answer differs from the message')
 }
 
 module.exports = { prepare }

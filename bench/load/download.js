@@ -1,6 +1,6 @@
 'use strict'
 
-// A stream from the server: it is told how many large messages to send.
+// A stream from the server. The client tells the server how many large messages to send.
 
 const { BINARY, clientFrame, serverFrame } = require('../frames')
 const { CHUNK } = require('../stream')
@@ -25,7 +25,7 @@ async function prepare (settings) {
           const start = received % frame.length
           received += length
           if (received > total) throw new Error('more bytes than were asked for')
-          if (reads++ % SAMPLE === 0 && expected.compare(bytes, 0, length, start, start + length) !== 0) throw new Error('a message is not what it should be')
+          if (reads++ % SAMPLE === 0 && expected.compare(bytes, 0, length, start, start + length) !== 0) throw new Error('a message has wrong bytes')
           if (received === total) resolve()
         }
         connection.socket.write(ask)

@@ -1,11 +1,11 @@
 'use strict'
 
-// Each connection has a number of messages in flight; for each answer that is complete, it sends the next.
+// Each connection has a number of messages in flight. It sends the next message for each complete answer.
 
 const { Connection, openAll } = require('./connection')
 const { plain } = require('./messages')
 
-/** All content of every such read, and of the first of each measurement, is compared; of the others the length and a header. */
+/** Of each SAMPLE reads, one is compared whole, first the first read of a measurement. Of the others, the length and one header are checked. */
 const SAMPLE = 64
 
 class Echo {
@@ -18,7 +18,7 @@ class Echo {
   constructor ({ requests, answers }) {
     this.inFlight = requests.length
     this.answerSize = answers[0].length
-    if (answers.some(({ length }) => length !== this.answerSize)) throw new Error('the answers are not of one length')
+    if (answers.some(({ length }) => length !== this.answerSize)) throw new Error('the answers have different lengths')
     this.period = this.inFlight * this.answerSize
     this.expected = Buffer.concat([...answers, ...answers])
     this.writes = slices(requests)
@@ -35,7 +35,7 @@ class Echo {
     while (this.count < first) await new Promise((resolve) => setTimeout(resolve, 10))
   }
 
-  /** Resolves when every answer has come: with one byte too few or too many, it never would, or throws. */
+  /** Resolves when every answer has arrived. With a byte too few or too many, it never resolves or throws. */
   async stop () {
     this.#running = false
     await new Promise((resolve) => {
@@ -49,7 +49,7 @@ class Echo {
     this.#pending += count
   }
 
-  /** Returns how many messages are to be sent in place of `count` that have been answered. */
+  /** `count` messages have been answered. Returns the number of messages to send next. */
   answered (count) {
     this.count += count
     this.#pending -= count
@@ -64,7 +64,7 @@ class Echo {
   }
 }
 
-/** What to write for `count` messages from the `from`-th on: `writes[from][count]`. */
+/** Returns the bytes of `count` messages from number `from` on, as `writes[from][count]`. */
 function slices (requests) {
   const offsets = [0]
   for (const { length } of [...requests, ...requests]) offsets.push(offsets.at(-1) + length)
@@ -116,12 +116,12 @@ class EchoConnection extends Connection {
     const { period, answerSize, expected } = this.#flow
     if (length > period) throw new Error('more bytes than were asked for')
     if (this.#reads++ % SAMPLE === 0) {
-      if (expected.compare(bytes, 0, length, start, start + length) !== 0) throw new Error('an answer is not what was sent')
+      if (expected.compare(bytes, 0, length, start, start + length) !== 0) throw new Error('an answer differs from its message')
       return
     }
     const header = (answerSize - start % answerSize) % answerSize
     if (header + 1 < length && (bytes[header] !== expected[0] || bytes[header + 1] !== expected[1])) {
-      throw new Error('an answer does not begin where it should')
+      throw new Error('an answer begins in the wrong place')
     }
   }
 }

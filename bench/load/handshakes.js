@@ -1,6 +1,6 @@
 'use strict'
 
-// A number of lanes: each connects, and when it is open, closes and begins anew.
+// A number of lanes. Each lane opens a connection, closes it, and begins again.
 
 const { CLOSE, clientFrame, serverFrame } = require('../frames')
 const { Connection } = require('./connection')
@@ -9,7 +9,7 @@ const NORMAL_CLOSURE = Buffer.from([1000 >> 8, 1000 & 0xff])
 const close = clientFrame(NORMAL_CLOSURE, CLOSE)
 const closed = serverFrame(NORMAL_CLOSURE, CLOSE)
 
-/** Open once: then the closing handshake (RFC 6455, section 7.1.2), and the server ends the connection. */
+/** A connection that is opened, and closed with the closing handshake (RFC 6455, section 7.1.2). The server ends the connection. */
 class Handshake extends Connection {
   #answered = false
   over = new Promise((resolve) => { this.closed = () => resolve(this.#answered) })

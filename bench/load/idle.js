@@ -1,10 +1,10 @@
 'use strict'
 
-// Connections that are opened, and then do nothing.
+// Connections that do nothing after their handshake.
 
 const { Connection, openAll } = require('./connection')
 
-/** Open before the first look at the server's memory: what every server has once is not a connection's. */
+/** The number of connections before the first measurement of the server's memory, so that memory needed once does not count. */
 const BEFORE = 100
 
 async function prepare (settings) {

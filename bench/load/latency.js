@@ -1,6 +1,6 @@
 'use strict'
 
-// Echo with one message in flight, and the time that each takes.
+// Echo with one message in flight. Measures the time of each message.
 
 const { Echo, EchoConnection } = require('./echo')
 const { plain } = require('./messages')

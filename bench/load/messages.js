@@ -1,6 +1,6 @@
 'use strict'
 
-// What is sent, and what has to come back.
+// The messages of the load, and the answers to them.
 
 const { constants, deflateRawSync } = require('node:zlib')
 const { TEXT, RSV1, clientFrame, serverFrame } = require('../frames')
@@ -8,7 +8,7 @@ const { message } = require('../json')
 
 const WORDS = 'the handler awaits a message and sends it back to whom it came from, in order and without loss; '
 
-/** `i` is in it, so that answers in the wrong order are not equal. */
+/** A text that begins with `i`, so that answers in the wrong order differ. */
 function text (size, i) {
   return Buffer.from(`${String(i).padStart(3, '0')} ${WORDS.repeat(Math.ceil(size / WORDS.length))}`.slice(0, size))
 }
@@ -18,12 +18,12 @@ const PAYLOADS = {
   json: ({ inFlight }) => Array.from({ length: inFlight }, (_, i) => Buffer.from(JSON.stringify(message(i))))
 }
 
-/** The payloads that are in flight on one connection. */
+/** The payloads in flight on one connection. */
 function payloads (settings) {
   return PAYLOADS[settings.payload](settings)
 }
 
-/** Frames that are sent and come back as they are. */
+/** The frames of the messages, and of their answers with the same payloads. */
 function plain (settings) {
   const list = payloads(settings)
   return { requests: list.map((payload) => clientFrame(payload)), answers: list.map((payload) => serverFrame(payload)) }

@@ -1,6 +1,6 @@
 'use strict'
 
-/** How long things took, in milliseconds. */
+/** Collects times, in milliseconds. */
 class Times {
   #times = []
 

@@ -1,6 +1,7 @@
 'use strict'
 
-// One connection publishes a burst, each message of it to another topic; when all have been received, the next.
+// One connection publishes bursts. Each message of a burst goes to another topic. The next burst follows when all messages
+// have been received.
 
 const { Connection, openAll } = require('./connection')
 const { plain } = require('./messages')
@@ -68,7 +69,7 @@ class Subscriber extends Connection {
 
   receive (length, bytes) {
     if (this.#ready !== undefined) {
-      if (READY.compare(bytes, 0, length) !== 0) throw new Error('the topics are not subscribed to')
+      if (READY.compare(bytes, 0, length) !== 0) throw new Error('the server has not subscribed to the topics')
       this.#ready()
       this.#ready = undefined
       return

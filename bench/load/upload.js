@@ -1,6 +1,7 @@
 'use strict'
 
-// A stream to the server: large messages as fast as it takes them, then a short one, which it answers with what it received.
+// A stream to the server: large messages as fast as the server reads, then a short one, which the server answers with the
+// number of received bytes.
 
 const { once } = require('node:events')
 const { BINARY, clientFrame, serverFrame } = require('../frames')
@@ -21,7 +22,7 @@ async function prepare (settings) {
     async run () {
       const answered = new Promise((resolve) => {
         connection.receive = (length, bytes) => {
-          if (!bytes.subarray(0, length).equals(expected)) throw new Error('the server has not received what was sent')
+          if (!bytes.subarray(0, length).equals(expected)) throw new Error('the server has received another number of bytes than was sent')
           resolve()
         }
       })

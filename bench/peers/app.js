@@ -5,10 +5,11 @@ const Fastify = require('fastify')
 const websocket = require(process.env.BENCH_PLUGIN ?? '../..')
 const { certFile, keyFile } = require('../tls')
 
-// The load counts bytes and knows no pings. A connection costs what it does with them, but none comes while it is measured.
+// The load counts bytes and does not expect pings. The heartbeat is on, so that a connection costs as much as with pings, but
+// no ping comes during a measurement.
 const heartbeat = { interval: 3_600_000 }
 
-/** An app with this plugin, for the routes of both its forms. */
+/** Creates an app with this plugin, for both forms of routes. */
 async function create ({ tls, deflate, maxPayload }) {
   const app = Fastify(tls ? { https: { cert: fs.readFileSync(certFile), key: fs.readFileSync(keyFile) } } : {})
   await app.register(websocket, { maxPayload, heartbeat, perMessageDeflate: deflate })

@@ -1,6 +1,6 @@
 'use strict'
 
-// @fastify/websocket, as its README shows it.
+// @fastify/websocket, used as its README shows.
 
 const fs = require('node:fs')
 const Fastify = require('fastify')

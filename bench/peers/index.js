@@ -1,9 +1,9 @@
 'use strict'
 
-/** Who is compared. `raw` is no peer: it checks the load generator. */
+/** The peers to compare. `raw` is only there to check the load generator. */
 const PEERS = {
   ours: { name: 'this plugin', script: 'ours' },
-  before: { name: 'this plugin before', script: 'ours' }, // in the checkout of --before
+  before: { name: 'this plugin before', script: 'ours' }, // from the checkout of --before
   handlers: { name: 'this plugin, onMessage', script: 'ours-handlers' },
   ws: { name: 'ws by hand', script: 'ws' },
   fastify: { name: '@fastify/websocket', script: 'fastify-websocket' },
@@ -11,7 +11,7 @@ const PEERS = {
   raw: { name: 'raw TCP', script: 'raw' }
 }
 
-/** Why a peer cannot take part, or null. */
+/** The reason why a peer cannot take part, or null. */
 function obstacle (peer) {
   if (peer !== 'uws') return null
   try {

@@ -1,12 +1,12 @@
 'use strict'
 
-// This plugin with a handler that iterates, as the README shows it.
+// This plugin with a handler that iterates, as its README shows.
 
 const { create, start } = require('./app')
 const { schema } = require('../json')
 const { CHUNK } = require('../stream')
 
-/** From one topic to the next: a prime, so that all have their turn. */
+/** The step from one topic to the next. It is a prime, so that every topic has its turn. */
 const STRIDE = 7919
 
 async function listen (settings) {
@@ -33,7 +33,7 @@ async function listen (settings) {
     for await (const message of ws) await app.websockets.publish('news', message)
   })
 
-  // Subscribes to `count` topics from the one with the number `from` on.
+  // Subscribes to `count` topics, from topic number `from` on.
   app.websocket('/subscribe-to-some', async (ws) => {
     await ws.accept()
     const { from, count } = await ws.receiveJson()

@@ -1,6 +1,6 @@
 'use strict'
 
-// No WebSocket server: it counts bytes and writes answers made before. It shows what the load generator can do.
+// Not a WebSocket server: it counts bytes and writes prepared answers. It shows the limit of the load generator.
 
 const net = require('node:net')
 const { once } = require('node:events')

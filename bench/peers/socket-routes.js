@@ -1,6 +1,6 @@
 'use strict'
 
-// What is written by hand for a socket of `ws`: the peers `ws` and @fastify/websocket share it.
+// Routes for sockets of `ws`, as one writes them by hand. The peers `ws` and @fastify/websocket share them.
 
 const { promisify } = require('node:util')
 const { validate } = require('./validate')

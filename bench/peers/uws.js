@@ -1,6 +1,6 @@
 'use strict'
 
-// µWebSockets, the native limit.
+// µWebSockets, the limit of native code.
 
 const uWS = require('uwebsockets')
 const { certFile, keyFile } = require('../tls')

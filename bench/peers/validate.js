@@ -3,7 +3,7 @@
 const buildCompiler = require('@fastify/ajv-compiler')
 const { schema } = require('../json')
 
-/** For the peers that validate by hand: compiled as Fastify compiles it for a route. */
+/** The validator for peers that validate by hand, compiled as Fastify compiles a route's schema. */
 const validate = buildCompiler()({}, { customOptions: {} })({ schema })
 
 module.exports = { validate }

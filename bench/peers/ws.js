@@ -1,6 +1,6 @@
 'use strict'
 
-// `ws` by hand, as its README shows it.
+// `ws` by hand, used as its README shows.
 
 const fs = require('node:fs')
 const http = require('node:http')

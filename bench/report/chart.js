@@ -1,7 +1,6 @@
 'use strict'
 
-// The chart for the documentation: how each compares with `ws`, on a scale on which twice and half are equally far
-// from it.
+// The chart for the documentation: the ratio of each peer to `ws`, on a logarithmic scale.
 
 const { PEERS } = require('../peers')
 
@@ -68,12 +67,12 @@ ${legend()}
 ${scale.ticks.map((tick) => gridLine(tick, scale.x(tick), bottom)).join('\n')}
 ${groups.map((group, i) => drawGroup(group, TOP + i * GROUP, scale.x)).join('\n')}
 <line class="base" x1="${scale.x(1)}" x2="${scale.x(1)}" y1="${TOP - 4}" y2="${bottom}"/>
-<text class="soft" x="16" y="${height - 12}">${escape(`Node ${about.node}, ${about.cpu}, one core for the server. Medians; longer to the right is faster. 64 connections where nothing else is said.`)}</text>
+<text class="soft" x="16" y="${height - 12}">${escape(`Node ${about.node}, ${about.cpu}, one core for the server. Medians; longer to the right is faster. 64 connections unless a row says otherwise.`)}</text>
 </svg>
 `
 }
 
-/** Powers of two from `min` to `max`, and where a ratio is between them. */
+/** A logarithmic scale from `min` to `max`: its ticks are powers of two, and `x` is the position of a ratio. */
 function logarithmic (min, max) {
   const [low, high] = [Math.floor(Math.log2(min)), Math.ceil(Math.log2(max))]
   return {

@@ -9,7 +9,7 @@ const { rows } = require('./rows')
 const RESULTS = path.join(__dirname, '../results')
 const CHART = path.join(__dirname, '../../docs/performance.svg')
 
-/** Prints the tables, and keeps them, the raw figures and the chart. */
+/** Prints the tables. Writes the tables, the raw figures and the chart to files. */
 function report ({ options, about, results }) {
   const table = rows(results)
   const text = markdown({ options, about, results, table })
@@ -21,8 +21,8 @@ function report ({ options, about, results }) {
   if (file !== undefined) fs.writeFileSync(file, chart(table, about))
 }
 
-function isFull ({ quick, only, everybody }) {
-  return !quick && only === '' && everybody
+function isFull ({ quick, only, hasAllPeers }) {
+  return !quick && only === '' && hasAllPeers
 }
 
 module.exports = { report }

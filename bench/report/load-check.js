@@ -3,15 +3,15 @@
 const { PEERS } = require('../peers')
 const { median } = require('../stats')
 
-/** Busier than this is busy all the time. */
+/** A process that is busier than this counts as busy all the time. */
 const BUSY = 0.9
 
-/** Where both are less busy than this, something else used the processor, or they waited for each other. */
+/** If both processes are less busy than this, another process used the processor, or they waited for each other. */
 const IDLE = 0.75
 
 const names = (peers) => peers.map((peer) => PEERS[peer].name).join(', ')
 
-/** For each workload with a rate: whether it was the server that was measured, or the load process. */
+/** For each workload with a rate: whether the server or the load process was the limit. */
 function loadCheck (results, table) {
   return results.filter(({ metrics: [{ better }] }) => better === 'higher').map(({ name, peers, rounds, metrics: [{ unit }] }) => {
     const row = table.find(({ workload }) => workload === name)
@@ -28,7 +28,7 @@ function loadCheck (results, table) {
       unit,
       warning: [
         bound.length === 0 ? '' : `**the load process is the limit of ${names(bound)}**`,
-        idle.length === 0 ? '' : `**neither is busy: ${names(idle)}; is the machine quiet?**`
+        idle.length === 0 ? '' : `**neither process is busy: ${names(idle)}; is the machine quiet?**`
       ].filter(Boolean).join(', ')
     }
   })

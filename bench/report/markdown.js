@@ -8,7 +8,7 @@ const { unmasking } = require('./unmasking')
 const COLUMNS = ['ours', 'handlers', 'before', 'ws', 'fastify', 'uws']
 const COMPARED = ['before', 'ws', 'fastify', 'uws']
 
-/** Those of `peers` that take part in one of the rows. */
+/** The peers of `peers` that take part in at least one row. */
 const present = (peers, table) => peers.filter((peer) => table.some((row) => row.peers.includes(peer)))
 
 function markdown ({ options, about, results, table }) {
@@ -16,9 +16,9 @@ function markdown ({ options, about, results, table }) {
   return [
     '# Benchmark', header(about, options, results),
     '## Figures', 'Medians of all rounds.', figures(compared),
-    '## Ratios', `${PEERS.ours.name} (the handler that iterates) to each peer: the median of the rounds, and its spread.`, ratios(compared),
+    '## Ratios', `${PEERS.ours.name} (the handler that iterates) to each peer: the median of the rounds and, in parentheses, the least and the greatest.`, ratios(compared),
     '## Targets', targets(table),
-    '## The load process', 'Processor time of the load process and of the server while they are measured, at the fastest peer.', load(results, table)
+    '## The load process', 'Processor time of the load process and of the server during the measurement, for the fastest peer.', load(results, table)
   ].join('\n\n') + '\n'
 }
 
@@ -29,7 +29,7 @@ function header ({ date, node, cpu, cores, kernel, pinned, versions, absent }, {
     ...unmasking(results).map((line) => `- ${line}`),
     `- ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s; ${pinned ? 'server and load pinned to a core each' : 'not pinned to cores'}`,
     ...absent.map(({ peer, reason }) => `- without ${PEERS[peer].name}: ${reason}`),
-    ...(quick ? ['- a quick run: cold, so that its figures say nothing but that it runs'] : [])
+    ...(quick ? ['- a quick run without warm-up: the figures mean nothing'] : [])
   ].join('\n')
 }
 
@@ -52,7 +52,7 @@ function ratios (table) {
 
 function targets (table) {
   const judged = [...judge(table), ...scaling(table)]
-  if (judged.length === 0) return 'None of the workloads that have one were measured.'
+  if (judged.length === 0) return 'No workload with a target was measured.'
   return grid(
     ['workload', 'target', 'measured', ''],
     judged.map(({ workload, target, measured, met }) => [workload, target, measured.toFixed(2), met ? 'met' : '**not met**']))

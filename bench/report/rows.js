@@ -3,8 +3,8 @@
 const { median, ratio } = require('../stats')
 
 /**
- * A row for each metric of each workload: the median figure of each peer, and how it compares with `base`, round by
- * round.
+ * Returns a row for each metric of each workload. `figure` returns the median of a peer, and `ratio` the ratio of a peer to
+ * `base`, round by round.
  */
 function rows (results) {
   return results.flatMap(({ name, peers, metrics, rounds }) => metrics.map(({ label, unit, better, of, not = [] }) => {

@@ -2,7 +2,7 @@
 
 const { WITHOUT_BUFFERUTIL } = require('../workloads')
 
-/** What `ws` unmasked with, as the servers on it have told. */
+/** Lines that say what `ws` unmasked with, as the servers on `ws` have reported. */
 function unmasking (results) {
   const deprived = ({ name }) => name.endsWith(WITHOUT_BUFFERUTIL)
   const [usual, without] = [results.filter((result) => !deprived(result)), results.filter(deprived)].map(used)

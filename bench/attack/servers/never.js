@@ -1,4 +1,4 @@
 'use strict'
 
-/** What a handler waits for in vain. */
+/** A promise that never settles. */
 module.exports = new Promise(() => {})

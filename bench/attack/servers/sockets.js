@@ -1,13 +1,13 @@
 'use strict'
 
-// What is written by hand for a socket of `ws`, for `ws` and for @fastify/websocket.
+// Routes for sockets of `ws`, as one writes them by hand. The servers `ws` and @fastify/websocket share them.
 
 const { on, once } = require('node:events')
 
 const subscribers = new Set()
 
 const routes = {
-  /** Its messages wait to be taken, and are not. */
+  /** Queues messages with `events.on`, and takes none. */
   async '/deaf' (socket) {
     on(socket, 'message')
     await once(socket, 'close')

@@ -1,6 +1,6 @@
 'use strict'
 
-// `ws` by hand, with authentication as its README shows it.
+// `ws` by hand, with authentication as its README shows.
 
 const http = require('node:http')
 const { once } = require('node:events')

@@ -426,7 +426,7 @@ t.test('with another listener, each handshake is served once: a handshake of a r
   const port = await listen(app)
   t.equal((await refusal(port, '/theirs')).status, 402)
   t.equal((await (await connectPeer(t, `ws://127.0.0.1:${port}/ws`)).closed).code, 1000)
-  t.notOk((await response.promise).headersSent, 'nobody has answered')
+  t.notOk((await response.promise).headersSent, 'no listener has answered')
   const taken = exchange(t, port, '/ws')
   app.server.once('upgrade', (_request, stream) => { stream.end('HTTP/1.1 402 Theirs\r\n\r\n') })
   t.equal(await taken, 'HTTP/1.1 402 Theirs\r\n\r\n')

@@ -285,7 +285,7 @@ t.test('the errorHandler gets a thrown error first, and may send and close', asy
   t.same(await closes.closed, { code: 4000, reason: 'closed by the error handler' })
   const validates = await peerOf(t, served, '/validates')
   validates.socket.send('"a"')
-  t.match(await validates.rest(), [/^sorry: /], 'who closes it himself need not tell of the validation')
+  t.match(await validates.rest(), [/^sorry: /], 'if errorHandler closes the session, the client gets no message with the errors of the validation')
   t.equal((await validates.closed).code, 4000)
   t.match(seen, [[1, 'first', 'open', '/sends'], [1, 'second', 'open', '/closes'], [1, String, 'open', '/validates']])
   t.same(served.errors(), [], 'it takes the place of the log')

@@ -1,6 +1,7 @@
 import { mock } from 'node:test'
 import { install } from '@sinonjs/fake-timers'
 import t, { type Test } from 'tap'
+import { afterTurn } from '../../lib/base/clock'
 import { createApp } from '../helpers/app'
 import type { FastifyInstance } from 'fastify'
 
@@ -76,3 +77,12 @@ for (const [name, fake] of Object.entries(FAKES)) {
     t.match(await client.closed, { code: 1000, wasClean: true })
   })
 }
+
+t.test('afterTurn resolves in the next turn of the event loop', async (t) => {
+  const order: string[] = []
+  const turn = afterTurn().then(() => order.push('the next turn'))
+  await new Promise<void>((resolve) => process.nextTick(resolve))
+  order.push('this turn')
+  await turn
+  t.same(order, ['this turn', 'the next turn'])
+})

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { WebSocketTimeoutError } from '../../lib/base/errors'
-import { acceptanceIn, argumentError, checkTimeout, modeIn, waitOptionsIn, receivesFirst, typeIn } from '../../lib/base/verb-options'
+import { acceptanceIn, argumentError, attempt, checkTimeout, modeIn, waitOptionsIn, receivesFirst, typeIn } from '../../lib/base/verb-options'
 import { revoked, throwing, unreadable } from '../helpers/hostile'
 
 const OPTION_ERROR = { name: 'WebSocketOptionError', code: 'FST_WS_OPTION' }
@@ -69,6 +69,11 @@ t.test('a signal is an AbortSignal', async (t) => {
 t.test('accept: a subprotocol is a string, null or left out', async (t) => {
   for (const subprotocol of ['chat', null, undefined]) t.strictSame(acceptanceIn({ subprotocol, headers: {} }), { subprotocol, headers: {} })
   for (const subprotocol of [5, true, ['chat'], Symbol('chat'), {}]) t.throws(() => acceptanceIn({ subprotocol: subprotocol as never }), { ...OPTION_ERROR, message: /^subprotocol is .*: use one that the client offers$/ })
+})
+
+t.test('attempt: what the body of a verb throws is what the verb rejects with', async (t) => {
+  t.equal(await attempt('verb', async () => 'done'), 'done')
+  await t.rejects(attempt('verb', () => { throw new TypeError('no') }), { ...OPTION_ERROR, message: 'the options of verb cannot be read: no' })
 })
 
 t.test('an error of a getter or proxy becomes the cause of a WebSocketOptionError, and an error of the package stays', async (t) => {

@@ -53,7 +53,7 @@ t.test('a list of plugins in another form does not tell of @fastify/websocket, i
 })
 
 t.test('sendNull: onSend hooks get null, or undefined where a reply keeps its serializer elsewhere', async (t) => {
-  for (const [isHidden, payload] of [[false, null], [true, undefined]]) {
+  for (const [isHidden, payload, type] of [[false, null, undefined], [true, undefined, undefined], [false, null, 'text/html']] as const) {
     const app = Fastify()
     t.teardown(() => app.close())
     const payloads: unknown[] = []
@@ -62,9 +62,10 @@ t.test('sendNull: onSend hooks get null, or undefined where a reply keeps its se
     })
     app.get('/', (_request, reply) => {
       if (isHidden) Object.defineProperty(reply, 'serializer', { value: () => reply })
+      if (type !== undefined) reply.type(type)
       sendNull(reply)
     })
     await app.inject('/')
-    t.strictSame(payloads, [payload, undefined])
+    t.strictSame(payloads, [payload, type])
   }
 })

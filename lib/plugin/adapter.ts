@@ -69,7 +69,7 @@ export function rejectFastifyWebsocket (app: FastifyInstance, createError: () =>
 /** The app of which `app` is a context, or `app` itself. The prototype of a context is the context around it. */
 export function rootOf (app: FastifyInstance): FastifyInstance {
   let root = app
-  for (let outer = Object.getPrototypeOf(app); 'printPlugins' in (outer ?? {}); outer = Object.getPrototypeOf(outer)) root = outer
+  for (let outer = Object.getPrototypeOf(app); 'printPlugins' in outer; outer = Object.getPrototypeOf(outer)) root = outer
   return root
 }
 

@@ -10,35 +10,29 @@ type Terminable = Partial<Pick<ChannelWebSocket, 'isTerminated'>>
  * How one connection closes (RFC 6455, section 7). `ws` exchanges the close frames, and ends a closing handshake that
  * takes longer than `closeTimeout`.
  *
- *      ┌──────┐  close(), a limit   ┌───────────────────┐  the close frame of the peer, closeTimeout
- *      │ open │ ──────────────────> │ begun by this side │ ─────────────────────────────────────────┐
- *      └──────┘                     └───────────────────┘                                            v
- *        │  │   a close frame       ┌───────────────────┐  the answer has been written          ┌────────┐
- *        │  └─────────────────────> │ begun by the peer │ ────────────────────────────────────> │ closed │
- *        │                          └───────────────────┘                                       └────────┘
- *        │      terminate(), an error, the connection is lost                                        ^
- *        └───────────────────────────────────────────────────────────────────────────────────────────┘
+ *      ┌──────┐  close(), a limit   ┌────────────────────┐  the close frame of the peer, closeTimeout
+ *      │ open │ ──────────────────> │ begun by this side │ ────────────────────────────────────────┐
+ *      └──────┘                     └────────────────────┘                                         v
+ *        │  │   a close frame       ┌────────────────────┐  the answer has been written        ┌────────┐
+ *        │  └─────────────────────> │ begun by the peer  │ ──────────────────────────────────> │ closed │
+ *        │                          └────────────────────┘                                     └────────┘
+ *        │      terminate(), an error, the connection is lost                                      ^
+ *        └─────────────────────────────────────────────────────────────────────────────────────────┘
  */
 export class CloseHandshake {
   /** How the connection ended; null until then. */
   end: ConnectionEnd | null = null
   readonly #raw: RawWebSocket & Terminable
-  readonly #closeTimeout: number
   #isBegunHere = false
   #error: Error | undefined
 
-  /** `closeTimeout` is in milliseconds. */
-  constructor (raw: RawWebSocket, closeTimeout: number) {
+  constructor (raw: RawWebSocket) {
     this.#raw = raw
-    this.#closeTimeout = closeTimeout
   }
 
-  /**
-   * Milliseconds within which a reader has to take each message that came before the end. 0 where this side has begun the
-   * end: nobody waits for these messages.
-   */
-  get allowance (): number {
-    return this.#isBegunHere || this.#raw.isTerminated === true ? 0 : this.#closeTimeout
+  /** Whether this side has begun the end: with a close frame, or by dropping the connection. */
+  get isBegunHere (): boolean {
+    return this.#isBegunHere || this.#raw.isTerminated === true
   }
 
   /** Begins the closing handshake, after all that has been sent. `reason` is cut to the 123 bytes that a close frame takes. */

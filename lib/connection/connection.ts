@@ -65,6 +65,7 @@ export class Connection {
   #pingCount = 0
   #heartbeat: Heartbeat | null = null
   readonly #closing: CloseHandshake
+  readonly #closeTimeout: number
 
   /**
    * `stream` is the stream that `raw` reads and writes. `owner.finish` is called once, when the connection has ended. `flow` is
@@ -74,7 +75,8 @@ export class Connection {
     const { heartbeat, idleTimeout, rateLimit } = options
     const limit = rateLimit ? new RateLimit(rateLimit, flow) : null
     this.raw = raw
-    this.#closing = new CloseHandshake(raw, options.closeTimeout)
+    this.#closing = new CloseHandshake(raw)
+    this.#closeTimeout = options.closeTimeout
     this.receiveQueue = new ReceiveQueue(options.receiveHighWaterMark, limit ?? flow)
     this.sendQueue = new SendQueue(raw, stream, options)
     this.owner = owner
@@ -153,7 +155,8 @@ export class Connection {
   finish (code: number, reason: Buffer): void {
     const end = this.#closing.finish(code, reason)
     if (this.#heartbeat !== null) timers.remove(this.#heartbeat)
-    this.receiveQueue.end(end, this.#closing.allowance)
+    // Readers take the messages that came before the end, unless this side has begun the end: then nobody waits for them.
+    this.receiveQueue.end(end, this.#closing.isBegunHere ? 0 : this.#closeTimeout)
     this.sendQueue.end(end, this.receiveQueue)
     for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.during('ping'))
     this.owner.finish(end)

@@ -169,7 +169,7 @@ export class Handshake {
 
   /** Another listener has taken the connection over. The handshake is over for this package, which writes nothing more. */
   abandon (): void {
-    this.#decide('taken')
+    this.#become('taken')
     this.#settle()
     this.#forget()
     this.owner?.over()
@@ -184,13 +184,13 @@ export class Handshake {
 
   /** Ends the handshake: the 101 response has been written, or else the client has left before. The response writes nothing more. */
   complete (isWritten: boolean): void {
-    this.#decide(isWritten ? 'accepted' : 'left')
+    this.#become(isWritten ? 'accepted' : 'left')
     this.#forget()
   }
 
   /** Refuses the handshake. A client that leaves later does not count as a client that has left the handshake. */
   refuse (): void {
-    this.#decide('refused')
+    this.#become('refused')
   }
 
   /** Discards the bytes that the client has sent and still sends, so that they do not block the response. */
@@ -217,12 +217,12 @@ export class Handshake {
   #leave (): void {
     this.#settle()
     clearTimeout(this.#linger)
-    this.#decide('left')
+    this.#become('left')
     if (this.#linger === undefined) abort(this.#request) // no response has been sent
     this.owner?.over()
   }
 
-  #decide (state: HandshakeState): void {
+  #become (state: HandshakeState): void {
     if (this.#state === 'undecided') this.#state = state
   }
 

@@ -66,7 +66,7 @@ function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply,
   if (raw === null) return over()
   refuser.opened(raw)
   raw.on('error', ignore) // 'close' follows
-  const close = new CloseHandshake(raw, 0)
+  const close = new CloseHandshake(raw)
   raw.on('close', (code, reason) => over(close.finish(code, reason)))
   close.begin(closing)
   raw.resume()

@@ -41,7 +41,7 @@ export async function routeUpgrades (app: FastifyInstance, appState: AppState): 
   listen(app, appState, dispatch)
 }
 
-/** Whether `request` is to be upgraded: by this package, or by another listener to upgrades of `server`. */
+/** Whether this package, or another listener to upgrades of `server`, upgrades `request`. */
 export function isUpgrade (server: EventEmitter, request: IncomingMessage): boolean {
   return asksForWebSocket(request) || server.listenerCount('upgrade') > 1
 }

@@ -5,7 +5,7 @@ import { PreparedMessage } from '../protocol/prepared-message'
 import type { Payload } from '../codec/encode'
 
 const MAX_TOPIC_BYTES = 256
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- a topic must not have control characters
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
 
 /** Throws `WebSocketTopicError` unless `topic` is a non-empty string of at most 256 bytes without control characters. */

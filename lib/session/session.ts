@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { quiet } from '../base/deferred'
 import { WebSocketHandshakeError, type WebSocketError } from '../base/errors'
 import { logSafely } from '../base/user-code'
-import { argumentError, attempt, typeIn, type AcceptOptions, type ReceiveOptions } from '../base/verb-options'
+import { attempt, typeIn, type AcceptOptions, type ReceiveOptions } from '../base/verb-options'
 import { Channel } from '../connection/channel'
 import { Connection, type ConnectionOptions } from '../connection/connection'
 import { ValidMessages } from '../connection/valid-messages'
@@ -160,7 +160,10 @@ export class Session extends Channel {
   }
 
   deny (statusCode = 403, payload?: unknown, headers?: HeadersLike): Promise<void> {
-    return quiet(this.#deny(statusCode, payload, headers))
+    return attempt('deny', () => {
+      this.#decisionFor('deny').deny(statusCode, payload, headers)
+      return this.closed.then(() => {})
+    })
   }
 
   /** Starts `handshakeTimeout` for the decision. The handler is running. */
@@ -269,15 +272,6 @@ export class Session extends Channel {
     this.#subscriber?.finish(end)
     this.#route.ended(this)
     super.finish(end)
-  }
-
-  async #deny (statusCode: number, payload: unknown, headers: HeadersLike | undefined): Promise<void> {
-    try {
-      this.#decisionFor('deny').deny(statusCode, payload, headers)
-    } catch (error) {
-      throw argumentError('deny', error)
-    }
-    await this.closed
   }
 
   #decisionFor (verb: string): HandshakeDecision<this> {

@@ -57,19 +57,7 @@ type Verbs = typeof PLAIN | typeof SHARDED
 /** Returns the library for `client` if it is a client of ioredis, otherwise undefined. */
 export function ioredis (client: any): Library | undefined {
   if (typeof client?.duplicate !== 'function' || typeof client.isCluster !== 'boolean') return undefined
-  return client.isCluster ? new IoredisCluster(client) : new Ioredis(client)
-}
-
-class Ioredis implements Library {
-  readonly #pattern: Client
-
-  constructor (pattern: Client) {
-    this.#pattern = pattern
-  }
-
-  async discover (): Promise<Topology> {
-    return single(toServer(this.#pattern, PLAIN))
-  }
+  return client.isCluster ? new IoredisCluster(client) : { discover: async () => single(toServer(client, PLAIN)) }
 }
 
 class IoredisCluster implements Library {

@@ -63,19 +63,7 @@ type Verbs = typeof PLAIN | typeof SHARDED
 export function nodeRedis (client: any): Library | undefined {
   if (typeof client?.duplicate !== 'function' || typeof client.destroy !== 'function') return undefined
   if (typeof client.nodeClient === 'function' && client._options !== undefined) return new NodeRedisCluster(client)
-  return typeof client.isPubSubActive === 'boolean' ? new NodeRedis(client) : undefined
-}
-
-class NodeRedis implements Library {
-  readonly #pattern: Client
-
-  constructor (pattern: Client) {
-    this.#pattern = pattern
-  }
-
-  async discover (): Promise<Topology> {
-    return single(toServer(this.#pattern, PLAIN))
-  }
+  return typeof client.isPubSubActive === 'boolean' ? { discover: async () => single(toServer(client, PLAIN)) } : undefined
 }
 
 class NodeRedisCluster implements Library {

@@ -1,10 +1,11 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { checkAll, readOptions } from '../base/checks'
 import { Deferred, quiet, rejected } from '../base/deferred'
-import { detailsOf } from '../base/show'
-import { checkConnection, FOR_EVER, triesForEver, type Internals, type NatsConnection, type Statuses } from './nats/connection'
+import { checkConnection, checkLength, FOR_EVER, triesForEver, type Internals, type NatsConnection, type Status, type Statuses } from './nats/connection'
+import { NatsHistory } from './nats/history'
 import { Pulse, SILENCE } from './nats/pulse'
+import { Requests } from './nats/requests'
 import { checkPrefix, Subjects } from './nats/subjects'
+import { Subscriptions } from './nats/subscriptions'
 import type { Broker, BrokerListener } from '../../types/broker'
 
 export type { NatsConnection } from './nats/connection'
@@ -14,21 +15,14 @@ export interface NatsBrokerOptions {
   prefix?: string
 }
 
-/** The subscription to a topic. */
-interface Subscription {
-  isConfirmed: boolean
-  /** The error with which the server has refused the subscription. */
-  refusal?: Error
-  readonly client: { unsubscribe (): void }
-}
-
 const PREFIX = 'fastify-async-websocket.'
 
 /** The promise of every successful publish, so that a publish creates no promise. */
 const ACCEPTED = Promise.resolve()
 
 /**
- * Creates a broker on NATS (core, without JetStream), for the option `broker` of the plugin.
+ * Creates a broker on NATS, for the option `broker` of the plugin. Topics with history need JetStream, of NATS 2.9 or later. Other
+ * topics do not use it.
  *
  * `connection` is a connection of @nats-io/transport-node 3, or of `nats` 2.29. The broker uses the connection as it is, and the
  * user closes it. Connect with `maxReconnectAttempts: -1`: otherwise an outage closes the connection for good, by default an
@@ -48,15 +42,13 @@ export function natsBroker (connection: NatsConnection, options?: NatsBrokerOpti
 }
 
 class NatsBroker implements Broker {
+  readonly history: NatsHistory
   readonly #connection: Internals
   readonly #prefix: string
-  readonly #subscriptions = new Map<string, Subscription>()
   readonly #subjects: Subjects
+  readonly #subscriptions: Subscriptions
+  readonly #requests: Requests
   readonly #pulse: Pulse
-  /** The round trips that confirm subscriptions. */
-  readonly #confirmations = new Set<Deferred<void>>()
-  /** The confirmation whose round trip has not begun. */
-  #nextConfirmation?: Deferred<void>
   readonly #started = new Deferred<void>()
   #listener!: BrokerListener
   #statuses?: Statuses
@@ -68,6 +60,14 @@ class NatsBroker implements Broker {
     this.#connection = connection
     this.#prefix = prefix
     this.#subjects = new Subjects(prefix)
+    const check = (): void => this.#check()
+    this.#subscriptions = new Subscriptions(connection, (error) => this.#startAnew(error))
+    this.#requests = new Requests(connection, check)
+    this.history = new NatsHistory(prefix, this.#requests, this.#subscriptions, {
+      check,
+      onEntry: (topic, position, message) => this.#listener.onEntry(topic, position, message),
+      onGap: (error) => this.#startAnew(error)
+    })
     this.#pulse = new Pulse(connection, () => this.#onSilence())
   }
 
@@ -89,22 +89,13 @@ class NatsBroker implements Broker {
 
   async subscribe (topic: string): Promise<void> {
     this.#check()
-    const subscription = this.#subscriptions.get(topic) ?? this.#subscribe(topic)
-    if (subscription.isConfirmed) return
-    try {
-      await this.#confirm()
-    } catch (error) {
-      this.#unsubscribe(topic)
-      throw error
-    }
-    if (subscription.refusal !== undefined) throw subscription.refusal
-    subscription.isConfirmed = true
+    await this.#subscriptions.subscribe(this.#subjects.of(topic), ({ data }) => this.#listener.onMessage(topic, data))
   }
 
   /** Resolves at once: the client delivers no more messages, even before the server has unsubscribed. */
   async unsubscribe (topic: string): Promise<void> {
     this.#check()
-    this.#unsubscribe(topic)
+    this.#subscriptions.unsubscribe(this.#subjects.of(topic))
   }
 
   publish (topic: string, message: Uint8Array): Promise<void> {
@@ -131,77 +122,25 @@ class NatsBroker implements Broker {
 
   #publish (topic: string, message: Uint8Array): void {
     this.#check()
-    const max = this.#connection.info?.max_payload as number // known while the broker is up
-    if (message.length > max) throw new Error(`the message has ${message.length} bytes, and the NATS server takes ${max} (max_payload)`)
+    checkLength(this.#connection, message)
     this.#connection.publish(this.#subjects.of(topic), message)
   }
 
-  #subscribe (topic: string): Subscription {
-    const subscription: Subscription = {
-      isConfirmed: false,
-      client: this.#connection.subscribe(this.#subjects.of(topic), {
-        callback: (error, message) => {
-          if (error === null) this.#receive(topic, message.data)
-          else this.#refuse(topic, subscription, error)
-        }
-      })
-    }
-    this.#subscriptions.set(topic, subscription)
-    return subscription
-  }
-
-  #unsubscribe (topic: string): void {
-    this.#subscriptions.get(topic)?.client.unsubscribe()
-    this.#subscriptions.delete(topic)
-  }
-
-  #receive (topic: string, message: Uint8Array): void {
-    try {
-      this.#listener.onMessage(topic, message)
-    } catch (error) {
-      process.emitWarning(detailsOf(error)) // the client would stop reading if the error reached it
-    }
-  }
-
-  /** The server has refused a subscription, and the client has dropped it. */
-  #refuse (topic: string, subscription: Subscription, error: Error): void {
-    subscription.refusal = error
-    this.#subscriptions.delete(topic)
-    if (!subscription.isConfirmed) return
-    // The app still counts the topic as subscribed. After `onUp` the app subscribes again, and is refused.
+  /**
+   * The server has withdrawn a subscription, which the app still counts, or a live message is missing. After `onUp` the app subscribes
+   * again, and reads what is missing.
+   */
+  #startAnew (error: Error): void {
     this.#goDown(error)
     this.#goUp()
   }
 
-  /** Resolves when the server has processed all earlier commands. The calls of one turn of the event loop share a round trip. */
-  #confirm (): Promise<void> {
-    if (this.#nextConfirmation === undefined) {
-      this.#nextConfirmation = new Deferred()
-      this.#confirmations.add(this.#nextConfirmation)
-      setImmediate(() => this.#flush())
-    }
-    return this.#nextConfirmation.promise
-  }
-
-  async #flush (): Promise<void> {
-    const confirmation = this.#nextConfirmation
-    if (confirmation === undefined) return // `#reject` has rejected the confirmation
-    this.#nextConfirmation = undefined
-    try {
-      await this.#connection.flush()
-      await nextTurn() // the client reports an error later than the reply that follows the error
-      confirmation.resolve()
-    } catch (error) {
-      confirmation.reject(error)
-    }
-    this.#confirmations.delete(confirmation)
-  }
-
   async #follow (statuses: Statuses): Promise<void> {
-    for await (const { type, error, data } of statuses) {
+    for await (const status of statuses) {
+      const { type } = status
       if (type === 'disconnect') this.#goDown(new Error(`the connection to NATS is lost${triesForEver(this.#connection) ? '' : `; to try again for ever, ${FOR_EVER}`}`))
       else if (type === 'reconnect') this.#goUp()
-      else if (type === 'error') this.#onError(error ?? new Error(String(data)))
+      else if (type === 'error') this.#onError(status)
     }
   }
 
@@ -211,9 +150,12 @@ class NatsBroker implements Broker {
     if (this.#state === 'down') this.#problem = problem
   }
 
-  /** The server has refused a command, and does not say which. If it refuses a subject, the subscription gets the error as well. */
-  #onError (error: Error): void {
-    if (!/permissions.violation/i.test(error.message)) this.#reject(error)
+  /** The server has refused a command, and does not say which, except for a subject. A subscription gets the error as well. */
+  #onError ({ error: cause, data, permissionContext }: Status): void {
+    const subject = cause?.subject ?? permissionContext?.subject
+    const error = cause ?? new Error(subject === undefined ? String(data) : `${data}: ${subject}`)
+    if (subject !== undefined) this.#requests.refuse(subject, error)
+    if (!/permissions.violation/i.test(error.message)) this.#subscriptions.reject(error)
   }
 
   #onSilence (): void {
@@ -245,14 +187,8 @@ class NatsBroker implements Broker {
   /** Drops all that exists only while the broker is up. The client must not subscribe again by itself: the app subscribes again. */
   #release (): void {
     this.#pulse.stop()
-    for (const { client } of this.#subscriptions.values()) client.unsubscribe()
-    this.#subscriptions.clear()
-    this.#reject(this.#problem)
-  }
-
-  #reject (error: Error): void {
-    for (const confirmation of this.#confirmations) confirmation.reject(error)
-    this.#confirmations.clear()
-    this.#nextConfirmation = undefined
+    this.#subscriptions.clear(this.#problem)
+    this.#requests.clear(this.#problem)
+    this.history.reset()
   }
 }

@@ -1,7 +1,9 @@
-import { checkAll, readOptions, text } from '../base/checks'
+import { checkAll, fail, readOptions, text, type Check } from '../base/checks'
 import { rejected } from '../base/deferred'
 import { WebSocketBrokerError, WebSocketOptionError } from '../base/errors'
 import { detailsOf } from '../base/show'
+import { toBuffer } from '../base/to-buffer'
+import { OPENING, RedisHistory } from './redis/history'
 import { ioredis } from './redis/ioredis'
 import { Links, type LinksListener } from './redis/links'
 import { nodeRedis } from './redis/node-redis'
@@ -23,6 +25,11 @@ export interface RedisBrokerOptions {
 
 const PREFIX = 'fastify-async-websocket:'
 
+const prefix: Check = (name, value) => {
+  text(name, value)
+  if ((value as string).startsWith(OPENING)) fail(name, value, `one that does not begin with ${OPENING}, which topics with history have`)
+}
+
 /** The least and the most milliseconds between two attempts. The delay is random, so that processes do not all connect at once. */
 const RETRY = [250, 750]
 
@@ -41,11 +48,12 @@ const RETRY = [250, 750]
  */
 export function redisBroker (client: RedisClient, options?: RedisBrokerOptions): Broker {
   const own = readOptions('redisBroker', options)
-  checkAll(own, { prefix: text }, 'of redisBroker')
+  checkAll(own, { prefix }, 'of redisBroker')
   return new RedisBroker(client, own.prefix as string ?? PREFIX)
 }
 
 class RedisBroker implements Broker, LinksListener {
+  readonly history: RedisHistory
   readonly #client: unknown
   readonly #prefix: string
   readonly #prefixLength: number
@@ -66,6 +74,7 @@ class RedisBroker implements Broker, LinksListener {
     this.#client = client
     this.#prefix = prefix
     this.#prefixLength = Buffer.byteLength(prefix)
+    this.history = new RedisHistory(prefix, () => this.#upLinks, (topic, position, message) => this.#listener.onEntry(topic, position, message))
   }
 
   async start (listener: BrokerListener): Promise<void> {
@@ -106,7 +115,8 @@ class RedisBroker implements Broker, LinksListener {
 
   onMessage (channel: Buffer, message: Buffer): void {
     try {
-      this.#listener.onMessage(channel.toString('utf8', this.#prefixLength), message)
+      if (channel[0] === OPENING.charCodeAt(0) && this.#isOfHistory(channel)) this.history.onMessage(channel.toString(), message)
+      else this.#listener.onMessage(channel.toString('utf8', this.#prefixLength), message)
     } catch (error) {
       process.emitWarning(detailsOf(error)) // thrown further, the error would end the connection or the process
     }
@@ -122,6 +132,15 @@ class RedisBroker implements Broker, LinksListener {
     if (this.#isToldDown) return
     this.#isToldDown = true
     this.#listener.onDown(this.#why)
+  }
+
+  get #upLinks (): Links {
+    if (this.#isUp) return this.#links!
+    throw this.#why
+  }
+
+  #isOfHistory (channel: Buffer): boolean {
+    return channel.toString('latin1', 0, OPENING.length) === OPENING
   }
 
   #connect (): void {
@@ -141,9 +160,4 @@ function libraryOf (client: unknown): Library {
   }
   if (library === undefined) throw new WebSocketOptionError(use)
   return library
-}
-
-/** A Buffer on the same memory: the libraries take no other `Uint8Array`. */
-function toBuffer ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength)
 }

@@ -2,17 +2,30 @@ import { atMost, Deferred, quiet, rejected } from '../base/deferred'
 import { WebSocketBrokerError } from '../base/errors'
 import { ThrottledLog } from '../base/throttled-log'
 import { timers, Entry } from '../base/timers'
-import { logSafely, readable, type Logging } from '../base/user-code'
-import { createOrigin, isFrom, seal, unseal } from './envelope'
+import { logSafely, type Logging } from '../base/user-code'
+import { brokerFailure } from './broker-failure'
+import { createOrigin, isFrom, seal, unseal, type Letter } from './envelope'
 import type { Payload } from '../codec/encode'
-import type { Broker, BrokerListener } from '../../types/broker'
+import type { Broker, BrokerListener, Retention } from '../../types/broker'
+import type { Publication } from '../../types/session'
 
-/** The part of `Topics` that the link uses. */
+/** The topics of this process, as the link uses them. */
 export interface LocalTopics {
+  /** The topics that have subscribers. */
   readonly names: Iterable<string>
   has (topic: string): boolean
-  publish (topic: string, payload: Uint8Array, except: undefined, isText: boolean): void
+  /** The retention of a topic with history; null for other topics. */
+  retentionOf (topic: string): Retention | null
+  /** A message of another process has come. */
+  onLetter (topic: string, letter: Letter): void
+  /** A message of a topic with history has come. Returns false if it is foreign. */
+  onEntry (topic: string, position: string, message: Uint8Array): boolean
+  /** The broker is down. */
+  onDown (): void
 }
+
+/** What `publish` to a topic without history resolves with. */
+export const NOT_KEPT: Publication = Object.freeze({ position: null })
 
 /** Milliseconds. The link unsubscribes from a topic between one and two LINGERs after the last subscriber here has left it. */
 const LINGER = 1_000
@@ -85,7 +98,7 @@ export class BrokerLink implements BrokerListener {
     try {
       await this.#broker.start(this)
     } catch (error) {
-      throw failure('the broker cannot be started', error)
+      throw brokerFailure('the broker cannot be started', error)
     }
   }
 
@@ -101,16 +114,17 @@ export class BrokerLink implements BrokerListener {
   }
 
   /** Publishes to other processes. Rejects with `WebSocketBrokerError` if the broker is down or does not take the message. */
-  publish (topic: string, payload: Payload): Promise<void> {
+  publish (topic: string, payload: Payload): Promise<Publication> {
     if (this.state === 'up') return quiet(this.#publish(topic, seal(payload, this.#origin)))
     return rejected(new WebSocketBrokerError('the broker is down: the message has reached only the subscribers in this process, and is not sent later'))
   }
 
-  async #publish (topic: string, envelope: Buffer): Promise<void> {
+  async #publish (topic: string, envelope: Buffer): Promise<Publication> {
     try {
       await this.#broker.publish(topic, envelope)
+      return NOT_KEPT
     } catch (error) {
-      throw failure('the broker has not taken the message, which has reached only the subscribers in this process', error)
+      throw brokerFailure('the broker has not taken the message, which has reached only the subscribers in this process', error)
     }
   }
 
@@ -136,7 +150,15 @@ export class BrokerLink implements BrokerListener {
     try {
       const letter = unseal(message)
       if (letter === null) this.#foreignLog.add()
-      else if (!isFrom(message, this.#origin)) this.#topics.publish(topic, letter.payload, undefined, letter.isText)
+      else if (!isFrom(message, this.#origin)) this.#topics.onLetter(topic, letter)
+    } catch (error) {
+      this.#foreignLog.add(error)
+    }
+  }
+
+  onEntry (topic: string, position: string, message: Uint8Array): void {
+    try {
+      if (!this.#topics.onEntry(topic, position, message)) this.#foreignLog.add()
     } catch (error) {
       this.#foreignLog.add(error)
     }
@@ -183,6 +205,7 @@ export class BrokerLink implements BrokerListener {
     this.#sweep.clear()
     for (const operation of this.#operations.values()) operation.resolve()
     this.#operations.clear()
+    this.#topics.onDown()
   }
 
   #begin (verb: Operation['verb'], topic: string): Promise<void> {
@@ -197,7 +220,8 @@ export class BrokerLink implements BrokerListener {
   }
 
   async #perform (verb: Operation['verb'], topic: string): Promise<void> {
-    await this.#broker[verb](topic)
+    const retention = this.#topics.retentionOf(topic)
+    await (retention === null ? this.#broker[verb](topic) : this.#broker.history![verb](topic, retention))
   }
 
   #done (topic: string, operation: Operation): void {
@@ -209,7 +233,7 @@ export class BrokerLink implements BrokerListener {
   #failed (topic: string, operation: Operation, error: unknown): void {
     if (!this.#isOver(topic, operation)) return
     if (operation.verb === 'subscribe') {
-      operation.reject(failure(`the broker refuses to subscribe to the topic ${JSON.stringify(topic)}`, error))
+      operation.reject(brokerFailure(`the broker refuses to subscribe to the topic ${JSON.stringify(topic)}`, error))
     } else {
       this.#unsubscribeLog.add(error)
       operation.resolve()
@@ -264,8 +288,4 @@ class Sweep extends Entry {
   #plan (): void {
     if (this.place === -1) timers.add(this, timers.now + LINGER)
   }
-}
-
-function failure (message: string, cause: unknown): WebSocketBrokerError {
-  return new WebSocketBrokerError(`${message}: ${readable(cause)?.message ?? cause}`, { cause })
 }

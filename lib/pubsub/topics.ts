@@ -1,6 +1,6 @@
 import { WebSocketTopicError } from '../base/errors'
 import { excluding, including, setOf, type SmallSet } from '../base/small-set'
-import { multicast, settle, type Subscriber } from '../protocol/multicast'
+import { deliverTo, settle, type Subscriber } from '../protocol/multicast'
 import { PreparedMessage } from '../protocol/prepared-message'
 import type { Payload } from '../codec/encode'
 
@@ -56,12 +56,6 @@ export class Topics<S extends Subscriber> {
   publish (topic: string, payload: Payload, except?: S, isText?: boolean): void {
     const subscribers = this.#subscribers.get(topic)
     if (subscribers === undefined || subscribers === except) return
-    const prepared = new PreparedMessage(payload, isText)
-    if (subscribers instanceof Set) {
-      multicast(prepared, subscribers, except)
-    } else {
-      settle()
-      subscribers.deliver(prepared)
-    }
+    deliverTo(new PreparedMessage(payload, isText), subscribers, except)
   }
 }

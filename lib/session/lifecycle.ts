@@ -1,4 +1,5 @@
-import { closeCodes, isSendable } from '../base/close-codes'
+import { closeCodes } from '../base/close-codes'
+import { isSendable } from '../base/closing'
 import { atMost, settled } from '../base/deferred'
 import { WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from '../base/errors'
 import { logSafely, readable } from '../base/user-code'

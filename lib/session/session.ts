@@ -3,15 +3,15 @@ import { quiet } from '../base/deferred'
 import { WebSocketHandshakeError, type WebSocketError } from '../base/errors'
 import { logSafely } from '../base/user-code'
 import { attempt, typeIn, type AcceptOptions, type ReceiveOptions } from '../base/verb-options'
-import { Channel } from '../connection/channel'
-import { Connection, type ConnectionOptions } from '../connection/connection'
+import { kindOf } from '../codec/message-kind'
+import { Connection, type ConnectionOptions, type Negotiated } from '../connection/connection'
+import { StreamChannel } from '../connection/stream-channel'
 import { ValidMessages } from '../connection/valid-messages'
 import { HandshakeDecision, type DecisionRoute } from '../handshake/decision'
 import { offeredBy, type Handshake } from '../handshake/handshake'
 import { settle } from '../protocol/multicast'
-import { shareMemory } from '../protocol/read-buffer'
-import { readsWholeMessages } from '../protocol/receiver'
 import { guardListeners } from '../protocol/websocket'
+import { subscribeOptionsIn } from '../pubsub/beginning'
 import { checkTopic } from '../pubsub/topics'
 import { TopicSubscriber, type SubscriberSettings } from './subscriber'
 import type { ServerResponse } from 'node:http'
@@ -21,8 +21,10 @@ import type { State } from '../base/state'
 import type { Codec } from '../codec/codec'
 import type { Batch } from '../protocol/prepared-message'
 import type { PubSub } from '../pubsub/pubsub'
+import type { Standing } from '../pubsub/subscription'
 import type { HeadersLike, IncomingEvent, OutgoingEvent, ValueType } from '../../types/message'
 import type { RawWebSocket } from '../../types/raw'
+import type { Publication } from '../../types/session'
 
 const DONE = Promise.resolve()
 
@@ -35,20 +37,23 @@ export interface SessionSettings extends ConnectionOptions, SubscriberSettings {
   onInvalid?: (this: FastifyInstance, ws: any, error: WebSocketError, request: FastifyRequest) => unknown
 }
 
+/** Topics whose subscribers are sessions. */
+export type SessionPubSub = PubSub<Session, TopicSubscriber<Session>>
+
 /** The members of a route that a session uses. */
 export interface SessionRoute extends DecisionRoute {
   readonly options: SessionSettings
-  readonly pubsub: PubSub<Session>
+  readonly pubsub: SessionPubSub
   codec (request: FastifyRequest, reply: FastifyReply): Codec
   handlerBegun (): void
-  accepted (raw: RawWebSocket): void
+  accepted (connection: Connection): void
   ended (session: Session): void
   /** Code of the user that is not awaited has thrown `error`. */
   failed (session: Session, error: unknown): void
 }
 
 /** The session that a handler gets: first the handshake, then the server's side of the connection. */
-export class Session extends Channel {
+export class Session extends StreamChannel {
   readonly request: FastifyRequest
   /** The number of messages that `onMessage` or `onInvalid` has handled. */
   handled = 0
@@ -109,12 +114,13 @@ export class Session extends Channel {
   }
 
   /**
-   * The underlying `ws` socket; null before the handshake is complete. An error of a listener on the socket is handled like an
+   * The session as a socket of `ws`; null before the handshake is complete. An error of a listener on the socket is handled like an
    * error of the handler.
    */
   override get raw (): RawWebSocket | null {
-    if (this.connection !== null) guardListeners(this.connection.raw, (error) => this.#route.failed(this, error))
-    return super.raw
+    const raw = super.raw
+    if (raw !== null) guardListeners(raw, (error) => this.#route.failed(this, error))
+    return raw
   }
 
   /** A copy of the topics that this session has subscribed to. */
@@ -142,15 +148,13 @@ export class Session extends Channel {
     return this.#decision?.accepting
   }
 
-  /** The handshake is complete, and `raw` is the connection. `response`, if any, emits 'finish' when the session has ended. */
-  open (raw: RawWebSocket, response: ServerResponse | null): void {
+  /** The handshake is complete. `response`, if any, emits 'finish' when the session has ended. */
+  open (negotiated: Negotiated, response: ServerResponse | null): void {
     const { stream } = this.#decision!.handshake
-    this.connection = new Connection(raw, stream, this.#route.options, this)
-    if (readsWholeMessages(raw)) shareMemory(stream)
     this.#decision = null
     this.#response = response
-    this.#route.accepted(raw)
-    raw.resume()
+    this.connection = new Connection(stream, negotiated, this.#route.options, this)
+    this.#route.accepted(this.connection)
   }
 
   /** Ends the request of the session, which is over. Fastify runs onResponse hooks and logs. */
@@ -208,13 +212,16 @@ export class Session extends Channel {
     else this.#decision.handshake.stream.destroy()
   }
 
-  subscribe (topic: string): Promise<void> {
+  subscribe (topic: string, options?: object): Promise<Standing> {
     return attempt('subscribe', () => {
       checkTopic(topic)
+      const { pubsub } = this.#route
+      const retention = pubsub.retentionOf(topic)
+      const wanted = subscribeOptionsIn(topic, retention, options)
       if (this.connection === null) throw this.unavailable()
       if (this.connection.end !== null) throw this.connection.end.during('subscribe')
-      this.#subscriber ??= new TopicSubscriber<Session>(this, this.#route.pubsub, this.#route.options)
-      return this.#subscriber.join(topic)
+      this.#subscriber ??= new TopicSubscriber<Session>(this, pubsub, this.#route.options)
+      return retention === null ? this.#subscriber.join(topic) : this.#subscriber.follow(topic, retention, wanted)
     })
   }
 
@@ -227,12 +234,16 @@ export class Session extends Channel {
     })
   }
 
-  publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
+  publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<Publication> {
     return attempt('publish', () => {
       checkTopic(topic)
-      const encode = this.codec.encoder(typeIn('publish', options))
+      const type = typeIn('publish', options)
+      const encode = this.codec.encoder(type)
       if (this.connection === null) throw this.unavailable()
-      return this.#route.pubsub.publish(topic, encode(message), this)
+      const { pubsub } = this.#route
+      const retention = pubsub.retentionOf(topic)
+      if (retention === null) return pubsub.publish(topic, encode(message), this)
+      return pubsub.publishKept(topic, retention, kindOf(type ?? this.codec.sendType, message), encode(message), this.#subscriber?.subscriptionTo(topic))
     })
   }
 

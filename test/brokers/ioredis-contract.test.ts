@@ -3,6 +3,8 @@ import t, { type Test } from 'tap'
 import { redisBroker } from '../../lib/brokers/redis'
 import { appsContract } from '../contract/apps'
 import { brokersContract, type Engine } from '../contract/brokers'
+import { historiesContract } from '../contract/histories'
+import { rememberingContract } from '../contract/remembering'
 import { RedisServer, skip } from '../helpers/redis'
 
 async function engine (t: Test): Promise<Engine> {
@@ -19,3 +21,5 @@ t.jobs = 2
 
 t.test('a broker on Redis, with ioredis', { skip }, async (t) => brokersContract(t, await engine(t)))
 t.test('apps with a broker on Redis, with ioredis', { skip }, async (t) => appsContract(t, await engine(t)))
+t.test('the history of a broker on Redis, with ioredis', { skip }, async (t) => historiesContract(t, await engine(t)))
+t.test('apps with history on Redis, with ioredis', { skip }, async (t) => rememberingContract(t, await engine(t)))

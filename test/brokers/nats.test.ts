@@ -2,13 +2,12 @@ import type { NatsConnection as Connection } from '@nats-io/transport-node'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { timers } from '../../lib/base/timers'
-import { natsBroker, type NatsBrokerOptions, type NatsConnection } from '../../lib/brokers/nats'
+import { natsBroker, type NatsConnection } from '../../lib/brokers/nats'
 import { WebSocketOptionError } from '../../lib/base/errors'
-import type { Broker } from '../../types/broker'
 import { TRICKY_TOPICS } from '../contract/brokers'
 import { Link } from '../helpers/broker-link'
-import { NatsServer, skip } from '../helpers/nats'
-import { Recorder } from '../helpers/recorder'
+import { NatsServer, skip, startBroker } from '../helpers/nats'
+import { Recorder, type Recorded } from '../helpers/recorder'
 
 /** In ms: the broker gives up a server that does not answer within this time. */
 const FOUND = 5_000
@@ -16,23 +15,8 @@ const FOUND = 5_000
 /** The number of timer entries before the tests. */
 const entries = timers.size
 
-interface Started {
-  broker: Broker
-  told: Recorder
-}
-
-/** Starts a broker, and resolves when the broker is up. */
-async function start (t: Test, connection: NatsConnection, options?: NatsBrokerOptions): Promise<Started> {
-  const broker = natsBroker(connection, options)
-  t.teardown(() => broker.close())
-  const told = new Recorder()
-  await broker.start(told)
-  t.equal(told.ups, 1)
-  return { broker, told }
-}
-
 /** Asserts that `broker` can subscribe to `topic`, and that a message it publishes there arrives. */
-async function works (t: Test, { broker, told }: Started, topic = 'works'): Promise<void> {
+async function works (t: Test, { broker, told }: Recorded, topic = 'works'): Promise<void> {
   await broker.subscribe(topic)
   const { length } = told.texts(topic)
   await broker.publish(topic, Buffer.from('hello'))
@@ -75,7 +59,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     const server = await NatsServer.start(t)
     const link = await Link.start(t, server.port)
     const connection = await server.connect(t, { servers: `127.0.0.1:${link.port}`, timeout: 500 })
-    const started = await start(t, connection)
+    const started = await startBroker(t, connection)
     const { broker, told } = started
     await works(t, started)
     link.die()
@@ -103,7 +87,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     const heard = await listen(server, t, '*.flood')
     const connection = await server.connect(t)
     const disconnected = status(connection, 'disconnect')
-    const started = await start(t, connection)
+    const started = await startBroker(t, connection)
     const { broker, told } = started
     const late = { broker: natsBroker(await server.connect(t)), told: new Recorder() }
     t.teardown(() => late.broker.close())
@@ -128,7 +112,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
 
   t.test('close, with a stopped server', async (t) => {
     const server = await NatsServer.start(t)
-    const started = await start(t, await server.connect(t))
+    const started = await startBroker(t, await server.connect(t))
     await works(t, started)
     const connection = await server.connect(t)
     const late = natsBroker(connection)
@@ -151,7 +135,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
   t.test('every topic becomes one token below the prefix, of a length that the server takes', async (t) => {
     const server = await NatsServer.start(t)
     const heard = await listen(server, t, '>')
-    const { broker } = await start(t, await server.connect(t))
+    const { broker } = await startBroker(t, await server.connect(t))
     const topics = [...TRICKY_TOPICS, '\n', '\0', '\r\nPUB a 0', '\ud800', '\udfff', '\udc00\ud800', '\ud83d!', '!\udc00', '%d800', '%d83d!']
     for (const topic of topics) await broker.publish(topic, Buffer.from('hello'))
     await broker.subscribe('flush')
@@ -164,7 +148,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
   t.test('the number of topics to publish to has no limit', async (t) => {
     const server = await NatsServer.start(t)
     const heard = await listen(server, t, '>')
-    const { broker } = await start(t, await server.connect(t))
+    const { broker } = await startBroker(t, await server.connect(t))
     const topics = Array.from({ length: 2_500 }, (_, i) => `room${i}`)
     for (const topic of [...topics, ...topics]) await broker.publish(topic, Buffer.from('hello'))
     await broker.subscribe('flush')
@@ -174,7 +158,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
   t.test('the user sets the prefix', async (t) => {
     const server = await NatsServer.start(t)
     const heard = await listen(server, t, '>')
-    for (const prefix of ['a', 'a.', 'a.b', '$x._y.', 'é', 'a'.repeat(256)]) await works(t, await start(t, await server.connect(t), { prefix }), 'room')
+    for (const prefix of ['a', 'a.', 'a.b', '$x._y.', 'é', 'a'.repeat(256)]) await works(t, await startBroker(t, await server.connect(t), { prefix }), 'room')
     t.strictSame(await heard(), ['aroom', 'a.room', 'a.broom', '$x._y.room', 'éroom', `${'a'.repeat(256)}room`])
   })
 
@@ -196,7 +180,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
 
   t.test('the server refuses a subscription without permission, and nothing else', async (t) => {
     const server = await NatsServer.start(t, USERS(['fastify-async-websocket.allowed.>', 'fastify-async-websocket.public']))
-    const started = await start(t, await server.connect(t, { user: 'app', pass: 'secret' }))
+    const started = await startBroker(t, await server.connect(t, { user: 'app', pass: 'secret' }))
     const { broker, told } = started
     const topics = ['public', 'private', 'secret']
     const results = await Promise.allSettled(topics.map((topic) => broker.subscribe(topic)))
@@ -215,7 +199,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     const connection = await server.connect(t, { user: 'app', pass: 'secret' })
     const errors: unknown[] = []
     ;(async () => { for await (const status of connection.status()) errors.push((status as any).error?.message) })()
-    const started = await start(t, connection)
+    const started = await startBroker(t, connection)
     const publishing = started.broker.publish('private', Buffer.from('hello'))
     await Promise.all([publishing, works(t, started, 'public')])
     t.strictSame(errors, ['Permissions Violation for Publish to "fastify-async-websocket.private"'], 'the connection reports it')
@@ -224,7 +208,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
 
   t.test('when the server withdraws the permission for a topic, the broker goes down and up, so that the app subscribes again', async (t) => {
     const server = await NatsServer.start(t, USERS(['>']))
-    const started = await start(t, await server.connect(t, { user: 'app', pass: 'secret' }))
+    const started = await startBroker(t, await server.connect(t, { user: 'app', pass: 'secret' }))
     const { broker, told } = started
     await works(t, started, 'private')
     await works(t, started, 'public')
@@ -239,7 +223,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     t.test(`the server refuses subscriptions over its limit, and nothing else: version ${version} of the client`, async (t) => {
       const server = await NatsServer.start(t, 'max_subscriptions: 2')
       const connection = await server.connect(t)
-      const started = await start(t, version === 2 ? asVersion2(connection) : connection)
+      const started = await startBroker(t, version === 2 ? asVersion2(connection) : connection)
       const { broker, told } = started
       await works(t, started, 'one')
       await works(t, started, 'two')
@@ -254,7 +238,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
 
   t.test('publish refuses a message above the limit of the server, and nothing else', async (t) => {
     const server = await NatsServer.start(t, 'max_payload: 1000')
-    const started = await start(t, await server.connect(t))
+    const started = await startBroker(t, await server.connect(t))
     const { broker, told } = started
     await broker.subscribe('room')
     await t.rejects(broker.publish('room', Buffer.alloc(1001)), { message: 'the message has 1001 bytes, and the NATS server takes 1000 (max_payload)' })
@@ -267,7 +251,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
 
   t.test('an error of the app does not reach the client, which would stop reading', async (t) => {
     const server = await NatsServer.start(t)
-    const started = await start(t, await server.connect(t))
+    const started = await startBroker(t, await server.connect(t))
     const { broker, told } = started
     await broker.subscribe('room')
     told.onMessage = () => {
@@ -284,8 +268,8 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
   t.test('a connection that gives up', async (t) => {
     const server = await NatsServer.start(t)
     const connection = await server.connect(t, { maxReconnectAttempts: 2, reconnectTimeWait: 10 })
-    let started!: Started
-    const warned = await warnings(async () => { started = await start(t, connection) })
+    let started!: Recorded
+    const warned = await warnings(async () => { started = await startBroker(t, connection) })
     t.match(warned, [{ code: 'FST_WS_NATS_RECONNECT', message: /for good.*maxReconnectAttempts: -1/ }], 'start emits a warning')
     const { broker, told } = started
     await server.kill()
@@ -302,15 +286,15 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
   t.test('start emits no warning for a connection that tries for ever, or that has no options', async (t) => {
     const server = await NatsServer.start(t)
     const connections: NatsConnection[] = [await server.connect(t), Object.create(await server.connect(t), { options: { value: undefined } })]
-    for (const connection of connections) t.strictSame(await warnings(() => start(t, connection)), [])
+    for (const connection of connections) t.strictSame(await warnings(() => startBroker(t, connection)), [])
     const never = await server.connect(t, { reconnect: false })
-    t.match(await warnings(() => start(t, never)), [{ code: 'FST_WS_NATS_RECONNECT' }])
+    t.match(await warnings(() => startBroker(t, never)), [{ code: 'FST_WS_NATS_RECONNECT' }])
   })
 
   t.test('when the user closes the connection, the broker is down', async (t) => {
     const server = await NatsServer.start(t)
     const connection = await server.connect(t)
-    const { broker, told } = await start(t, connection)
+    const { broker, told } = await startBroker(t, connection)
     await broker.subscribe('room')
     await connection.close()
     await told.until(() => told.downs.length > 0)
@@ -321,9 +305,9 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
   t.test('the server cuts off a subscriber that does not read, and its broker calls onDown', async (t) => {
     const server = await NatsServer.start(t, 'max_pending: 1MB, write_deadline: "200ms"')
     const link = await Link.start(t, server.port)
-    const started = await start(t, await server.connect(t, { servers: `127.0.0.1:${link.port}` }))
+    const started = await startBroker(t, await server.connect(t, { servers: `127.0.0.1:${link.port}` }))
     const { broker, told } = started
-    const publisher = await start(t, await server.connect(t))
+    const publisher = await startBroker(t, await server.connect(t))
     await broker.subscribe('room')
     link.pause()
     for (let i = 0; i < 30; i++) await publisher.broker.publish('room', Buffer.alloc(1_000_000))
@@ -340,7 +324,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     const connection = await server.connect(t)
     const own: string[] = []
     connection.subscribe('fastify-async-websocket.room', { callback: (_error, message) => { own.push(message.string()) } })
-    const { broker, told } = await start(t, connection)
+    const { broker, told } = await startBroker(t, connection)
     for (const topic of ['room', 'hall']) await broker.subscribe(topic)
     await broker.close()
     const { calls } = told
@@ -352,12 +336,12 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     t.equal(connection.stats().inMsgs, inMsgs + 1, 'the broker\'s subscriptions are gone')
     t.equal((connection as any).protocol.listeners.length, 0, 'the broker has no listener on the connection')
     t.equal(told.calls, calls)
-    await works(t, await start(t, connection))
+    await works(t, await startBroker(t, connection))
   })
 
   t.test('a call in the same turn as close rejects', async (t) => {
     const server = await NatsServer.start(t)
-    const { broker } = await start(t, await server.connect(t))
+    const { broker } = await startBroker(t, await server.connect(t))
     const rejected = t.rejects(broker.subscribe('room'), { message: 'the broker is closed' })
     await broker.close()
     await rejected

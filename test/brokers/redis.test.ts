@@ -105,7 +105,8 @@ t.test('on a server', { skip }, async (t) => {
         texts.push(String(message))
         told.onMessage(topic, message)
         if (texts.length === 1) throw new Error('thrown by a listener')
-      }
+      },
+      onEntry: () => {}
     })
     await broker.subscribe('room')
     const warned = once(process, 'warning')

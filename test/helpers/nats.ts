@@ -5,7 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { natsBroker, type NatsBrokerOptions, type NatsConnection as BrokerConnection } from '../../lib/brokers/nats'
 import { findProgram } from './program'
+import { Recorder, type Recorded } from './recorder'
 
 const executable = findProgram('nats-server')
 
@@ -17,12 +19,17 @@ export class NatsServer {
   /** Stays the same when the server starts again. */
   port = -1 // for NATS: any free port
   readonly #folder = mkdtempSync(join(tmpdir(), 'nats-'))
+  readonly #args: string[]
   #process?: ChildProcess
   #log = ''
 
-  /** `config` is the content of the configuration file. It need not have the address. */
-  static async start (t: Test, config = ''): Promise<NatsServer> {
-    const server = new NatsServer()
+  private constructor (isWithJetStream: boolean) {
+    this.#args = isWithJetStream ? ['--jetstream', '--store_dir', join(this.#folder, 'streams')] : []
+  }
+
+  /** `config` is the content of the configuration file. It need not have the address. With JetStream, streams stay over restarts. */
+  static async start (t: Test, config = '', { jetStream = false } = {}): Promise<NatsServer> {
+    const server = new NatsServer(jetStream)
     t.teardown(async () => {
       await server.kill()
       rmSync(server.#folder, { recursive: true })
@@ -34,18 +41,18 @@ export class NatsServer {
 
   /** Starts the server on its port. Resolves when the server accepts connections. */
   async start (): Promise<void> {
-    const args = ['--addr', '127.0.0.1', '--port', String(this.port), '--config', this.#file]
+    const args = ['--addr', '127.0.0.1', '--port', String(this.port), '--config', this.#file, ...this.#args]
     const child = this.#process = spawn(executable!, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     child.stderr!.setEncoding('utf8').on('data', (chunk) => { this.#log += chunk })
     await this.said(/Server is ready/)
     this.port = Number(/client connections on 127\.0\.0\.1:(\d+)/.exec(this.#log)![1])
   }
 
-  /** Ends the server as a crash would. Resolves when the server is gone. */
-  async kill (): Promise<void> {
+  /** Ends the server, by default as a crash would. Resolves when the server is gone. */
+  async kill (signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     const child = this.#process!
     if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGKILL')
+      child.kill(signal)
       await once(child, 'exit')
     }
     this.#log = ''
@@ -90,4 +97,14 @@ export class NatsServer {
   #configure (config: string): void {
     writeFileSync(this.#file, config)
   }
+}
+
+/** Starts a broker, and resolves when the broker is up. The end of `t` closes it. */
+export async function startBroker (t: Test, connection: BrokerConnection, options?: NatsBrokerOptions): Promise<Recorded> {
+  const broker = natsBroker(connection, options)
+  t.teardown(() => broker.close())
+  const told = new Recorder()
+  await broker.start(told)
+  t.equal(told.ups, 1)
+  return { broker, told }
 }

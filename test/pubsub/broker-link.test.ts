@@ -5,7 +5,8 @@ import { createOrigin, seal } from '../../lib/pubsub/envelope'
 import { Deferred } from '../../lib/base/deferred'
 import { WebSocketBrokerError } from '../../lib/base/errors'
 import { BrokerLink } from '../../lib/pubsub/broker-link'
-import { Topics } from '../../lib/pubsub/topics'
+import { PubSub } from '../../lib/pubsub/pubsub'
+import type { Topics } from '../../lib/pubsub/topics'
 import { FakeClock } from '../helpers/fake-clock'
 import { Listener } from '../helpers/listener'
 import { isPending } from '../helpers/send-queue'
@@ -29,9 +30,10 @@ function create<B extends ScriptedBroker> (t: Test, broker: B): Fixture<B> {
   const lines: string[] = []
   const log: any = {}
   for (const level of ['debug', 'info', 'warn', 'error']) log[level] = (_: unknown, message: string) => lines.push(`${level} ${message}`)
-  const topics = new Topics<Listener>()
+  const pubsub = new PubSub<Listener>()
+  const { topics } = pubsub
   const resyncs: string[][] = []
-  const link = new BrokerLink(broker, topics, (topics) => resyncs.push(topics), { log })
+  const link = new BrokerLink(broker, pubsub, (topics) => resyncs.push(topics), { log })
   t.teardown(() => link.close())
   return {
     broker,

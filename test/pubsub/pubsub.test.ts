@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { PubSub } from '../../lib/pubsub/pubsub'
-import { BrokerLink } from '../../lib/pubsub/broker-link'
 import { Listener } from '../helpers/listener'
 import { ScriptedBroker } from '../helpers/scripted-broker'
 import { unhandledRejections } from '../helpers/unhandled'
@@ -9,9 +8,9 @@ import { unhandledRejections } from '../helpers/unhandled'
 async function createHub (broker: ScriptedBroker): Promise<PubSub<Listener>> {
   const pubsub = new PubSub<Listener>()
   const log: any = { info () {}, warn () {} }
-  pubsub.link = new BrokerLink(broker, pubsub.topics, () => {}, { log })
-  await pubsub.link.start()
-  pubsub.link.onUp()
+  pubsub.connect(broker, () => {}, { log })
+  await pubsub.link!.start()
+  pubsub.link!.onUp()
   return pubsub
 }
 

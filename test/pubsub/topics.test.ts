@@ -68,8 +68,8 @@ t.test('all subscribers get the same prepared message', async (t) => {
   topics.add('room', a)
   topics.add('room', b)
   topics.publish('room', Buffer.from('hello'))
-  t.equal(a.messages.length, 1)
-  t.equal(a.messages[0], b.messages[0])
+  t.equal(a.batches.length, 1)
+  t.equal(a.batches[0], b.batches[0])
 })
 
 t.test('the excepted subscriber gets nothing', async (t) => {

@@ -120,7 +120,7 @@ t.test('before accept there are no topics, and the verbs of topics reject', asyn
       publish: () => ws.publish('x', 'y')
     }
     for (const [name, call] of Object.entries(verbs)) {
-      await t.rejects(call(), { name: 'WebSocketHandshakeError', code: 'FST_WS_HANDSHAKE', message: /call accept\(\)/ }, name)
+      await t.rejects(call() as Promise<unknown>, { name: 'WebSocketHandshakeError', code: 'FST_WS_HANDSHAKE', message: /call accept\(\)/ }, name)
     }
     t.equal(ws.topics.size, 0)
     await ws.deny(418)

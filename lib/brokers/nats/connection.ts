@@ -1,10 +1,17 @@
 import { WebSocketOptionError } from '../../base/errors'
 
+/** The members of a message that the broker uses. */
+export interface Message {
+  readonly subject: string
+  readonly data: Uint8Array
+  readonly headers?: { readonly code: number, readonly description: string, get (name: string): string }
+}
+
 /** The members of a connection to NATS that the broker uses. The types of the NATS client are not needed to compile. */
 export interface NatsConnection {
   readonly info?: { max_payload: number }
-  publish (subject: string, payload: Uint8Array): void
-  subscribe (subject: string, options: { callback: (error: Error | null, message: { data: Uint8Array }) => void }): { unsubscribe (): void }
+  publish (subject: string, payload: Uint8Array, options?: { reply: string }): void
+  subscribe (subject: string, options: { callback: (error: Error | null, message: Message) => void }): { unsubscribe (): void }
   flush (): Promise<void>
   rtt (): Promise<number>
   status (): AsyncIterable<{ type: string }>
@@ -16,15 +23,16 @@ export interface NatsConnection {
 
 /** A connection with members that the types of the NATS client do not have. */
 export interface Internals extends NatsConnection {
-  options?: { reconnect?: boolean, maxReconnectAttempts?: number }
+  options?: { reconnect?: boolean, maxReconnectAttempts?: number, inboxPrefix?: string }
   protocol?: { transport?: { socket?: { destroy? (): void } } }
 }
 
-/** A status event of a connection. `nats` 2 has `data` in place of the `error` of version 3. */
+/** A status event of a connection. `nats` 2 has `data` in place of the `error` of version 3, and the subject beside it. */
 export interface Status {
   type: string
-  error?: Error
+  error?: Error & { subject?: string }
   data?: unknown
+  permissionContext?: { subject: string }
 }
 
 export interface Statuses extends AsyncIterable<Status> {
@@ -47,6 +55,12 @@ export function checkConnection (connection: any): void {
     throw new WebSocketOptionError('natsBroker takes a connection of @nats-io/transport-node, await connect(…), and has got something else')
   }
   if (connection.isClosed()) throw new WebSocketOptionError('natsBroker takes an open connection, and has got one that is closed')
+}
+
+/** Throws if `message` has more bytes than the server takes. The limit is known while the broker is up. */
+export function checkLength ({ info }: NatsConnection, { length }: Uint8Array): void {
+  const max = info?.max_payload as number
+  if (length > max) throw new Error(`the message has ${length} bytes, and the NATS server takes ${max} (max_payload)`)
 }
 
 function isConnection (value: any): boolean {

@@ -1,4 +1,4 @@
-import { sharded, single, type Connection, type Library, type Receiver, type Server, type Topology } from './library'
+import { sharded, single, type Command, type Connection, type Library, type Receiver, type Server, type Topology } from './library'
 
 /** The part of an ioredis client for one server that this module uses. */
 interface Client {
@@ -7,6 +7,9 @@ interface Client {
   connect (): Promise<void>
   disconnect (): void
   on (event: string, listener: (...args: any[]) => void): this
+  evalBuffer (...words: (string | Buffer)[]): Promise<unknown>
+  evalshaBuffer (...words: (string | Buffer)[]): Promise<unknown>
+  scriptBuffer (...words: (string | Buffer)[]): Promise<unknown>
   ping (): Promise<string>
   publish (channel: string, message: Buffer): Promise<number>
   spublish (channel: string, message: Buffer): Promise<number>
@@ -49,6 +52,9 @@ const OPTIONS = {
   sentinelRetryStrategy: null,
   socketTimeout: undefined
 }
+
+/** The functions for commands whose replies have buffers. `call`, which takes any command, cannot be pipelined by itself. */
+const BUFFERED = { EVAL: 'evalBuffer', EVALSHA: 'evalshaBuffer', SCRIPT: 'scriptBuffer' } as const
 
 const PLAIN = { publish: 'publish', subscribe: 'subscribe', unsubscribe: 'unsubscribe', message: 'messageBuffer' } as const
 const SHARDED = { publish: 'spublish', subscribe: 'ssubscribe', unsubscribe: 'sunsubscribe', message: 'smessageBuffer' } as const
@@ -120,6 +126,10 @@ class IoredisConnection implements Connection {
 
   publish (channel: string, message: Buffer): Promise<unknown> {
     return this.#client[this.#verbs.publish](channel, message)
+  }
+
+  command (command: Command, ...words: (string | Buffer)[]): Promise<unknown> {
+    return this.#client[BUFFERED[command]](...words)
   }
 
   subscribe (channel: string): Promise<unknown> {

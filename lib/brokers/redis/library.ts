@@ -13,11 +13,16 @@ export interface Receiver {
   onEnd (reason: Error): void
 }
 
+/** The commands for scripts. */
+export type Command = 'EVAL' | 'EVALSHA' | 'SCRIPT'
+
 /** One connection to one server. When the connection ends, pending calls reject. Later calls reject, too. */
 export interface Connection {
   /** Resolves when the server takes commands from this user. */
   open (): Promise<unknown>
   publish (channel: string, message: Buffer): Promise<unknown>
+  /** Sends a command. Resolves with its reply, in which strings are buffers. */
+  command (command: Command, ...words: (string | Buffer)[]): Promise<unknown>
   /** Resolves when the server has confirmed the subscription. */
   subscribe (channel: string): Promise<unknown>
   unsubscribe (channel: string): Promise<unknown>
@@ -34,6 +39,8 @@ export interface Server {
 
 /** The servers over which the channels are distributed. */
 export interface Topology {
+  /** The command that publishes. */
+  publish: 'PUBLISH' | 'SPUBLISH'
   servers: Server[]
   /** The index in `servers` of the server that has `channel`. */
   serverOf (channel: string): number
@@ -47,7 +54,7 @@ export interface Library {
 
 /** The topology of one server that has all channels. */
 export function single (server: Server): Topology {
-  return { servers: [server], serverOf: () => 0 }
+  return { publish: 'PUBLISH', servers: [server], serverOf: () => 0 }
 }
 
 /** The topology of the masters of a cluster. `masterOf` returns the master of a slot. Throws if a slot has no master. */
@@ -59,5 +66,5 @@ export function sharded<Master> (masterOf: (slot: number) => Master | undefined,
     if (!masters.has(master)) masters.set(master, masters.size)
     return masters.get(master)!
   })
-  return { servers: [...masters.keys()].map(toServer), serverOf: (channel) => places[slotOf(channel)] }
+  return { publish: 'SPUBLISH', servers: [...masters.keys()].map(toServer), serverOf: (channel) => places[slotOf(channel)] }
 }

@@ -1,4 +1,4 @@
-import type { Connection, Library, Receiver, Server, Topology } from './library'
+import type { Command, Connection, Library, Receiver, Server, Topology } from './library'
 
 /** Milliseconds within which all connections must be open. */
 const OPENING = 4_000
@@ -24,7 +24,7 @@ export interface LinksListener {
 export class Links {
   readonly #listener: LinksListener
   readonly #abort = new AbortController()
-  #serverOf!: Topology['serverOf']
+  #topology!: Topology
   #publishers: Link[] = []
   #subscribers: Link[] = []
   #isUp = false
@@ -42,9 +42,8 @@ export class Links {
     const { signal } = this.#abort
     const limit = setTimeout(() => this.end(new Error(`Redis has not answered within ${OPENING} ms`)), OPENING)
     try {
-      const { servers, serverOf } = await library.discover(signal)
+      const { servers } = this.#topology = await library.discover(signal)
       signal.throwIfAborted()
-      this.#serverOf = serverOf
       this.#publishers = servers.map((server) => new Link(server, 'publisher', this))
       this.#subscribers = servers.map((server) => new Link(server, 'subscriber', this))
       await Promise.all(this.#all.map(({ connection }) => connection.open()))
@@ -61,15 +60,30 @@ export class Links {
   }
 
   publish (channel: string, message: Buffer): Promise<unknown> {
-    return this.#endIfMoved(this.#publishers[this.#serverOf(channel)].connection.publish(channel, message))
+    return this.#endIfMoved(this.#publishers[this.#topology.serverOf(channel)].connection.publish(channel, message))
+  }
+
+  /** The command that publishes. */
+  get publishCommand (): Topology['publish'] {
+    return this.#topology.publish
+  }
+
+  /** The connection for commands to the server that has `channel`. It is the same until the links end. */
+  server (channel: string): Connection {
+    return this.#publishers[this.#topology.serverOf(channel)].connection
+  }
+
+  /** Sends a command to the server that has `channel`. */
+  command (channel: string, command: Command, ...words: (string | Buffer)[]): Promise<unknown> {
+    return this.#endIfMoved(this.server(channel).command(command, ...words))
   }
 
   subscribe (channel: string): Promise<unknown> {
-    return this.#endIfMoved(this.#subscribers[this.#serverOf(channel)].connection.subscribe(channel))
+    return this.#endIfMoved(this.#subscribers[this.#topology.serverOf(channel)].connection.subscribe(channel))
   }
 
   unsubscribe (channel: string): Promise<unknown> {
-    return this.#endIfMoved(this.#subscribers[this.#serverOf(channel)].connection.unsubscribe(channel))
+    return this.#endIfMoved(this.#subscribers[this.#topology.serverOf(channel)].connection.unsubscribe(channel))
   }
 
   onMessage (channel: Buffer, message: Buffer): void {
@@ -97,7 +111,7 @@ export class Links {
   /** Subscribes, publishes and unsubscribes once, on a channel of the server at `place` that no topic has. */
   async #probe (place: number, probe: string): Promise<void> {
     let n = 0
-    while (this.#serverOf(`${probe}${n}`) !== place) n++
+    while (this.#topology.serverOf(`${probe}${n}`) !== place) n++
     await this.#subscribers[place].connection.subscribe(`${probe}${n}`)
     await this.#publishers[place].connection.publish(`${probe}${n}`, Buffer.alloc(0))
     await this.#subscribers[place].connection.unsubscribe(`${probe}${n}`)

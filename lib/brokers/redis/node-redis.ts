@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { guard } from '../../base/user-code'
-import { sharded, single, type Connection, type Library, type Receiver, type Server, type Topology } from './library'
+import { sharded, single, type Command, type Connection, type Library, type Receiver, type Server, type Topology } from './library'
 
 type Listener = (message: Buffer, channel: Buffer) => void
 
@@ -11,7 +11,7 @@ interface Client {
   connect (): Promise<unknown>
   destroy (): void
   on (event: string, listener: (...args: any[]) => void): this
-  sendCommand (command: (string | Buffer)[]): Promise<unknown>
+  sendCommand (command: (string | Buffer)[], options?: object): Promise<unknown>
   subscribe (channel: string, listener: Listener, bufferMode: true): Promise<void>
   sSubscribe (channel: string, listener: Listener, bufferMode: true): Promise<void>
   unsubscribe (channel: string): Promise<void>
@@ -54,6 +54,9 @@ const SOCKET = { connectTimeout: undefined, reconnectStrategy: false, socketTime
 
 /** Milliseconds that a node has to list the servers of the cluster. After that, the next node is asked. */
 const NODE_TIMEOUT = 1_000
+
+/** The reply has buffers in place of strings. A type is the first byte of its reply. */
+const BUFFERS = { ...OPTIONS.commandOptions, typeMapping: { ['$'.charCodeAt(0)]: Buffer } }
 
 const PLAIN = { publish: 'PUBLISH', subscribe: 'subscribe', unsubscribe: 'unsubscribe' } as const
 const SHARDED = { publish: 'SPUBLISH', subscribe: 'sSubscribe', unsubscribe: 'sUnsubscribe' } as const
@@ -138,6 +141,10 @@ class NodeRedisConnection implements Connection {
 
   publish (channel: string, message: Buffer): Promise<unknown> {
     return this.#client.sendCommand([this.#verbs.publish, channel, message])
+  }
+
+  command (command: Command, ...words: (string | Buffer)[]): Promise<unknown> {
+    return this.#client.sendCommand([command, ...words], BUFFERS)
   }
 
   subscribe (channel: string): Promise<unknown> {

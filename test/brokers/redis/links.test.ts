@@ -85,7 +85,7 @@ t.test('connections to Redis', { skip }, async (t) => {
   })
 
   t.test('links that end during the discovery do not connect', async (t) => {
-    const { links, calls, opened } = open(t, { discover: () => setTimeout(10, { servers: [{ connect: () => t.fail('connected') as never }], serverOf: () => 0 }) })
+    const { links, calls, opened } = open(t, { discover: () => setTimeout(10, { publish: 'PUBLISH' as const, servers: [{ connect: () => t.fail('connected') as never }], serverOf: () => 0 }) })
     links.end(new Error('enough'))
     await opened
     t.strictSame(calls, ['end: enough'])

@@ -6,6 +6,8 @@
 class MemoryServer {
   #isUp = true
   #connections = new Set()
+  #logs = new Map()
+  #appended = 0
 
   connect (connection) {
     this.#connections.add(connection)
@@ -16,8 +18,26 @@ class MemoryServer {
     this.#connections.delete(connection)
   }
 
-  send (channel, message) {
-    for (const connection of this.#connections) connection.receive(channel, message)
+  send (channel, message, position) {
+    for (const connection of this.#connections) connection.receive(channel, message, position)
+  }
+
+  /** Keeps a message, and sends it. One number after the other is a position. */
+  append (channel, message, { size, maxBytes }) {
+    const position = String(++this.#appended)
+    const log = this.log(channel, Infinity)
+    log.push({ position, message: Buffer.from(message), time: Date.now() })
+    const bytes = () => log.reduce((sum, { message }) => sum + message.length, 0)
+    while (log.length > size || (bytes() > maxBytes && log.length > 1)) log.shift()
+    this.#logs.set(channel, log)
+    this.send(channel, message, position)
+    return position
+  }
+
+  /** The messages of the last `ttl` milliseconds. */
+  log (channel, ttl) {
+    const log = this.#logs.get(channel) ?? []
+    return log.filter(({ time }) => Date.now() - time <= ttl)
   }
 
   stop () {
@@ -33,6 +53,8 @@ class MemoryServer {
 
 /** A broker that connects one app to a server. */
 class MemoryBroker {
+  /** The part that keeps messages. Without it, the broker would be complete, too. */
+  history = new MemoryHistory(this)
   #server
   #prefix
   #listener = null
@@ -64,6 +86,16 @@ class MemoryBroker {
     this.#server.send(this.#prefix + topic, message)
   }
 
+  async append (topic, message, retention) {
+    this.#check()
+    return this.#server.append(this.#prefix + topic, message, retention)
+  }
+
+  async log (topic, { ttl }) {
+    this.#check()
+    return this.#server.log(this.#prefix + topic, ttl)
+  }
+
   async close () {
     this.#server.disconnect(this)
     this.#isUp = false
@@ -82,13 +114,50 @@ class MemoryBroker {
     this.#listener.onDown(reason)
   }
 
-  receive (channel, message) {
+  receive (channel, message, position) {
     const topic = channel.slice(this.#prefix.length)
-    if (channel.startsWith(this.#prefix) && this.#topics.has(topic)) this.#listener.onMessage(topic, message)
+    if (!channel.startsWith(this.#prefix) || !this.#topics.has(topic)) return
+    if (position === undefined) this.#listener.onMessage(topic, message)
+    else this.#listener.onEntry(topic, position, message)
   }
 
   #check () {
     if (!this.#isUp) throw new Error('the server is out of reach')
+  }
+}
+
+/** The part of a broker that keeps messages, for topics with history. */
+class MemoryHistory {
+  #broker
+
+  constructor (broker) {
+    this.#broker = broker
+  }
+
+  async subscribe (topic) {
+    await this.#broker.subscribe(topic)
+  }
+
+  async unsubscribe (topic) {
+    await this.#broker.unsubscribe(topic)
+  }
+
+  async append (topic, message, retention) {
+    return await this.#broker.append(topic, message, retention)
+  }
+
+  async read (topic, position, count, retention) {
+    const log = await this.#broker.log(topic, retention)
+    return log.filter((entry) => this.compare(entry.position, position) >= 0).slice(0, count)
+  }
+
+  async readNewest (topic, count, retention) {
+    const log = await this.#broker.log(topic, retention)
+    return log.slice(-count)
+  }
+
+  compare (a, b) {
+    return a - b
   }
 }
 

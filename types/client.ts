@@ -2,6 +2,15 @@ import type { Agent as HttpAgent } from 'node:http'
 import type { ConnectionOptions } from 'node:tls'
 import type { Received, Sendable, ValueType } from './message'
 import type { WebSocketClient } from './session'
+import type { ClientReceive, ClientSend, TypedRoute } from './typed-route'
+import type { TypeName } from './value'
+
+/** A client with the message types that its options name. */
+type ClientAs<V extends ValueType, R extends ValueType, S extends ValueType> =
+  WebSocketClient<Received[TypeName<R, V, false, 'text'>], Sendable[TypeName<S, V, false, 'any'>]>
+
+/** A client with the message types of a route. */
+type ClientOf<Route extends TypedRoute> = WebSocketClient<ClientReceive<Route, Buffer>, ClientSend<Route>>
 
 /** The options that `connect` and `app.injectWebSocket` share. */
 interface ClientOptions<Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> {
@@ -65,12 +74,16 @@ export interface InjectOptions<Value extends ValueType = ValueType, Receive exte
  * - with `WebSocketUpgradeError` if the server refuses (`statusCode`, `responseHeaders`, `body`) or cannot be reached (`cause`),
  * - with the reason of `signal` if the signal aborts first,
  * - with `WebSocketOptionError` for a wrong option.
+ *
+ * `connect<typeof route>` types the messages by a route of `defineWebSocket`.
  */
-export type Connect = <V extends ValueType = never, R extends ValueType = [V] extends [never] ? 'text' : V, S extends ValueType = [V] extends [never] ? 'any' : V>(
-  url: string | URL, options?: ConnectOptions<V, R, S>
-) => Promise<WebSocketClient<Received[R], Sendable[S]>>
+export interface Connect {
+  <V extends ValueType, R extends ValueType, S extends ValueType>(url: string | URL, options?: ConnectOptions<V, R, S>): Promise<ClientAs<V, R, S>>
+  <Route extends TypedRoute>(url: string | URL, options?: ConnectOptions): Promise<ClientOf<Route>>
+}
 
-/** `app.injectWebSocket`: opens a connection to the app without a port. */
-export type InjectWebSocket = <V extends ValueType = never, R extends ValueType = [V] extends [never] ? 'text' : V, S extends ValueType = [V] extends [never] ? 'any' : V>(
-  url: string, options?: InjectOptions<V, R, S>
-) => Promise<WebSocketClient<Received[R], Sendable[S]>>
+/** `app.injectWebSocket`: opens a connection to the app without a port. `injectWebSocket<typeof route>` types the messages like `Connect`. */
+export interface InjectWebSocket {
+  <V extends ValueType, R extends ValueType, S extends ValueType>(url: string, options?: InjectOptions<V, R, S>): Promise<ClientAs<V, R, S>>
+  <Route extends TypedRoute>(url: string, options?: InjectOptions): Promise<ClientOf<Route>>
+}

@@ -4,11 +4,13 @@ import type {
 } from 'fastify'
 import type { ValueType } from './message'
 import type {
-  HttpHandler, RawWebSocketHandler, RouteTypes, Types, WebSocketHandler, WebSocketRouteGeneric, WebSocketSchema, WebSocketSessionHandlers,
+  ClientMessageOf, HttpHandler, RawWebSocketHandler, RequestOf, RouteTypes, Types, WebSocketHandler, WebSocketRouteGeneric, WebSocketSchema, WebSocketSessionHandlers,
   WebSocketSettings, WebSocketShorthandOptions
 } from './options'
 import type { InjectWebSocket } from './client'
+import type { SendValue } from './route-messages'
 import type { WebSocketSessions } from './session'
+import type { TypedRoute } from './typed-route'
 
 /*
  * What the options of a route add to those of a Fastify route, form by form. They are given to Fastify as overloads,
@@ -72,21 +74,34 @@ export interface WebSocketMethod<
   ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, Provider>
 }
 
-/** A route that is defined apart from an app, for `app.route`. */
-export type WebSocketRouteDefinition = RouteOptions<any, any, any, any, any, any, any, any>
+/** The declarations of a program have this type in full, where they cannot name a type of this package. */
+type Definition = RouteOptions<any, any, any, any, any, any, any, any>
 
-/** `defineWebSocket`. */
-export interface DefineWebSocket {
+/** A route that is defined apart from an app, for `app.route`. */
+export type WebSocketRouteDefinition = Definition
+
+/** The types of a route, for its clients. */
+type TypedRouteOf<T extends RouteTypes, Value extends ValueType, Receive extends ValueType, Send extends ValueType> = TypedRoute<
+  ClientMessageOf<T, Value, Receive>,
+  SendValue<T['Generic'], T['Provider'], T['Schema'], Send, Value>,
+  RequestOf<T>['params'],
+  RequestOf<T>['query']
+>
+
+/** `defineWebSocket`. What it returns carries the types of the route, for `connect<typeof route>`. */
+export interface DefineWebSocket<OwnProvider extends FastifyTypeProvider = FastifyTypeProviderDefault> {
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-    V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault>(
+    V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType, Provider extends FastifyTypeProvider = OwnProvider>(
     definition: { url: string } & WithOptionalSettings<Define<Provider, Generic, Config, Schema>, V, R, S> & {
       handler: WebSocketHandler<Define<Provider, Generic, Config, Schema>, V, R, S>
     }
-  ): WebSocketRouteDefinition
+  ): Definition & TypedRouteOf<Define<Provider, Generic, Config, Schema>, V, R, S>
   <Generic extends WebSocketRouteGeneric = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends WebSocketSchema = WebSocketSchema,
-    V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault>(
+    V extends ValueType = ValueType, R extends ValueType = ValueType, S extends ValueType = ValueType, Provider extends FastifyTypeProvider = OwnProvider>(
     definition: { url: string } & WithHandlers<Define<Provider, Generic, Config, Schema>, V, R, S>
-  ): WebSocketRouteDefinition
+  ): Definition & TypedRouteOf<Define<Provider, Generic, Config, Schema>, V, R, S>
+  /** Returns `defineWebSocket` for schemas that the type provider `P` reads, such as `TypeBoxTypeProvider`. */
+  withTypeProvider<P extends FastifyTypeProvider> (): DefineWebSocket<P>
 }
 
 type Define<Provider extends FastifyTypeProvider, Generic extends RouteGenericInterface, Config, Schema extends WebSocketSchema> =

@@ -3,8 +3,9 @@ import type {
   RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface, RouteHandlerMethod, RouteOptions, RouteShorthandOptions
 } from 'fastify'
 import type { Broker } from './broker'
-import type { CloseInfo, Received, Sendable, ValueType } from './message'
+import type { CloseInfo, ValueType } from './message'
 import type { RawWebSocket } from './raw'
+import type { ClientJson, ReceiveJson, ReceiveValue, SendJson, SendValue } from './route-messages'
 import type { WebSocketSession } from './session'
 
 /**
@@ -133,6 +134,16 @@ export interface ShutdownOptions {
   notify?: (ws: WebSocketSession<any>) => unknown
 }
 
+/** How much of the messages of a topic is kept. What exceeds one of the limits goes, the oldest messages first. */
+export interface HistoryOptions {
+  /** The number of messages. */
+  size: number
+  /** Milliseconds for which a message is kept. */
+  ttl: number
+  /** Bytes of all messages of the topic. Default: 1 MiB. */
+  maxBytes?: number
+}
+
 /** The options of the plugin. */
 export interface WebSocketPluginOptions extends WebSocketSettings {
   /** Milliseconds after which a closing handshake is forced to its end. Default: 5 s. */
@@ -147,6 +158,11 @@ export interface WebSocketPluginOptions extends WebSocketSettings {
   shutdown?: ShutdownOptions
   /** Connects the topics of this process to the topics of other processes. Default: none. */
   broker?: Broker
+  /**
+   * How much of the messages of topics is kept, so that a client that was away gets what it has missed. A function tells it for each
+   * topic: the same for a topic at all times and in all apps. Default: false, nothing.
+   */
+  history?: HistoryOptions | false | ((topic: string) => HistoryOptions | false)
   /** Gets the error that leaves a handler after the handshake, in place of the log. It may send and close. */
   errorHandler?: (this: FastifyInstance, error: any, ws: WebSocketSession<any>, request: FastifyRequest) => unknown
 }
@@ -164,34 +180,6 @@ export interface WebSocketRouteGeneric extends RouteGenericInterface {
   Receive?: unknown
   Send?: unknown
 }
-
-/** `T`, or `any` where `T` is `unknown`. */
-type Known<T> = unknown extends T ? any : T
-
-type ReceiveJson<Provider extends FastifyTypeProvider, Schema> =
-  Schema extends { receive: infer S extends {} } ? Known<(Provider & { schema: S })['validator']> : any
-
-type SendJson<Provider extends FastifyTypeProvider, Schema> =
-  Schema extends { send: infer S extends {} } ? Known<(Provider & { schema: S })['serializer']> : any
-
-/**
- * Whether `Type` was named. It is `never` where TypeScript inferred nothing, and all of `ValueType` where the caller gave
- * generics and TypeScript did not infer.
- */
-type IsNamed<Type extends ValueType> = [Type] extends [never] ? false : [ValueType] extends [Type] ? false : true
-
-/** The first of: `Own`, if named; `Value`, if named; `'json'`, if the side has a schema; `Default`. */
-type TypeName<Own extends ValueType, Value extends ValueType, HasSchema extends boolean, Default extends ValueType> =
-  IsNamed<Own> extends true ? Own : IsNamed<Value> extends true ? Value : HasSchema extends true ? 'json' : Default
-
-type HasReceive<Schema> = Schema extends { receive: {} } ? true : false
-type HasSend<Schema> = Schema extends { send: {} } ? true : false
-
-type ReceiveValue<Generic, Provider extends FastifyTypeProvider, Schema, Own extends ValueType, Value extends ValueType> =
-  Generic extends { Receive: infer T } ? T : Received<ReceiveJson<Provider, Schema>>[TypeName<Own, Value, HasReceive<Schema>, 'text'>]
-
-type SendValue<Generic, Provider extends FastifyTypeProvider, Schema, Own extends ValueType, Value extends ValueType> =
-  Generic extends { Send: infer T } ? T : Sendable<SendJson<Provider, Schema>>[TypeName<Own, Value, HasSend<Schema>, 'any'>]
 
 /** The types of a route: the type parameters that Fastify's own types carry along. */
 export interface RouteTypes {
@@ -212,7 +200,7 @@ export type InstanceOf<T extends RouteTypes> =
   FastifyInstance<T['RawServer'], T['RawRequest'], T['RawReply'], T['Logger'], T['Provider']>
 
 export type SessionOf<T extends RouteTypes, Value extends ValueType, Receive extends ValueType, Send extends ValueType> = WebSocketSession<
-  ReceiveValue<T['Generic'], T['Provider'], T['Schema'], Receive, Value>,
+  MessageOf<T, Value, Receive>,
   SendValue<T['Generic'], T['Provider'], T['Schema'], Send, Value>,
   ReceiveJson<T['Provider'], T['Schema']>,
   SendJson<T['Provider'], T['Schema']>,
@@ -221,7 +209,11 @@ export type SessionOf<T extends RouteTypes, Value extends ValueType, Receive ext
 
 /** The type of a message that iteration or `onMessage` gets. */
 export type MessageOf<T extends RouteTypes, Value extends ValueType, Receive extends ValueType> =
-  ReceiveValue<T['Generic'], T['Provider'], T['Schema'], Receive, Value>
+  ReceiveValue<T['Generic'], ReceiveJson<T['Provider'], T['Schema']>, T['Schema'], Receive, Value>
+
+/** The type of a message that a client sends. */
+export type ClientMessageOf<T extends RouteTypes, Value extends ValueType, Receive extends ValueType> =
+  ReceiveValue<T['Generic'], ClientJson<T['Provider'], T['Schema']>, T['Schema'], Receive, Value>
 
 /** The handler of a WebSocket route. What it returns is ignored. */
 export type WebSocketHandler<T extends RouteTypes, Value extends ValueType = ValueType, Receive extends ValueType = ValueType, Send extends ValueType = ValueType> =

@@ -1,94 +1,14 @@
 import type { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import type { CloseInfo, HeadersLike, IncomingEvent, JsonMode, OutgoingEvent, Received, Sendable, ValueType } from './message'
+import type { PlatformChannel } from './channel'
+import type { HeadersLike, IncomingEvent, OutgoingEvent, Sendable, ValueType } from './message'
 import type { RawWebSocket } from './raw'
 
-/** The states of a connection, in order: `'connecting' → 'open' → 'closing' → 'closed'`. */
-export type WebSocketState = 'connecting' | 'open' | 'closing' | 'closed'
+export type { Patience, PairOptions, ReceiveJsonOptions, ReceiveOptions, WebSocketState } from './channel'
 
-/** How long a `receive` waits for its message. */
-export interface Patience {
-  /** Milliseconds. When they run out, the `receive` rejects with `WebSocketTimeoutError` and takes no message. */
-  timeout?: number
-  /** When the signal aborts, the `receive` rejects with the signal's reason and takes no message. */
-  signal?: AbortSignal
-}
-
-export interface ReceiveOptions<Type extends ValueType = ValueType> extends Patience {
-  /** The type to decode the message to. Default: the route's `receiveType`. */
-  type?: Type
-}
-
-export interface ReceiveJsonOptions extends Patience {
-  /** The frames in which JSON may come: text or binary. Default: both. */
-  mode?: JsonMode
-}
-
-export interface PairOptions<Type extends ValueType = ValueType> extends ReceiveOptions<Type> {
-  /** `true`: `pair` receives first, then sends. Default: false. */
-  receiveFirst?: boolean
-}
-
-/**
- * One side of a connection. A session on the server and a client share these members.
- *
- * Type parameters: `receive()` without a type returns `Receive`, `send()` without a type takes `Send`. JSON messages have
- * the types `ReceiveJson` and `SendJson`.
- *
- * Every verb rejects with `WebSocketDisconnect` once the connection is gone. A rejected verb does not end the process,
- * even if nothing awaits the promise.
- */
-export interface WebSocketChannel<Receive = string, Send = any, ReceiveJson = any, SendJson = any> extends AsyncIterable<Receive> {
-  readonly state: WebSocketState
-  /** The negotiated subprotocol, or `''`. */
-  readonly protocol: string
-  /** The bytes that have not yet been handed to the kernel. */
-  readonly bufferedAmount: number
-  /** Resolves when the connection has ended, whichever side ended it. Never rejects. */
-  readonly closed: Promise<CloseInfo>
-  /** Aborts when the connection is gone. The reason is a `WebSocketDisconnect`. An error that a listener throws is logged. */
-  readonly signal: AbortSignal
-
-  /**
-   * Sends one message. Resolves at once while fewer than `sendHighWaterMark` bytes wait to be written, otherwise when the
-   * waiting bytes have drained. Do not change a buffer before its `send` has resolved. Rejects with `WebSocketEncodeError`,
-   * and sends nothing, if the value does not fit the type.
-   */
-  send (data: Send, options?: { type?: undefined }): Promise<void>
-  send<Type extends ValueType> (data: Sendable<SendJson>[Type], options: Type | { type: Type }): Promise<void>
-  sendText (data: string): Promise<void>
-  sendBytes (data: Sendable['bytes']): Promise<void>
-  /** Sends `data` as JSON: in a binary frame if `mode` is `'bytes'`, otherwise in a text frame. */
-  sendJson (data: SendJson, options?: { mode?: JsonMode }): Promise<void>
-
-  /**
-   * Takes the next message. Rejects with `WebSocketDecodeError` or `WebSocketValidationError` if the message does not decode
-   * or validate; the message is taken, and the session goes on. Rejects with `WebSocketTimeoutError` when `timeout` runs out,
-   * and with the signal's reason when `signal` aborts.
-   */
-  receive (options?: Patience & { type?: undefined }): Promise<Receive>
-  receive<Type extends ValueType> (type: Type): Promise<Received<ReceiveJson>[Type]>
-  receive<Type extends ValueType> (options: ReceiveOptions<Type> & { type: Type }): Promise<Received<ReceiveJson>[Type]>
-  receiveText (options?: Patience): Promise<string>
-  receiveBytes (options?: Patience): Promise<Buffer>
-  receiveJson (options?: ReceiveJsonOptions): Promise<ReceiveJson>
-
-  /** Sends `message`, then receives one message and returns it. With `receiveFirst`, receives before sending. */
-  pair (message: Send, options?: PairOptions & { type?: undefined }): Promise<Receive>
-  pair<Type extends ValueType> (message: Send, options: PairOptions<Type> & { type: Type }): Promise<Received<ReceiveJson>[Type]>
-
-  /** Receives one message of the type of `message` and discards it. Rejects with `WebSocketExpectError` unless both are equal. */
-  expect (message: unknown, options?: Patience): Promise<void>
-
-  /**
-   * Iterates over messages. Each is received like `receive` with the same options: `timeout` limits the wait for each
-   * message, and the iteration throws what `receive` rejects with. The iteration ends after a normal closure (1000, 1001,
-   * 1005) and throws `WebSocketDisconnect` after any other end.
-   */
-  messages (options?: Patience & { type?: undefined }): AsyncIterableIterator<Receive>
-  messages<Type extends ValueType> (type: Type): AsyncIterableIterator<Received<ReceiveJson>[Type]>
-  messages<Type extends ValueType> (options: ReceiveOptions<Type> & { type: Type }): AsyncIterableIterator<Received<ReceiveJson>[Type]>
-
+/** One side of a connection over a byte stream: a session on the server, or a client in Node. */
+export interface WebSocketChannel<Receive = string, Send = any, ReceiveJson = any, SendJson = any>
+  extends PlatformChannel<Receive, Send, ReceiveJson, SendJson, Buffer> {
   /** Takes the next event of the raw level. Its message is neither decoded nor validated. */
   receiveEvent (): Promise<IncomingEvent>
   sendEvent (event: OutgoingEvent): Promise<void>
@@ -96,19 +16,8 @@ export interface WebSocketChannel<Receive = string, Send = any, ReceiveJson = an
   /** Sends a ping. Resolves with the round trip in milliseconds. */
   ping (): Promise<number>
 
-  /**
-   * Starts the closing handshake. Resolves when the connection has ended; the end is forced after `closeTimeout`. Idempotent.
-   * `code` is 1000 by default; `null` sends a close frame without a code, which the peer sees as 1005. `reason` is cut to
-   * 123 bytes (RFC 6455, section 5.5). Rejects with `RangeError` for a code that may not be sent, and with
-   * `WebSocketOptionError` for a reason without a code.
-   */
-  close (code?: number | null, reason?: string): Promise<void>
-
   /** Drops the connection at once. */
   terminate (): void
-
-  /** Closes the connection, for `await using`. */
-  [Symbol.asyncDispose] (): Promise<void>
 }
 
 export interface AcceptOptions {
@@ -159,17 +68,57 @@ export interface WebSocketSession<Receive = string, Send = any, ReceiveJson = an
    * Subscribes this session to `topic`. With a broker, resolves when the broker has confirmed the subscription, or at once
    * while the broker is down. Rejects with `WebSocketTopicError` if `topic` is no valid topic. Rejects with
    * `WebSocketBrokerError`, and subscribes to nothing, if the broker refuses.
+   *
+   * For a topic with history, resolves when the messages that `options` ask for are in the send queue. Rejects with
+   * `WebSocketTopicError` for an `after` that is no position, for `after` and `last` together, and for options on a topic without
+   * history; with `WebSocketBrokerError` if the history cannot be read.
    */
-  subscribe (topic: string): Promise<void>
+  subscribe (topic: string, options?: SubscribeOptions): Promise<TopicStanding>
   unsubscribe (topic: string): Promise<void>
   /**
    * Sends `message` to every subscriber of `topic` except this session. The message is encoded once, with `type` or the
    * route's `sendType`. `publish` waits for no subscriber: it resolves at once, and after every 32 KiB in the next turn of the
    * event loop. With a broker, `publish` resolves when the broker has taken the message, and rejects with
-   * `WebSocketBrokerError` if the message has reached only the subscribers in this process.
+   * `WebSocketBrokerError` if the message has reached only the subscribers in this process. A message of a topic with history
+   * reaches nobody if `publish` rejects.
    */
-  publish (topic: string, message: Send, options?: { type?: undefined }): Promise<void>
-  publish<Type extends ValueType> (topic: string, message: Sendable<SendJson>[Type], options: Type | { type: Type }): Promise<void>
+  publish (topic: string, message: Send, options?: { type?: undefined }): Promise<Publication>
+  publish<Type extends ValueType> (topic: string, message: Sendable<SendJson>[Type], options: Type | { type: Type }): Promise<Publication>
+}
+
+/** The options of `subscribe` for a topic with history. */
+export interface SubscribeOptions {
+  /** A position that the client had. The messages that were published after it come first. */
+  after?: string | undefined
+  /** So many of the newest messages come first. */
+  last?: number | undefined
+  /** Sends each message of the topic as JSON: `{ "topic", "position", "data" }`, for bytes in base64 with `"encoding": "base64"`. */
+  positions?: boolean | undefined
+}
+
+/** Where a session stands in a topic. */
+export interface TopicStanding {
+  /** The position of the topic's newest message; null without history, and while the broker is down. */
+  position: string | null
+  /**
+   * Whether the session gets every message since `after`. False without `after`, and if messages may be missing: then none has been
+   * replayed.
+   */
+  recovered: boolean
+}
+
+/** What `publish` resolves with. */
+export interface Publication {
+  /** The position of the message; null if the topic has no history. */
+  readonly position: string | null
+}
+
+/** What `app.websockets.history` resolves with. */
+export interface TopicHistory {
+  /** The messages, the oldest first. `data` is a string, a parsed JSON value, or a `Buffer`, as it was published. */
+  messages: { position: string, data: any }[]
+  /** Whether these are all messages since `after`. False without `after`; if messages may be missing, there are none. */
+  recovered: boolean
 }
 
 /** The client's side of a connection. `connect` and `injectWebSocket` resolve with a client. */
@@ -184,6 +133,10 @@ export interface WebSocketClient<Receive = string, Send = any> extends WebSocket
 export interface ResyncEvent {
   /** The topics that sessions of this process have subscribed to. They may have missed messages of other processes. */
   topics: string[]
+  /** Those of `topics` whose sessions have got all messages from the history meanwhile. */
+  recovered: string[]
+  /** The others. */
+  missed: string[]
 }
 
 /** `app.websockets`: the open sessions of this process. */
@@ -198,7 +151,13 @@ export interface WebSocketSessions extends EventEmitter, Iterable<WebSocketSessi
    * Sends `message` to all subscribers of `topic`. Without a `type`, strings are sent as text, bytes as bytes, and anything
    * else as JSON. Resolves and rejects like the `publish` of a session.
    */
-  publish<Message = unknown> (topic: string, message: Message, options?: { type?: ValueType }): Promise<void>
+  publish<Message = unknown> (topic: string, message: Message, options?: { type?: ValueType }): Promise<Publication>
+  /**
+   * Returns the kept messages of `topic`: all, those after the position `after`, or the newest `last`. Rejects with
+   * `WebSocketTopicError` if the topic has no history, and for an `after` that is no position; with `WebSocketBrokerError` if the
+   * history cannot be read.
+   */
+  history (topic: string, options?: Pick<SubscribeOptions, 'after' | 'last'>): Promise<TopicHistory>
   /** Emitted when the broker is up again and every topic is subscribed again. An error that a listener throws is logged. */
   on (event: 'resync', listener: (event: ResyncEvent) => unknown): this
   on (event: string | symbol, listener: (...args: any[]) => void): this

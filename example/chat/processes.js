@@ -11,9 +11,8 @@ const TOPIC = 'processes'
 const BEAT = 1_000
 const GONE = 3_000
 
-/** In ms. Within SETTLING, a new process hears of the others. Within PATIENCE, they answer a question. */
+/** In ms. Within SETTLING, a new process hears of the others. */
 const SETTLING = 500
-const PATIENCE = 1_000
 
 /**
  * The other processes of the chat. A broker that is used for nothing else connects the processes. Events:
@@ -29,11 +28,9 @@ module.exports = class Processes extends EventEmitter {
   /** Resolves when the broker has taken the last message. */
   #sent
   /** Resolves when this process has heard of the others. */
-  #settled
+  settled
   /** The time (ms) at which each other process was last heard of. */
   #heard = new Map()
-  /** For each open question, the processes that have not answered it yet. */
-  #questions = new Map()
 
   constructor (app, broker) {
     super()
@@ -56,23 +53,6 @@ module.exports = class Processes extends EventEmitter {
     this.#send({ news })
   }
 
-  /**
-   * Resolves when this process has received everything that the others told before the call. If a process does not answer,
-   * resolves after PATIENCE ms.
-   */
-  async caughtUp () {
-    await this.#settled
-    if (!this.#isUp || this.#heard.size === 0) return
-    const question = randomUUID()
-    const missing = new Set(this.#heard.keys())
-    await new Promise((resolve) => {
-      this.#questions.set(question, { missing, resolve })
-      this.#send({ question })
-      setTimeout(resolve, PATIENCE).unref()
-    })
-    this.#questions.delete(question)
-  }
-
   #send (message) {
     if (!this.#isUp) return
     this.#sent = this.#broker.publish(TOPIC, Buffer.from(JSON.stringify({ from: this.#id, ...message }))).catch(() => {})
@@ -81,7 +61,7 @@ module.exports = class Processes extends EventEmitter {
   async #onUp () {
     await this.#broker.subscribe(TOPIC)
     this.#isUp = true
-    this.#settled = delay(SETTLING, undefined, { ref: false })
+    this.settled = delay(SETTLING, undefined, { ref: false })
     this.#ask()
     this.emit('ask')
   }
@@ -90,20 +70,13 @@ module.exports = class Processes extends EventEmitter {
     this.#send({ ask: true })
   }
 
-  #onMessage ({ from, ask, question, answer, news }) {
+  #onMessage ({ from, ask, news }) {
     if (from === this.#id) return
     const isNew = !this.#heard.has(from)
     this.#heard.set(from, Date.now())
     if (ask) this.emit('ask')
-    else if (question) this.#send({ answer: question })
-    else if (answer) this.#onAnswer(from, answer)
     else if (news) this.emit('news', from, news)
     else if (isNew) this.#ask() // this process had counted the other as gone
-  }
-
-  #onAnswer (from, question) {
-    const { missing, resolve } = this.#questions.get(question) ?? {}
-    if (missing?.delete(from) && missing.size === 0) resolve()
   }
 
   #beat () {

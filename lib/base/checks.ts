@@ -1,5 +1,4 @@
-import { createDeflateRaw, createInflateRaw } from 'node:zlib'
-import { checkCloseCode } from './close-codes'
+import { checkCloseCode } from './closing'
 import { WebSocketOptionError } from './errors'
 import { messageOf, show } from './show'
 
@@ -15,7 +14,10 @@ export const MAX_DELAY = 2 ** 31 - 1
 /** A token (RFC 9110, section 5.6.2). */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
 
-/** `ws` reads `maxPayload` as a signed integer of 32 bits. From 2^31 on it would be negative, which `ws` takes for no limit. */
+/**
+ * The sockets of `raw: true` routes are those of `ws`, which reads `maxPayload` as a signed integer of 32 bits. From 2^31 on it
+ * would be negative, which `ws` takes for no limit.
+ */
 const MAX_PAYLOAD = 2 ** 31 - 1
 
 export function fail (name: string, value: unknown, use: string): never {
@@ -95,9 +97,9 @@ export const wholeNumber = (unit: string, min = 1, max = Number.MAX_SAFE_INTEGER
   fail(name, value, `a whole number of ${unit} from ${min} ${max === Number.MAX_SAFE_INTEGER ? 'up' : `to ${max}`}`)
 }
 
-export const bytes = wholeNumber('bytes')
+export const bytes = /* @__PURE__ */ wholeNumber('bytes')
 
-export const maxPayload = wholeNumber('bytes', 1, MAX_PAYLOAD)
+export const maxPayload = /* @__PURE__ */ wholeNumber('bytes', 1, MAX_PAYLOAD)
 
 export const milliseconds: Check = (name, value) => {
   if (typeof value !== 'number' || !(value > 0 && value <= MAX_DELAY)) fail(name, value, `a number of milliseconds above 0, at most ${MAX_DELAY}`)
@@ -129,30 +131,3 @@ export const members = (checks: Checks, orElse = ''): Check => (name, value) => 
   }
   for (const [member, check] of Object.entries(checks)) check(`${name}.${member}`, own[member])
 }
-
-/** Tries options of `node:zlib` at registration. Otherwise zlib would refuse them only when the first message is compressed. */
-const zlib = (create: (options: object) => { close (): void }): Check => (name, value) => {
-  if (typeof value !== 'object' || value === null) fail(name, value, 'an object of options of node:zlib')
-  try {
-    create(value).close()
-  } catch (error) {
-    throw new WebSocketOptionError(`option ${name}: ${messageOf(error)}`, { cause: error })
-  }
-}
-
-/** RFC 7692, section 7.1.2: window bits are the base-2 logarithm of the window's size. */
-const windowBits = wholeNumber('bits', 8, 15)
-
-/** The options of `ws` for permessage-deflate. */
-const compression = members({
-  serverNoContextTakeover: optional(flag),
-  clientNoContextTakeover: optional(flag),
-  serverMaxWindowBits: optional(orFalse(windowBits)),
-  clientMaxWindowBits: optional((name, value) => { if (value !== true) orFalse(windowBits)(name, value) }),
-  zlibDeflateOptions: optional(zlib(createDeflateRaw)),
-  zlibInflateOptions: optional(zlib(createInflateRaw)),
-  threshold: optional(wholeNumber('bytes', 0)),
-  concurrencyLimit: optional(wholeNumber('calls'))
-}, ', true or false')
-
-export const perMessageDeflate: Check = (name, value) => { if (typeof value !== 'boolean') compression(name, value) }

@@ -13,14 +13,36 @@ export interface Flushable {
 
 const NOW = Promise.resolve()
 const waiting = new Queue<Flushable>()
+let first: Flushable | null = null
 let isPlanned = false
+
+/** The number of turns that have ended with something to flush. */
+export let turn = 0
 
 /** Flushes `flushable` at the end of this turn, after those that were passed before it. */
 export function flushAfterTurn (flushable: Flushable): void {
   waiting.push(flushable)
+  plan()
+}
+
+/** Flushes `flushable` at the end of this turn, before all that were passed to `flushAfterTurn`. There is one at a time. */
+export function flushFirst (flushable: Flushable): void {
+  first = flushable
+  plan()
+}
+
+function plan (): void {
   if (isPlanned) return
   isPlanned = true
   NOW.then(onMicrotask) // costs less than half of queueMicrotask
+}
+
+/**
+ * Flushes `flushable` when all promise jobs that follow from the running callback have run. If the callback is a tick of Node, the
+ * flush of the turn may be an earlier one: its tick may have been queued before.
+ */
+export function flushAfterPromises (flushable: Flushable): void {
+  NOW.then(() => process.nextTick(() => flushable.flush()))
 }
 
 function onMicrotask (): void {
@@ -29,7 +51,14 @@ function onMicrotask (): void {
 
 function flushAll (): void {
   isPlanned = false
-  for (let flushable = waiting.shift(); flushable !== undefined; flushable = waiting.shift()) flushable.flush()
+  for (let flushable = next(); flushable !== undefined; flushable = next()) flushable.flush()
+  turn++
+}
+
+function next (): Flushable | undefined {
+  const flushable = first
+  first = null
+  return flushable ?? waiting.shift()
 }
 
 let round = 0

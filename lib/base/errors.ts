@@ -133,7 +133,10 @@ export class WebSocketUpgradeError extends define('FST_WS_UPGRADE', NO_STATUS, W
   }
 }
 
-/** A topic is invalid: a topic is a non-empty string of at most 256 bytes without control characters. Also a `TypeError`. */
+/**
+ * A topic is invalid: a topic is a non-empty string of at most 256 bytes without control characters. Or what is asked of a topic with
+ * history cannot be: the `closeCode` is 1008 then, since a client may have asked. Also a `TypeError`.
+ */
 export class WebSocketTopicError extends define('FST_WS_TOPIC', NO_STATUS, TypeError) {}
 
 /** The broker that connects this process to others is out of reach, or refuses. */

@@ -14,6 +14,18 @@ export function show (value: unknown): string {
   }
 }
 
+/** Says of what kind `value` is, without its content. Never throws. */
+export function describe (value: unknown): string {
+  if (value === null) return 'null'
+  if (typeof value === 'number') return String(value)
+  if (typeof value !== 'object') return typeof value
+  try {
+    return `an object (${value.constructor?.name ?? 'null prototype'})`
+  } catch {
+    return 'an object that cannot be read'
+  }
+}
+
 /** The message of a thrown value, or the value itself as text if it has no message. Never throws. */
 export function messageOf (thrown: unknown): string {
   try {

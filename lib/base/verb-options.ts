@@ -1,7 +1,7 @@
 import { isObject } from './checks'
 import { rejected } from './deferred'
 import { WebSocketError, WebSocketOptionError } from './errors'
-import { checkSignal } from './guarded-signal'
+import { checkSignal } from './signal'
 import { messageOf, show } from './show'
 import type { HeadersLike, JsonMode, ValueType } from '../../types/message'
 
@@ -105,7 +105,8 @@ function isOurs (error: unknown): error is WebSocketError {
   }
 }
 
-function checkObject (verb: string, options: unknown): void {
+/** Throws `WebSocketOptionError` unless `options` is an object. */
+export function checkObject (verb: string, options: unknown): asserts options is object {
   if (!isObject(options)) {
     throw new WebSocketOptionError(`the options of ${verb} are ${show(options)}: use an object, or leave them out`)
   }

@@ -102,17 +102,6 @@ t.test('subprotocols are tokens, and all differ', async (t) => {
   for (const [value, shown] of wrong) t.throws(() => checks.subprotocols('it', value), { ...OPTION_ERROR, message: new RegExp(`use a list of subprotocols, tokens .* not ${shown}$`) })
 })
 
-t.test('permessage-deflate is true, false, or options whose values zlib takes', async (t) => {
-  for (const value of [true, false, {}, { serverMaxWindowBits: 9, clientMaxWindowBits: true, zlibDeflateOptions: { level: 1 }, zlibInflateOptions: {} }]) {
-    t.doesNotThrow(() => checks.perMessageDeflate('it', value))
-  }
-  t.throws(() => checks.perMessageDeflate('it', 'yes'), { ...OPTION_ERROR, message: /^option it is 'yes': use \{ serverNoContextTakeover, .* \}, true or false$/ })
-  t.throws(() => checks.perMessageDeflate('it', { serverMaxWindowBits: 7 }), { message: 'option it.serverMaxWindowBits is 7: use a whole number of bits from 8 to 15' })
-  t.throws(() => checks.perMessageDeflate('it', { clientMaxWindowBits: 16 }), { message: 'option it.clientMaxWindowBits is 16: use a whole number of bits from 8 to 15' })
-  t.throws(() => checks.perMessageDeflate('it', { zlibDeflateOptions: 5 }), { message: 'option it.zlibDeflateOptions is 5: use an object of options of node:zlib' })
-  t.throws(() => checks.perMessageDeflate('it', { zlibInflateOptions: { windowBits: 99 } }), { ...OPTION_ERROR, message: /^option it\.zlibInflateOptions: .*windowBits/, cause: RangeError })
-})
-
 t.test('a defined option replaces the default', async (t) => {
   t.strictSame({ a: 1, b: 2, ...checks.defined({ a: undefined, b: null }) }, { a: 1, b: null })
 })

@@ -1,9 +1,7 @@
-import { once } from 'node:events'
 import t from 'tap'
 import { show } from '../../lib/base/show'
-import { checkCloseCode, closeCodes, cutReason, isClean, isNormal, isSendable } from '../../lib/base/close-codes'
-import { connectWebSockets } from '../helpers/websocket-pair'
-import type { RawWebSocket } from '../../types/raw'
+import { closeCodes } from '../../lib/base/close-codes'
+import { checkCloseCode, cutReason, isNormal, isSendable } from '../../lib/base/closing'
 
 t.test('every registered code has its upper-case name', async (t) => {
   t.strictSame(closeCodes, {
@@ -87,28 +85,6 @@ t.test('a cut reason never has a part of a character, and is as long as it can b
     t.ok(Buffer.byteLength(cut) <= 123)
     t.ok(Buffer.byteLength(cut) > 123 - 4)
   }
-})
-
-t.test('an end is clean if both sides have sent a close frame', async (t) => {
-  const raw = (sent?: boolean): RawWebSocket => ({ _closeFrameSent: sent }) as never
-  t.equal(isClean(raw(true), 1000), true)
-  t.equal(isClean(raw(true), 1005), true)
-  t.equal(isClean(raw(true), 1006), false)
-  t.equal(isClean(raw(false), 1000), false)
-  t.equal(isClean(raw(false), 1006), false)
-})
-
-t.test('a socket without the private property is taken to have sent its close frame', async (t) => {
-  t.equal(isClean({} as never, 1000), true)
-  t.equal(isClean({} as never, 1006), false)
-})
-
-t.test('the sockets of ws have the private property', async (t) => {
-  const { server, client } = await connectWebSockets(t)
-  for (const socket of [server, client]) t.equal((socket as any)._closeFrameSent, false)
-  client.close()
-  await Promise.all([once(server, 'close'), once(client, 'close')])
-  for (const socket of [server, client]) t.equal((socket as any)._closeFrameSent, true)
 })
 
 t.test('exactly the ends 1000, 1001 and 1005 are normal', async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { setImmediate } from 'node:timers/promises'
-import { flushAfterTurn, hasComeRound, markRound, type Flushable } from '../../lib/base/end-of-turn'
+import { flushAfterPromises, flushAfterTurn, flushFirst, hasComeRound, markRound, type Flushable } from '../../lib/base/end-of-turn'
 
 /** Notes when it is flushed. */
 function named (name: string, log: string[]): Flushable {
@@ -59,6 +59,32 @@ t.test('an object that asks for a flush during the flush of others is flushed as
   flushAfterTurn(named('first', log))
   await setImmediate()
   t.same(log, ['first', 'later'])
+})
+
+t.test('what is to be flushed first comes before the others of the turn, also if it is passed while they are flushed', async (t) => {
+  const log: string[] = []
+  flushAfterTurn({
+    flush () {
+      log.push('one')
+      flushFirst(named('first again', log))
+    }
+  })
+  flushAfterTurn(named('two', log))
+  flushFirst(named('first', log))
+  await setImmediate()
+  t.same(log, ['first', 'one', 'first again', 'two'])
+  flushFirst(named('alone', log))
+  await setImmediate()
+  t.equal(log.at(-1), 'alone')
+})
+
+t.test('after the promises: all promise jobs of the callback have run, whatever is flushed at the end of the turn', async (t) => {
+  const log: string[] = []
+  flushAfterPromises(named('flushed', log))
+  let promise = Promise.resolve()
+  for (let i = 0; i < 10; i++) promise = promise.then(() => { log.push(String(i)) })
+  await setImmediate()
+  t.equal(log.join(), '0,1,2,3,4,5,6,7,8,9,flushed')
 })
 
 t.test('an object can be flushed in each turn', async (t) => {

@@ -8,7 +8,7 @@ import type { WebSocketSession } from '../../types/session'
 type Handler = (this: FastifyInstance, ws: WebSocketSession<any>, request: any) => unknown
 
 /** Creates an app with the plugin. The app closes at the end of `t`. */
-export async function createApp (t: Test, options: WebSocketPluginOptions = {}, serverOptions: FastifyServerOptions = {}): Promise<FastifyInstance> {
+export async function createApp (t: Pick<Test, 'teardown'>, options: WebSocketPluginOptions = {}, serverOptions: FastifyServerOptions = {}): Promise<FastifyInstance> {
   const app = Fastify(serverOptions)
   t.teardown(() => app.close())
   await app.register(websocket, options)

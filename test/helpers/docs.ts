@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import ts from 'typescript'
 
 export const root = join(__dirname, '..', '..')
@@ -38,6 +38,11 @@ export const blocks: Block[] = pages.flatMap((page) => {
 /** Whether `block` is a whole program, which can run. */
 export function isProgram ({ language, code }: Block): boolean {
   return language === 'js' || (language === 'ts' && /^import Fastify\b/m.test(code))
+}
+
+/** Whether `block` is TypeScript of a page, which uses the client for browsers. */
+export function isOfPage ({ language, code }: Block): boolean {
+  return language === 'ts' && code.includes("from 'fastify-async-websocket/client'")
 }
 
 /** The blocks of `language` below `heading`, up to the next heading of level 2. */
@@ -98,6 +103,7 @@ const PRELUDE = `
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type fastifyWebsocket from 'fastify-async-websocket'
 import type { Broker, WebSocketClient, WebSocketPluginOptions, WebSocketSession, WebSocketSessions } from 'fastify-async-websocket'
+import type * as client from 'fastify-async-websocket/client'
 
 declare global {
   const app: FastifyInstance
@@ -115,6 +121,7 @@ declare global {
   function originsOf (tenant: string): Promise<Set<string>>
   function rows (): AsyncIterable<object>
   function save (message: unknown): Promise<void>
+  function stateOf (topic: string): Promise<object>
   type Public = {
     session: WebSocketSession
     client: WebSocketClient
@@ -122,37 +129,55 @@ declare global {
     options: WebSocketPluginOptions
     connect: NonNullable<Parameters<typeof fastifyWebsocket.connect>[1]>
     inject: NonNullable<Parameters<FastifyInstance['injectWebSocket']>[1]>
+    pageClient: client.WebSocketClient
+    pageConnect: client.ConnectOptions
+    pageReconnect: client.ReconnectOptions
   }
 }
 `
 
 const preludePath = join(root, 'docs', 'prelude.d.mts')
 
-/** All TypeScript of the pages as one program. Each block is a module. */
+/** The compiler's options for code of Node. With `outDir`, TypeScript resolves the package's own name to its sources. */
+function nodeOptions (): ts.CompilerOptions {
+  const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile).config, ts.sys, root)
+  return { ...options, outDir: join(root, 'dist'), noUnusedLocals: false, noUnusedParameters: false, skipLibCheck: true }
+}
+
+/** The compiler's options for code of a page, which goes through a bundler. */
+function pageOptions (): ts.CompilerOptions {
+  const options = nodeOptions()
+  return { ...options, module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler, lib: [...options.lib!, 'lib.dom.d.ts'] }
+}
+
+/** The path of `block` as a module of a program. */
+function pathOf ({ page, line }: Block): string {
+  return join(root, 'docs', `${page.replace(/\W/g, '-')}-${line}.mts`)
+}
+
+/** The code of `block`. In a page, `./server` is the block of the same page that exports the route `chat`. */
+function moduleOf (block: Block): string {
+  const server = blocks.find(({ page, code }) => page === block.page && code.includes('export const chat = '))
+  return `${block.code.replace("'./server'", () => `'./${basename(pathOf(server!), '.mts')}.mjs'`)}export {}\n`
+}
+
+/** TypeScript of the pages as one program, for Node or for a page in a browser. Each block is a module. */
 export class DocsProgram {
   readonly #program: ts.Program
-  readonly #places = new Map<string, Block>()
 
-  constructor (checked: Block[]) {
-    const files = new Map([[preludePath, PRELUDE]])
-    for (const block of checked) {
-      const path = join(root, 'docs', `${block.page.replace(/\W/g, '-')}-${block.line}.mts`)
-      this.#places.set(path, block)
-      files.set(path, `${block.code}export {}\n`)
-    }
-    const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile).config, ts.sys, root)
-    // With `outDir`, TypeScript resolves the package's own name to its sources.
-    Object.assign(options, { outDir: join(root, 'dist'), noUnusedLocals: false, noUnusedParameters: false, skipLibCheck: true })
+  constructor (checked: Block[], platform: 'node' | 'page' = 'node') {
+    const files = new Map([[preludePath, PRELUDE], ...blocks.filter(({ language }) => language === 'ts').map((block) => [pathOf(block), moduleOf(block)] as const)])
+    const options = platform === 'page' ? pageOptions() : nodeOptions()
     const host = ts.createCompilerHost(options)
     const { readFile, fileExists } = host
     host.readFile = (path) => files.get(path) ?? readFile(path)
     host.fileExists = (path) => files.has(path) || fileExists(path)
-    this.#program = ts.createProgram([...files.keys()], options, host)
+    this.#program = ts.createProgram([preludePath, ...checked.map(pathOf)], options, host)
   }
 
   /** The compiler's errors in `block`, or in the prelude for null: lines of text. */
   complaints (block: Block | null): string[] {
-    const path = block === null ? preludePath : [...this.#places].find(([, placed]) => placed === block)![0]
+    const path = block === null ? preludePath : pathOf(block)
     return ts.getPreEmitDiagnostics(this.#program, this.#program.getSourceFile(path)).map(({ file, start, messageText }) => {
       const line = file === undefined ? 0 : file.getLineAndCharacterOfPosition(start!).line
       return `${block?.page}:${(block?.line ?? 0) + line}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`

@@ -1,5 +1,7 @@
 /* Frames as bytes, also such frames as no library sends. */
 
+import type { Payload } from '../../lib/codec/encode'
+
 export const CONTINUATION = 0
 export const TEXT = 1
 export const BINARY = 2
@@ -23,4 +25,23 @@ export function serverFrame (opcode: number, payload: string | Buffer): Buffer {
 /** The payload of a close frame. */
 export function closePayload (code: number, reason: string | Buffer = ''): Buffer {
   return Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(reason)])
+}
+
+/** The messages in the frames of a server, which are whole messages and not compressed. */
+export function messagesIn (frames: Buffer): Payload[] {
+  const messages: Payload[] = []
+  for (let offset = 0; offset < frames.length;) {
+    const first = frames[offset]
+    let length: number = frames[offset + 1]
+    offset += 2
+    if (length >= 126) {
+      const bytes = length === 126 ? 2 : 6
+      offset += length === 126 ? 0 : 2
+      length = frames.readUIntBE(offset, bytes)
+      offset += bytes
+    }
+    const payload = frames.subarray(offset, offset += length)
+    messages.push((first & 0x0f) === TEXT ? payload.toString() : payload)
+  }
+  return messages
 }

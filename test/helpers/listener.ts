@@ -1,24 +1,26 @@
 import { settle, type Subscriber } from '../../lib/protocol/multicast'
+import { messagesIn } from './frames'
 import type { Payload } from '../../lib/codec/encode'
-import type { Batch, PreparedMessage } from '../../lib/protocol/prepared-message'
+import type { Batch } from '../../lib/protocol/prepared-message'
 
 /** A subscriber that keeps its messages. */
 export class Listener implements Subscriber {
   onDeliver?: () => void
-  readonly #messages: PreparedMessage[] = []
+  readonly #batches: Batch[] = []
 
-  /** All messages that the listener has been given, also those that were due at the end of this turn. */
-  get messages (): PreparedMessage[] {
+  /** All that the listener has been given, also what was due at the end of this turn. */
+  get batches (): Batch[] {
     settle()
-    return this.#messages
+    return this.#batches
   }
 
+  /** The messages of the batches. */
   get received (): Payload[] {
-    return this.messages.map(({ payload }) => payload)
+    return this.batches.flatMap(({ bytes }) => messagesIn(bytes))
   }
 
   deliver (batch: Batch): void {
-    this.#messages.push(...batch.messages)
+    this.#batches.push(batch)
     this.onDeliver?.()
   }
 }

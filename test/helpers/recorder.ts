@@ -8,10 +8,16 @@ export class Recorder implements BrokerListener {
   ups = 0
   readonly downs: Error[] = []
   readonly messages: { topic: string, bytes: Buffer }[] = []
+  readonly entries: { topic: string, position: string, bytes: Buffer }[] = []
   #wake = (): void => {}
 
   onMessage (topic: string, bytes: Uint8Array): void {
     this.messages.push({ topic, bytes: Buffer.from(bytes) }) // a copy, because the bytes are valid only during the call
+    this.#wake()
+  }
+
+  onEntry (topic: string, position: string, bytes: Uint8Array): void {
+    this.entries.push({ topic, position, bytes: Buffer.from(bytes) })
     this.#wake()
   }
 
@@ -27,7 +33,7 @@ export class Recorder implements BrokerListener {
 
   /** The number of calls. */
   get calls (): number {
-    return this.ups + this.downs.length + this.messages.length
+    return this.ups + this.downs.length + this.messages.length + this.entries.length
   }
 
   /** The messages of `topic`, or of all topics, as text. */
@@ -39,7 +45,7 @@ export class Recorder implements BrokerListener {
   async until (condition: () => boolean): Promise<void> {
     while (!condition()) {
       await inTime(new Promise<void>((resolve) => { this.#wake = resolve }),
-        () => `${condition} in vain: up ${this.ups} times, down ${this.downs.length} times, ${this.messages.length} messages`)
+        () => `${condition} in vain: up ${this.ups} times, down ${this.downs.length} times, ${this.messages.length} messages, ${this.entries.length} entries`)
     }
   }
 }

@@ -2,14 +2,13 @@ import { setImmediate } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { ConnectionEnd } from '../../lib/base/connection-end'
 import { SendQueue, type SendQueueOptions } from '../../lib/connection/send-queue'
-import { SessionWebSocket } from '../../lib/protocol/websocket'
-import { connectWebSockets, type WebSocketPair } from './websocket-pair'
+import { createEndpoint, type Owned, type StreamPair } from './endpoint'
 
 /** The `sendHighWaterMark` of a send queue. */
 export const MARK = 64 * 1024
 export const MiB = 1024 * 1024
 
-export interface SendQueueFixture extends WebSocketPair {
+export interface SendQueueFixture extends StreamPair, Owned {
   sendQueue: SendQueue
   /** How often the send queue has dropped its client. */
   stalls: number
@@ -19,22 +18,24 @@ export interface SendQueueFixture extends WebSocketPair {
 
 /** Creates a send queue on the server's end of a connection, connected to it as `Connection` does. */
 export async function createSendQueue (t: Test, { secure = false, ...options }: Partial<SendQueueOptions> & { secure?: boolean } = {}): Promise<SendQueueFixture> {
-  const sockets = await connectWebSockets(t, { secure, WebSocket: SessionWebSocket })
-  const { server, stream } = sockets
-  const sendQueue = new SendQueue(server, stream, { sendHighWaterMark: MARK, sendTimeout: 30_000, ...options })
-  const terminate = server.terminate.bind(server)
-  server.terminate = () => {
+  const owned = await createEndpoint(t, { secure })
+  const { endpoint, closed } = owned
+  const terminate = (): void => {
     fixture.stalls++
-    terminate()
+    endpoint.terminate()
   }
-  server.on('error', () => {})
-  server.on('close', (code: number, reason: Buffer) => sendQueue.end(new ConnectionEnd(code, reason.toString(), code !== 1006), fixture.taker))
-  const fixture = { ...sockets, sendQueue, stalls: 0, taker: { isCatchingUp: false } }
+  const sending = { stream: endpoint.stream, writer: endpoint.writer, get readyState () { return endpoint.readyState }, terminate }
+  const sendQueue = new SendQueue(sending, { sendHighWaterMark: MARK, sendTimeout: 30_000, ...options })
+  const fixture = { ...owned, sendQueue, stalls: 0, taker: { isCatchingUp: false } }
+  fixture.closed = closed.then((end) => {
+    sendQueue.end(new ConnectionEnd(end.code, end.reason, end.code !== 1006), fixture.taker)
+    return end
+  })
   return fixture
 }
 
 /** Resolves with the next `count` messages that the client gets, as text. */
-export async function receive ({ client }: WebSocketPair, count: number): Promise<string[]> {
+export async function receive ({ client }: Pick<StreamPair, 'client'>, count: number): Promise<string[]> {
   const messages: string[] = []
   await new Promise<void>((resolve) => {
     client.on('message', (data: Buffer) => {

@@ -18,17 +18,13 @@ export interface WebSocketPair {
 export interface WebSocketPairOptions {
   /** Whether the connection uses TLS. */
   secure?: boolean
-  /** The class of the server's end. */
-  WebSocket?: typeof WebSocket
-  perMessageDeflate?: boolean
-  maxPendingAutoPongs?: number
 }
 
 /** Connects two `ws` sockets. The connection is terminated at the end of `t`. */
-export async function connectWebSockets (t: Test, { secure = false, ...options }: WebSocketPairOptions = {}): Promise<WebSocketPair> {
+export async function connectWebSockets (t: Test, { secure = false }: WebSocketPairOptions = {}): Promise<WebSocketPair> {
   const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
   const listener = secure ? createSecureServer({ key: fixture('key.pem'), cert: fixture('cert.pem') }) : createServer()
-  const webSocketServer = new WebSocketServer({ server: listener, ...options })
+  const webSocketServer = new WebSocketServer({ server: listener })
   t.teardown(() => listener.close())
   listener.listen(0, '127.0.0.1')
   await once(listener, 'listening')

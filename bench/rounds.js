@@ -34,7 +34,7 @@ async function interleaved (workload, peers, { rounds, warmUp, seconds, quick })
   if (!quick) for (const pair of pairs) await pair.measure({ warmUp: WARM_UP, seconds })
   for (let round = 0; round < rounds; round++) {
     const result = {}
-    for (const pair of pairs) result[pair.peer] = await pair.measure({ warmUp, seconds })
+    for (const pair of pairs) result[pair.peer] = await pair.measure({ warmUp, seconds: workload.seconds ?? seconds })
     results.push(result)
   }
   for (const pair of pairs) pair.end()

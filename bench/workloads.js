@@ -19,14 +19,14 @@ const bytesPer = (connections, key) => (result) => result[key] / connections / 1
 
 const latencies = ['p50', 'p99'].map((key) => ({ label: key, unit: 'µs', better: 'lower', of: (result) => result[key] * 1000 }))
 
-function echo (size, inFlight, connections, server = {}) {
+function echo (size, inFlight, connections, server = {}, payload = 'text') {
   const { tls = false, bufferutil = true } = server
   return {
-    name: `${tls ? 'TLS echo' : 'echo'} ${bytes(size)}, ${inFlight} in flight, ${number(connections)} connections${bufferutil ? '' : `, ${WITHOUT_BUFFERUTIL}`}`,
+    name: `${tls ? 'TLS echo' : 'echo'} ${bytes(size)}${payload === 'bytes' ? ' of bytes' : ''}, ${inFlight} in flight, ${number(connections)} connections${bufferutil ? '' : `, ${WITHOUT_BUFFERUTIL}`}`,
     driver: 'echo',
-    settings: { path: '/echo', payload: 'text', size, inFlight, connections },
+    settings: { path: payload === 'bytes' ? '/echo-bytes' : '/echo', payload, size, inFlight, connections },
     server,
-    peers: tls || !bufferutil || connections > 64 ? ONE_FORM : ALL,
+    peers: tls || !bufferutil || connections > 64 || payload === 'bytes' ? ONE_FORM : ALL,
     metrics: rate('messages/s')
   }
 }
@@ -42,13 +42,13 @@ function latency (connections) {
   }
 }
 
-function broadcast (burst, subscribers) {
+function broadcast (burst, subscribers, history) {
   return {
-    name: `broadcast 64 B to ${number(subscribers)}, ${burst === 1 ? 'singly' : `in bursts of ${burst}`}`,
+    name: `broadcast 64 B to ${number(subscribers)}, ${burst === 1 ? 'singly' : `in bursts of ${burst}`}${history === undefined ? '' : ', with history'}`,
     driver: 'broadcast',
     settings: { payload: 'text', size: 64, inFlight: burst, connections: subscribers },
-    server: {},
-    peers: ONE_FORM,
+    server: { history },
+    peers: history === undefined ? ONE_FORM : ['ours'],
     metrics: rate('deliveries/s')
   }
 }
@@ -109,6 +109,16 @@ const deflate = {
   metrics: rate('messages/s')
 }
 
+const broadcastDeflate = {
+  name: 'permessage-deflate broadcast 1 KiB to 1,000, in bursts of 16',
+  driver: 'broadcast-deflate',
+  settings: { payload: 'text', size: 1024, inFlight: 16, connections: 1000 },
+  server: deflate.server,
+  peers: ONE_FORM,
+  seconds: 4, // `ws` compresses 16,000 messages for a burst
+  metrics: rate('deliveries/s')
+}
+
 const handshakes = {
   name: 'handshakes, each with the closing handshake, 32 at a time',
   driver: 'handshakes',
@@ -142,11 +152,12 @@ function workloads ({ quick }) {
   return [
     ...(quick ? [...echoes(SIZES, 64), ...echoes([64], most)] : [64, 1000, most].flatMap((connections) => echoes(SIZES, connections))),
     ...(quick ? [1024] : SIZES).map((size) => echo(size, 16, 64, { bufferutil: false })),
+    echo(16 * 1024, 16, 64, {}, 'bytes'),
     latency(1), latency(64),
     json,
-    broadcast(1, 1000), broadcast(16, 1000), broadcast(16, 1), broadcast(16, 100), ...(quick ? [] : [broadcast(16, most)]),
+    broadcast(1, 1000), broadcast(16, 1000), broadcast(16, 1), broadcast(16, 100), broadcast(16, 1000, { size: 1_000, ttl: 300_000 }), ...(quick ? [] : [broadcast(16, most)]),
     topics(100_000, 1000),
-    deflate,
+    deflate, broadcastDeflate,
     echo(64, 16, 64, { tls: true }), echo(16 * 1024, 16, 64, { tls: true }),
     handshakes,
     memory(most),

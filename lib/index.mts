@@ -1,4 +1,5 @@
 import websocket from './index.js'
+import type { FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
 
 // The same names as in `index.ts`: values, and the types that go with them.
 export default websocket
@@ -22,7 +23,10 @@ export const {
 } = websocket
 
 export type Broker = websocket.Broker
+export type BrokerEntry = websocket.BrokerEntry
+export type BrokerHistory = websocket.BrokerHistory
 export type BrokerListener = websocket.BrokerListener
+export type Retention = websocket.Retention
 export type Bytes = websocket.Bytes
 export type CloseInfo = websocket.CloseInfo
 export type HeadersLike = websocket.HeadersLike
@@ -36,7 +40,11 @@ export type AcceptOptions = websocket.AcceptOptions
 export type PairOptions = websocket.PairOptions
 export type ReceiveJsonOptions = websocket.ReceiveJsonOptions
 export type ReceiveOptions = websocket.ReceiveOptions
+export type Publication = websocket.Publication
 export type ResyncEvent = websocket.ResyncEvent
+export type SubscribeOptions = websocket.SubscribeOptions
+export type TopicHistory = websocket.TopicHistory
+export type TopicStanding = websocket.TopicStanding
 export type WaitOptions = websocket.WaitOptions
 export type WebSocketState = websocket.WebSocketState
 export type WebSocketSessions = websocket.WebSocketSessions
@@ -47,6 +55,7 @@ export type ConnectOptions = websocket.ConnectOptions
 export type InjectOptions = websocket.InjectOptions
 export type AllowedOrigins = websocket.AllowedOrigins
 export type HeartbeatOptions = websocket.HeartbeatOptions
+export type HistoryOptions = websocket.HistoryOptions
 export type RateLimitOptions = websocket.RateLimitOptions
 export type ShutdownOptions = websocket.ShutdownOptions
 export type WebSocketPluginOptions = websocket.WebSocketPluginOptions
@@ -55,6 +64,8 @@ export type WebSocketSettings = websocket.WebSocketSettings
 export type WebSocketSchema = websocket.WebSocketSchema
 export type WebSocketRouteGeneric = websocket.WebSocketRouteGeneric
 export type WebSocketRouteDefinition = websocket.WebSocketRouteDefinition
+export type DefineWebSocket<Provider extends FastifyTypeProvider = FastifyTypeProviderDefault> = websocket.DefineWebSocket<Provider>
+export type TypedRoute<Receive = any, Send = any, Params = any, Query = any> = websocket.TypedRoute<Receive, Send, Params, Query>
 export type WebSocketRouteOptions<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = websocket.WebSocketRouteOptions<Generic>
 export type WebSocketHandler<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = websocket.WebSocketHandler<Generic>
 export type WebSocketSessionHandlers<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = websocket.WebSocketSessionHandlers<Generic>

@@ -3,7 +3,7 @@ import { connect as open } from './client/client'
 import { defineWebSocket as define } from './plugin/define-route'
 import * as errors from './base/errors'
 import { websocket as plugin } from './plugin/plugin'
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
 import type * as brokers from '../types/broker'
 import type * as client from '../types/client'
 import type * as message from '../types/message'
@@ -11,6 +11,7 @@ import type * as options from '../types/options'
 import type * as raw from '../types/raw'
 import type * as routes from '../types/fastify'
 import type * as session from '../types/session'
+import type * as typed from '../types/typed-route'
 
 type Plugin = FastifyPluginAsync<options.WebSocketPluginOptions>
 
@@ -37,7 +38,10 @@ const websocket: Plugin & Exports & typeof errors = Object.assign(plugin as neve
 /* The types, under the names that the values have. `index.mts` has the same names for ES modules. */
 declare namespace websocket {
   export type Broker = brokers.Broker
+  export type BrokerEntry = brokers.BrokerEntry
+  export type BrokerHistory = brokers.BrokerHistory
   export type BrokerListener = brokers.BrokerListener
+  export type Retention = brokers.Retention
   export type Bytes = message.Bytes
   export type CloseInfo = message.CloseInfo
   export type HeadersLike = message.HeadersLike
@@ -51,7 +55,11 @@ declare namespace websocket {
   export type PairOptions = session.PairOptions
   export type ReceiveJsonOptions = session.ReceiveJsonOptions
   export type ReceiveOptions = session.ReceiveOptions
+  export type Publication = session.Publication
   export type ResyncEvent = session.ResyncEvent
+  export type SubscribeOptions = session.SubscribeOptions
+  export type TopicHistory = session.TopicHistory
+  export type TopicStanding = session.TopicStanding
   export type WaitOptions = session.Patience
   export type WebSocketState = session.WebSocketState
   export type WebSocketSessions = session.WebSocketSessions
@@ -62,6 +70,7 @@ declare namespace websocket {
   export type InjectOptions = client.InjectOptions
   export type AllowedOrigins = options.AllowedOrigins
   export type HeartbeatOptions = options.HeartbeatOptions
+  export type HistoryOptions = options.HistoryOptions
   export type RateLimitOptions = options.RateLimitOptions
   export type ShutdownOptions = options.ShutdownOptions
   export type WebSocketPluginOptions = options.WebSocketPluginOptions
@@ -70,6 +79,8 @@ declare namespace websocket {
   export type WebSocketSchema = options.WebSocketSchema
   export type WebSocketRouteGeneric = options.WebSocketRouteGeneric
   export type WebSocketRouteDefinition = routes.WebSocketRouteDefinition
+  export type DefineWebSocket<Provider extends FastifyTypeProvider = FastifyTypeProviderDefault> = routes.DefineWebSocket<Provider>
+  export type TypedRoute<Receive = any, Send = any, Params = any, Query = any> = typed.TypedRoute<Receive, Send, Params, Query>
   export type WebSocketRouteOptions<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = options.WebSocketRouteOptions<Generic>
   export type WebSocketHandler<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = options.WebSocketHandler<options.TypesOf<Generic>>
   export type WebSocketSessionHandlers<Generic extends WebSocketRouteGeneric = WebSocketRouteGeneric> = options.WebSocketSessionHandlers<options.TypesOf<Generic>>

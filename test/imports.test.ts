@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import t from 'tap'
 
@@ -8,10 +8,15 @@ const root = join(__dirname, '..')
 // from types.
 const FOLDERS = ['base', 'codec', 'protocol', 'connection', 'handshake', 'pubsub', 'session', 'client', 'plugin']
 
+// The client for browsers and what it shares: none of their files imports anything of Node's, apart from those that have a sibling
+// with the name *.browser.ts, which takes their place in a browser.
+const SHARED = ['base', 'codec', 'connection', 'browser']
+
 // The folders that each folder may import from. `brokers` imports from `base` alone, because an app loads a broker without
 // the rest of lib.
 const ALLOWED: Record<string, string[]> = { brokers: ['base', 'brokers'], '.': ['.', ...FOLDERS] }
 for (const [place, folder] of FOLDERS.entries()) ALLOWED[folder] = FOLDERS.slice(0, place + 1)
+ALLOWED.browser = SHARED
 
 /** The files of `folder`: paths from the root, without extension. */
 function filesOf (folder: string): string[] {
@@ -64,3 +69,27 @@ t.test('imports in lib have no cycle, apart from types', async (t) => {
 t.test('types import nothing from lib', async (t) => {
   for (const file of filesOf('types')) t.same(importsOf(file).filter((imported) => !imported.startsWith('types/')), [], file)
 })
+
+t.test('the client for browsers imports nothing of Node\'s, and no package', async (t) => {
+  const seen = new Set<string>()
+  const visit = (file: string): void => {
+    if (seen.has(file)) return
+    seen.add(file)
+    t.same(packagesOf(file), [], file)
+    for (const imported of importsOf(file, false)) visit(forBrowsers(imported))
+  }
+  visit('lib/browser/connect')
+  visit('lib/browser/reconnect')
+  t.ok(seen.has('lib/connection/channel') && seen.has('lib/connection/receive-queue'), 'the client shares the channel and the receive queue')
+})
+
+/** The file that stands for `file` in a browser. */
+function forBrowsers (file: string): string {
+  return existsSync(join(root, `${file}.browser.ts`)) ? `${file}.browser` : file
+}
+
+/** The packages and the modules of Node that `file` imports at run time. */
+function packagesOf (file: string): string[] {
+  const source = readFileSync(join(root, `${file}.ts`), 'utf8')
+  return [...source.matchAll(/^(?:import|export) (?!type )[^;]*? from '([^.'][^']*)'/gm)].map((match) => match[1])
+}

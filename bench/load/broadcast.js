@@ -18,16 +18,17 @@ class Broadcast {
   #publishedAt = 0
   #times = new Times()
 
+  /** `answers`: the frames that a subscriber receives for a burst of `requests`. */
   constructor ({ requests, answers }) {
     this.requests = Buffer.concat(requests)
     this.expected = Buffer.concat(answers)
     this.burst = answers.length
   }
 
-  /** Spreads the subscribers over `ports`. The publisher connects to the first port. */
-  async open ({ port, ports = [port], connections, publisher = '/publish', ...settings }) {
+  /** Spreads the subscribers over `ports`. The publisher connects to the first port. `handshake`: options of the subscribers' `Connection`. */
+  async open ({ port, ports = [port], connections, publisher = '/publish', ...settings }, handshake) {
     let next = 0
-    this.#subscribers = await openAll(connections, () => new Subscriber(this, { ...settings, port: ports[next++ % ports.length] }, '/subscribe'))
+    this.#subscribers = await openAll(connections, () => new Subscriber(this, { ...settings, port: ports[next++ % ports.length] }, '/subscribe', handshake))
     this.#publisher = await new Connection({ ...settings, port: ports[0] }, publisher).open
   }
 
@@ -98,4 +99,4 @@ async function prepare (settings) {
   return flow
 }
 
-module.exports = { prepare }
+module.exports = { prepare, Broadcast }

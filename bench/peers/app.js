@@ -10,9 +10,9 @@ const { certFile, keyFile } = require('../tls')
 const heartbeat = { interval: 3_600_000 }
 
 /** Creates an app with this plugin, for both forms of routes. */
-async function create ({ tls, deflate, maxPayload }) {
+async function create ({ tls, deflate, maxPayload, history }) {
   const app = Fastify(tls ? { https: { cert: fs.readFileSync(certFile), key: fs.readFileSync(keyFile) } } : {})
-  await app.register(websocket, { maxPayload, heartbeat, perMessageDeflate: deflate })
+  await app.register(websocket, { maxPayload, heartbeat, perMessageDeflate: deflate, history })
   return app
 }
 

@@ -17,6 +17,11 @@ async function listen (settings) {
     for await (const message of ws) await ws.send(message)
   })
 
+  app.websocket('/echo-bytes', { websocket: { receiveType: 'bytes' } }, async (ws) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(message)
+  })
+
   app.websocket('/json', { schema: { receive: schema, send: schema } }, async (ws) => {
     await ws.accept()
     for await (const message of ws) await ws.send(message)

@@ -13,6 +13,10 @@ module.exports = {
     socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
   },
 
+  '/echo-bytes' (socket) {
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
+  },
+
   '/json' (socket) {
     socket.on('message', (data) => {
       const message = JSON.parse(data)

@@ -34,6 +34,10 @@ function routes (app, compress) {
       message (ws, data, isBinary) { ws.send(data, isBinary, compress) }
     },
 
+    '/echo-bytes': {
+      message (ws, data, isBinary) { ws.send(data, isBinary, compress) }
+    },
+
     '/json': {
       message (ws, data) {
         const message = JSON.parse(text.decode(data))
@@ -47,7 +51,7 @@ function routes (app, compress) {
     },
 
     '/publish': {
-      message (ws, data, isBinary) { app.publish('news', data, isBinary) }
+      message (ws, data, isBinary) { app.publish('news', data, isBinary, compress) }
     },
 
     '/upload': {

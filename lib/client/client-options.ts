@@ -1,13 +1,14 @@
 import { createSecureContext } from 'node:tls'
 import {
-  bytes, checkAll, defined, fail, flag, func, maxPayload, milliseconds, oneOf, perMessageDeflate, readOptions, subprotocols, text,
+  bytes, checkAll, defined, fail, flag, func, maxPayload, milliseconds, oneOf, readOptions, subprotocols, text,
   type Check, type Checks, type Options
 } from '../base/checks'
 import { WebSocketOptionError } from '../base/errors'
-import { checkSignal } from '../base/guarded-signal'
+import { checkSignal } from '../base/signal'
 import { messageOf, show } from '../base/show'
 import { checkTimeout } from '../base/verb-options'
 import { VALUE_TYPES } from '../codec/codec'
+import { perMessageDeflate } from '../protocol/deflate-checks'
 import type { ConnectOptions, InjectOptions } from '../../types/client'
 
 const valueType = oneOf(VALUE_TYPES)

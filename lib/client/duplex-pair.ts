@@ -35,7 +35,7 @@ export class InjectedStream extends Duplex {
     if (this.peer.#underWay === 0) this.peer.#completeWrite()
   }
 
-  // Corked chunks leave as one, as from a socket. They leave as a copy, since both ends share memory and `ws` unmasks the bytes
+  // Corked chunks leave as one, as from a socket. They leave as a copy, since both ends share memory and the parser unmasks the bytes
   // that it reads in place.
   override _writev (writes: { chunk: Buffer }[], callback: Written): void {
     const chunk = Buffer.concat(writes.map(({ chunk }) => chunk))

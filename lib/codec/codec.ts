@@ -1,13 +1,13 @@
 import { checkOneOf } from '../base/checks'
-import { createDecoders, type Decode, type Decoders, type JsonParse } from './decode'
+import { createDecoders, type Decode, type Decoders, type JsonParse, type Message } from './decode'
 import { createEncoders, type Encode, type Encoders, type JsonSerialize } from './encode'
 import type { JsonMode, ValueType } from '../../types/message'
 
 /**
- * Validates a decoded value. Returns the value as the schema coerces it, or a promise of it. Throws, or rejects with,
- * `WebSocketValidationError`.
+ * Validates a decoded value; `message` is what it was decoded from. Returns the value as the schema coerces it, or a promise of it.
+ * Throws, or rejects with, `WebSocketValidationError`.
  */
-export type Validate = (value: unknown) => unknown
+export type Validate = (value: unknown, message: Message) => unknown
 
 export interface CodecOptions {
   receiveType?: ValueType
@@ -32,10 +32,10 @@ export class Codec {
   readonly decode: Decode
   /** The encoder of a `send` without a type. */
   readonly encode: Encode
+  readonly sendType: ValueType
   readonly #decoders: Decoders
   readonly #encoders: Encoders
   readonly #resultDecoder: Decode
-  readonly #resultDecoders: Record<string, Decode> = {}
 
   constructor ({ receiveType = 'text', sendType = 'any', parse = JSON.parse, serialize = JSON.stringify, validate }: CodecOptions) {
     this.#decoders = createDecoders(parse)
@@ -45,10 +45,10 @@ export class Codec {
         this.#decoders[name] = validated(this.#decoders[name], validate)
       }
     }
-    for (const type of VALUE_TYPES) this.#resultDecoders[type] = resultOf(this.#decoders[type])
     this.decode = this.#decoders[receiveType]
-    this.#resultDecoder = this.#resultDecoders[receiveType]
+    this.#resultDecoder = resultOf(this.decode)
     this.encode = this.#encoders[sendType]
+    this.sendType = sendType
   }
 
   /** The decoder of `type`, or of the route's type. Throws `WebSocketOptionError` for an unknown type. */
@@ -60,9 +60,7 @@ export class Codec {
 
   /** Like `decoder`, for an iterator: the value comes in an `IteratorResult`. */
   resultDecoder (type: ValueType | undefined): Decode {
-    if (type === undefined) return this.#resultDecoder
-    checkOneOf('type', type, VALUE_TYPES)
-    return this.#resultDecoders[type]
+    return type === undefined ? this.#resultDecoder : resultOf(this.decoder(type))
   }
 
   /** The encoder of `type`, or of the route's type. Throws `WebSocketOptionError` for an unknown type. */
@@ -82,7 +80,7 @@ export class Codec {
 }
 
 function validated (decode: Decode, validate: Validate): Decode {
-  return (message) => validate(decode(message))
+  return (message) => validate(decode(message), message)
 }
 
 function resultOf (decode: Decode): Decode {

@@ -1,5 +1,5 @@
-import { constants, isAscii, isUtf8 } from 'node:buffer'
 import { WebSocketDecodeError } from '../base/errors'
+import { encodeUtf8, strictUtf8, whyNoText } from './bytes'
 import type { JsonMode, ValueType } from '../../types/message'
 
 /** A received message: a string of a text frame, or the bytes of a binary frame. */
@@ -15,60 +15,45 @@ export type JsonParse = (text: string) => unknown
 const INTEGER = /^[+-]?\d+$/
 const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
 const DIGITS = /^\d+$/
-
-/** Bytes. From this length on, a check for ASCII pays, since ASCII need not be decoded as UTF-8. */
-const LONG = 1024
-
-/** Decodes `data` from UTF-8. */
-export function textOf (data: Buffer): string {
-  return data.length >= LONG && isAscii(data) ? data.toString('latin1') : data.toString()
-}
-
-function decodeAny (message: Message): Message {
-  return message
-}
-
-function decodeBytes (message: Message): Buffer {
-  return typeof message === 'string' ? Buffer.from(message) : message
-}
+const TRUE = /^[tT]rue$/
+const FALSE = /^[fF]alse$/
 
 function decodeText (message: Message): string {
   if (typeof message === 'string') return message
-  const isLong = message.length > constants.MAX_STRING_LENGTH
-  throw new WebSocketDecodeError(isLong ? 'the message is too long for a string' : 'expected a text message, received a binary one')
+  throw new WebSocketDecodeError(whyNoText(message))
 }
 
-function decodeInteger (message: Message): number {
-  const text = decodeText(message)
+/** Returns the decoder of a type that `read` reads from a text. A text for which it returns undefined does not fit. */
+function written (type: string, read: (text: string) => unknown): Decode {
+  return (message) => {
+    const value = read(decodeText(message))
+    if (value === undefined) throw new WebSocketDecodeError(`the message is not ${type}`)
+    return value
+  }
+}
+
+function readInteger (text: string): number | undefined {
   const value = Number(text)
-  if (!INTEGER.test(text) || !Number.isSafeInteger(value)) throw new WebSocketDecodeError('the message is not a safe integer')
-  return value + 0 // no negative zero
+  return INTEGER.test(text) && Number.isSafeInteger(value) ? value + 0 : undefined // no negative zero
 }
 
-function decodeNumber (message: Message): number {
-  const text = decodeText(message)
+function readNumber (text: string): number | undefined {
   const value = Number(text)
-  if (!NUMBER.test(text) || !Number.isFinite(value)) throw new WebSocketDecodeError('the message is not a finite number')
-  return value
+  return NUMBER.test(text) && Number.isFinite(value) ? value : undefined
 }
 
-function decodeBoolean (message: Message): boolean {
-  const text = decodeText(message)
-  if (text === 'true' || text === 'True') return true
-  if (text === 'false' || text === 'False') return false
-  if (DIGITS.test(text)) return Number(text) !== 0
-  throw new WebSocketDecodeError('the message is not a boolean: true, false, or digits')
+function readBoolean (text: string): boolean | undefined {
+  if (TRUE.test(text)) return true
+  if (FALSE.test(text)) return false
+  return DIGITS.test(text) ? Number(text) !== 0 : undefined
 }
 
 function createJsonDecoder (parse: JsonParse, mode?: JsonMode): Decode {
-  return function decodeJson (message) {
+  return (message) => {
     const isText = typeof message === 'string'
-    if (mode !== undefined && isText !== (mode === 'text')) {
-      throw new WebSocketDecodeError(`expected JSON in a ${mode === 'bytes' ? 'binary' : 'text'} message, received a ${isText ? 'text' : 'binary'} one`)
-    }
-    if (!isText && !isUtf8(message)) throw new WebSocketDecodeError('the message is not valid JSON: it is not UTF-8')
+    if (mode !== undefined && isText !== (mode === 'text')) throw new WebSocketDecodeError(`expected JSON as ${mode}, received a ${isText ? 'text' : 'binary'} message`)
     try {
-      return parse(isText ? message : textOf(message))
+      return parse(isText ? message : strictUtf8(message))
     } catch (error) {
       throw new WebSocketDecodeError(`the message is not valid JSON: ${(error as Error).message}`, { cause: error })
     }
@@ -81,13 +66,13 @@ export type Decoders = Record<ValueType | 'jsonText' | 'jsonBytes', Decode>
 export function createDecoders (parse: JsonParse): Decoders {
   return {
     text: decodeText,
-    bytes: decodeBytes,
+    bytes: (message) => typeof message === 'string' ? encodeUtf8(message) : message,
     json: createJsonDecoder(parse),
     jsonText: createJsonDecoder(parse, 'text'),
     jsonBytes: createJsonDecoder(parse, 'bytes'),
-    integer: decodeInteger,
-    number: decodeNumber,
-    boolean: decodeBoolean,
-    any: decodeAny
+    integer: written('a safe integer', readInteger),
+    number: written('a finite number', readNumber),
+    boolean: written('a boolean: true, false, or digits', readBoolean),
+    any: (message) => message
   }
 }

@@ -1,6 +1,6 @@
-import { isAnyArrayBuffer } from 'node:util/types'
 import { WebSocketEncodeError } from '../base/errors'
-import { messageOf } from '../base/show'
+import { describe, messageOf } from '../base/show'
+import { encodeUtf8, isAnyArrayBuffer } from './bytes'
 import type { ValueType } from '../../types/message'
 
 /**
@@ -15,33 +15,12 @@ export type Encode = (value: any) => Payload
 /** Serializes a value to JSON. */
 export type JsonSerialize = (value: unknown) => string
 
-function describe (value: unknown): string {
-  if (value === null) return 'null'
-  if (typeof value === 'number') return String(value)
-  if (typeof value !== 'object') return typeof value
-  try {
-    return `an object (${value.constructor?.name ?? 'null prototype'})`
-  } catch {
-    return 'an object that cannot be read'
-  }
-}
-
 function misfit (type: string, value: unknown): WebSocketEncodeError {
   return new WebSocketEncodeError(`cannot send ${describe(value)} as ${type}`)
 }
 
 export function isBytes (value: unknown): value is ArrayBufferView | ArrayBufferLike {
   return ArrayBuffer.isView(value) || isAnyArrayBuffer(value)
-}
-
-function encodeText (value: unknown): string {
-  if (typeof value !== 'string') throw misfit('text', value)
-  return value
-}
-
-function encodeBytes (value: unknown): Uint8Array {
-  if (!isBytes(value)) throw misfit('bytes', value)
-  return bytesOf(value)
 }
 
 /** The bytes of a view or a buffer. Throws `WebSocketEncodeError` if the memory has been transferred to another owner. */
@@ -55,19 +34,12 @@ export function bytesOf (value: ArrayBufferView | ArrayBufferLike): Uint8Array {
   }
 }
 
-function encodeBoolean (value: unknown): string {
-  if (typeof value !== 'boolean') throw misfit('a boolean', value)
-  return value ? 'true' : 'false'
-}
-
-function encodeInteger (value: unknown): string {
-  if (!Number.isSafeInteger(value)) throw misfit('an integer', value)
-  return String(value)
-}
-
-function encodeNumber (value: unknown): string {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw misfit('a number', value)
-  return decimal(value)
+/** Returns the encoder of the values that pass `fits`. */
+function typed (type: string, fits: (value: any) => boolean, encode: Encode): Encode {
+  return (value) => {
+    if (!fits(value)) throw misfit(type, value)
+    return encode(value)
+  }
 }
 
 /** `value` in decimal without an exponent. `String` writes an exponent from 1e21 up and from 1e-7 down. */
@@ -93,31 +65,28 @@ function createJsonEncoder (serialize: JsonSerialize): Encode {
   }
 }
 
-function createAnyEncoder (encodeJson: Encode): Encode {
-  return function encodeAny (value) {
-    switch (typeof value) {
-      case 'string': return value
-      case 'boolean': return encodeBoolean(value)
-      case 'number': return encodeNumber(value)
-      default: return isBytes(value) ? bytesOf(value) : encodeJson(value)
-    }
-  }
-}
-
 /** An encoder for each type. `jsonBytes` encodes JSON for a binary frame. */
 export type Encoders = Record<ValueType | 'jsonText' | 'jsonBytes', Encode>
 
 export function createEncoders (serialize: JsonSerialize): Encoders {
-  const encodeJson = createJsonEncoder(serialize)
+  const json = createJsonEncoder(serialize)
+  const number = typed('a number', Number.isFinite, decimal)
   return {
-    text: encodeText,
-    bytes: encodeBytes,
-    json: encodeJson,
-    jsonText: encodeJson,
-    jsonBytes: (value) => Buffer.from(encodeJson(value) as string),
-    integer: encodeInteger,
-    number: encodeNumber,
-    boolean: encodeBoolean,
-    any: createAnyEncoder(encodeJson)
+    text: typed('text', (value) => typeof value === 'string', (value) => value),
+    bytes: typed('bytes', isBytes, bytesOf),
+    json,
+    jsonText: json,
+    jsonBytes: (value) => encodeUtf8(json(value) as string),
+    integer: typed('an integer', Number.isSafeInteger, String),
+    number,
+    boolean: typed('a boolean', (value) => typeof value === 'boolean', String),
+    any (value) {
+      switch (typeof value) {
+        case 'string': return value
+        case 'boolean': return String(value)
+        case 'number': return number(value)
+        default: return isBytes(value) ? bytesOf(value) : json(value)
+      }
+    }
   }
 }

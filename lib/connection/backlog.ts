@@ -1,8 +1,6 @@
 import { Queue } from '../base/queue'
+import { MIN_COST } from './message-cost'
 import type { Message } from '../codec/decode'
-
-/** The least cost of a message, in bytes: the objects of a message take memory even if its payload is empty. */
-const MIN_COST = 128
 
 /** The received messages that wait to be taken, and their cost in memory. */
 export class Backlog {

@@ -1,8 +1,7 @@
-import { checkCloseCode, closeCodes, isNormal } from '../base/close-codes'
+import { NORMAL_CLOSURE } from '../base/close-codes'
+import { checkCloseCode, isNormal } from '../base/closing'
 import { Deferred, quiet, rejected } from '../base/deferred'
 import { WebSocketOptionError } from '../base/errors'
-import { createGuardedController } from '../base/guarded-signal'
-import { show } from '../base/show'
 import {
   argumentError, attempt, modeIn, waitOptionsIn, receivesFirst, typeIn, type PairOptions, type WaitOptions, type ReceiveJsonOptions, type ReceiveOptions
 } from '../base/verb-options'
@@ -12,11 +11,9 @@ import { rejecting, type Ending } from './receive-queue'
 import type { ConnectionEnd } from '../base/connection-end'
 import type { State } from '../base/state'
 import type { Codec } from '../codec/codec'
-import type { Decode, Message } from '../codec/decode'
-import type { Encode } from '../codec/encode'
-import type { Connection } from './connection'
-import type { CloseInfo, IncomingEvent, JsonMode, OutgoingEvent, ValueType } from '../../types/message'
-import type { RawWebSocket } from '../../types/raw'
+import type { Decode } from '../codec/decode'
+import type { Encode, Payload } from '../codec/encode'
+import type { CloseInfo, JsonMode, ValueType } from '../../types/message'
 
 const CLOSED = Promise.resolve()
 
@@ -29,21 +26,35 @@ const REJECTING = {
   expect: rejecting('expect')
 }
 
-function decodeEvent (message: Message): IncomingEvent {
-  return typeof message === 'string' ? { type: 'websocket.receive', text: message } : { type: 'websocket.receive', bytes: message }
+/** The part of a connection that a channel uses. */
+export interface ChannelConnection {
+  readonly state: State
+  /** The negotiated subprotocol, or `''`. */
+  readonly protocol: string
+  /** How the connection ended; null until then. */
+  readonly end: ConnectionEnd | null
+  readonly sendQueue: {
+    readonly bufferedAmount: number
+    send (payload: Payload): Promise<void>
+  }
+  readonly receiveQueue: {
+    receive (decode: Decode, waitOptions?: WaitOptions, ending?: Ending): Promise<unknown>
+  }
+  /** Begins the closing handshake, without a close code if `code` is null. */
+  close (code: number | null, reason: string): void
 }
 
 /**
- * One side of a connection, with the verbs that send, receive and wait. A server's session and a client are both channels.
+ * One side of a connection, with the verbs that send, receive and wait. A server's session, a client in Node and a client in a
+ * browser are channels.
  *
  * A promise of a verb does not end the process if it rejects and is not handled (see `quiet`).
  */
 export abstract class Channel implements Ending, IterableChannel {
   /** The connection; null before the handshake is complete. */
-  connection: Connection | null = null
+  connection: ChannelConnection | null = null
   codec!: Codec
   #end: ConnectionEnd | null = null
-  #disconnectReported = false
   #closed: Deferred<CloseInfo> | null = null
   #controller: AbortController | null = null
 
@@ -62,22 +73,17 @@ export abstract class Channel implements Ending, IterableChannel {
   /** Returns the error of all verbs while `connection` is null. A side whose connection is never null does not define this. */
   protected unavailable? (): Error
 
-  /** Reports the error of a listener on `signal`. */
-  protected abstract report (error: unknown): void
+  /** Creates the controller of `signal`. */
+  protected abstract createController (): AbortController
 
   /** The negotiated subprotocol, or `''`. */
   get protocol (): string {
-    return this.connection?.raw.protocol ?? ''
+    return this.connection?.protocol ?? ''
   }
 
   /** The bytes that have not yet been handed to the kernel. */
   get bufferedAmount (): number {
     return this.connection?.sendQueue.bufferedAmount ?? 0
-  }
-
-  /** The underlying `ws` socket; null before the handshake is complete. */
-  get raw (): RawWebSocket | null {
-    return this.connection?.raw ?? null
   }
 
   /** Resolves when the connection has ended for any reason; never rejects. */
@@ -92,7 +98,7 @@ export abstract class Channel implements Ending, IterableChannel {
   /** Aborted when the connection has ended. The reason is the `WebSocketDisconnect`. */
   get signal (): AbortSignal {
     if (this.#controller === null) {
-      this.#controller = createGuardedController((error) => this.report(error))
+      this.#controller = this.createController()
       if (this.#end !== null) this.#controller.abort(this.#end.error)
     }
     return this.#controller.signal
@@ -131,10 +137,10 @@ export abstract class Channel implements Ending, IterableChannel {
   }
 
   receive (options?: ValueType | ReceiveOptions): Promise<any> {
-    if (options === undefined) return this.#receive(this.codec.decode, this.waitOptions)
+    if (options === undefined) return this.take(this.codec.decode, this.waitOptions)
     try {
       const decode = this.codec.decoder(typeIn('receive', options))
-      return this.#receive(decode, typeof options === 'string' ? this.waitOptions : waitOptionsIn('receive', options, this.waitOptions))
+      return this.take(decode, typeof options === 'string' ? this.waitOptions : waitOptionsIn('receive', options, this.waitOptions))
     } catch (error) {
       return rejected(argumentError('receive', error))
     }
@@ -150,7 +156,7 @@ export abstract class Channel implements Ending, IterableChannel {
 
   receiveJson (options?: ReceiveJsonOptions): Promise<any> {
     try {
-      return this.#receive(this.codec.jsonDecoder(modeIn('receiveJson', options)), waitOptionsIn('receiveJson', options, this.waitOptions), REJECTING.receiveJson)
+      return this.take(this.codec.jsonDecoder(modeIn('receiveJson', options)), waitOptionsIn('receiveJson', options, this.waitOptions), REJECTING.receiveJson)
     } catch (error) {
       return rejected(argumentError('receiveJson', error))
     }
@@ -187,7 +193,7 @@ export abstract class Channel implements Ending, IterableChannel {
 
   /** Receives the next result of an iterator. */
   receiveResult ({ decode, waitOptions }: Iteration): Promise<IteratorResult<any>> {
-    return this.#receive(decode, waitOptions, this) as Promise<IteratorResult<any>>
+    return this.take(decode, waitOptions, this) as Promise<IteratorResult<any>>
   }
 
   /** Returns the result of an iterator at a normal end of the connection (`catchDisconnect`). Throws the error of another end. */
@@ -196,36 +202,8 @@ export abstract class Channel implements Ending, IterableChannel {
     throw end.during('messages')
   }
 
-  /** Receives the next message as an ASGI event. The end of the connection is one event; a later call rejects. */
-  receiveEvent (): Promise<IncomingEvent> {
-    const atEnd = (end: ConnectionEnd): IncomingEvent => {
-      if (this.#disconnectReported) throw end.during('receiveEvent')
-      this.#disconnectReported = true
-      return { type: 'websocket.disconnect', code: end.code, reason: end.reason }
-    }
-    return this.#receive(decodeEvent, this.waitOptions, { atEnd }) as Promise<IncomingEvent>
-  }
-
-  /** Performs the action of an ASGI event. */
-  sendEvent (event: OutgoingEvent): Promise<void> {
-    return attempt('sendEvent', () => this.perform(event))
-  }
-
-  /** Performs `event`. Throws the errors of reading `event`. */
-  protected perform (event: OutgoingEvent): Promise<void> {
-    switch (event?.type) {
-      case 'websocket.send': return event.bytes != null ? this.sendBytes(event.bytes) : this.sendText(event.text as string)
-      case 'websocket.close': return this.close(event.code, event.reason ?? '')
-      default: throw new WebSocketOptionError(`cannot send an event of type ${show(event?.type)} here`)
-    }
-  }
-
-  ping (): Promise<number> {
-    return this.connection === null ? rejected(this.unavailable!()) : this.connection.ping()
-  }
-
   /** Starts the closing handshake, without a close code if `code` is null. Resolves when the connection has ended. */
-  close (code: number | null = closeCodes.NORMAL_CLOSURE, reason = ''): Promise<void> {
+  close (code: number | null = NORMAL_CLOSURE, reason = ''): Promise<void> {
     try {
       if (code !== null) checkCloseCode(code)
       if (typeof reason !== 'string') throw new WebSocketOptionError(`the reason of a close is a string, not ${typeof reason}`)
@@ -240,10 +218,6 @@ export abstract class Channel implements Ending, IterableChannel {
   protected closeWith (code: number | null, reason: string): Promise<void> {
     this.connection!.close(code, reason)
     return this.closed.then(() => {})
-  }
-
-  terminate (): void {
-    this.connection!.terminate()
   }
 
   [Symbol.asyncDispose] (): Promise<void> {
@@ -261,13 +235,14 @@ export abstract class Channel implements Ending, IterableChannel {
     return this.connection.sendQueue.send(payload)
   }
 
-  #receive (decode: Decode, waitOptions: WaitOptions | undefined, ending?: Ending): Promise<unknown> {
+  /** Receives a message. `ending` decides what happens at the end of the connection. */
+  protected take (decode: Decode, waitOptions: WaitOptions | undefined, ending?: Ending): Promise<unknown> {
     return this.connection === null ? rejected(this.unavailable!()) : this.connection.receiveQueue.receive(decode, waitOptions, ending)
   }
 
   #receiveAs (type: ValueType, verb: 'receiveText' | 'receiveBytes', options: WaitOptions | undefined): Promise<any> {
     try {
-      return this.#receive(this.codec.decoder(type), waitOptionsIn(verb, options, this.waitOptions), REJECTING[verb])
+      return this.take(this.codec.decoder(type), waitOptionsIn(verb, options, this.waitOptions), REJECTING[verb])
     } catch (error) {
       return rejected(argumentError(verb, error))
     }
@@ -275,12 +250,12 @@ export abstract class Channel implements Ending, IterableChannel {
 
   async #pair (message: unknown, decode: Decode, waitOptions: WaitOptions | undefined, receiveFirst: boolean): Promise<unknown> {
     if (receiveFirst) {
-      const received = await this.#receive(decode, waitOptions, REJECTING.pair)
+      const received = await this.take(decode, waitOptions, REJECTING.pair)
       await this.#sendWhileOpen(message)
       return received
     }
     await this.#sendWhileOpen(message)
-    return await this.#receive(decode, waitOptions, REJECTING.pair)
+    return await this.take(decode, waitOptions, REJECTING.pair)
   }
 
   // `send` resolves without effect while messages before the end still wait. None of these messages answers `message`.
@@ -293,6 +268,6 @@ export abstract class Channel implements Ending, IterableChannel {
 
   async #expect (expected: unknown, waitOptions: WaitOptions | undefined): Promise<void> {
     const expectation = new Expectation(expected, this.codec.decoder(typeOf(expected)))
-    expectation.check(await this.#receive(expectation.decode, waitOptions, REJECTING.expect))
+    expectation.check(await this.take(expectation.decode, waitOptions, REJECTING.expect))
   }
 }

@@ -2,13 +2,18 @@ import { Deferred } from '../base/deferred'
 import { Queue } from '../base/queue'
 import type { Duplex } from 'node:stream'
 import type { OnWritten } from '../protocol/frame-writer'
-import type { RawWebSocket } from '../../types/raw'
 
 /** The private handle of a socket of Node. */
 interface Handle {
   bytesWritten?: number
   writeQueueSize?: number
   _parent?: Handle | null
+}
+
+/** The part of an endpoint that a congestion uses. */
+export interface Writing {
+  readonly stream: Duplex
+  terminate (): void
 }
 
 /** The watch checks a connection so many times per `timeout`. As many checks in a row without progress mean that it has stalled. */
@@ -24,8 +29,7 @@ class Drain extends Deferred<void> {
 /** The state of a connection on which more bytes wait than `sendHighWaterMark`: the sends that wait, and the watch for a stall. */
 export class Congestion {
   readonly #onWritten: OnWritten = (error) => this.#written(error)
-  readonly #raw: RawWebSocket
-  readonly #stream: Duplex
+  readonly #endpoint: Writing
   readonly #timeout: number
   readonly #drains = new Queue<Drain>()
   #watch?: NodeJS.Timeout
@@ -34,9 +38,8 @@ export class Congestion {
   #drained = 0
 
   /** `timeout`: milliseconds. The connection is terminated if no byte drains for so long. */
-  constructor (raw: RawWebSocket, stream: Duplex, timeout: number) {
-    this.#raw = raw
-    this.#stream = stream
+  constructor (endpoint: Writing, timeout: number) {
+    this.#endpoint = endpoint
     this.#timeout = timeout
   }
 
@@ -55,7 +58,7 @@ export class Congestion {
    * shows no progress. The handle of the TCP socket below does.
    */
   get drained (): number {
-    const { _handle: own } = this.#stream as { _handle?: Handle | null }
+    const { _handle: own } = this.#endpoint.stream as { _handle?: Handle | null }
     const handle = own?._parent ?? own
     return (handle?.bytesWritten ?? this.#drained) - (handle?.writeQueueSize ?? 0)
   }
@@ -78,7 +81,7 @@ export class Congestion {
 
   #written (error?: Error | null): void {
     // The connection is ending, and `end` will follow. For a destroyed socket, Node reports unwritten bytes without an error.
-    if (error || this.#stream.destroyed) return
+    if (error || this.#endpoint.stream.destroyed) return
     this.#drained++
     const drains = this.#drains
     while (drains.first !== undefined && drains.first.after <= this.#drained) drains.shift()!.resolve()
@@ -93,7 +96,7 @@ export class Congestion {
       const now = this.drained
       unchanged = now === before ? unchanged + 1 : 0
       before = now
-      if (unchanged === CHECKS) this.#raw.terminate()
+      if (unchanged === CHECKS) this.#endpoint.terminate()
     }, this.#timeout / CHECKS)
   }
 

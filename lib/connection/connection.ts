@@ -1,22 +1,29 @@
+import { Duplex } from 'node:stream'
 import { closeCodes } from '../base/close-codes'
+import { cutReason } from '../base/closing'
+import { ConnectionEnd } from '../base/connection-end'
 import { Deferred, rejected } from '../base/deferred'
 import { Queue } from '../base/queue'
 import { timers } from '../base/timers'
-import { deliver, type Recipient } from '../protocol/recipient'
-import { CloseHandshake } from './close-handshake'
-import { Heartbeat, type CountingStream, type HeartbeatOptions } from './heartbeat'
+import { attach } from '../protocol/attach'
+import { Endpoint, type EndpointOwner } from '../protocol/endpoint'
+import { NAME as DEFLATE } from '../protocol/extension'
+import { opcodes } from '../protocol/frame'
+import { SessionWebSocket } from '../protocol/websocket'
+import { Heartbeat, type HeartbeatOptions } from './heartbeat'
 import { IdleTimeout } from './idle-timeout'
+import { LifeSigns } from './life-signs'
 import { RateLimit, type RateLimitOptions } from './rate-limit'
-import { ReceiveQueue, type Flow } from './receive-queue'
+import { ReceiveQueue } from './receive-queue'
 import { SendQueue } from './send-queue'
-import type { Duplex } from 'node:stream'
-import type { ConnectionEnd } from '../base/connection-end'
 import type { State } from '../base/state'
-import type { ChannelWebSocket } from '../protocol/websocket'
-import type { RawWebSocket } from '../../types/raw'
+import type { Compression } from '../protocol/compression'
+import type { Recipient } from '../protocol/recipient'
+import type { Violation } from '../protocol/violation'
 
 /** The limits of a connection, in bytes and milliseconds. */
 export interface ConnectionOptions {
+  maxPayload: number
   receiveHighWaterMark: number
   sendHighWaterMark: number
   sendTimeout: number
@@ -24,6 +31,14 @@ export interface ConnectionOptions {
   heartbeat?: HeartbeatOptions | false
   idleTimeout?: number | false
   rateLimit?: RateLimitOptions | false
+}
+
+/** What the opening handshake has agreed on. */
+export interface Negotiated {
+  isServer: boolean
+  /** The subprotocol, or `''`. */
+  protocol: string
+  compression: Compression | null
 }
 
 /** The owner of a connection: a session or a client. */
@@ -34,16 +49,7 @@ export interface Owner {
   reportLimit? (reason: string): void
 }
 
-const kConnection = Symbol('fastify-async-websocket.connection')
-
-interface Wired extends RawWebSocket, Partial<Pick<ChannelWebSocket, 'oversize'>> { [kConnection]?: Connection }
-
-/** Returns the owner of the connection on `raw`; undefined if `raw` has no owner, and when the connection has ended. */
-export function ownerOf (raw: RawWebSocket): Owner | undefined {
-  return (raw as Wired)[kConnection]?.owner
-}
-
-/** The names of the values of `readyState` of `ws`. */
+/** The names of the values of `readyState`. */
 const STATES: readonly State[] = ['connecting', 'open', 'closing', 'closed']
 
 interface Ping {
@@ -53,88 +59,92 @@ interface Ping {
 }
 
 /**
- * An open connection: one `ws` socket with a receive queue and a send queue. The listeners on the socket run no code of the user
- * except decoders, whose errors go to their readers.
+ * An open connection: an endpoint with a receive queue and a send queue. What the endpoint calls runs no code of the user except
+ * decoders, whose errors go to their readers, and guarded listeners on `raw`.
  */
-export class Connection {
-  readonly raw: RawWebSocket
+export class Connection implements EndpointOwner {
+  readonly endpoint: Endpoint
   readonly receiveQueue: ReceiveQueue
   readonly sendQueue: SendQueue
   readonly owner: Owner
+  /** The negotiated subprotocol, or `''`. */
+  readonly protocol: string
+  /** How the connection ended; null until then. */
+  end: ConnectionEnd | null = null
+  readonly #extensions: string
+  readonly #closeTimeout: number
+  #raw: SessionWebSocket | null = null
   #pings: Queue<Ping> | null = null
   #pingCount = 0
   #heartbeat: Heartbeat | null = null
-  readonly #closing: CloseHandshake
-  readonly #closeTimeout: number
+  #idleTimeout: IdleTimeout | null = null
+  /** Whether this side has begun the closing handshake. */
+  #hasBegunClose = false
+  #error: Error | undefined
 
-  /**
-   * `stream` is the stream that `raw` reads and writes. `owner.finish` is called once, when the connection has ended. `flow` is
-   * paused while the receive queue is full.
-   */
-  constructor (raw: RawWebSocket, stream: Duplex, options: ConnectionOptions, owner: Owner, flow: Flow = raw) {
-    const { heartbeat, idleTimeout, rateLimit } = options
-    const limit = rateLimit ? new RateLimit(rateLimit, flow) : null
-    this.raw = raw
-    this.#closing = new CloseHandshake(raw)
-    this.#closeTimeout = options.closeTimeout
-    this.receiveQueue = new ReceiveQueue(options.receiveHighWaterMark, limit ?? flow)
-    this.sendQueue = new SendQueue(raw, stream, options)
+  /** `stream` has been read as far as the opening handshake. `owner.finish` is called once, when the connection has ended. */
+  constructor (stream: Duplex, { isServer, protocol, compression }: Negotiated, options: ConnectionOptions, owner: Owner) {
+    const { closeTimeout } = options
+    this.endpoint = new Endpoint(stream, { isServer, closeTimeout, maxPayload: options.maxPayload, compression }, this)
+    this.protocol = protocol
+    this.#extensions = compression === null ? '' : DEFLATE
+    this.#closeTimeout = closeTimeout
     this.owner = owner
-    ;(raw as Wired)[kConnection] = this
-    raw.on('error', rawOnError)
-    raw.on('close', rawOnClose)
-    // The streams of `injectWS` of @fastify/websocket do not count, and their clients answer no pings.
-    if (heartbeat && 'bytesRead' in stream) this.#heartbeat = new Heartbeat(this, stream as Duplex & CountingStream, heartbeat)
-    const recipient = limit === null ? this.receiveQueue : this.#withRateLimit(limit)
-    deliver(raw, idleTimeout ? this.#withIdleTimeout(idleTimeout, stream, recipient) : recipient)
-  }
-
-  /** How the connection ended; null until then. */
-  get end (): ConnectionEnd | null {
-    return this.#closing.end
+    const limit = options.rateLimit ? new RateLimit(options.rateLimit, this.endpoint) : null
+    this.receiveQueue = new ReceiveQueue(options.receiveHighWaterMark, limit ?? (isServer ? this.endpoint : new LifeSigns(this.endpoint)))
+    this.sendQueue = new SendQueue(this.endpoint, options)
+    this.endpoint.parser.recipient = this.#createRecipient(limit, options)
+    // The clients of `injectWS` of @fastify/websocket answer no pings. Their streams are no streams of Node.
+    if (options.heartbeat && stream instanceof Duplex) this.#heartbeat = new Heartbeat(this, this.endpoint, options.heartbeat)
+    attach(this.endpoint)
   }
 
   get state (): State {
-    return STATES[this.raw.readyState]
+    return STATES[this.endpoint.readyState]
+  }
+
+  /** The connection as a socket of `ws`. Its listeners get what arrives from now on, after the receive queue. */
+  get raw (): SessionWebSocket {
+    this.#raw ??= this.#createRaw()
+    return this.#raw
   }
 
   /**
-   * Starts the closing handshake after the messages that have been sent, without a close code if `code` is null. Messages that
-   * wait or still arrive are discarded. `ws` forces the end after its `closeTimeout`.
+   * Begins the closing handshake after the messages that have been sent, without a close code if `code` is null. Messages that
+   * wait or still arrive are discarded. `reason` is cut to the 123 bytes that a close frame takes.
    */
   close (code: number | null, reason: string): void {
     this.receiveQueue.discard()
-    this.#closing.begin({ code, reason })
+    this.#beginClose(code, reason)
   }
 
-  /** Starts the closing handshake because the peer breaks a limit. The messages that have arrived can still be taken. */
+  /** Begins the closing handshake because the peer breaks a limit. The messages that have arrived can still be taken. */
   cutOff (code: number, reason: string): void {
     if (this.state !== 'open') return
     this.owner.reportLimit?.(reason)
     this.receiveQueue.seal()
-    this.#closing.begin({ code, reason })
+    this.#beginClose(code, reason)
   }
 
   /** Drops the connection, because the peer is gone. */
   lose (reason: string): void {
     this.owner.reportLimit?.(reason)
-    this.fail(new Error(reason))
+    this.#error = new Error(reason)
     this.terminate()
   }
 
   /** Drops the connection at once. The messages that were sent before are written first, as far as the kernel takes them. */
   terminate (): void {
-    this.sendQueue.flush()
-    this.raw.terminate()
+    this.endpoint.terminate()
   }
 
   /** Sends a ping. Resolves with the round trip in milliseconds, or rejects with the connection's `WebSocketDisconnect`. */
   ping (): Promise<number> {
     if (this.end !== null) return rejected(this.end.during('ping'))
     const ping = { number: ++this.#pingCount, sentAt: performance.now(), pong: new Deferred<number>() }
-    this.#pings ??= this.#awaitPongs()
+    this.#pings ??= new Queue()
     this.#pings.push(ping)
-    if (this.state === 'open') this.raw.ping(String(ping.number))
+    if (this.state === 'open') this.endpoint.ping(String(ping.number))
     return ping.pong.promise
   }
 
@@ -143,24 +153,44 @@ export class Connection {
    * last `ping()`, and its pong settles the pings before it.
    */
   beat (): void {
-    this.raw.ping(String(this.#pingCount))
+    if (this.state === 'open') this.endpoint.ping(String(this.#pingCount)) // else the stream may have been ended
   }
 
-  /** The connection has broken; its end follows. */
-  fail (error: Error): void {
-    this.#closing.fail(error)
+  onControl (opcode: number, data: Buffer): void {
+    if (opcode === opcodes.PONG) this.#settlePings(data)
+    this.#raw?.emit(opcode === opcodes.PING ? 'ping' : 'pong', Buffer.from(data))
   }
 
-  /** The connection has ended. */
-  finish (code: number, reason: Buffer): void {
-    const end = this.#closing.finish(code, reason)
+  onViolation ({ error, reason }: Violation, isCause: boolean): void {
+    this.#error = error
+    if (isCause && reason !== '') this.owner.reportLimit?.(reason)
+    this.#raw?.fail(error)
+  }
+
+  onClose (code: number, reason: Buffer): void {
+    const isClean = this.endpoint.isCloseSent && code !== closeCodes.ABNORMAL_CLOSURE // RFC 6455, section 7.1.4
+    const end = this.end = new ConnectionEnd(code, reason.toString(), isClean, this.#error)
     if (this.#heartbeat !== null) timers.remove(this.#heartbeat)
+    if (this.#idleTimeout !== null) timers.remove(this.#idleTimeout)
     // Readers take the messages that came before the end, unless this side has begun the end: then nobody waits for them.
-    this.receiveQueue.end(end, this.#closing.isBegunHere ? 0 : this.#closeTimeout)
+    this.receiveQueue.end(end, this.#hasBegunClose || this.endpoint.isTerminated ? 0 : this.#closeTimeout)
     this.sendQueue.end(end, this.receiveQueue)
     for (let ping = this.#pings?.shift(); ping !== undefined; ping = this.#pings?.shift()) ping.pong.reject(end.during('ping'))
     this.owner.finish(end)
-    ;(this.raw as Wired)[kConnection] = undefined
+    this.#raw?.emit('close', code, reason)
+  }
+
+  #beginClose (code: number | null, reason: string): void {
+    this.#hasBegunClose = true
+    if (this.#raw === null) this.endpoint.parser.discard()
+    this.endpoint.close(code ?? undefined, cutReason(reason))
+  }
+
+  #createRecipient (limit: RateLimit | null, { idleTimeout }: ConnectionOptions): Recipient {
+    const recipient = limit === null ? this.receiveQueue : this.#withRateLimit(limit)
+    if (!idleTimeout) return recipient
+    this.#idleTimeout = new IdleTimeout(this, this.endpoint.stream, idleTimeout, recipient)
+    return this.#idleTimeout
   }
 
   #withRateLimit (limit: RateLimit): Recipient {
@@ -172,19 +202,21 @@ export class Connection {
     }
   }
 
-  #withIdleTimeout (milliseconds: number, stream: Duplex, recipient: Recipient): Recipient {
-    const idleTimeout = new IdleTimeout(this, stream, milliseconds, recipient)
-    this.raw.on('close', () => timers.remove(idleTimeout))
-    return idleTimeout
-  }
-
-  #awaitPongs (): Queue<Ping> {
-    this.raw.on('pong', rawOnPong)
-    return new Queue()
+  #createRaw (): SessionWebSocket {
+    const raw = new SessionWebSocket(this.endpoint, this.protocol, this.#extensions)
+    const { parser } = this.endpoint
+    const { recipient } = parser
+    parser.recipient = {
+      push (message, bytes) {
+        recipient.push(message, bytes)
+        raw.deliver(message, parser.isText)
+      }
+    }
+    return raw
   }
 
   // RFC 6455, section 5.5.3: a pong may answer only the most recent ping, so the pong settles the pings before it as well.
-  settlePings (data: Buffer): void {
+  #settlePings (data: Buffer): void {
     const answered = Number(data.toString())
     if (this.#pings === null || !(answered <= this.#pingCount)) return // unsolicited
     const now = performance.now()
@@ -193,20 +225,4 @@ export class Connection {
       ping.pong.resolve(now - ping.sentAt)
     }
   }
-}
-
-// All connections share these listeners. A listener finds the connection in its socket.
-
-function rawOnError (this: Wired, error: Error): void {
-  const connection = this[kConnection]
-  if (this.oversize !== undefined) connection?.owner.reportLimit?.(this.oversize)
-  connection?.fail(error)
-}
-
-function rawOnClose (this: Wired, code: number, reason: Buffer): void {
-  this[kConnection]?.finish(code, reason)
-}
-
-function rawOnPong (this: Wired, data: Buffer): void {
-  this[kConnection]?.settlePings(data)
 }

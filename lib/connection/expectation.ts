@@ -1,6 +1,6 @@
-import { isDeepStrictEqual } from 'node:util'
 import { WebSocketDecodeError, WebSocketExpectError } from '../base/errors'
-import { bytesOf, isBytes } from '../codec/encode'
+import { isBytes } from '../codec/encode'
+import { isEqual } from './equality'
 import type { Decode, Message } from '../codec/decode'
 import type { ValueType } from '../../types/message'
 
@@ -11,15 +11,6 @@ export function typeOf (message: unknown): ValueType {
     case 'boolean': return 'boolean'
     case 'number': return 'number'
     default: return isBytes(message) ? 'bytes' : 'json'
-  }
-}
-
-/** Whether both are equal. If a getter or a proxy in `expected` throws, they are not. */
-export function isEqual (expected: unknown, received: unknown): boolean {
-  try {
-    return Buffer.isBuffer(received) ? isBytes(expected) && received.equals(bytesOf(expected)) : isDeepStrictEqual(expected, received)
-  } catch {
-    return false
   }
 }
 

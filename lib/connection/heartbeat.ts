@@ -8,13 +8,16 @@ export interface HeartbeatOptions {
   timeout: number
 }
 
-/** The part of a socket that the heartbeat uses. */
-export interface CountingStream {
-  readonly bytesRead: number
-  readonly writableLength: number
-  /** Whether the client has ended its side. */
-  readonly readableEnded: boolean
-  isPaused (): boolean
+/** The part of an endpoint that the heartbeat uses. */
+export interface CountingEndpoint {
+  /** The number of reads that have brought bytes. */
+  readonly reads: number
+  readonly stream: {
+    readonly writableLength: number
+    /** Whether the client has ended its side. */
+    readonly readableEnded: boolean
+    isPaused (): boolean
+  }
 }
 
 /** The part of a connection that the heartbeat uses. */
@@ -32,31 +35,31 @@ const STANDSTILL = 1_000
 /** Pings a client, and drops the connection if nothing arrives. Any byte that arrives is a sign of life, and nothing else is. */
 export class Heartbeat extends Entry {
   readonly #socket: Pulse
-  readonly #stream: CountingStream
+  readonly #traffic: CountingEndpoint
   readonly #options: HeartbeatOptions
   #pingAt: number
   /** The time by which a byte must arrive; 0 while none is awaited. */
   #deadline = 0
-  /** The bytes that had arrived before the last ping. */
-  #bytesRead = 0
+  /** The reads before the last ping. */
+  #reads = 0
 
   /**
    * The first ping is due at a random time in the second half of the interval. So connections that begin together are not pinged
    * together, and a short connection gets no ping.
    */
-  constructor (socket: Pulse, stream: CountingStream, options: HeartbeatOptions) {
+  constructor (socket: Pulse, traffic: CountingEndpoint, options: HeartbeatOptions) {
     super()
     this.#socket = socket
-    this.#stream = stream
+    this.#traffic = traffic
     this.#options = options
     this.#pingAt = timers.now + Math.floor(options.interval * (1 + Math.random()) / 2)
     timers.add(this, this.#pingAt)
   }
 
   override look (now: number): void {
-    // `ws` forces the end of a closing handshake. But it does not force the end if the client has ended its side of the stream
-    // without a close frame and does not take the last bytes. The heartbeat drops such a connection like one without a pong.
-    if (this.#socket.state !== 'open' && !this.#stream.readableEnded) return
+    // The endpoint forces the end of a closing handshake. But it does not force the end if the client has ended its side of the
+    // stream without a close frame and does not take the last bytes. The heartbeat drops such a connection like one without a pong.
+    if (this.#socket.state !== 'open' && !this.#traffic.stream.readableEnded) return
     if (this.#isAlive) this.#deadline = 0
     if (this.#deadline !== 0 && this.#deadline < now && !this.#waitsAgain(now)) return
     if (this.#pingAt < now) {
@@ -68,7 +71,7 @@ export class Heartbeat extends Entry {
 
   // A paused stream is not read, so that nobody knows whether bytes have arrived.
   get #isAlive (): boolean {
-    return this.#stream.bytesRead !== this.#bytesRead || this.#stream.isPaused()
+    return this.#traffic.reads !== this.#reads || this.#traffic.stream.isPaused()
   }
 
   /** Runs after the deadline: drops the connection, or waits once more if the process has stood still. Returns whether it waits. */
@@ -91,12 +94,12 @@ export class Heartbeat extends Entry {
   // A paused connection is pinged, too: a write finds out that a connection is gone. Its pong is not awaited. If the client does
   // not read either, no further ping is sent, so that pings do not pile up.
   #ping (now: number): void {
-    const { bytesRead, writableLength } = this.#stream
-    const isPaused = this.#stream.isPaused()
-    if (isPaused && writableLength > 0) return
+    const { reads, stream } = this.#traffic
+    const isPaused = stream.isPaused()
+    if (isPaused && stream.writableLength > 0) return
     this.#socket.beat()
     if (isPaused) return
-    this.#bytesRead = bytesRead
+    this.#reads = reads
     this.#deadline = now + this.#options.timeout
   }
 }

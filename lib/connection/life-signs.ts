@@ -1,13 +1,12 @@
 import { timers, Entry } from '../base/timers'
+import { OPEN } from '../protocol/endpoint'
 import type { Flow } from './receive-queue'
 
 /** Milliseconds from one pong to the next. */
 const INTERVAL = 1_000
 
-const OPEN = 1
-
-/** The part of a `ws` socket that the life signs use. */
-export interface PausableSocket extends Flow {
+/** The part of an endpoint that the life signs use. */
+export interface PausableEndpoint extends Flow {
   readonly readyState: number
   readonly bufferedAmount: number
   pong (): void
@@ -19,27 +18,27 @@ export interface PausableSocket extends Flow {
  * while it is paused. Stands between the receive queue of a client and its socket.
  */
 export class LifeSigns extends Entry implements Flow {
-  readonly #socket: PausableSocket
+  readonly #endpoint: PausableEndpoint
 
-  constructor (socket: PausableSocket) {
+  constructor (endpoint: PausableEndpoint) {
     super()
-    this.#socket = socket
+    this.#endpoint = endpoint
   }
 
   pause (): void {
-    this.#socket.pause()
+    this.#endpoint.pause()
     this.look(timers.now)
   }
 
   resume (): void {
     timers.remove(this)
-    this.#socket.resume()
+    this.#endpoint.resume()
   }
 
   // If bytes wait to be written, the server does not read either, and pongs would pile up behind these bytes.
   override look (now: number): void {
-    if (this.#socket.readyState !== OPEN) return
-    if (this.#socket.bufferedAmount === 0) this.#socket.pong()
+    if (this.#endpoint.readyState !== OPEN) return
+    if (this.#endpoint.bufferedAmount === 0) this.#endpoint.pong()
     timers.add(this, now + INTERVAL)
   }
 }

@@ -1,15 +1,13 @@
 import { afterTurn } from '../base/clock'
 import { rejected } from '../base/deferred'
-import { flushAfterTurn } from '../base/end-of-turn'
+import { turn } from '../base/end-of-turn'
+import { OPEN } from '../protocol/endpoint'
 import { payloadLength } from '../protocol/frame'
-import { createWriter, type Writer } from '../protocol/frame-writer'
-import { settle } from '../protocol/multicast'
-import { Congestion } from './congestion'
-import type { Duplex } from 'node:stream'
+import { Congestion, type Writing } from './congestion'
 import type { ConnectionEnd } from '../base/connection-end'
 import type { Payload } from '../codec/encode'
+import type { Writer } from '../protocol/frame-writer'
 import type { Batch } from '../protocol/prepared-message'
-import type { RawWebSocket } from '../../types/raw'
 
 export interface SendQueueOptions {
   /** Bytes. */
@@ -24,35 +22,36 @@ export interface Taker {
   readonly isCatchingUp: boolean
 }
 
+/** The part of an endpoint that a send queue uses. */
+export interface SendingEndpoint extends Writing {
+  readonly readyState: number
+  readonly writer: Writer
+}
+
 const SENT = Promise.resolve()
-const OPEN = 1
 
 /** Sends messages in order, with one write per turn of the event loop, and no faster than the peer drains them. */
 export class SendQueue {
   /** The number of turns of the event loop in which a message was sent. */
   turns = 0
-  readonly #raw: RawWebSocket
-  readonly #stream: Duplex
+  readonly #endpoint: SendingEndpoint
   readonly #options: SendQueueOptions
-  readonly #writer: Writer
   #congestion: Congestion | null = null
-  #isHeld = false
+  /** The turn in which a message was sent last (see `turn`). */
+  #turn = -1
   /** The bytes that wait to be written, valid within a turn. Nothing drains during a turn. */
   #waiting = 0
   #end: ConnectionEnd | null = null
   #taker!: Taker
 
-  constructor (raw: RawWebSocket, stream: Duplex, options: SendQueueOptions) {
-    this.#raw = raw
-    this.#stream = stream
-    this.#writer = createWriter(raw, stream)
+  constructor (endpoint: SendingEndpoint, options: SendQueueOptions) {
+    this.#endpoint = endpoint
     this.#options = options
   }
 
   /** The bytes that have not yet been handed to the kernel. */
   get bufferedAmount (): number {
-    settle()
-    return this.#writer.bufferedAmount
+    return this.#endpoint.writer.bufferedAmount
   }
 
   /**
@@ -61,36 +60,46 @@ export class SendQueue {
    * catches up with the messages that came before the end, `send` resolves in another turn, without effect.
    */
   send (payload: Payload): Promise<void> {
-    if (this.#raw.readyState === OPEN && this.post(payload)) return SENT
+    if (this.#endpoint.readyState === OPEN && this.post(payload)) return SENT
+    return this.#drained()
+  }
+
+  /** Sends published messages, like `send`. */
+  sendShared (batch: Batch): Promise<void> {
+    if (this.share(batch, this.#options.sendHighWaterMark)) return SENT
+    if (this.#endpoint.readyState === OPEN) this.forceShare(batch)
+    return this.#drained()
+  }
+
+  #drained (): Promise<void> {
     if (this.#end !== null) return this.#taker.isCatchingUp ? afterTurn() : rejected(this.#end.during('send'))
-    return this.#congested().drain(this.#raw.readyState === OPEN)
+    return this.#congested().drain(this.#endpoint.readyState === OPEN)
   }
 
   /** Sends one message on an open connection. Returns whether fewer than `sendHighWaterMark` bytes wait now. */
   post (payload: Payload): boolean {
-    settle()
     this.#beginTurn()
-    if (this.#fits(payload)) {
-      this.#waiting += this.#writer.add(payload)
+    if (this.#fits(payload) || this.#fitsAfterWrite(payload)) {
+      this.#waiting += this.#endpoint.writer.add(payload)
       return true
     }
-    this.#waiting += this.#writer.add(payload, this.#congested().add())
+    this.#waiting += this.#endpoint.writer.add(payload, this.#congested().add())
     return false
   }
 
   /** Sends published messages if fewer than `mark` bytes wait with them. Returns whether they were sent. */
   share (batch: Batch, mark: number): boolean {
-    if (this.#raw.readyState !== OPEN) return false
+    if (this.#endpoint.readyState !== OPEN) return false
     this.#beginTurn()
     if (this.#waiting + batch.byteLength >= mark) return false
-    this.#waiting += this.#writer.share(batch)
+    this.#waiting += this.#endpoint.writer.share(batch)
     return true
   }
 
   /** Sends published messages, however many bytes wait. */
   forceShare (batch: Batch): void {
     this.#beginTurn()
-    this.#waiting += this.#writer.share(batch, this.#congested().add())
+    this.#waiting += this.#endpoint.writer.share(batch, this.#congested().add())
   }
 
   /** How much has drained (see `Congestion`). */
@@ -100,15 +109,8 @@ export class SendQueue {
 
   /** Hands the waiting bytes to the kernel before the turn ends, as many as the kernel takes. */
   write (): void {
-    this.#writer.flush()
-    this.#waiting = this.#writer.bufferedAmount
-  }
-
-  /** Writes the messages that are held back, at the end of the turn or before. */
-  flush (): void {
-    settle()
-    this.#isHeld = false
-    this.#writer.flush()
+    this.#endpoint.writer.flush()
+    this.#waiting = this.#endpoint.writer.bufferedAmount
   }
 
   /** Ends the queue. The sends that wait reject with the error of `end`, or resolve if `taker` is catching up. */
@@ -119,11 +121,10 @@ export class SendQueue {
   }
 
   #beginTurn (): void {
-    if (this.#isHeld) return
-    this.#isHeld = true
+    if (this.#turn === turn) return
+    this.#turn = turn
     this.turns++
-    this.#waiting = this.#writer.bufferedAmount
-    flushAfterTurn(this)
+    this.#waiting = this.#endpoint.writer.bufferedAmount
   }
 
   #fits (payload: Payload): boolean {
@@ -132,8 +133,15 @@ export class SendQueue {
     return payloadLength(payload) < room
   }
 
+  /** Hands what this turn has sent to the kernel, unless bytes wait before it. Returns whether `payload` fits then. */
+  #fitsAfterWrite (payload: Payload): boolean {
+    if (this.#waiting === 0 || this.#endpoint.stream.writableLength > 0) return false
+    this.write()
+    return this.#fits(payload)
+  }
+
   #congested (): Congestion {
-    this.#congestion ??= new Congestion(this.#raw, this.#stream, this.#options.sendTimeout)
+    this.#congestion ??= new Congestion(this.#endpoint, this.#options.sendTimeout)
     return this.#congestion
   }
 }

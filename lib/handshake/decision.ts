@@ -5,16 +5,17 @@ import { show } from '../base/show'
 import { acceptanceIn, type AcceptOptions } from '../base/verb-options'
 import { mergeHeaders, refusalHeaders, repliedHeaders, type HeaderPairs } from './headers'
 import { detachResponse, SWITCHING_PROTOCOLS } from './response'
+import { switchProtocols, type Negotiation } from './upgrader'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Negotiated } from '../connection/connection'
 import type { Acceptance, Handshake, HandshakeOwner } from './handshake'
 import type { HeadersLike } from '../../types/message'
-import type { RawWebSocket } from '../../types/raw'
 
 /** The session of a handshake. */
 export interface DecisionOwner {
-  /** The handshake is complete, and `raw` is the connection. If there is a `response`, it has to emit 'finish' at the end. */
-  open (raw: RawWebSocket, response: ServerResponse | null): void
+  /** The handshake is complete: the stream belongs to the connection. If there is a `response`, it has to emit 'finish' at the end. */
+  open (negotiated: Negotiated, response: ServerResponse | null): void
   /** The handshake has ended without a connection. */
   finish (end: ConnectionEnd): void
 }
@@ -24,8 +25,8 @@ export interface DecisionRoute {
   readonly options: { readonly subprotocols: readonly string[], readonly handshakeTimeout: number }
   /** Makes Fastify send `reply` with null as its payload, so that the onSend hooks run. */
   sendNull (reply: FastifyReply): void
-  /** Sends the 101 response. Returns null if the client has left. */
-  upgrade (request: IncomingMessage): RawWebSocket | null
+  /** Agrees on extensions. Throws `WebSocketHandshakeError` with status 400 if the client's offer cannot be read. */
+  negotiate (request: IncomingMessage): Negotiation
   /** Whether the route refuses `request` with a connection that it closes, not with a response. */
   refusesByClosing (request: FastifyRequest): boolean
 }
@@ -114,19 +115,21 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
   switchProtocols (headers: HeadersLike): void {
     const { handshake } = this
     if (this.state !== 'connecting') return // the client has left while hooks were running
+    let negotiation
     try {
       handshake.headers = mergeHeaders(repliedHeaders(headers), handshake.headers)
+      negotiation = this.#route.negotiate(this.#request.raw)
     } catch (error) {
       return this.#failToAnswer(error)
     }
     handshake.release()
-    const raw = this.#route.upgrade(this.#request.raw)
-    handshake.complete(raw !== null)
-    if (raw === null) return this.over()
+    const protocol = switchProtocols(this.#request.raw, negotiation.extensions)
+    handshake.complete(protocol !== null)
+    if (protocol === null) return this.over()
     this.#leave()
     this.#reply.hijack()
     this.#answer?.resolve(undefined)
-    this.#owner.open(raw, detachResponse(this.#reply.raw, handshake.stream))
+    this.#owner.open({ isServer: true, protocol, compression: negotiation.compression }, detachResponse(this.#reply.raw, handshake.stream))
     this.#accepted!.resolve(this.#owner)
   }
 

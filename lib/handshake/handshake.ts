@@ -7,7 +7,7 @@ import { abort } from './answered'
 import { switchingHeaders, type HeaderPairs } from './headers'
 import { isRead, WaitingClient } from './waiting-client'
 import type { Duplex } from 'node:stream'
-import type { Closing } from '../base/close-codes'
+import type { Closing } from '../base/closing'
 import type { ConnectionEnd } from '../base/connection-end'
 import type { HeadersLike } from '../../types/message'
 

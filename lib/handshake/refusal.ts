@@ -1,12 +1,12 @@
-import { STATUS_CODES, type IncomingMessage } from 'node:http'
-import { CloseHandshake } from '../connection/close-handshake'
+import { STATUS_CODES } from 'node:http'
+import { Connection, type ConnectionOptions } from '../connection/connection'
 import { Handshake } from './handshake'
 import { repliedHeaders } from './headers'
 import { detachResponse, SWITCHING_PROTOCOLS } from './response'
+import { switchProtocols } from './upgrader'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Closing } from '../base/close-codes'
+import type { Closing } from '../base/closing'
 import type { ConnectionEnd } from '../base/connection-end'
-import type { RawWebSocket } from '../../types/raw'
 
 /**
  * How a handshake is refused. `'http'` sends an HTTP response, which a script in a browser cannot read. `'close'` completes the
@@ -28,10 +28,10 @@ export function refusesByClosing (refusal: Refusal, request: FastifyRequest): bo
 
 /** Refuses handshakes with a connection. */
 export interface Refuser {
-  /** Sends the 101 response. Returns null if the client has left. */
-  upgrade (request: IncomingMessage): RawWebSocket | null
+  readonly options: ConnectionOptions
   /** Registers a connection without a session. The app waits for its end when it closes. */
-  opened (raw: RawWebSocket): void
+  opened (connection: Connection): void
+  closed (connection: Connection): void
 }
 
 /**
@@ -56,20 +56,23 @@ function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply,
   handshake.headers = repliedHeaders(reply.getHeaders())
   handshake.refuse()
   handshake.release()
-  const raw = refuser.upgrade(request.raw)
-  handshake.complete(raw !== null)
+  const protocol = switchProtocols(request.raw)
+  handshake.complete(protocol !== null)
   const response = detachResponse(reply.raw, handshake.stream)
   const over = (end?: ConnectionEnd): void => {
     handshake.owner?.over(end)
     response?.emit('finish')
   }
-  if (raw === null) return over()
-  refuser.opened(raw)
-  raw.on('error', ignore) // 'close' follows
-  const close = new CloseHandshake(raw)
-  raw.on('close', (code, reason) => over(close.finish(code, reason)))
-  close.begin(closing)
-  raw.resume()
+  if (protocol === null) return over()
+  const options = { ...refuser.options, heartbeat: false, idleTimeout: false, rateLimit: false } as const
+  const connection = new Connection(handshake.stream, { isServer: true, protocol, compression: null }, options, {
+    finish (end) {
+      refuser.closed(connection)
+      over(end)
+    }
+  })
+  refuser.opened(connection)
+  connection.close(closing.code, closing.reason)
 }
 
 /** Returns the status of the response. A `Response` of the fetch API has its own status. */

@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /*
  * The response to an upgrade request. It differs from other responses in two ways. The connection ends with the response. And
- * Fastify does not write the 101 response: `ws` writes it, with the headers that Fastify would have written.
+ * Fastify does not write the 101 response: `switchProtocols` writes it, with the headers that Fastify would have written.
  */
 
 export const SWITCHING_PROTOCOLS = 101

@@ -1,78 +1,82 @@
-import { WebSocketServer } from 'ws'
-import { SessionWebSocket } from '../protocol/websocket'
-import { Handshake } from './handshake'
+import { WebSocketHandshakeError } from '../base/errors'
+import { messageOf } from '../base/show'
+import { acceptKey } from '../protocol/accept-key'
+import { Compression } from '../protocol/compression'
+import { acceptOffer } from '../protocol/extension'
+import { Handshake, offeredBy } from './handshake'
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { WebSocketServer } from 'ws'
 import type { RawWebSocket } from '../../types/raw'
 
-/** The options of the connections of a route: `maxPayload` in bytes, `closeTimeout` in milliseconds. */
+/** The options of the connections of a route: `maxPayload` in bytes. */
 export interface UpgraderOptions {
   maxPayload: number
   perMessageDeflate: boolean | object
-  closeTimeout: number
 }
-
-/**
- * A message may have one fragment per `FRAGMENT` bytes of `maxPayload`, and at least `MIN_FRAGMENTS` fragments. A fragment of any
- * size keeps its whole read of 64 KiB in memory.
- */
-const FRAGMENT = 1024
-const MIN_FRAGMENTS = 1024
-
-/** A frame may arrive in one read per `CHUNK` bytes of `maxPayload`, and at least in `MIN_FRAGMENTS` reads. */
-const CHUNK = 16
 
 const EMPTY = Buffer.alloc(0)
 
-/** Returns the options of `WebSocketServer` for `options`. */
-export function serverOptions ({ maxPayload, perMessageDeflate, closeTimeout }: UpgraderOptions): object {
-  return {
-    maxPayload,
-    maxFragments: Math.max(MIN_FRAGMENTS, Math.ceil(maxPayload / FRAGMENT)),
-    maxBufferedChunks: Math.max(MIN_FRAGMENTS, Math.ceil(maxPayload / CHUNK)),
-    perMessageDeflate,
-    closeTimeout
+/** What the server answers to the extensions that a client offers. */
+export interface Negotiation {
+  /** The value of Sec-WebSocket-Extensions; undefined without an extension. */
+  extensions?: string
+  compression: Compression | null
+}
+
+const NO_COMPRESSION: Negotiation = { compression: null }
+
+/**
+ * Agrees on compression. `header`: the value of Sec-WebSocket-Extensions in the request, if any. Throws `WebSocketHandshakeError`
+ * with status 400 for an offer that cannot be read.
+ */
+export function acceptCompression (header: string | undefined, perMessageDeflate: boolean | object, maxPayload: number): Negotiation {
+  if (header === undefined || perMessageDeflate === false) return NO_COMPRESSION
+  const options = perMessageDeflate === true ? {} : perMessageDeflate
+  try {
+    const accepted = acceptOffer(header, options)
+    if (accepted === null) return NO_COMPRESSION
+    return { extensions: accepted.response, compression: new Compression(accepted.agreement, true, options, maxPayload) }
+  } catch (error) {
+    throw new WebSocketHandshakeError(messageOf(error), { statusCode: 400, cause: error })
   }
 }
 
-/** Sends the 101 responses of accepted handshakes, through a private `WebSocketServer`. */
-export class Upgrader {
-  readonly #server: WebSocketServer
-
-  constructor (options: UpgraderOptions) {
-    this.#server = new WebSocketServer({
-      ...serverOptions(options),
-      noServer: true,
-      clientTracking: false,
-      maxPendingAutoPongs: 0, // `SessionWebSocket` answers pings
-      WebSocket: SessionWebSocket,
-      // A refusal with a connection decides no subprotocol. It takes the first offered one: without one, a browser fails the
-      // connection by itself.
-      handleProtocols: (offered: Set<string>, request: IncomingMessage) => Handshake.of(request)!.protocol ?? offered.values().next().value
-    } as object)
-    this.#server.on('headers', (lines, request) => {
-      for (const [name, value] of Handshake.of(request)!.headers) lines.push(`${name}: ${value}`)
-    })
+/**
+ * Writes the 101 response to `request` (RFC 6455, section 4.2.2) with the decided subprotocol and headers. A refusal with a
+ * connection decides no subprotocol. It takes the first offered one: without one, a browser fails the connection by itself.
+ * `extensions`: the value of Sec-WebSocket-Extensions, if any. Returns the subprotocol, or null if the client has left.
+ */
+export function switchProtocols (request: IncomingMessage, extensions?: string): string | null {
+  const handshake = Handshake.of(request)!
+  const { stream, protocol = offeredBy(request)[0] ?? '' } = handshake
+  if (!stream.readable || !stream.writable) {
+    stream.destroy()
+    return null
   }
+  let head = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+    `Sec-WebSocket-Accept: ${acceptKey(request.headers['sec-websocket-key']!)}\r\n`
+  if (protocol !== '') head += `Sec-WebSocket-Protocol: ${protocol}\r\n`
+  if (extensions !== undefined) head += `Sec-WebSocket-Extensions: ${extensions}\r\n`
+  for (const [name, value] of handshake.headers) head += `${name}: ${value}\r\n`
+  stream.write(`${head}\r\n`, 'latin1') // as Node writes headers
+  return protocol
+}
 
-  /** Completes the handshake of `request`. Returns null if the client has left. */
-  upgrade (request: IncomingMessage): RawWebSocket | null {
-    let upgraded: RawWebSocket | null = null
-    this.#server.handleUpgrade(request, Handshake.of(request)!.stream, EMPTY, (raw) => { upgraded = raw })
-    return upgraded
-  }
+/** The options of `WebSocketServer` for `options`. */
+export function serverOptions ({ maxPayload, perMessageDeflate, closeTimeout }: UpgraderOptions & { closeTimeout: number }): object {
+  return { maxPayload, perMessageDeflate, closeTimeout }
 }
 
 /**
  * Completes the handshake of a route with `raw: true` through `app.websocketServer`, as @fastify/websocket does. The server has
  * the `options` of the route only during the call, since other routes have other values.
  */
-export function upgradeRaw (server: WebSocketServer, request: IncomingMessage, stream: Duplex, options: Pick<UpgraderOptions, 'maxPayload' | 'perMessageDeflate'>, then: (raw: RawWebSocket) => void): void {
+export function upgradeRaw (server: WebSocketServer, request: IncomingMessage, options: UpgraderOptions, then: (raw: RawWebSocket) => void): void {
   const { maxPayload, perMessageDeflate } = server.options
   const ofRoute = { maxPayload: options.maxPayload, perMessageDeflate: options.perMessageDeflate as boolean }
   Object.assign(server.options, ofRoute)
   try {
-    server.handleUpgrade(request, stream, EMPTY, (raw) => {
+    server.handleUpgrade(request, Handshake.of(request)!.stream, EMPTY, (raw) => {
       server.emit('connection', raw, request)
       then(raw)
     })

@@ -1,11 +1,11 @@
 import { Deferred } from '../base/deferred'
-import { ownerOf } from '../connection/connection'
 import { ConnectionLimit } from '../handshake/connection-limit'
 import { PubSub } from '../pubsub/pubsub'
+import { Session, type SessionPubSub } from '../session/session'
 import { Leftovers } from './other-listeners'
 import type { WebSocketServer } from 'ws'
+import type { Connection } from '../connection/connection'
 import type { Handshake } from '../handshake/handshake'
-import type { Session } from '../session/session'
 import type { Lookup } from './lookup'
 import type { PluginSettings } from './options'
 import type { RawWebSocket } from '../../types/raw'
@@ -18,7 +18,7 @@ export class AppState {
   readonly lookup: Lookup
   /** Set when @fastify/websocket is registered. */
   websocketServer!: WebSocketServer
-  readonly pubsub = new PubSub<Session>()
+  readonly pubsub: SessionPubSub = new PubSub()
   /** The URLs of the WebSocket routes, without a slash at the end. */
   readonly urls = new Set<string>()
   readonly routes: {
@@ -28,7 +28,9 @@ export class AppState {
 
   /** The number of sessions that have been accepted and have not ended. */
   open = 0
-  /** The sockets of all connections: of sessions, of routes with `raw: true`, and of refusals with a connection. */
+  /** The connections of sessions, and of refusals with a connection. */
+  readonly connections = new Set<Connection>()
+  /** The sockets of routes with `raw: true`. */
   readonly sockets = new Set<RawWebSocket>()
   /** The handshakes that wait for their decision, and whose clients have not left. */
   readonly handshakes = new Set<Handshake>()
@@ -60,15 +62,14 @@ export class AppState {
    * while, and a session is large.
    */
   * sessions (): IterableIterator<Session> {
-    for (const raw of this.sockets) {
-      const owner = ownerOf(raw)
-      if (owner !== undefined) yield owner as Session
+    for (const { owner } of this.connections) {
+      if (Session.is(owner)) yield owner
     }
   }
 
   /** Whether `session` has been accepted and has not ended. */
   has ({ connection }: Session): boolean {
-    return connection !== null && this.sockets.has(connection.raw)
+    return connection !== null && this.connections.has(connection)
   }
 
   /** Counts the handler of a new session. */
@@ -76,24 +77,40 @@ export class AppState {
     this.#handlers++
   }
 
-  accepted (raw: RawWebSocket): void {
-    this.sockets.add(raw)
+  accepted (connection: Connection): void {
+    this.connections.add(connection)
     this.open++
   }
 
-  /** Registers a connection without a session. */
-  opened (raw: RawWebSocket): void {
+  /** Registers the socket of a route with `raw: true`. */
+  openedRaw (raw: RawWebSocket): void {
     this.sockets.add(raw)
-    raw.on('close', () => this.sockets.delete(raw))
+    raw.on('close', () => {
+      this.sockets.delete(raw)
+      this.#checkIdle()
+    })
+  }
+
+  /** A connection without a session begins. */
+  opened (connection: Connection): void {
+    this.connections.add(connection)
+  }
+
+  /** A connection without a session has ended. */
+  closed (connection: Connection): void {
+    this.connections.delete(connection)
+    this.#checkIdle()
   }
 
   /** The connection of a session has ended, or the handshake has ended without a connection. */
   ended ({ connection }: Session): void {
-    if (connection !== null && this.sockets.delete(connection.raw)) this.open--
+    if (connection !== null && this.connections.delete(connection)) this.open--
+    this.#checkIdle()
   }
 
   /** Removes the connections that have not ended. */
   forget (): void {
+    this.connections.clear()
     this.sockets.clear()
     this.open = 0
   }
@@ -101,13 +118,17 @@ export class AppState {
   /** The handler of a session has ended. */
   handlerEnded (): void {
     this.#handlers--
-    if (this.#handlers === 0) this.#idle?.resolve()
+    this.#checkIdle()
   }
 
-  /** Resolves when no handler is running; undefined if none is running now. */
-  handlersEnded (): Promise<void> | undefined {
-    if (this.#handlers === 0) return undefined
+  /** Resolves when no connection is open and no handler is running. */
+  idle (): Promise<void> {
     this.#idle ??= new Deferred()
+    this.#checkIdle()
     return this.#idle.promise
+  }
+
+  #checkIdle (): void {
+    if (this.#idle !== null && this.#handlers === 0 && this.connections.size === 0 && this.sockets.size === 0) this.#idle.resolve()
   }
 }

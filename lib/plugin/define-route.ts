@@ -40,6 +40,9 @@ export function defineWebSocket (definition: unknown): RouteOptions {
   return routeOptions('defineWebSocket', readOptions('defineWebSocket', definition))
 }
 
+/** A type provider has an effect on types alone. */
+defineWebSocket.withTypeProvider = () => defineWebSocket
+
 /** Gives a handler to WebSocket routes without one. Fastify refuses a route without a handler before any hook runs. */
 export function allowSessionHandlers (app: FastifyInstance): void {
   // A hook may wrap the handler. So `kNoHandler` marks the options.

@@ -1,5 +1,5 @@
 import {
-  bytes, checkAll, closeCode, defined, fail, flag, func, maxPayload, members, milliseconds, oneOf, optional, orFalse, perMessageDeflate,
+  bytes, checkAll, closeCode, defined, fail, flag, func, isObject, maxPayload, members, milliseconds, oneOf, optional, orFalse,
   readOptions, subprotocols, text, wholeNumber, type Check, type Checks, type Options
 } from '../base/checks'
 import { closeCodes } from '../base/close-codes'
@@ -7,6 +7,8 @@ import { WebSocketOptionError, type WebSocketError } from '../base/errors'
 import { messageOf, show } from '../base/show'
 import { VALUE_TYPES } from '../codec/codec'
 import { parseEntry } from '../handshake/origins'
+import { perMessageDeflate } from '../protocol/deflate-checks'
+import { history } from './history-options'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { HeartbeatOptions } from '../connection/heartbeat'
 import type { RateLimitOptions } from '../connection/rate-limit'
@@ -57,6 +59,8 @@ export interface PluginSettings {
   shutdown: ShutdownSettings
   /** Carries messages to other processes. */
   broker?: Broker
+  /** How much of which topics is kept. */
+  history: NonNullable<WebSocketPluginOptions['history']>
 }
 
 /** How `app.close()` ends the connections. */
@@ -85,6 +89,7 @@ const DEFAULTS = {
   maxPayload: 1024 * 1024,
   perMessageDeflate: false,
   rawRoutes: [],
+  history: false,
   shutdown: { code: closeCodes.GOING_AWAY, reason: '', spread: 0, timeout: 10_000 }
 } satisfies RouteSettings & PluginSettings
 
@@ -145,7 +150,8 @@ const PLUGIN_CHECKS: Checks = {
     timeout: optional(milliseconds),
     notify: optional(func)
   }),
-  broker
+  broker,
+  history
 }
 
 const HANDLER_CHECKS: Checks = { onConnect: func, onMessage: func, onDisconnect: func }
@@ -160,6 +166,12 @@ const REGISTER_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
 export function checkPluginOptions (options: Options): void {
   const own = Object.fromEntries(Object.entries(readOptions('the plugin', options)).filter(([name]) => !REGISTER_OPTIONS.has(name)))
   checkAll(own, PLUGIN_CHECKS, 'of the plugin')
+  checkHistory(own)
+}
+
+function checkHistory ({ broker, history = false }: Options): void {
+  if (history === false || broker === undefined || isObject((broker as Broker).history)) return
+  throw new WebSocketOptionError('option history needs a broker that keeps messages: use redisBroker, natsBroker, or a broker with a `history` (docs/brokers.md)')
 }
 
 /** Throws `WebSocketOptionError` for an unknown option in the `websocket` of a route, and for an invalid value. */

@@ -3,11 +3,11 @@ import { atMost } from '../base/deferred'
 import { injectWebSocket } from '../client/inject'
 import { Handshake } from '../handshake/handshake'
 import { answerBadGateway } from '../handshake/upstream'
-import { BrokerLink } from '../pubsub/broker-link'
 import { furtherServers, rootOf } from './adapter'
 import { AppState } from './app-state'
 import { checkDeclared, markSeen } from './declared-routes'
 import { addWebSocketRoute, allowSessionHandlers } from './define-route'
+import { retentionBy } from './history-options'
 import { IncompleteRequests } from './incomplete-requests'
 import { Lookup } from './lookup'
 import { checkPluginOptions, pluginSettings } from './options'
@@ -19,7 +19,6 @@ import { shutDown } from './shutdown'
 import { checkUpgrade, isUpgrade, routeUpgrades } from './upgrade'
 import { WebSockets } from './websockets'
 import type { FastifyInstance } from 'fastify'
-import type { Broker } from '../../types/broker'
 
 async function plugin (app: FastifyInstance, options: Record<string, unknown>): Promise<void> {
   checkRegistration(app)
@@ -35,18 +34,30 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
   endConnections(app, appState)
 
   const sessions = new WebSockets(appState)
-  const { broker } = appState.settings
-  if (broker !== undefined) connectBroker(app, appState, sessions, broker)
+  connectTopics(app, appState, sessions)
   app.decorate('websockets', sessions as never)
   app.decorate('websocket', addWebSocketRoute as never)
   app.decorate('injectWebSocket', ((url: unknown, options?: object) => injectWebSocket(app, appState.injected, url, options)) as never)
 }
 
-/** Connects the app to its broker, from `onReady` until the connections of the app have ended. */
-function connectBroker (app: FastifyInstance, { pubsub }: AppState, sessions: WebSockets, broker: Broker): void {
-  const link = new BrokerLink(broker, pubsub.topics, (topics) => sessions.resync(topics, app), app)
-  pubsub.link = link
-  app.addHook('onReady', () => link.start())
+/** Connects the topics of the app to its broker, from `onReady` until the connections of the app have ended, and gives them their history. */
+function connectTopics (app: FastifyInstance, { pubsub, settings: { broker, history } }: AppState, sessions: WebSockets): void {
+  if (broker !== undefined) {
+    pubsub.connect(broker, (topics) => resync(app, pubsub, sessions, topics), app)
+    app.addHook('onReady', () => pubsub.link!.start())
+  }
+  if (history !== false) {
+    pubsub.remember(retentionBy(history), broker, (topic) => sessions.resync({ topics: [topic], recovered: [], missed: [topic] }, app))
+  }
+}
+
+/** The broker is up again: brings the topics with history up to date, then emits 'resync'. */
+async function resync (app: FastifyInstance, { history }: AppState['pubsub'], sessions: WebSockets, topics: string[]): Promise<void> {
+  if (history === null) return sessions.resync({ topics, recovered: [], missed: topics }, app)
+  const recovered = await history.recover()
+  if (recovered === null) return // the broker is down again
+  const known = new Set(recovered)
+  sessions.resync({ topics, recovered, missed: topics.filter((topic) => !known.has(topic)) }, app)
 }
 
 /** Makes routes with `websocket` or `wsHandler` WebSocket routes, and adds `request.ws`. */
@@ -89,7 +100,7 @@ function endConnections (app: FastifyInstance, appState: AppState): void {
   })
   app.addHook('onClose', async () => {
     await closed
-    await appState.pubsub.link?.close()
+    await appState.pubsub.close()
   })
 }
 

@@ -7,11 +7,11 @@ import { Handshake } from '../handshake/handshake'
 import { createOriginCheck, type OriginCheck } from '../handshake/origins'
 import { createRefusalHook, refusesByClosing, type Refuser } from '../handshake/refusal'
 import { keepHookError } from '../handshake/response'
-import { Upgrader, upgradeRaw } from '../handshake/upgrader'
+import { acceptCompression, upgradeRaw, type Negotiation } from '../handshake/upgrader'
 import { guardListeners } from '../protocol/websocket'
 import { acceptFirst, sessionHandlers, type Handlers } from '../session/handlers'
 import { Lifecycle } from '../session/lifecycle'
-import { Session, type SessionRoute } from '../session/session'
+import { Session, type SessionPubSub, type SessionRoute } from '../session/session'
 import { contextCompilers, sendNull } from './adapter'
 import { routeSettings, type RouteSettings } from './options'
 import { readRoute, withoutSlash, type AnyRouteOptions, type Handler } from './route-options'
@@ -19,7 +19,7 @@ import { serverIsClosing } from './shutdown'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { JsonParse } from '../codec/decode'
-import type { PubSub } from '../pubsub/pubsub'
+import type { Connection } from '../connection/connection'
 import type { AppState } from './app-state'
 import type { RawWebSocket } from '../../types/raw'
 
@@ -29,7 +29,7 @@ const kRoute = Symbol('fastify-async-websocket.route')
 /** One WebSocket route. */
 export class Route implements SessionRoute, Refuser {
   readonly options: RouteSettings
-  readonly pubsub: PubSub<Session>
+  readonly pubsub: SessionPubSub
   /** Whether the handler gets the `ws` socket. */
   readonly raw: boolean
   readonly allowsOrigin: OriginCheck
@@ -39,7 +39,6 @@ export class Route implements SessionRoute, Refuser {
   readonly #handlers: Handlers
   readonly #lifecycle: Lifecycle
   readonly #http: Handler
-  readonly #upgrader: Upgrader
   readonly #parse: JsonParse
   readonly #schemas: MessageSchemas
   #codec: Codec | null = null
@@ -72,8 +71,6 @@ export class Route implements SessionRoute, Refuser {
     this.#schemas = new MessageSchemas(route)
     // The HEAD route that Fastify adds has no messages.
     if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(contextCompilers(instance)))
-
-    this.#upgrader = new Upgrader({ ...this.options, closeTimeout: appState.settings.closeTimeout })
     appState.routes.push(this)
   }
 
@@ -116,20 +113,25 @@ export class Route implements SessionRoute, Refuser {
     sendNull(reply)
   }
 
-  upgrade (request: IncomingMessage): RawWebSocket | null {
-    return this.#upgrader.upgrade(request)
+  negotiate ({ headers }: IncomingMessage): Negotiation {
+    const { perMessageDeflate, maxPayload } = this.options
+    return acceptCompression(headers['sec-websocket-extensions'], perMessageDeflate, maxPayload)
   }
 
-  opened (raw: RawWebSocket): void {
-    this.#appState.opened(raw)
+  opened (connection: Connection): void {
+    this.#appState.opened(connection)
+  }
+
+  closed (connection: Connection): void {
+    this.#appState.closed(connection)
   }
 
   handlerBegun (): void {
     this.#appState.handlerBegun()
   }
 
-  accepted (raw: RawWebSocket): void {
-    this.#appState.accepted(raw)
+  accepted (connection: Connection): void {
+    this.#appState.accepted(connection)
   }
 
   ended (session: Session): void {
@@ -150,7 +152,7 @@ export class Route implements SessionRoute, Refuser {
     reply.hijack()
     handshake.release()
     try {
-      upgradeRaw(this.#appState.websocketServer, request.raw, handshake.stream, this.options, (raw) => this.#handleRaw(raw, request))
+      upgradeRaw(this.#appState.websocketServer, request.raw, this.options, (raw) => this.#handleRaw(raw, request))
     } catch (error) { // there may be a connection or not
       logSafely(request, 'error', 'a listener on app.websocketServer threw', error)
       handshake.stream.destroy()
@@ -159,7 +161,7 @@ export class Route implements SessionRoute, Refuser {
 
   /** Calls the handler of a route with `raw: true`. */
   #handleRaw (raw: RawWebSocket, request: FastifyRequest): void {
-    this.opened(raw)
+    this.#appState.openedRaw(raw)
     const fail = (thrown: unknown): void => { // as @fastify/websocket handles an error of the handler
       const error = readable(thrown)
       logSafely(request, 'error', error?.message, error)

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { cutReason } from '../base/close-codes'
+import { cutReason } from '../base/closing'
 import { atMost, quiet } from '../base/deferred'
 import { WebSocketHandshakeError } from '../base/errors'
 import { logSafely } from '../base/user-code'
-import { ownerOf } from '../connection/connection'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Session } from '../session/session'
 import type { AppState } from './app-state'
@@ -32,8 +31,8 @@ export async function shutDown (appState: AppState, settings: ShutdownSettings, 
   for (const { owner } of appState.handshakes) owner?.turnAway(serverIsClosing())
   const isInTime = await atMost(settings.timeout, closeAll(appState, settings, late.signal))
   late.abort()
-  const remaining = { connections: appState.sockets.size, handshakes: appState.handshakes.size, handlers: appState.handlers }
-  for (const socket of appState.sockets) socket.terminate()
+  const remaining = { connections: appState.connections.size + appState.sockets.size, handshakes: appState.handshakes.size, handlers: appState.handlers }
+  for (const connection of [...appState.connections, ...appState.sockets]) connection.terminate()
   for (const { stream } of appState.handshakes) stream.destroy()
   for (const client of appState.injected) client.terminate()
   await atMost(LAST_MOMENT, allEnded(appState))
@@ -82,19 +81,13 @@ async function notifySession (session: Session, notify: ShutdownSettings['notify
   }
 }
 
-/** Returns how to close each socket without a session. */
+/** Returns how to close each socket of a route with `raw: true`. */
 function rawCloses ({ sockets }: AppState, { code, reason }: ShutdownSettings): Close[] {
-  const others = [...sockets].filter((socket) => ownerOf(socket) === undefined)
-  return others.map((socket) => () => socket.close(code, cutReason(reason)))
+  return Array.from(sockets, (socket) => () => socket.close(code, cutReason(reason)))
 }
 
 /** Waits for the handshakes first: a refused handshake may have become a connection, which closes at once (`refusal: 'close'`). */
 async function allEnded (appState: AppState): Promise<void> {
   await Promise.all(Array.from(appState.handshakes, ({ over }) => over))
-  await Promise.all(Array.from(appState.sockets, closed))
-  await appState.handlersEnded()
-}
-
-function closed (socket: RawWebSocket): Promise<unknown> {
-  return new Promise((resolve) => socket.once('close', resolve))
+  await appState.idle()
 }

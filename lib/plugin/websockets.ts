@@ -1,11 +1,15 @@
 import { EventEmitter } from 'node:events'
+import { quiet } from '../base/deferred'
 import { guard, logSafely, type Logging } from '../base/user-code'
 import { attempt, typeIn } from '../base/verb-options'
 import { Codec } from '../codec/codec'
+import { kindOf } from '../codec/message-kind'
+import { beginningIn, withoutHistory } from '../pubsub/beginning'
 import { checkTopic } from '../pubsub/topics'
 import { Session } from '../session/session'
 import type { AppState } from './app-state'
 import type { ValueType } from '../../types/message'
+import type { Publication, ResyncEvent, TopicHistory } from '../../types/session'
 
 const codec = new Codec({ sendType: 'any' })
 
@@ -38,23 +42,41 @@ export class WebSockets extends EventEmitter {
   /** The sessions that have subscribed to `topic`. */
   subscribers (topic: string): ReadonlySet<Session> {
     checkTopic(topic)
-    return this.#appState.pubsub.topics.subscribers(topic)
+    const { topics, history } = this.#appState.pubsub
+    const sessions = topics.subscribers(topic)
+    for (const { session } of history?.followers(topic) ?? []) sessions.add(session)
+    return sessions
   }
 
-  /** Emits 'resync': the subscribers of `topics` may have missed messages. An error of a listener is logged. */
-  resync (topics: string[], logging: Logging): void {
+  /** Emits 'resync' after an outage of the broker. An error of a listener is logged. */
+  resync (event: ResyncEvent, logging: Logging): void {
     const failed = (error: unknown): void => logSafely(logging, 'error', "a listener on 'resync' of app.websockets threw", error)
-    for (const listener of this.rawListeners('resync')) guard(() => listener.call(this, { topics }), failed)
+    for (const listener of this.rawListeners('resync')) guard(() => listener.call(this, event), failed)
   }
 
   /**
    * Sends `message` to all subscribers of `topic`: strings and bytes as they are, other values as JSON, unless a `type` is given.
    * Rejects with `WebSocketBrokerError` if the message has reached only the subscribers in this process.
    */
-  publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
+  publish (topic: string, message: unknown, options?: ValueType | { type?: ValueType }): Promise<Publication> {
     return attempt('publish', () => {
       checkTopic(topic)
-      return this.#appState.pubsub.publish(topic, codec.encoder(typeIn('publish', options))(message))
+      const { pubsub } = this.#appState
+      const type = typeIn('publish', options)
+      const payload = codec.encoder(type)(message)
+      const retention = pubsub.retentionOf(topic)
+      return retention === null ? pubsub.publish(topic, payload) : pubsub.publishKept(topic, retention, kindOf(type ?? codec.sendType, message), payload)
+    })
+  }
+
+  /** Returns the kept messages of `topic`: all, those after a position, or the newest. */
+  history (topic: string, options?: object): Promise<TopicHistory> {
+    return attempt('history', () => {
+      checkTopic(topic)
+      const { pubsub } = this.#appState
+      const retention = pubsub.retentionOf(topic)
+      if (retention === null) throw withoutHistory(topic)
+      return quiet(pubsub.history!.read(topic, retention, beginningIn('history', options)))
     })
   }
 }

@@ -1,28 +1,12 @@
 import { Buffer } from 'node:buffer'
 import { Socket } from 'node:net'
-import { frameOf, headerOf, MAX_HEADER, payloadLength, writeFrame } from './frame'
-import { MAX_BATCH } from './prepared-message'
-import { SessionWebSocket, type HeldFrames } from './websocket'
+import { flushAfterTurn } from '../base/end-of-turn'
+import { firstByteOf, frameOf, headerOf, MAX_HEADER, payloadLength, writeFrame } from './frame'
+import { MAX_BATCH, type Batch } from './prepared-message'
 import type { Duplex } from 'node:stream'
 import type { Payload } from '../codec/encode'
-import type { Batch } from './prepared-message'
-import type { RawWebSocket } from '../../types/raw'
 
 export type OnWritten = (error?: Error | null) => void
-
-/** Writes messages to a connection in order. The writer holds the messages of a turn back until `flush` writes them at once. */
-export interface Writer {
-  /** The bytes that have not yet been handed to the kernel, including those that are held back. */
-  readonly bufferedAmount: number
-  /**
-   * Adds a message. `onWritten` is called when the kernel has the whole message. With `onWritten`, the writer may keep the
-   * caller's bytes until then; without it, the writer copies them. Returns the bytes that the message takes.
-   */
-  add (payload: Payload, onWritten?: OnWritten): number
-  /** Adds published messages. Returns the bytes that they take. */
-  share (batch: Batch, onWritten?: OnWritten): number
-  flush (): void
-}
 
 /** Bytes. The frames of messages up to this length are written into the pool; a longer frame has a buffer of its own. */
 const SMALL = 16 * 1024
@@ -40,58 +24,51 @@ let start = 0
 let end = 0
 let owner: FrameWriter | null = null
 
-/** Creates the writer for `raw`, which reads and writes `stream`. */
-export function createWriter (raw: RawWebSocket, stream: Duplex): Writer {
-  return raw instanceof SessionWebSocket && raw.extensions === '' ? new FrameWriter(raw, stream) : new SendWriter(raw, stream)
+/** Writes messages and frames to a stream in order. The writer holds those of a turn back, and writes them at once when the turn ends. */
+export interface Writer {
+  /** The bytes that have not yet been handed to the kernel, including those that are held back. */
+  readonly bufferedAmount: number
+  /**
+   * Adds a message. `onWritten` is called when the kernel has the whole message. The bytes of `payload` may change as soon as
+   * `add` has returned. `firstByte`: the first byte of its frame. Returns the bytes that the message takes.
+   */
+  add (payload: Payload, onWritten?: OnWritten, firstByte?: number): number
+  /** Adds published messages. Returns the bytes that they take. */
+  share (batch: Batch, onWritten?: OnWritten): number
+  /** Adds a frame. `firstByte` is its first byte. `isMasked`: by default, the frames of a client are masked. */
+  addFrame (firstByte: number, payload: Payload, onWritten?: OnWritten, isMasked?: boolean): void
+  /** Writes what is held back, at the end of the turn or before. */
+  flush (): void
+  /** Writes everything now: nothing is added any more. What waits to be compressed is written as it is. */
+  finish (): void
 }
 
-/** A stream that holds back what is written to it while it is corked. */
-class CorkedStream {
-  protected readonly stream: Duplex
+/** Writes frames as they are. */
+export class FrameWriter implements Writer {
+  readonly #stream: Duplex
+  /** Whether the frames are those of a client. */
+  readonly #isMasked: boolean
+  /** Whether the frames of this turn wait for its end. */
+  #isHolding = false
   #isCorked = false
-
-  constructor (stream: Duplex) {
-    this.stream = stream
-  }
-
-  protected cork (): void {
-    if (this.#isCorked) return
-    this.#isCorked = true
-    this.stream.cork()
-  }
-
-  protected uncork (): void {
-    if (!this.#isCorked) return
-    this.#isCorked = false
-    this.stream.uncork()
-  }
-}
-
-/** Makes the frames itself. `ws` makes several writes for each frame, which cost more than all the rest. */
-class FrameWriter extends CorkedStream implements Writer, HeldFrames {
   #heldBytes = 0
   #batch: Batch | null = null
 
-  constructor (raw: SessionWebSocket, stream: Duplex) {
-    super(stream)
-    raw.held = this
+  constructor (stream: Duplex, isMasked: boolean) {
+    this.#stream = stream
+    this.#isMasked = isMasked
   }
 
   get bufferedAmount (): number {
-    return this.stream.writableLength + this.#heldBytes
+    return this.#stream.writableLength + this.#heldBytes
   }
 
-  add (payload: Payload, onWritten?: OnWritten): number {
-    const length = payloadLength(payload)
-    if (length > SMALL) return this.#addLarge(payload, length, onWritten)
-    if (this.#batch !== null) this.release()
-    if (owner !== this) this.#takePool()
-    if (end + MAX_HEADER + length > POOL) this.#renewPool()
-    const before = end
-    end = writeFrame(pool, end, payload, length)
-    this.#heldBytes = end - start
-    if (onWritten !== undefined) this.#write(this.#takeHeld(), onWritten)
-    return end - before
+  add (payload: Payload, onWritten?: OnWritten, firstByte = firstByteOf(payload)): number {
+    return this.#add(firstByte, payload, onWritten, this.#isMasked)
+  }
+
+  addFrame (firstByte: number, payload: Payload, onWritten?: OnWritten, isMasked = this.#isMasked): void {
+    this.#add(firstByte, payload, onWritten, isMasked)
   }
 
   share (batch: Batch, onWritten?: OnWritten): number {
@@ -99,30 +76,71 @@ class FrameWriter extends CorkedStream implements Writer, HeldFrames {
     if (onWritten !== undefined || !isBatch || this.#heldBytes + batch.byteLength > MAX_BATCH) {
       return this.#handFrame(batch.bytes, onWritten)
     }
+    this.#hold()
     this.#batch = this.#batch === null ? batch : this.#batch.and(batch)
     this.#heldBytes = this.#batch.byteLength
     return batch.byteLength
   }
 
-  /** Writes the held frames to the stream, which is corked: the kernel does not get them yet. */
-  release (): void {
-    if (this.#heldBytes > 0) this.#write(this.#takeHeld())
-  }
-
   flush (): void {
-    if (this.#heldBytes > 0) this.stream.write(this.#takeHeld())
-    this.uncork()
+    this.#isHolding = false
+    if (this.#heldBytes > 0) this.#stream.write(this.#takeHeld())
+    this.#uncork()
     if (owner === this) this.#leavePool()
   }
 
+  finish (): void {
+    this.flush()
+  }
+
+  #add (firstByte: number, payload: Payload, onWritten: OnWritten | undefined, isMasked: boolean): number {
+    const length = payloadLength(payload)
+    if (length > SMALL) return this.#addLarge(firstByte, payload, length, onWritten, isMasked)
+    if (this.#batch !== null) this.#release()
+    if (owner !== this) this.#takePool()
+    if (end + MAX_HEADER + length > POOL) this.#renewPool()
+    this.#hold()
+    const before = end
+    end = writeFrame(pool, end, firstByte, payload, length, isMasked)
+    this.#heldBytes = end - start
+    if (onWritten !== undefined) this.#write(this.#takeHeld(), onWritten)
+    return end - before
+  }
+
+  /**
+   * Adds a long message. Its bytes are not copied if the kernel gets them now. A copy is needed where other bytes wait before
+   * them: the user may change, transfer or resize the memory meanwhile. Frames of a client are copied to be masked.
+   */
+  #addLarge (firstByte: number, payload: Payload, length: number, onWritten: OnWritten | undefined, isMasked: boolean): number {
+    const isKept = onWritten !== undefined && !isMasked && isFixed(payload) && this.#stream instanceof Socket && this.#stream.writableLength === 0
+    if (!isKept) return this.#handFrame(frameOf(firstByte, payload, length, isMasked), onWritten)
+    this.#release()
+    const header = headerOf(firstByte, length)
+    this.#write(header)
+    this.#write(payload, onWritten)
+    this.#uncork()
+    return header.length + length
+  }
+
+  #handFrame (frame: Buffer, onWritten: OnWritten | undefined): number {
+    this.#release()
+    this.#write(frame, onWritten)
+    return frame.length
+  }
+
+  /** Writes the held frames to the stream, which is corked: the kernel does not get them yet. */
+  #release (): void {
+    if (this.#heldBytes > 0) this.#write(this.#takeHeld())
+  }
+
   #takePool (): void {
-    owner?.release()
+    if (owner !== null) owner.#release()
     owner = this
     first = start
   }
 
   #renewPool (): void {
-    this.release()
+    this.#release()
     pool = Buffer.allocUnsafeSlow(POOL)
     first = start = end = 0
   }
@@ -131,7 +149,7 @@ class FrameWriter extends CorkedStream implements Writer, HeldFrames {
   // stream may have passed the same bytes on.
   #leavePool (): void {
     owner = null
-    if (this.stream.writableLength === 0 && this.stream instanceof Socket) start = end = first
+    if (this.#stream.writableLength === 0 && this.#stream instanceof Socket) start = end = first
   }
 
   #takeHeld (): Buffer {
@@ -140,61 +158,38 @@ class FrameWriter extends CorkedStream implements Writer, HeldFrames {
     this.#heldBytes = 0
     if (batch !== null) return batch.bytes
     const frames = pool.subarray(start, end)
+    // Other bytes wait before these frames. They would keep the whole pool for as long as the client does not read.
+    if (this.#stream.writableLength > 0) {
+      end = start
+      return Buffer.from(frames)
+    }
     start = end
     return frames
   }
 
-  #addLarge (payload: Payload, length: number, onWritten: OnWritten | undefined): number {
-    if (typeof payload === 'string' || onWritten === undefined) return this.#handFrame(frameOf(payload, length), onWritten)
-    this.release()
-    const header = headerOf(payload, length)
-    this.#write(header)
-    this.#write(payload, onWritten)
-    return header.length + length
-  }
-
-  #handFrame (frame: Buffer, onWritten: OnWritten | undefined): number {
-    this.release()
-    this.#write(frame, onWritten)
-    return frame.length
+  #hold (): void {
+    if (this.#isHolding) return
+    this.#isHolding = true
+    flushAfterTurn(this)
   }
 
   #write (frames: Uint8Array, onWritten?: OnWritten): void {
-    this.cork()
-    this.stream.write(frames, onWritten)
+    this.#hold()
+    if (!this.#isCorked) {
+      this.#isCorked = true
+      this.#stream.cork()
+    }
+    this.#stream.write(frames, onWritten)
+  }
+
+  #uncork (): void {
+    if (!this.#isCorked) return
+    this.#isCorked = false
+    this.#stream.uncork()
   }
 }
 
-/** Leaves the frames to `ws`, because the frames of a client are masked and `ws` has the compression. */
-class SendWriter extends CorkedStream implements Writer {
-  readonly #raw: RawWebSocket
-
-  constructor (raw: RawWebSocket, stream: Duplex) {
-    super(stream)
-    this.#raw = raw
-  }
-
-  get bufferedAmount (): number {
-    return this.#raw.bufferedAmount
-  }
-
-  add (payload: Payload, onWritten?: OnWritten): number {
-    return this.#send(typeof payload === 'string' || onWritten !== undefined ? payload : Buffer.from(payload), onWritten)
-  }
-
-  share (batch: Batch, onWritten?: OnWritten): number {
-    let bytes = 0
-    for (const { payload } of batch.messages) bytes += this.#send(payload, onWritten)
-    return bytes
-  }
-
-  flush (): void {
-    this.uncork()
-  }
-
-  #send (payload: Payload, onWritten?: OnWritten): number {
-    this.cork()
-    this.#raw.send(payload, onWritten)
-    return payloadLength(payload)
-  }
+/** Whether `payload` is bytes in a memory that cannot shrink. */
+function isFixed (payload: Payload): payload is Uint8Array {
+  return typeof payload !== 'string' && (payload.buffer as { resizable?: boolean }).resizable !== true
 }

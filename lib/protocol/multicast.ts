@@ -1,4 +1,5 @@
-import { flushAfterTurn } from '../base/end-of-turn'
+import { flushFirst } from '../base/end-of-turn'
+import type { SmallSet } from '../base/small-set'
 import { MAX_BATCH, type Batch, type PreparedMessage } from './prepared-message'
 
 /*
@@ -18,6 +19,12 @@ let except: Subscriber | undefined
 
 const endOfTurn = { flush: settle }
 
+/** Delivers `prepared` to the members of `to` except `not`, at the end of the turn at the latest. */
+export function deliverTo (prepared: PreparedMessage, to: SmallSet<Subscriber>, not?: Subscriber): void {
+  if (to instanceof Set) multicast(prepared, to, not)
+  else if (to !== not) to.deliver(prepared)
+}
+
 /** Delivers `prepared` to all of `to` except `not`, at the end of the turn at the latest. */
 export function multicast (prepared: PreparedMessage, to: Iterable<Subscriber>, not?: Subscriber): void {
   if (pending !== null && subscribers === to && except === not && pending.byteLength + prepared.byteLength <= MAX_BATCH) {
@@ -28,7 +35,7 @@ export function multicast (prepared: PreparedMessage, to: Iterable<Subscriber>, 
   pending = prepared
   subscribers = to
   except = not
-  flushAfterTurn(endOfTurn)
+  flushFirst(endOfTurn)
 }
 
 /** Delivers the pending messages now. */

@@ -1,90 +1,143 @@
 import { Buffer } from 'node:buffer'
-import { textOf } from '../codec/decode'
-import { frameOf, payloadLength, textFrameOf } from './frame'
+import { MAX_HISTORY, MAX_SYNC, type Deflater } from './deflate'
+import { BINARY, frameOf, payloadLength, RSV1, TEXT } from './frame'
 import type { Payload } from '../codec/encode'
 
 /** The longest batch, in bytes. */
 export const MAX_BATCH = 64 * 1024
+
+const EMPTY: Buffer = Buffer.alloc(0)
 
 /**
  * The messages that were published to a subscriber in one turn of the event loop. Subscribers that got the same messages in the
  * same order share one batch, so that its frames are concatenated once for all of them.
  */
 export abstract class Batch {
-  /** The messages in the order in which they were published. */
-  abstract readonly messages: readonly PreparedMessage[]
+  /** The number of messages. */
+  abstract readonly count: number
   /** The frames of the messages, one after the other. */
   abstract readonly bytes: Buffer
   abstract readonly byteLength: number
+  /** The first message. */
+  abstract readonly first: Batch
+  /** The last bytes of what the frames have compressed, at most `MAX_HISTORY`. */
+  abstract readonly tail: Buffer
   #next: Sequence | null = null
+  #compressed: Map<Deflater, Batch> | null = null
 
   /** Returns the batch of this batch and `last` after it: the same object for the same `last`. */
   and (last: Batch): Batch {
     if (this.#next === null || this.#next.last !== last) this.#next = new Sequence(this, last)
     return this.#next
   }
+
+  /** Returns the messages with their frames compressed where that makes them smaller: the same object for the same `deflater`. */
+  compressed (deflater: Deflater): Batch {
+    this.#compressed ??= new Map()
+    const known = this.#compressed.get(deflater)
+    if (known !== undefined) return known
+    const compressed = this.compress(deflater)
+    this.#compressed.set(deflater, compressed)
+    return compressed
+  }
+
+  protected abstract compress (deflater: Deflater): Batch
 }
 
 /** A batch of one message, encoded as a frame. */
 export class PreparedMessage extends Batch {
-  readonly #frame: Buffer
-  readonly #isText: boolean
+  readonly count = 1
+  readonly bytes: Buffer
   readonly #length: number
-  #payload: Payload | null
 
   /** `isText`: the message is a text; `payload` may be its UTF-8 then. */
   constructor (payload: Payload, isText = typeof payload === 'string') {
     super()
-    const isString = typeof payload === 'string'
-    this.#isText = isText
     this.#length = payloadLength(payload)
-    this.#payload = isString ? payload : null
-    this.#frame = isText && !isString ? textFrameOf(payload) : frameOf(payload, this.#length)
-  }
-
-  get messages (): PreparedMessage[] {
-    return [this]
-  }
-
-  get bytes (): Buffer {
-    return this.#frame
+    this.bytes = frameOf(isText ? TEXT : BINARY, payload, this.#length, false)
   }
 
   get byteLength (): number {
-    return this.#frame.length
+    return this.bytes.length
   }
 
-  /** The payload: a string for a text. Bytes are a view of the frame, because the publisher may change its own bytes. */
-  get payload (): Payload {
-    if (this.#payload === null) {
-      const bytes = this.#frame.subarray(this.#frame.length - this.#length)
-      this.#payload = this.#isText ? textOf(bytes) : bytes
-    }
-    return this.#payload
+  get first (): Batch {
+    return this
+  }
+
+  get tail (): Buffer {
+    return EMPTY
+  }
+
+  // A message that is too long for this thread is not compressed.
+  protected override compress (deflater: Deflater): Batch {
+    if (this.#length < deflater.threshold || this.#length > MAX_SYNC) return this
+    const content = this.bytes.subarray(this.bytes.length - this.#length)
+    const deflated = deflater.deflate(content, EMPTY)
+    return deflated.length < this.#length ? new CompressedMessage(this.bytes[0], deflated, content.subarray(-MAX_HISTORY)) : this
+  }
+}
+
+/** A batch of one message whose frame is compressed, without reference to other messages. */
+class CompressedMessage extends Batch {
+  readonly count = 1
+  readonly bytes: Buffer
+
+  constructor (firstByte: number, deflated: Buffer, readonly tail: Buffer) {
+    super()
+    this.bytes = frameOf(firstByte | RSV1, deflated, deflated.length, false)
+  }
+
+  get byteLength (): number {
+    return this.bytes.length
+  }
+
+  get first (): Batch {
+    return this
+  }
+
+  protected override compress (): Batch {
+    return this
   }
 }
 
 /** A batch and another one after it. */
 class Sequence extends Batch {
+  readonly count: number
   readonly byteLength: number
+  readonly first: Batch
   readonly #before: Batch
   #bytes: Buffer | null = null
+  #tail: Buffer | null = null
 
   constructor (before: Batch, readonly last: Batch) {
     super()
     this.#before = before
+    this.first = before.first
+    this.count = before.count + last.count
     this.byteLength = before.byteLength + last.byteLength
   }
 
-  get messages (): PreparedMessage[] {
-    const batches: Batch[] = []
-    let batch: Batch = this
-    for (; batch instanceof Sequence; batch = batch.#before) batches.push(batch.last) // a loop, since thousands of batches would be too deep for recursion
-    return [batch, ...batches.reverse()].flatMap(({ messages }) => messages)
+  get bytes (): Buffer {
+    this.#bytes ??= Buffer.concat(this.#parts.map(({ bytes }) => bytes), this.byteLength)
+    return this.#bytes
   }
 
-  get bytes (): Buffer {
-    this.#bytes ??= Buffer.concat(this.messages.map(({ bytes }) => bytes), this.byteLength)
-    return this.#bytes
+  get tail (): Buffer {
+    this.#tail ??= Buffer.concat(this.#parts.map(({ tail }) => tail)).subarray(-MAX_HISTORY)
+    return this.#tail
+  }
+
+  protected override compress (deflater: Deflater): Batch {
+    return this.#parts.map((part) => part.compressed(deflater)).reduce((before, last) => before.and(last))
+  }
+
+  // A loop, since thousands of batches would be too deep for recursion.
+  get #parts (): Batch[] {
+    const parts: Batch[] = []
+    let batch: Batch = this
+    for (; batch instanceof Sequence; batch = batch.#before) parts.push(batch.last)
+    parts.push(batch)
+    return parts.reverse()
   }
 }

@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer'
 import { Socket } from 'node:net'
-import { isOnlyListener } from './recipient'
 import type { Duplex } from 'node:stream'
 
 /*
@@ -23,55 +22,91 @@ const FastBuffer = (Buffer as unknown as { [Symbol.species]: new (memory: ArrayB
 const KEYS = symbolsOf(new Socket(), 'kBuffer', 'kBufferCb', 'kBufferGen')
 const [kBuffer, kBufferCb, kBufferGen] = KEYS
 
-interface ReadingSocket extends Socket {
-  [key: symbol]: unknown
-  _handle?: { useUserBuffer? (memory: Buffer): void } | null
-}
-
 function symbolsOf (object: object, ...names: string[]): symbol[] {
   const symbols = Object.getOwnPropertySymbols(object)
   return names.map((name) => symbols.find(({ description }) => description === name)!)
 }
 
-/** The `data` listener of `ws`, one function for all sockets; undefined until a socket with it has been seen. */
-let parse: Function | undefined
+/** Reads the bytes of a stream. */
+export interface Reader {
+  /** Takes the bytes of a read. The next read may overwrite them: bytes to be kept are retained (see `retain`). */
+  read (chunk: Buffer): void
+  /** Where the next bytes can be read to, if they are the rest of a long message; else undefined. */
+  readonly place: Buffer | undefined
+  /** `count` bytes have been read into `place`. */
+  placed (count: number): void
+}
 
-/** The bytes of the current read that are retained. */
-let kept = 0
+/** A stream has its reader under this symbol. */
+export const kReader = Symbol('fastify-async-websocket.reader')
+
+interface ReadStream extends Duplex { [kReader]?: Reader }
+
+interface Handle {
+  useUserBuffer? (memory: Buffer): void
+  /** The handle below that of a TLS socket. */
+  _parent?: Handle | null
+}
+
+interface ReadSocket extends Socket {
+  [key: symbol]: unknown
+  [kReader]?: Reader
+  _handle?: Handle | null
+}
 
 /** The buffer for the next read of the connection that has just read; `undefined` for the same buffer again. */
 let next: Buffer | undefined
 
-/**
- * Makes `stream`, to which `ws` listens, read into the shared buffer. The chunks that `ws` gets are views of that buffer: code
- * that keeps them calls `retain` or `retainBytes`. A stream reads as before if it is no socket of Node, if it has another `data`
- * listener, or if its private properties differ from the expected ones.
- */
-export function shareMemory (stream: Duplex): void {
-  const socket = stream as ReadingSocket
-  if (stream.listenerCount('data') === 1) parse ??= stream.listeners('data')[0]
-  const isAsExpected = stream instanceof Socket && KEYS.every((key) => socket[key] === null) && typeof socket._handle?.useUserBuffer === 'function'
-  if (!isAsExpected || !isOnlyListener(stream, 'data', parse!)) return
-  socket[kBuffer] = shared
-  socket[kBufferCb] = onRead
-  socket[kBufferGen] = nextMemory
-  socket._handle!.useUserBuffer!(shared)
+/** Gives `reader` what is read of `stream`, from the next read on. */
+export function readInto (reader: Reader, stream: Duplex): void {
+  (stream as ReadStream)[kReader] = reader
+  stream.on('data', onData)
+  if (stream instanceof Socket && canShareMemory(stream as ReadSocket)) {
+    const socket = stream as ReadSocket
+    socket[kBuffer] = shared
+    socket[kBufferCb] = onRead
+    socket[kBufferGen] = nextMemory
+    socket._handle!.useUserBuffer!(shared)
+  }
 }
 
-/** Runs when `length` bytes have been read into `memory`. A chunk that waits, or that other listeners may keep, is a copy. */
-function onRead (this: Socket, length: number, memory: Buffer): boolean {
+/**
+ * Whether `socket` can read into the shared buffer: its private properties are as expected, and its reads do not nest. They could
+ * nest if the TLS socket is over a stream that is no network socket, since that stream may be read within a read.
+ */
+function canShareMemory (socket: ReadSocket): boolean {
+  const { _handle: handle } = socket
+  return KEYS.every((key) => socket[key] === null) && typeof handle?.useUserBuffer === 'function' &&
+    (handle._parent == null || NETWORK_HANDLES.has(handle._parent.constructor.name))
+}
+
+/** The names of the handles of network sockets. */
+const NETWORK_HANDLES = new Set(['TCP', 'Pipe'])
+
+/** The listener to 'data' of all streams. */
+function onData (this: ReadStream, chunk: Buffer): void {
+  this[kReader]!.read(chunk)
+}
+
+/** Runs when `length` bytes have been read into `memory`: the shared buffer, or a `place`. A chunk that waits is a copy. */
+function onRead (this: ReadSocket, length: number, memory: Buffer): boolean {
   const isShared = memory === shared
-  const read = new FastBuffer(memory.buffer, 0, length)
-  const chunk = isShared || length === SIZE ? read : copyOf(read)
-  kept = 0
-  const goesOn = this.readableFlowing === true && this.readableLength === 0 && isOnlyListener(this, 'data', parse!)
-    ? this.emit('data', chunk)
-    : this.push(retain(chunk))
-  // A large message is retained as a whole. While a connection fills a read and most of it is retained, the connection gets a new
-  // buffer for each read, as in Node, which saves the copy. It gets none when it has nothing more to read or is paused.
-  const keepsAll = length === SIZE && kept > SIZE / 2 && this.readableFlowing === true
-  next = keepsAll ? Buffer.allocUnsafeSlow(SIZE) : isShared ? undefined : shared
-  return goesOn
+  const isDirect = this.readableFlowing === true && this.readableLength === 0 && isOnlyReader(this)
+  next = isShared ? undefined : shared
+  if (!isDirect) return this.push(copyOf(bytesOf(memory, length)))
+  const reader = this[kReader]!
+  if (isShared) reader.read(bytesOf(memory, length))
+  else reader.placed(length)
+  if (this.readableFlowing) next = reader.place ?? next
+  return true
+}
+
+function bytesOf (memory: Buffer, length: number): Buffer {
+  return new FastBuffer(memory.buffer, memory.byteOffset, length)
+}
+
+function isOnlyReader (socket: Socket): boolean {
+  return socket.listenerCount('data') === 1 && socket.listenerCount('data', onData) === 1
 }
 
 function nextMemory (): Buffer | undefined {
@@ -80,13 +115,11 @@ function nextMemory (): Buffer | undefined {
 
 /** Returns `chunk`, or a copy if the next read will overwrite `chunk`. */
 export function retain (chunk: Buffer): Buffer {
-  kept += chunk.length
   return chunk.buffer === shared.buffer ? copyOf(chunk) : chunk
 }
 
 /** Returns the bytes from `start` to `end` in `chunk`, or a copy if the next read will overwrite `chunk`. */
 export function retainBytes (chunk: Buffer, start: number, end: number): Buffer {
-  kept += end - start
   const bytes = new FastBuffer(chunk.buffer, chunk.byteOffset + start, end - start)
   return chunk.buffer === shared.buffer ? Buffer.from(bytes) : bytes
 }

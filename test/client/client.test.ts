@@ -440,3 +440,33 @@ t.test('an error of a listener on signal is a warning', async (t) => {
     t.match((await warning)[0].message, thrown === undefined ? 'undefined' : 'from a listener')
   }
 })
+
+t.test('messages are compressed where the server takes the offer, also with options of ws', async (t) => {
+  const app = await createApp(t, { perMessageDeflate: true })
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(message)
+  })
+  const url = `ws://127.0.0.1:${await listen(app)}/`
+  for (const [perMessageDeflate, extensions] of [[true, 'permessage-deflate'], [{ threshold: 0 }, 'permessage-deflate'], [false, '']] as const) {
+    const client = await connect(url, { perMessageDeflate })
+    t.equal(client.raw!.extensions, extensions)
+    t.equal(await client.pair('x'.repeat(1000)), 'x'.repeat(1000))
+    await client.close()
+  }
+})
+
+t.test('a server without compression is taken, and one that answers what was not offered is not', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/', async (ws) => { await ws.accept() })
+  const client = await connect(`ws://127.0.0.1:${await listen(app)}/`, { perMessageDeflate: true })
+  t.equal(client.raw!.extensions, '')
+  const left = new Deferred<void>()
+  const port = await serveTcp(t, (socket, request) => {
+    socket.on('close', () => left.resolve())
+    socket.write(upgradeResponse(request, 'Sec-WebSocket-Extensions: permessage-deflate; nonsense=1\r\n'))
+  })
+  const { cause } = await failure(t, connect(`ws://127.0.0.1:${port}/`, { perMessageDeflate: true }))
+  t.equal(cause.message, 'Invalid Sec-WebSocket-Extensions header')
+  await left.promise
+})

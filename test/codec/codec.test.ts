@@ -86,6 +86,11 @@ t.test('a decoded value of any type is validated, and the result of the validato
   t.strictSame(binary(codec.jsonDecoder('bytes'), '1'), { validated: 1 })
 })
 
+t.test('a validator gets the message, too', async (t) => {
+  const codec = new Codec({ receiveType: 'json', validate: (value, message) => [value, message] })
+  t.strictSame(text(codec.decode, '1'), [1, '1'])
+})
+
 t.test('a message that does not decode is not validated', async (t) => {
   let validated = 0
   const codec = new Codec({ receiveType: 'json', validate: () => validated++ })

@@ -1,6 +1,7 @@
 import { constants } from 'node:buffer'
 import t from 'tap'
-import { createDecoders, textOf, type Decoders } from '../../lib/codec/decode'
+import { decodeUtf8 } from '../../lib/codec/bytes'
+import { createDecoders, type Decoders } from '../../lib/codec/decode'
 import { isLinear } from '../helpers/linear'
 
 const decoders = createDecoders(JSON.parse)
@@ -176,12 +177,12 @@ t.test('json: bytes that are not UTF-8 are refused, and not replaced', async (t)
 
 t.test('json in text mode takes text frames only', async (t) => {
   t.strictSame(decodeText('jsonText', '{"a":1}'), { a: 1 })
-  t.throws(() => decodeBinary('jsonText', '{"a":1}'), { ...DECODE_ERROR, message: 'expected JSON in a text message, received a binary one' })
+  t.throws(() => decodeBinary('jsonText', '{"a":1}'), { ...DECODE_ERROR, message: 'expected JSON as text, received a binary message' })
 })
 
 t.test('json in bytes mode takes binary frames only', async (t) => {
   t.strictSame(decodeBinary('jsonBytes', '{"a":1}'), { a: 1 })
-  t.throws(() => decodeText('jsonBytes', '{"a":1}'), { ...DECODE_ERROR, message: 'expected JSON in a binary message, received a text one' })
+  t.throws(() => decodeText('jsonBytes', '{"a":1}'), { ...DECODE_ERROR, message: 'expected JSON as bytes, received a text message' })
 })
 
 t.test('json is parsed with the given parser, and the parser\'s error is the cause', async (t) => {
@@ -199,6 +200,6 @@ t.test('json is parsed with the given parser, and the parser\'s error is the cau
 
 t.test('a text of any length is decoded as UTF-8, wherever it is not ASCII', async (t) => {
   for (const text of ['', 'a', 'é', 'a'.repeat(1023), 'a'.repeat(1024), 'a'.repeat(100_000), 'é'.repeat(512), `${'a'.repeat(5000)}€`, `😀${'a'.repeat(5000)}`, '\u0000\u007f'.repeat(1000)]) {
-    t.ok(textOf(Buffer.from(text)) === text, `${text.length} characters`)
+    t.ok(decodeUtf8(Buffer.from(text)) === text, `${text.length} characters`)
   }
 })

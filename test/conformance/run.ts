@@ -56,7 +56,7 @@ export class Runner {
     }, LIMIT)
     try {
       const answer = await peer.open('/', test.offer)
-      if (answer.status === 101 && answer.extensions === (test.extensions ?? '')) await converse(peer, test, chop)
+      if (answer.status === 101 && agrees(answer.extensions, test.extensions)) await converse(peer, test, chop)
       return isLate ? { verdict: 'failed', detail: `not over after ${LIMIT} ms: ${describe(peer, answer)}` } : judge(peer, answer, test)
     } catch (error) {
       return { verdict: 'failed', detail: (error as Error).message }
@@ -134,7 +134,7 @@ function judge (peer: Peer, answer: Answer, test: Case): Result {
 
 function isOutcome (peer: Peer, answer: Answer, outcome: Outcome): boolean {
   const { status = 101, extensions = '', close = [1000] } = outcome
-  if (answer.status !== status || answer.extensions !== extensions) return false
+  if (answer.status !== status || !agrees(answer.extensions, extensions)) return false
   return status !== 101 || (hasReceived(peer, outcome) && peer.closeCode !== null && close.includes(peer.closeCode))
 }
 
@@ -145,6 +145,12 @@ function hasReceived ({ received }: Peer, { receive }: Outcome): boolean {
 function isSame (one: Received, other: Received): boolean {
   if (typeof one === 'string' || typeof other === 'string') return one === other
   return one.opcode === other.opcode && one.payload.equals(other.payload)
+}
+
+/** Whether the headers name the same extension. The parameters may stand in any order. */
+function agrees (extensions: string, expected = ''): boolean {
+  const parts = (header: string): string => header.split('; ').sort().join('; ')
+  return parts(extensions) === parts(expected)
 }
 
 function describe ({ received, closeCode }: Peer, { status, extensions }: Answer): string {

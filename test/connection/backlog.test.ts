@@ -137,3 +137,10 @@ t.test('when all messages have been taken, the cost is 0', async (t) => {
     t.equal(backlog.bytes, 0)
   }
 })
+
+t.test('a message that moves gets memory of its own', async (t) => {
+  const backlog = new Backlog()
+  for (const read of [Buffer.alloc(64 * KiB), Buffer.alloc(64 * KiB)]) push(backlog, within(read, 100, 10))
+  const bytes = shift(backlog)
+  t.same([bytes.length, bytes.byteOffset, bytes.buffer.byteLength], [10, 0, 10])
+})

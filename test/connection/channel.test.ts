@@ -1,16 +1,20 @@
 import t from 'tap'
-import { channels } from '../contract/channels'
-import { endingsContract } from '../contract/endings'
-import { flowContract } from '../contract/flow'
-import { messagesContract } from '../contract/messages'
+import { channelContract } from '../contract/channel'
+import { channels, streamChannels } from '../contract/channels'
+import { streamChannelContract } from '../contract/stream-channel'
 import { createApp } from '../helpers/app'
 import type { WebSocketChannel } from '../../types/session'
 
 for (const [name, open] of Object.entries(channels)) {
   t.test(name, (t) => {
-    messagesContract(t, open)
-    endingsContract(t, open)
-    flowContract(t, open)
+    channelContract(t, open)
+    t.end()
+  })
+}
+
+for (const [name, open] of Object.entries(streamChannels)) {
+  t.test(`${name}, as a channel over a byte stream`, (t) => {
+    streamChannelContract(t, open)
     t.end()
   })
 }
@@ -34,20 +38,28 @@ t.test('before the handshake is complete, every verb rejects', async (t) => {
   t.equal(await client.receive(), 'now')
 })
 
-t.test('every verb refuses invalid options, before it sends or takes a message', async (t) => {
-  for (const open of Object.values(channels)) {
+t.test('every verb of a channel over a byte stream refuses a list and a function as options, before it sends or takes a message', async (t) => {
+  for (const open of Object.values(streamChannels)) {
     const { channel, peer } = await open(t)
-    peer.socket.send('1')
-    const wrong: any[] = [null, 5, true, [], () => {}]
+    peer.send('1')
+    const wrong: any[] = [[], () => {}]
     const verbs = wrong.flatMap((options) => [
       channel.send('text', options), channel.sendJson({}, options), channel.receive(options), channel.receiveText(options), channel.receiveBytes(options), channel.receiveJson(options),
       channel.pair('text', options), channel.expect('1', options)
     ])
     for (const verb of verbs) await t.rejects(verb, { name: 'WebSocketOptionError', message: /^the options of [a-zA-Z]+ are .*: use an object/ })
-    await t.rejects(channel.sendEvent({ get type () { throw new Error('from the getter') } } as any), { name: 'WebSocketOptionError', message: 'the options of sendEvent cannot be read: from the getter' })
+    await t.rejects(channel.receive({ timeout: '1' as never }), { name: 'WebSocketOptionError' })
     t.equal(await channel.receive(), '1')
     await channel.send('next')
     t.equal(await peer.next(), 'next')
+  }
+})
+
+t.test('sendEvent refuses an event that cannot be read', async (t) => {
+  for (const open of Object.values(streamChannels)) {
+    const { channel } = await open(t)
+    const event: any = { get type () { throw new Error('from the getter') } }
+    await t.rejects(channel.sendEvent(event), { name: 'WebSocketOptionError', message: 'the options of sendEvent cannot be read: from the getter' })
   }
 })
 

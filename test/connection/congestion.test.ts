@@ -1,5 +1,4 @@
 import t from 'tap'
-import { once } from 'node:events'
 import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { createApp } from '../helpers/app'
@@ -57,10 +56,10 @@ t.test('waiting sends resolve in order, large and small', async (t) => {
 
 t.test('a client that drains nothing of posted messages has stalled as well', async (t) => {
   const fixture = await createSendQueue(t, { sendTimeout: 100 })
-  const { client, sendQueue, server } = fixture
+  const { client, sendQueue, closed } = fixture
   client.pause()
   sendQueue.post(Buffer.alloc(8 * MiB))
-  await once(server, 'close')
+  await closed
   t.equal(fixture.stalls, 1)
 })
 
@@ -128,7 +127,7 @@ t.test('without a timeout there is no watch', async (t) => {
 
 t.test('the watch runs only while messages wait', async (t) => {
   const fixture = await createSendQueue(t)
-  const { sendQueue, client, server } = fixture
+  const { sendQueue, client, endpoint, closed } = fixture
   const before = runningTimers()
   await sendQueue.send('a')
   t.equal(runningTimers(), before, 'nothing waits')
@@ -143,12 +142,12 @@ t.test('the watch runs only while messages wait', async (t) => {
   }
   congest(fixture)
   t.equal(runningTimers(), before + 1)
-  server.terminate()
-  await once(server, 'close')
+  endpoint.terminate()
+  await closed
   t.equal(runningTimers(), before, 'the connection has ended')
 })
 
-for (const [who, drop] of [['client', ({ client }: SendQueueFixture) => client.terminate()], ['server', ({ server }: SendQueueFixture) => server.terminate()]] as const) {
+for (const [who, drop] of [['client', ({ client }: SendQueueFixture) => client.terminate()], ['server', ({ endpoint }: SendQueueFixture) => endpoint.terminate()]] as const) {
   t.test(`a waiting send rejects with the end of the connection when the ${who} drops it`, async (t) => {
     const fixture = await createSendQueue(t)
     const { sending } = congest(fixture)
@@ -163,9 +162,9 @@ for (const [who, drop] of [['client', ({ client }: SendQueueFixture) => client.t
 
 t.test('on a closing connection a send does not resolve with the sends before it', async (t) => {
   const fixture = await createSendQueue(t)
-  const { sendQueue, server, client } = fixture
+  const { sendQueue, endpoint, client } = fixture
   const { sending } = congest(fixture)
-  server.close(1000)
+  endpoint.close(1000)
   const late = sendQueue.send('late')
   client.resume()
   await sending

@@ -1,25 +1,33 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { timers } from '../../lib/base/timers'
-import { ownerOf, Connection, type Owner, type ConnectionOptions } from '../../lib/connection/connection'
-import { ChannelWebSocket } from '../../lib/protocol/websocket'
+import { Connection, type Owner, type ConnectionOptions } from '../../lib/connection/connection'
 import { Peer } from '../helpers/peer'
+import { until } from '../helpers/until'
 import { BINARY, clientFrame } from '../helpers/frames'
-import { connectWebSockets } from '../helpers/websocket-pair'
+import { compressionOf, connectClientStream, connectStream, countWrites, MAX_PAYLOAD, socketOf, type StreamPairOptions } from '../helpers/endpoint'
 import type { Message } from '../../lib/codec/decode'
 import type { ConnectionEnd } from '../../lib/base/connection-end'
 
-const OPTIONS: ConnectionOptions = { receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000, closeTimeout: 5_000 }
+const OPTIONS: ConnectionOptions = { maxPayload: MAX_PAYLOAD, receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000, closeTimeout: 5_000 }
 
 /** The server's Connection, and its client. `ends` are the ends that the Connection has reported. */
-async function createPair (t: Test, options: Partial<ConnectionOptions> = {}) {
-  const { server, stream, client } = await connectWebSockets(t, { WebSocket: ChannelWebSocket })
+async function createPair (t: Test, { secure, perMessageDeflate, ...options }: Partial<ConnectionOptions> & StreamPairOptions = {}) {
+  const pair = await connectStream(t, { secure, perMessageDeflate })
   const ends: ConnectionEnd[] = []
   const reports: string[] = []
-  const owner = { finish: (end: ConnectionEnd) => ends.push(end), reportLimit: (reason: string) => reports.push(reason) }
-  const socket = new Connection(server, stream, { ...OPTIONS, ...options }, owner as Owner)
-  const ended = new Promise<ConnectionEnd>((resolve) => server.once('close', () => resolve(ends[0])))
-  return { socket, peer: new Peer(client), stream, ended, ends, reports }
+  let resolve: (end: ConnectionEnd) => void
+  const ended = new Promise<ConnectionEnd>((_resolve) => { resolve = _resolve })
+  const owner: Owner = {
+    finish (end) {
+      ends.push(end)
+      resolve(end)
+    },
+    reportLimit: (reason) => { reports.push(reason) }
+  }
+  const negotiated = { isServer: true, protocol: 'chat', compression: compressionOf(pair) }
+  const socket = new Connection(pair.stream, negotiated, { ...OPTIONS, ...options }, owner)
+  return { socket, peer: new Peer(pair.client), stream: pair.stream, ended, ends, reports }
 }
 
 const text = (message: Message): string => message.toString()
@@ -30,19 +38,6 @@ t.test('incoming messages go to the receive queue, and messages in the send queu
   t.equal(await socket.receiveQueue.receive(text), 'in')
   await socket.sendQueue.send('out')
   t.equal(await peer.next(), 'out')
-})
-
-t.test('a ws socket has an owner from its wiring to its end', async (t) => {
-  const { server, stream, client } = await connectWebSockets(t)
-  t.equal(ownerOf(server), undefined)
-  const owner = { finish: () => t.equal(ownerOf(server), owner) }
-  const socket = new Connection(server, stream, OPTIONS, owner)
-  t.equal(ownerOf(server), owner)
-  client.close()
-  await once(server, 'close')
-  t.equal(ownerOf(server), undefined)
-  t.equal(server.emit('error', new Error('late')), true)
-  t.equal(socket.end?.code, 1005)
 })
 
 t.test('the receive queue pauses the socket', async (t) => {
@@ -64,14 +59,14 @@ t.test('small messages in pieces do not pause the socket, also with a pool of bu
   const frame = clientFrame(BINARY, 'hello')
   for (const piece of [frame.subarray(0, 8), frame.subarray(8), frame]) {
     const arrived = once(stream, 'data')
-    ;(peer.socket as any)._socket.write(piece)
+    socketOf(peer.socket).write(piece)
     await arrived
   }
   t.equal(socket.raw.isPaused, false)
   for (let i = 0; i < 2; i++) t.equal(await socket.receiveQueue.receive(text), 'hello')
 })
 
-t.test('the state of a connection is that of the ws socket', async (t) => {
+t.test('the state of a connection is that of its endpoint', async (t) => {
   const { socket, ended } = await createPair(t)
   t.equal(socket.state, 'open')
   socket.close(1000, '')
@@ -101,7 +96,7 @@ t.test('a connection that ended without a close frame was not clean', async (t) 
 
 t.test('the error that broke the connection is the cause of its end', async (t) => {
   const { peer, ended } = await createPair(t)
-  ;(peer.socket as any)._socket.write(Buffer.from([0xff, 0xff])) // reserved bits, and an unknown opcode
+  socketOf(peer.socket).write(Buffer.from([0xff, 0xff])) // reserved bits, and an unknown opcode
   const { error } = await ended
   t.match(error.cause, { code: /^WS_ERR_/ })
   t.equal((await peer.closed).code, 1002)
@@ -238,20 +233,84 @@ t.test('lose drops the connection, and reports the reason', async (t) => {
 })
 
 t.test('a too large message ends the connection, which reports the reason once', async (t) => {
-  const { server, stream, client } = await connectWebSockets(t, { WebSocket: ChannelWebSocket })
-  const reports: string[] = []
-  const ended = new Promise<ConnectionEnd>((resolve) => {
-    const socket = new Connection(server, stream, OPTIONS, { finish: resolve, reportLimit: (reason) => reports.push(reason) })
-    t.equal(socket.state, 'open')
+  const { socket, peer, ended, reports } = await createPair(t)
+  socketOf(peer.socket).write(Buffer.from([0x82, 0x80 | 127, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]))
+  const { reason } = await peer.closed
+  t.equal(reason, `message larger than ${MAX_PAYLOAD} bytes`)
+  t.match(await ended, { error: { cause: { code: 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' } } })
+  t.same(reports, [reason])
+  t.equal(socket.state, 'closed')
+})
+
+t.test('a violation that ends no open connection is no limit', async (t) => {
+  const { socket, peer, ended, reports } = await createPair(t)
+  socket.close(4001, '')
+  socketOf(peer.socket).write(Buffer.from([0x82, 0x80 | 127, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]))
+  t.equal((await peer.closed).code, 4001)
+  await ended
+  t.same(reports, [])
+})
+
+t.test('raw is made once, with what the handshake has agreed on, and gets what arrives from then on', async (t) => {
+  for (const perMessageDeflate of [undefined, {}]) {
+    const { socket, peer, ended } = await createPair(t, { perMessageDeflate, idleTimeout: 60_000 })
+    peer.socket.send('before')
+    t.equal(await socket.receiveQueue.receive(text), 'before')
+    const { raw } = socket
+    t.equal(socket.raw, raw)
+    t.same([raw.protocol, raw.extensions], ['chat', perMessageDeflate === undefined ? '' : 'permessage-deflate'])
+    const calls: unknown[] = []
+    raw.on('message', (data, isBinary) => calls.push([String(data), isBinary]))
+    for (const event of ['ping', 'pong']) raw.on(event, (data) => calls.push([event, String(data)]))
+    raw.on('close', (code, reason) => calls.push([code, String(reason), socket.end?.code]))
+    peer.socket.send('x'.repeat(300))
+    peer.socket.send(Buffer.from('bytes'))
+    peer.socket.ping('ping')
+    peer.socket.pong('pong')
+    peer.socket.close(4001, 'bye')
+    await ended
+    t.same(calls, [['x'.repeat(300), false], ['bytes', true], ['ping', 'ping'], ['pong', 'pong'], [4001, 'bye', 4001]])
+    t.equal(await socket.receiveQueue.receive(text), 'x'.repeat(300))
+  }
+})
+
+t.test('raw emits the error of a violation', async (t) => {
+  const { socket, peer } = await createPair(t)
+  const failed = once(socket.raw, 'error')
+  socketOf(peer.socket).write(Buffer.from([0xff, 0xff]))
+  t.match(await failed, [{ code: 'WS_ERR_UNEXPECTED_RSV_2_3' }])
+})
+
+t.test('a beat after the peer has ended its side leaves the bytes that wait', async (t) => {
+  const { socket, peer, stream, ended } = await createPair(t)
+  socketOf(peer.socket).pause()
+  const sending = socket.sendQueue.send(Buffer.alloc(8 * 1024 * 1024))
+  socketOf(peer.socket).end()
+  await once(stream, 'end')
+  socket.beat()
+  socketOf(peer.socket).resume()
+  t.equal((await peer.next()).length, 8 * 1024 * 1024)
+  await sending
+  t.match(await ended, { code: 1006, error: { cause: undefined } })
+})
+
+t.test('a close frame that the peer has not taken is not sent: the end was not clean', async (t) => {
+  const { socket, peer, ended } = await createPair(t, { closeTimeout: 50 })
+  socketOf(peer.socket).pause()
+  socket.sendQueue.post(Buffer.alloc(8 * 1024 * 1024))
+  peer.socket.close(4001, 'bye')
+  t.match(await ended, { code: 4001, reason: 'bye', wasClean: false })
+})
+
+t.test('a paused client sends signs of life', async (t) => {
+  const pair = await connectClientStream(t)
+  const ended = new Promise((resolve) => {
+    const socket = new Connection(pair.stream, { isServer: false, protocol: '', compression: null }, OPTIONS, { finish: resolve })
+    pair.client.once('pong', () => socket.terminate())
   })
-  const { closed } = new Peer(client)
-  ;(client as any)._socket.write(Buffer.from([0x82, 0x80 | 127, 0, 0, 0, 1, 0, 0, 0, 0]))
-  const { reason } = await closed
-  t.match(await ended, { code: 1006, wasClean: false })
-  t.match(reason, /^message larger than \d+ bytes$/)
-  t.same(reports, [reason])
-  t.equal(server.emit('error', new Error('late')), true)
-  t.same(reports, [reason])
+  pair.client.send('x'.repeat(1001))
+  t.match(await ended, { code: 1006 })
+  await until(() => timers.size === 0)
 })
 
 t.test('the heartbeat, the idle timeout and the rate limit follow the options, and end with the connection', async (t) => {
@@ -274,15 +333,10 @@ t.test('the heartbeat, the idle timeout and the rate limit follow the options, a
 
 t.test('frames of one turn leave in one write', async (t) => {
   const { socket, peer, stream } = await createPair(t)
-  let writes = 0
-  const { _writev } = stream
-  stream._writev = function (...args) {
-    writes++
-    return _writev!.apply(this, args)
-  }
+  const writes = countWrites(stream)
   for (let n = 0; n < 10; n++) socket.sendQueue.send(String(n))
   await Promise.resolve()
   socket.sendQueue.send('10')
   for (let n = 0; n <= 10; n++) t.equal(await peer.next(), String(n))
-  t.equal(writes, 1)
+  t.equal(writes(), 1)
 })

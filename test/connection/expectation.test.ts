@@ -1,5 +1,6 @@
 import t from 'tap'
-import { isEqual, typeOf } from '../../lib/connection/expectation'
+import { isEqual } from '../../lib/connection/equality'
+import { typeOf } from '../../lib/connection/expectation'
 import { detached, revoked, throwing, unreadable } from '../helpers/hostile'
 
 t.test('the expected message determines the type of the received one', async (t) => {

@@ -15,6 +15,7 @@ import { connectPeer } from '../helpers/peer'
 import { clientFrame, PING, serverFrame, TEXT } from '../helpers/frames'
 import { connectTcp, upgradeRequest } from '../helpers/tcp'
 import { until } from '../helpers/until'
+import type { StreamChannel } from '../../lib/connection/stream-channel'
 
 type Session = Parameters<Parameters<Awaited<ReturnType<typeof createApp>>['websocket']>[1] & ((ws: any) => unknown)>[0]
 
@@ -192,11 +193,12 @@ t.test('a ping of the heartbeat does not disturb the pings of the session', asyn
 t.test('a handler that keeps the process busy for longer than interval and timeout does not make clients look dead', async (t) => {
   const { port, ends, sessions } = await createRoute(t, { heartbeat: { interval: 40, timeout: 300 } })
   await spawnClient(t, port) // the client answers meanwhile
-  const raw = sessions[0].raw!
-  const { ping } = raw
+  const { endpoint } = (sessions[0] as unknown as StreamChannel).connection!
+  const { ping } = endpoint
   let count = 0
-  raw.ping = function (...args: Parameters<typeof ping>) {
+  endpoint.ping = function (...args: Parameters<typeof ping>) {
     ping.apply(this, args)
+    endpoint.writer.flush()
     count++
     process.nextTick(() => {
       const end = performance.now() + 400
@@ -324,15 +326,13 @@ function createPulse (answers = true) {
   const pings: number[] = []
   const pulse = {
     state: 'open' as const,
-    bytesRead: 0,
-    writableLength: 0,
-    readableEnded: false,
+    reads: 0,
     paused: false,
     lost: '',
-    isPaused: () => pulse.paused,
+    stream: { writableLength: 0, readableEnded: false, isPaused: () => pulse.paused },
     beat () {
       pings.push(timers.now)
-      if (answers) pulse.bytesRead++
+      if (answers) pulse.reads++
     },
     lose (reason: string) { pulse.lost = reason }
   }
@@ -384,7 +384,7 @@ t.test('with a timeout longer than the interval, at most one ping is unanswered'
     t.equal(pings.length, count)
   }
   t.equal(heartbeat.due, first + 251)
-  pulse.bytesRead++
+  pulse.reads++
   heartbeat.look(first + 252)
   timers.remove(heartbeat)
   t.equal(pings.length, 1, 'the next one is due at the next interval')
@@ -422,11 +422,11 @@ t.test('a paused client that does not read gets no ping while bytes wait', async
     timers.remove(heartbeat)
   }
   look(1)
-  pulse.writableLength = 2
+  pulse.stream.writableLength = 2
   look(101)
   look(201)
   t.equal(pings.length, 1)
-  pulse.writableLength = 0
+  pulse.stream.writableLength = 0
   look(301)
   t.equal(pings.length, 2)
   pulse.paused = false

@@ -1,25 +1,9 @@
 import t from 'tap'
-import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { PreparedMessage } from '../../lib/protocol/prepared-message'
+import { countWrites } from '../helpers/endpoint'
 import { congest, createSendQueue, isPending, MARK, MiB, receive } from '../helpers/send-queue'
 import { unhandledRejections } from '../helpers/unhandled'
-import type { WebSocketPair } from '../helpers/websocket-pair'
-
-/** Counts the writes to a socket, each of one frame or of many. */
-function countWrites (stream: WebSocketPair['stream']): () => number {
-  let writes = 0
-  const { _write, _writev } = stream
-  stream._write = function (...args) {
-    writes++
-    _write.apply(this, args)
-  }
-  stream._writev = function (...args) {
-    writes++
-    _writev!.apply(this, args)
-  }
-  return () => writes
-}
 
 t.test('a string leaves in a text frame, bytes in a binary frame', async (t) => {
   const { sendQueue, client } = await createSendQueue(t)
@@ -85,9 +69,9 @@ t.test('flush writes the held messages at once', async (t) => {
   const received = receive(fixture, 2)
   fixture.sendQueue.send('a')
   t.equal(writes(), 0)
-  fixture.sendQueue.flush()
+  fixture.sendQueue.write()
   t.equal(writes(), 1)
-  fixture.sendQueue.flush()
+  fixture.sendQueue.write()
   fixture.sendQueue.send('b')
   await received
   t.equal(writes(), 2)
@@ -150,27 +134,46 @@ t.test('post returns whether there is still room, and waits for nothing', async 
   const received = receive(fixture, 4)
   t.equal(sendQueue.post('a'), true)
   t.equal(sendQueue.post(Buffer.alloc(MARK)), false)
-  t.equal(sendQueue.post('b'), false)
+  t.equal(sendQueue.post('b'), true, 'the kernel has the messages before')
   await sendQueue.send('c')
   t.strictSame((await received).map((message) => message.length), [1, MARK, 1, 1])
   client.close()
 })
 
+t.test('messages of a turn that exceed the mark together are written within the turn, and no send waits for them', async (t) => {
+  const fixture = await createSendQueue(t)
+  const { sendQueue, client } = fixture
+  const received = receive(fixture, 8)
+  for (let i = 0; i < 8; i++) t.equal(await isPending(sendQueue.send('x'.repeat(MARK / 4))), false)
+  for (let i = 0; i < 8; i++) t.equal(sendQueue.post('x'.repeat(MARK / 4)), true)
+  await received
+  client.close()
+})
+
+t.test('behind bytes that do not drain, nothing is written within the turn', async (t) => {
+  const fixture = await createSendQueue(t)
+  const { sending } = congest(fixture)
+  t.equal(await isPending(sending), true)
+  t.equal(fixture.sendQueue.post('x'.repeat(MARK / 2)), false)
+  fixture.endpoint.terminate()
+  await sending.catch(() => {})
+})
+
 t.test('after the end every send rejects with the end\'s error', async (t) => {
-  const { sendQueue, server, client } = await createSendQueue(t)
+  const { sendQueue, closed, client } = await createSendQueue(t)
   client.close(4000, 'bye')
-  await once(server, 'close')
+  await closed
   const [first, second] = await Promise.all([sendQueue.send('a').catch((error) => error), sendQueue.send('b').catch((error) => error)])
   t.match(first, { name: 'WebSocketDisconnect', closeCode: 4000, reason: 'bye', wasClean: true })
   t.equal(first, second)
 })
 
 t.test('on a closing connection no message is sent, and a send rejects when the connection has ended', async (t) => {
-  const { sendQueue, server, client } = await createSendQueue(t)
+  const { sendQueue, endpoint, client } = await createSendQueue(t)
   const messages: string[] = []
   client.on('message', (data: Buffer) => messages.push(data.toString()))
   await sendQueue.send('before')
-  server.close(1000)
+  endpoint.close(1000)
   const sending = sendQueue.send('after')
   t.ok(await isPending(sending))
   await t.rejects(sending, { name: 'WebSocketDisconnect', closeCode: 1000 })
@@ -179,11 +182,11 @@ t.test('on a closing connection no message is sent, and a send rejects when the 
 
 t.test('while the handler catches up after the end, a send resolves in another turn', async (t) => {
   const fixture = await createSendQueue(t)
-  const { sendQueue, client, server, taker } = fixture
+  const { sendQueue, client, closed, taker } = fixture
   const { sending } = congest(fixture)
   taker.isCatchingUp = true
   client.terminate()
-  await once(server, 'close')
+  await closed
   t.equal(await sending, undefined, 'also one that waited')
   t.equal(await isPending(sendQueue.send('late')), false)
   t.equal(await Promise.race([sendQueue.send('late'), Promise.resolve('sooner')]), 'sooner')
@@ -196,7 +199,7 @@ t.test('messages sent before a close are delivered before it', async (t) => {
   const received = receive(fixture, 2)
   const { sending } = congest(fixture)
   const small = fixture.sendQueue.send('last')
-  fixture.server.close(1000)
+  fixture.endpoint.close(1000)
   fixture.client.resume()
   await Promise.all([sending, small])
   t.equal((await received)[1], 'last')
@@ -204,14 +207,14 @@ t.test('messages sent before a close are delivered before it', async (t) => {
 
 t.test('an unobserved send is no unhandled rejection, however it ends', async (t) => {
   const fixture = await createSendQueue(t)
-  const { sendQueue, server } = fixture
+  const { sendQueue, endpoint, closed } = fixture
   t.strictSame(await unhandledRejections(async () => {
     congest(fixture)
     await setImmediate()
     sendQueue.send('waits')
-    server.terminate()
+    endpoint.terminate()
     sendQueue.send('closing')
-    await once(server, 'close')
+    await closed
     sendQueue.send('closed')
   }), [])
 })
@@ -233,15 +236,29 @@ t.test('published messages are shared while fewer than the given bytes wait, inc
 
 t.test('published messages can be forced on a connection, and a client that drains nothing of them has stalled', async (t) => {
   const fixture = await createSendQueue(t, { sendTimeout: 100 })
-  const { client, sendQueue, server } = fixture
+  const { client, sendQueue, closed } = fixture
   client.pause()
   const prepared = new PreparedMessage(Buffer.alloc(8 * MiB))
   t.equal(sendQueue.share(prepared, MARK), false)
   sendQueue.forceShare(prepared)
   const waiting = sendQueue.send('small')
-  await once(server, 'close')
+  await closed
   t.equal(fixture.stalls, 1)
   await t.rejects(waiting, { name: 'WebSocketDisconnect' })
+})
+
+t.test('sendShared waits like send for a client that does not read, and rejects at the end', async (t) => {
+  const fixture = await createSendQueue(t)
+  const { client, sendQueue, closed } = fixture
+  await sendQueue.sendShared(new PreparedMessage('small'))
+  client.pause()
+  const waiting = sendQueue.sendShared(new PreparedMessage(Buffer.alloc(8 * MiB)))
+  t.equal(await isPending(waiting), true)
+  client.resume()
+  await waiting
+  client.terminate()
+  await closed
+  await t.rejects(sendQueue.sendShared(new PreparedMessage('late')), { name: 'WebSocketDisconnect' })
 })
 
 t.test('write hands bytes to the kernel within the turn, and later messages still leave at the end of the turn', async (t) => {
@@ -262,14 +279,14 @@ t.test('write hands bytes to the kernel within the turn, and later messages stil
 
 t.test('no message is shared with a closing connection', async (t) => {
   const fixture = await createSendQueue(t)
-  const { sendQueue, server, client } = fixture
+  const { sendQueue, endpoint, closed, client } = fixture
   const messages: string[] = []
   client.on('message', (data: Buffer) => messages.push(data.toString()))
   const prepared = new PreparedMessage('published')
   t.equal(sendQueue.share(prepared, MARK), true)
-  server.close(1000)
+  endpoint.close(1000)
   t.equal(sendQueue.share(prepared, MARK), false)
-  await once(server, 'close')
+  await closed
   t.strictSame(messages, ['published'])
 })
 

@@ -1,38 +1,18 @@
 import type { FastifyInstance } from 'fastify'
-import type { Test } from 'tap'
 import { connect } from '../../lib/client/client'
-import type { ValueType } from '../../types/message'
-import type { RawWebSocket } from '../../types/raw'
-import type { WebSocketChannel } from '../../types/session'
 import { createApp, listen } from '../helpers/app'
+import { loadClient } from '../helpers/client-module'
 import { connectPeer, Peer } from '../helpers/peer'
+import '../helpers/platform-socket'
+import type { Assertions } from './assertions'
+import type { ChannelOptions, Ends, Open } from './channel'
+import type { OpenStream, StreamChannelOptions, StreamEnds } from './stream-channel'
 
-/** Options of the channel, on either side. */
-export interface ChannelOptions {
-  valueType?: ValueType
-  receiveType?: ValueType
-  sendType?: ValueType
-  maxPayload?: number
-  receiveHighWaterMark?: number
-  sendHighWaterMark?: number
-  sendTimeout?: number
-  closeTimeout?: number
-  /** A subprotocol that both sides know. */
-  perMessageDeflate?: boolean | object
-  /** The subprotocol that both sides know. */
-  subprotocol?: string
-}
-
-/** A channel, and a plain `ws` socket at the other end. */
-export interface Ends {
-  channel: WebSocketChannel<any> & { readonly raw: RawWebSocket | null }
-  peer: Peer
-}
-
-export type Open = (t: Test, options?: ChannelOptions) => Promise<Ends>
+/** Options of the plugin and of the clients. */
+type Settings = Omit<StreamChannelOptions, 'subprotocol' | 'isCompressed'> & { perMessageDeflate: false | { threshold: number } }
 
 /** Adds a route that hands out its session, which lasts until the connection ends. */
-function sessionRoute (app: FastifyInstance, subprotocol: string | undefined): Promise<Ends['channel']> {
+function sessionRoute (app: FastifyInstance, subprotocol: string | undefined): Promise<StreamEnds['channel']> {
   return new Promise((resolve) => {
     app.websocket('/', { websocket: { subprotocols: offer(subprotocol) } }, async (ws) => {
       resolve(await ws.accept())
@@ -52,50 +32,74 @@ function offer (subprotocol: string | undefined): string[] {
   return subprotocol === undefined ? [] : [subprotocol]
 }
 
+/** The options of the plugin and of the client for a channel. */
+function settingsOf ({ subprotocol, isCompressed = false, ...options }: StreamChannelOptions): Settings {
+  return { ...options, perMessageDeflate: isCompressed && { threshold: 0 } }
+}
+
 /** Drops `peer` before the app closes, because `app.close()` would wait for a peer that does not read. */
-function dropped (t: Test, peer: Peer): Peer {
+function dropped (t: Assertions, peer: Peer): Peer {
   t.teardown(() => peer.socket.terminate())
   return peer
 }
 
-async function sessionOverSocket (t: Test, { subprotocol, ...options }: ChannelOptions = {}): Promise<Ends> {
-  const app = await createApp(t, options)
-  const session = sessionRoute(app, subprotocol)
+async function sessionOverSocket (t: Assertions, options: StreamChannelOptions = {}): Promise<StreamEnds> {
+  const app = await createApp(t, settingsOf(options))
+  const session = sessionRoute(app, options.subprotocol)
   const port = await listen(app)
-  const peer = await connectPeer(t, `ws://127.0.0.1:${port}/`, { subprotocols: offer(subprotocol) })
+  const peer = await connectPeer(t, `ws://127.0.0.1:${port}/`, { subprotocols: offer(options.subprotocol) })
   return { channel: await session, peer: dropped(t, peer) }
 }
 
-async function sessionOverInjection (t: Test, { subprotocol, ...options }: ChannelOptions = {}): Promise<Ends> {
-  const app = await createApp(t, options)
-  const session = sessionRoute(app, subprotocol)
+async function sessionOverInjection (t: Assertions, options: StreamChannelOptions = {}): Promise<StreamEnds> {
+  const settings = settingsOf(options)
+  const app = await createApp(t, settings)
+  const session = sessionRoute(app, options.subprotocol)
   const client = await app.injectWebSocket('/', {
-    subprotocols: offer(subprotocol),
-    perMessageDeflate: options.perMessageDeflate,
+    subprotocols: offer(options.subprotocol),
+    perMessageDeflate: settings.perMessageDeflate,
     receiveHighWaterMark: Number.MAX_SAFE_INTEGER // never pauses, like a plain socket
   })
   return { channel: await session, peer: dropped(t, new Peer(client.raw as never)) }
 }
 
-async function clientOverSocket (t: Test, { subprotocol, ...options }: ChannelOptions = {}): Promise<Ends> {
-  const app = await createApp(t, { perMessageDeflate: options.perMessageDeflate })
+async function clientOverSocket (t: Assertions, options: StreamChannelOptions = {}): Promise<StreamEnds> {
+  const settings = settingsOf(options)
+  const app = await createApp(t, { perMessageDeflate: settings.perMessageDeflate })
   const peer = rawRoute(app)
   const port = await listen(app)
-  const channel = await connect(`ws://127.0.0.1:${port}/`, { ...options, subprotocols: offer(subprotocol) })
+  const channel = await connect(`ws://127.0.0.1:${port}/`, { ...settings, subprotocols: offer(options.subprotocol) })
   return { channel, peer: dropped(t, await peer) }
 }
 
-async function clientOverInjection (t: Test, { subprotocol, ...options }: ChannelOptions = {}): Promise<Ends> {
-  const app = await createApp(t, { perMessageDeflate: options.perMessageDeflate })
+async function clientOverInjection (t: Assertions, options: StreamChannelOptions = {}): Promise<StreamEnds> {
+  const settings = settingsOf(options)
+  const app = await createApp(t, { perMessageDeflate: settings.perMessageDeflate })
   const peer = rawRoute(app)
-  const channel = await app.injectWebSocket('/', { ...options, subprotocols: offer(subprotocol) })
+  const channel = await app.injectWebSocket('/', { ...settings, subprotocols: offer(options.subprotocol) })
   return { channel, peer: dropped(t, await peer) }
 }
 
-/** The implementations of the contract. */
-export const channels: Record<string, Open> = {
+async function platformClient (t: Assertions, options: ChannelOptions = {}): Promise<Ends> {
+  const { connect } = await loadClient()
+  const { perMessageDeflate, closeTimeout, ...settings } = settingsOf(options)
+  const app = await createApp(t, { perMessageDeflate })
+  const peer = rawRoute(app)
+  const port = await listen(app)
+  const channel = await connect(`ws://127.0.0.1:${port}/`, { ...settings, subprotocols: offer(options.subprotocol) })
+  return { channel, peer: dropped(t, await peer) }
+}
+
+/** The channels over a byte stream. */
+export const streamChannels: Record<string, OpenStream> = {
   'a session, over a socket': sessionOverSocket,
   'a session, over injectWebSocket': sessionOverInjection,
   'a client, from connect': clientOverSocket,
   'a client, from injectWebSocket': clientOverInjection
+}
+
+/** All channels. The client for browsers has the platform's WebSocket. */
+export const channels: Record<string, Open> = {
+  ...streamChannels,
+  'a client for browsers, from connect': platformClient
 }

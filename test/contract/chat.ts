@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
 import type { Test } from 'tap'
-import { connect, type Client } from '../../lib/client/client'
+import { connect } from '../../lib/client/client'
 import { Example, examples } from '../helpers/example'
+import { until } from '../helpers/until'
+import { Visitor } from '../helpers/visitor'
 import type { FastifyInstance } from 'fastify'
 
 /** A server that the chats share. A test can stop it and start it again. */
@@ -10,8 +12,6 @@ export interface Engine {
   kill (): Promise<void>
   start (): Promise<void>
 }
-
-const LIMIT = 10_000
 
 /** An app of the chat, with the broker up. */
 async function build (t: Test, { env }: Engine): Promise<FastifyInstance> {
@@ -22,41 +22,15 @@ async function build (t: Test, { env }: Engine): Promise<FastifyInstance> {
   return app
 }
 
-async function join (app: FastifyInstance, name: string, room = 'lobby'): Promise<Client> {
-  return await (app as any).injectWebSocket(`/chat/${room}`, { query: { name }, valueType: 'json', receiveTimeout: LIMIT })
+async function join (app: FastifyInstance, name: string): Promise<Visitor> {
+  return await Visitor.join(app, 'lobby', name)
 }
 
-/** Resolves with the next message of a type, and skips the messages before it. */
-async function next (client: Client, type: string): Promise<any> {
-  for (;;) {
-    const message = await client.receive()
-    if (message.type === type) return message
-  }
-}
-
-/** Resolves with the welcome. A message that was under way when the client joined may come before it. */
-async function welcome (client: Client): Promise<any> {
-  return await next(client, 'welcome')
-}
-
-/** Resolves with the next message that lists exactly these people. */
-async function nextPeople (client: Client, ...names: string[]): Promise<any> {
-  for (;;) {
-    const message = await client.receive()
-    if (message.people !== undefined && String(message.people.toSorted()) === String(names)) return message
-  }
-}
-
-/** Resolves with the next message that has exactly this history: the welcome or, if another process was slow, a later resync. */
-async function nextHistory (client: Client, ...history: string[]): Promise<string[]> {
-  for (;;) {
-    const message = await client.receive()
-    if (message.history !== undefined && String(texts(message)) === String(history)) return texts(message)
-  }
-}
-
-function texts ({ history }: any): string[] {
-  return history.map(({ text }: any) => text)
+/** Resolves when the visitor has been told exactly these people. */
+async function knows (visitor: Visitor, ...names: string[]): Promise<any> {
+  let message: any = { people: visitor.people }
+  while (String(message.people?.toSorted()) !== String(names)) message = await visitor.receive()
+  return message
 }
 
 /** Tests the chat example in several processes, as its users see it. */
@@ -66,11 +40,12 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     const [one, two] = [await build(t, engine), await build(t, engine)]
 
     const ada = await join(one, 'ada')
-    t.same(await welcome(ada), { type: 'welcome', people: ['ada'], history: [] })
+    t.match(ada, { people: ['ada'], said: [] })
     const hello = await ada.pair({ type: 'message', text: 'hello' })
 
     const grace = await join(two, 'grace')
-    t.same(await welcome(grace), { type: 'welcome', people: ['grace', 'ada'], history: [hello] }, 'a client that joins in another process gets people and history')
+    t.same(grace.said, [hello], 'a user that joins in another process gets the messages')
+    await knows(grace, 'ada', 'grace')
     t.same(await ada.receive(), { type: 'joined', name: 'grace', people: ['ada', 'grace'] })
 
     await grace.send({ type: 'typing', typing: true })
@@ -87,11 +62,12 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const grace = await join(one, 'grace')
     const first = await join(one, 'ada')
-    await nextPeople(grace, 'ada', 'grace')
+    await knows(grace, 'ada', 'grace')
     const second = await join(two, 'ada')
-    t.same((await welcome(second)).people.sort(), ['ada', 'grace'])
-    await welcome(await join(one, 'linus')) // from here on, this process knows what the other process told before
-    await nextPeople(grace, 'ada', 'grace', 'linus')
+    await knows(second, 'ada', 'grace')
+    const linus = await join(two, 'linus') // from here on, each process knows what the other has told before
+    await knows(linus, 'ada', 'grace', 'linus')
+    await knows(grace, 'ada', 'grace', 'linus')
 
     await first.close()
     await second.send({ type: 'message', text: 'still here' })
@@ -100,104 +76,90 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     t.same(await grace.receive(), { type: 'left', name: 'ada', people: ['grace', 'linus'] })
   })
 
-  t.test('a message that is sent again, to another process, counts once', async (t) => {
+  t.test('a user who comes back to another process gets what was said meanwhile', async (t) => {
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
+    const grace = await join(one, 'grace')
     const ada = await join(one, 'ada')
-    await welcome(ada)
-    await ada.pair({ type: 'message', id: 'one', text: 'hello' })
+    await grace.send({ type: 'message', text: 'one' })
+    await ada.hear('one')
+    await ada.close()
+    await grace.send({ type: 'message', text: 'two' })
+    await grace.hear('two')
 
-    const again = await join(two, 'ada')
-    await welcome(again)
-    await again.send({ type: 'message', id: 'one', text: 'hello' })
-    await again.send({ type: 'message', id: 'two', text: 'hello' })
-    t.equal((await ada.receive()).id, 'two')
+    const again = await Visitor.join(two, 'lobby', 'ada', ada.position)
+    t.match(again, { texts: ['two'], afresh: 0 })
   })
 
-  t.test('a client that joins while others talk misses no message', async (t) => {
+  t.test('a user who joins while others talk gets each message once, in the order that all have', async (t) => {
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const ada = await join(one, 'ada')
-    await welcome(ada)
     let said = 0
-    for (let visitor = 0; visitor < 20; visitor++) {
-      const visit = join(two, `visitor ${visitor}`)
-      const until = said + 20
+    for (let n = 0; n < 20; n++) {
+      const end = said + 20
       const talk = (async () => {
-        while (said < until) {
+        while (said < end) {
           await ada.send({ type: 'message', text: String(said++) })
-          await next(ada, 'message')
+          await ada.next(undefined)
         }
       })()
-      const client = await visit
-      const seen = new Set<string>()
-      let isWelcome = false
-      while (!isWelcome || !seen.has(String(until - 1))) {
-        const { type, text, history = [] } = await client.receive()
-        for (const one of [...history.map(({ text }: any) => text), text]) seen.add(one)
-        isWelcome ||= type === 'welcome'
-      }
-      const first = Math.max(0, until - 40)
-      const missing = Array.from({ length: until - first }, (_, i) => String(first + i)).filter((text) => !seen.has(text))
-      t.strictSame(missing, [], `visitor ${visitor}`)
+      const visitor = await join(two, `visitor ${n}`)
+      await visitor.hear(String(end - 1))
       await talk
-      await client.close()
+      t.strictSame(visitor.texts, ada.texts.slice(-visitor.texts.length), `visitor ${n}`)
+      t.ok(visitor.texts.length >= Math.min(end, 50), `${visitor.texts.length} messages`)
+      await visitor.close()
     }
   })
 
-  t.test('a process that starts later learns the history, and keeps it when the others have gone', async (t) => {
+  t.test('the messages of a room outlive the processes', async (t) => {
     const engine = await createEngine(t)
     const one = await build(t, engine)
     const ada = await join(one, 'ada')
-    await welcome(ada)
     await ada.pair({ type: 'message', text: 'hello' })
-    const two = await build(t, engine)
-    const grace = await join(two, 'grace')
-    t.strictSame(await nextHistory(grace, 'hello'), ['hello'])
-
     await one.close()
 
-    t.same(await nextPeople(grace, 'grace'), { type: 'left', name: 'ada', people: ['grace'] })
-    t.strictSame(texts(await welcome(await join(two, 'linus'))), ['hello'])
+    const grace = await join(await build(t, engine), 'grace')
+
+    t.strictSame(grace.texts, ['hello'])
+    t.same(grace.people, ['grace'])
   })
 
-  t.test('while the server is down, each process goes on by itself; when the server is back, all processes know the same', async (t) => {
+  t.test('while the server is down, nobody gets a message; when the server is back, the pages send again what nobody has got', async (t) => {
     const engine = await createEngine(t)
     const [one, two] = [await build(t, engine), await build(t, engine)]
     const ada = await join(one, 'ada')
-    await welcome(ada)
     const grace = await join(two, 'grace')
-    await nextPeople(grace, 'ada', 'grace')
-    await nextPeople(ada, 'ada', 'grace')
+    await ada.pair({ type: 'message', text: 'before' })
+    await Promise.all([ada, grace].map((visitor) => visitor.hear('before')))
 
     await engine.kill()
-    t.equal((await ada.pair({ type: 'message', text: 'is anybody here?' })).text, 'is anybody here?')
-    t.equal((await grace.pair({ type: 'message', text: 'am I alone?' })).text, 'am I alone?')
+    for (const app of [one, two]) await until(() => app.websockets.brokerState === 'down')
+    await ada.send({ type: 'message', text: 'is anybody here?' })
+    await t.rejects(join(one, 'linus'), { name: 'WebSocketUpgradeError', statusCode: 503 } as any, 'nobody can join')
     await engine.start()
 
-    const both = ['is anybody here?', 'am I alone?']
-    for (const client of [ada, grace]) {
-      const seen = new Set<string>()
-      while (both.some((text) => !seen.has(text))) for (const text of texts(await next(client, 'resync'))) seen.add(text)
-      t.pass('it has been brought up to date')
-    }
-    const { history } = await welcome(await join(one, 'linus'))
-    t.strictSame(texts({ history }).sort(), both.sort())
-    t.strictSame((await welcome(await join(two, 'barbara'))).history, history)
+    for (const visitor of [ada, grace]) await visitor.next('welcome')
+    t.notOk(ada.texts.includes('is anybody here?'))
+    await ada.send({ type: 'message', text: 'is anybody here?' })
+    await grace.hear('is anybody here?')
+    await ada.hear('is anybody here?')
+    const linus = await join(one, 'linus')
+    for (const visitor of [ada, grace]) t.strictSame(visitor.texts, linus.texts, 'all have the same messages')
   })
 
-  t.test('when one process was cut off, the pages of all processes get what they may have missed', async (t) => {
+  t.test('when the topic of a room has missed messages, its pages get the newest ones afresh', async (t) => {
     const engine = await createEngine(t)
-    const [one, two] = [await build(t, engine), await build(t, engine)]
-    const ada = await join(one, 'ada')
-    await welcome(ada)
-    const hello = await ada.pair({ type: 'message', text: 'hello' })
-    const grace = await join(two, 'grace')
-    await welcome(grace)
+    const app = await build(t, engine)
+    const ada = await join(app, 'ada')
+    await ada.pair({ type: 'message', text: 'hello' })
+    const before = ada.afresh
 
-    one.websockets.emit('resync', { topics: ['room:lobby'] })
+    app.websockets.emit('resync', { topics: ['room:lobby'], recovered: [], missed: ['room:lobby'] })
 
-    for (const client of [ada, grace]) t.strictSame((await next(client, 'resync')).history, [hello])
+    await ada.next('welcome')
+    t.match(ada, { texts: ['hello'], afresh: before + 1 })
   })
 
   t.test('the people of a process that has died are gone after some seconds, and come back with the process', async (t) => {
@@ -205,8 +167,8 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     const app = await build(t, engine)
     const grace = await join(app, 'grace')
     const ada = await visit(t, engine, 'ada')
-    await nextPeople(grace, 'ada', 'grace')
-    t.same((await welcome(ada.client)).people.sort(), ['ada', 'grace'])
+    await knows(grace, 'ada', 'grace')
+    await knows(ada.visitor, 'ada', 'grace')
 
     ada.example.kill()
     await ada.example.ended
@@ -214,15 +176,16 @@ export function chatContract (t: Test, createEngine: (t: Test) => Promise<Engine
     t.same(await grace.receive(), { type: 'left', name: 'ada', people: ['grace'] })
     const again = await visit(t, engine, 'ada')
     t.same(await grace.receive(), { type: 'joined', name: 'ada', people: ['grace', 'ada'] })
-    again.client.terminate()
+    again.visitor.client.terminate()
   })
 }
 
-/** A client in a process of its own. */
-async function visit (t: Test, { env }: Engine, name: string): Promise<{ example: Example, client: Client }> {
+/** A visitor of a process of its own. */
+async function visit (t: Test, { env }: Engine, name: string): Promise<{ example: Example, visitor: Visitor }> {
   const example = new Example('chat/server.js', [], env)
   t.teardown(() => example.kill())
   const [url] = await example.ready()
-  const client = await connect(`${url}chat/lobby?name=${name}`, { valueType: 'json', receiveTimeout: LIMIT })
-  return { example, client }
+  const visitor = new Visitor(await connect(`${url}chat/lobby?name=${name}`, { valueType: 'json', receiveTimeout: 10_000 }))
+  await visitor.next('welcome')
+  return { example, visitor }
 }

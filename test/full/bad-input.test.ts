@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import { channels } from '../contract/channels'
+import { streamChannels } from '../contract/channels'
 import { createApp, listen } from '../helpers/app'
 import { detached, revoked, throwing, unreadable } from '../helpers/hostile'
 import { redisBroker } from '../../lib/brokers/redis'
@@ -186,7 +186,7 @@ async function openSession (t: Test): Promise<{ session: WebSocketSession<any>, 
   return { session: await opened, app, client }
 }
 
-for (const [name, open] of Object.entries(channels)) {
+for (const [name, open] of Object.entries(streamChannels)) {
   t.test(name, async (t) => {
     const { channel, peer } = await open(t, { sendHighWaterMark: 64 * 1024 * 1024 })
     await check(t, CHANNEL, channel)
@@ -301,7 +301,7 @@ t.test('a broker refuses bad options at once, and a bad client when the app star
   }
   for (const value of [...ALL, unreadable('duplicate'), unreadable('publish')]) {
     for (const broker of [redisBroker, natsBroker]) {
-      await t.rejects(broker(value as never).start({ onMessage () {}, onUp () {}, onDown () {} }), { name: 'WebSocketOptionError' }, show(value))
+      await t.rejects(broker(value as never).start({ onMessage () {}, onEntry () {}, onUp () {}, onDown () {} }), { name: 'WebSocketOptionError' }, show(value))
     }
   }
 })

@@ -1,20 +1,20 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { runInNewContext } from 'node:vm'
+import { transform } from 'esbuild'
 import t from 'tap'
-import ts from 'typescript'
-import { closeCodes, isSendable } from '../../lib/base/close-codes'
+import { closeCodes } from '../../lib/base/close-codes'
+import { isSendable } from '../../lib/base/closing'
 import * as errors from '../../lib/base/errors'
 import { checkPluginOptions, checkRouteOptions, pluginSettings } from '../../lib/plugin/options'
-import { blocks, brokenLinks, codeIn, codesIn, DocsProgram, isProgram, pages, readPage, readTable, root, type Block } from '../helpers/docs'
+import { blocks, brokenLinks, codeIn, codesIn, DocsProgram, isOfPage, isProgram, pages, readPage, readTable, root, type Block } from '../helpers/docs'
+import { runBlock } from '../helpers/run-block'
 
 const where = ({ page, line }: Block): string => `${page}:${line}`
 
 /** The languages of programs, of output, and of configurations, which `proxies.test.ts` runs. */
-const LANGUAGES = ['ts', 'js', 'html', 'console', 'text', 'nginx', 'haproxy', 'apache', 'caddyfile', 'lighttpd', 'vcl', 'nghttpx']
+const LANGUAGES = ['ts', 'js', 'html', 'jsx', 'vue', 'console', 'text', 'nginx', 'haproxy', 'apache', 'caddyfile', 'lighttpd', 'vcl', 'nghttpx']
 
 t.test('every block of code has one of the known languages', async (t) => {
   for (const block of blocks) t.ok(LANGUAGES.includes(block.language), `${where(block)}: ${block.language}`)
@@ -32,11 +32,17 @@ t.test('every page of docs is in its index and in the README', async (t) => {
 })
 
 t.test('blocks of TypeScript, and the tables of members', async (t) => {
-  const program = new DocsProgram(blocks.filter(({ language }) => language === 'ts'))
+  const [ofPages, ofNode] = [true, false].map((isOf) => blocks.filter((block) => block.language === 'ts' && isOfPage(block) === isOf))
+  const program = new DocsProgram(ofNode)
   t.same(program.complaints(null), [], 'the declarations shared by all blocks')
 
   t.test('every block compiles', async (t) => {
-    for (const block of blocks.filter(({ language }) => language === 'ts')) t.same(program.complaints(block), [], where(block))
+    for (const block of ofNode) t.same(program.complaints(block), [], where(block))
+  })
+
+  t.test('every block of a page in a browser compiles', async (t) => {
+    const program = new DocsProgram(ofPages, 'page')
+    for (const block of ofPages) t.same(program.complaints(block), [], where(block))
   })
 
   t.test('the reference names every member of a session', async (t) => {
@@ -47,6 +53,14 @@ t.test('blocks of TypeScript, and the tables of members', async (t) => {
     const [rest, ...own] = readTable('docs/api.md', '## Client', 'member').reverse()
     const shared = [...rest[''].matchAll(/`([^`]+)`/g)].map((match) => match[1])
     t.same([...named(own, 'member'), ...shared].sort(), program.membersOf('client').sort())
+  })
+
+  t.test('the reference names every member and every option of the client for browsers', async (t) => {
+    const heading = '## Client for browsers'
+    t.same(codesIn(readTable('docs/api.md', heading, 'members')[0].members).sort(), program.membersOf('pageClient').sort())
+    const rows = readTable('docs/api.md', heading, 'option')
+    t.same(named(rows.filter((row) => row.of === 'both'), 'option'), program.membersOf('pageConnect').sort())
+    t.same(named(rows, 'option'), program.membersOf('pageReconnect').sort())
   })
 
   t.test('the reference names every member of app.websockets', async (t) => {
@@ -112,6 +126,13 @@ t.test('the examples that pages show are the files of the examples', async (t) =
   }
 })
 
+t.test('code for other compilers parses', async (t) => {
+  for (const { language, code, ...place } of blocks) {
+    if (language === 'jsx') await t.resolves(transform(code, { loader: 'jsx' }), `${place.page}:${place.line}`)
+    if (language === 'vue') await t.resolves(transform(/<script setup>([^]*?)<\/script>/.exec(code)![1]), `${place.page}:${place.line}`)
+  }
+})
+
 t.test('the diagram of states matches the code', async (t) => {
   const diagram = (text: string): string[] => text.split('\n').map((line) => line.replace(/^ \*/, '').trim()).filter((line) => /[─│]/.test(line))
   const documented = blocks.find(({ page, language }) => page === 'docs/life.md' && language === 'text')!
@@ -122,35 +143,26 @@ t.jobs = 2
 
 // A program runs with the built package. A program that listens on port 3000 gets another port. A program that connects to
 // port 3000 runs against each of the programs that listen there.
-const programs = blocks.filter(isProgram)
+// The programs of docs/client.md have pages (client-pages.test.ts).
+const programs = blocks.filter(isProgram).filter(({ page }) => page !== 'docs/client.md')
 const isServer = ({ code }: Block): boolean => code.includes('app.listen({ port: 3000 })')
 const isClient = ({ code }: Block): boolean => code.includes('//localhost:3000')
 
-function run (block: Block, address = ''): { child: ReturnType<typeof spawn>, ended: Promise<{ code: number | null, stdout: string, stderr: string }> } {
-  const type = /require\(|module\.exports/.test(block.code) ? 'commonjs' : 'module'
-  const js = block.language === 'js' ? block.code : ts.transpileModule(block.code, { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true } }).outputText
-  const child = spawn(process.execPath, [`--input-type=${type}`, '-'], { cwd: root, env: { PATH: process.env.PATH } })
-  child.stdin.end(js.replace('port: 3000', "port: 0, host: '127.0.0.1'").replace('localhost:3000', address).replace(/'\.\/(calls|bridge)\.js'/, "'./example/$1.js'"))
-  const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])
-    .then(([[code], stdout, stderr]) => ({ code, stdout, stderr }))
-  return { child, ended }
-}
-
 for (const block of programs.filter((block) => !isServer(block) && !isClient(block))) {
   t.test(`the program at ${where(block)} runs`, { buffered: true }, async (t) => {
-    const { code, stdout, stderr } = await run(block).ended
+    const { code, stdout, stderr } = await runBlock(block).ended
     t.equal(code, 0, `${stdout}\n${stderr}`)
   })
 }
 
 for (const block of programs.filter(isServer)) {
   t.test(`the server at ${where(block)} listens, and the client of its page works with it`, { buffered: true }, async (t) => {
-    const { child, ended: server } = run(block)
+    const { child, ended: server } = runBlock(block)
     t.teardown(() => { child.kill() })
     const line = await Promise.race([once(child.stdout!, 'data'), server.then(({ stderr }) => { throw new Error(stderr) })])
     const { host } = new URL(/http:\S+/.exec(String(line))![0])
     const client = programs.find((program) => program.page === block.page && isClient(program))!
-    const { code, stdout, stderr } = await run(client, host).ended
+    const { code, stdout, stderr } = await runBlock(client, host).ended
     t.equal(code, 0, stderr)
     t.equal(stdout, 'hello\n')
   })

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { connect, type Client } from '../../lib/client/client'
 import { Example, examples } from '../helpers/example'
+import { Visitor } from '../helpers/visitor'
 
 /** Access to an example: within the process, or over a port. */
 interface Place {
@@ -158,12 +159,12 @@ const talks: Record<string, Talk> = {
   'chat/server.js': {
     urls: ['http:/'],
     async talk (t, { open, get }) {
-      for (const path of ['/', '/room/lobby?name=ada', ...readdirSync(join(examples, 'chat/public'))]) {
+      for (const path of ['/', '/room/lobby?name=ada', '/client.js', ...readdirSync(join(examples, 'chat/public'))]) {
         t.equal((await get(join('/', path))).status, 200, path)
       }
-      const ada = await open('/chat/lobby?name=ada', { valueType: 'json' })
-      t.same(await ada.receive(), { type: 'welcome', people: ['ada'], history: [] })
-      t.match(await ada.pair({ type: 'message', text: 'hello' }), { type: 'message', name: 'ada', text: 'hello' })
+      const ada = new Visitor(await open('/chat/lobby?name=ada', { valueType: 'json' }))
+      t.same(await ada.next('welcome'), { type: 'welcome', people: ['ada'] })
+      t.match(await ada.pair({ type: 'message', text: 'hello' }), { name: 'ada', text: 'hello' })
     }
   }
 }
@@ -177,7 +178,8 @@ const others = [
   'start.js', // with every process
   'connect.mjs', // below
   'live-support.html', // with live-support.js
-  ...['engine.js', 'processes.js', 'rooms.js'].map((file) => `chat/${file}`), // with chat/server.js, and in chat-redis.test.ts and chat-nats.test.ts
+  ...['chat-route.js', 'engine.js', 'history.js', 'messages.js', 'processes.js', 'rooms.js'].map((file) => `chat/${file}`), // with chat/server.js, and in chat-redis.test.ts and chat-nats.test.ts
+  'chat/tsconfig.json', // in chat-types.test.ts
   ...readdirSync(join(examples, 'chat/public')).map((file) => `chat/public/${file}`) // with chat/server.js, and in chat.test.ts
 ]
 

@@ -55,9 +55,11 @@ async function behind (t: Test, proxy: Proxy, app: FastifyInstance): Promise<voi
   t.test('the page and the route of the chat work', async (t) => {
     t.match(await fetchPage(`${scheme}://${host}/`), '<html')
     const ada = await open(t, `${ws}/chat/lobby?name=ada`, { origin: `${scheme}://${host}` })
-    t.match(JSON.parse(String(await ada.next())), { type: 'welcome', people: ['ada'] })
+    for (const message of [{ type: 'afresh' }, { topic: 'room:lobby' }, { type: 'welcome', people: ['ada'] }]) {
+      t.match(JSON.parse(String(await ada.next())), message)
+    }
     ada.socket.send(JSON.stringify({ type: 'message', text: 'hello' }))
-    t.match(JSON.parse(String(await ada.next())), { type: 'message', name: 'ada', text: 'hello' })
+    t.match(JSON.parse(String(await ada.next())), { topic: 'room:lobby', data: { name: 'ada', text: 'hello' } })
     ada.socket.close(1000)
     t.equal((await ada.closed).code, 1000)
   })

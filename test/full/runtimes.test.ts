@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 
-// `.ci/on-deno` runs the same program on Deno.
+// `.ci/other-runtimes` runs the same program on Deno and Bun.
 t.test('the smoke test of all runtimes passes on Node, and its process ends', async (t) => {
   const { stdout } = await promisify(execFile)(process.execPath, [join(__dirname, '..', 'runtimes', 'smoke.mjs')], { env: {} })
   t.match(stdout, /^(ok - .*\n)+$/)

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
-import { closeCodes, cutReason } from '../../lib/base/close-codes'
+import { closeCodes } from '../../lib/base/close-codes'
+import { cutReason } from '../../lib/base/closing'
 import type { Sent } from '../helpers/byte-peer'
 
 /*

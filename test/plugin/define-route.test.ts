@@ -277,3 +277,7 @@ t.test('onInvalid may stand among session handlers or beside the options, but no
   }
   t.same(told, ['WebSocketDecodeError', 'WebSocketDecodeError'])
 })
+
+t.test('defineWebSocket.withTypeProvider() is defineWebSocket, for other types', async (t) => {
+  t.equal(defineWebSocket.withTypeProvider(), defineWebSocket)
+})

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { WebSocketOptionError } from '../../lib/base/errors'
 import websocket from '../../lib/index'
 import { Deferred } from '../../lib/base/deferred'
@@ -323,8 +323,6 @@ const SCENARIOS: Record<string, (t: Test, side: Side) => Promise<unknown>> = {
     return [answer, runs]
   }
 }
-
-type Test = Parameters<typeof createApp>[0]
 
 interface Side {
   app: FastifyInstance

@@ -218,7 +218,7 @@ t.test('all listeners of resync are called, even if one throws, and the error is
     await until(() => app.websockets.brokerState === 'up')
   }
   t.strictSame(await unhandledRejections(again), [])
-  t.strictSame(events, [{ topics: ['room'] }])
+  t.strictSame(events, [{ topics: ['room'], recovered: [], missed: ['room'] }])
   t.strictSame(lines.map(({ msg, err }) => [msg, err.message]), ['sync', 'async'].map((message) => ["a listener on 'resync' of app.websockets threw", message]))
   await again()
   t.equal(events.length, 2)

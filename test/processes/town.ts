@@ -1,52 +1,19 @@
+import { setTimeout } from 'node:timers/promises'
 import { connect, type Client } from '../../lib/client/client'
 import { inTime } from '../helpers/recorder'
 
-/** In ms: the time between two messages, and the limit of a wait. */
+/** In ms: the time between two messages, the limit of a wait, and the time between two attempts to connect. */
 const TICK = 5
 const LIMIT = 20_000
+const RETRY = 50
 
 /** A message, as its author sees it. */
 export interface Said {
   id: string
   room: string
-  visit: Visit
-  /** The number of the message in its visit, from 0. */
-  n: number
   time: number
-  /** The server's time of the message, set when the message has come back to its author. */
-  at?: number
-}
-
-/** A message in which the server sends the state of the room: when it came, and the history in it. */
-interface State {
-  type: 'welcome' | 'resync'
-  time: number
-  history: { id: string, at: number }[]
-}
-
-/** A connection of one person to one process. */
-export class Visit {
-  readonly person: Person
-  readonly place: Place
-  readonly said: Said[] = []
-  /** The ids of the received messages, in order. */
-  readonly heard: string[] = []
-  readonly states: State[] = []
-  isOver = false
-
-  constructor (person: Person, place: Place) {
-    this.person = person
-    this.place = place
-  }
-
-  /** The time of the welcome, or Infinity before it. */
-  get begin (): number {
-    return this.states[0]?.time ?? Infinity
-  }
-
-  get resyncs (): State[] {
-    return this.states.filter(({ type }) => type === 'resync')
-  }
+  /** Whether the message has come back to its author. */
+  isBack: boolean
 }
 
 /** One life of a process, from its start to its end. */
@@ -55,11 +22,22 @@ export interface Place {
   isKilled: boolean
 }
 
-/** A user of the chat. A person that loses the connection connects again, to another process or to the restarted one. */
+/**
+ * A user of the chat, as a page is one: a person that loses the connection connects again, to another process or to the restarted one,
+ * with the last position. After each welcome, the person sends again what has not come back.
+ */
 export class Person {
   readonly name: string
   readonly room: string
-  readonly visits: Visit[] = []
+  readonly said: Said[] = []
+  /** The positions of the messages, in the order in which they came. Each null is an 'afresh'. */
+  readonly heard: (string | null)[] = []
+  place: Place | null = null
+  /** The number of connections that were welcomed, and the time of the last welcome. */
+  connections = 0
+  welcomed = -Infinity
+  #position: string | undefined
+  #isWelcome = false
   readonly #choose: (before: Place | null) => Place | Promise<Place>
   #client?: Client
 
@@ -69,33 +47,30 @@ export class Person {
     this.#choose = choose
   }
 
-  get visit (): Visit {
-    return this.visits.at(-1)!
+  get isWelcome (): boolean {
+    return this.#isWelcome
   }
 
   /** Connects, and connects again after each end, until `signal` aborts. Never rejects. */
   async stay (signal: AbortSignal): Promise<void> {
-    let place: Place | null = null
     while (!signal.aborted) {
-      place = await this.#choose(place)
-      const visit = new Visit(this, place)
-      this.visits.push(visit)
+      const place = this.place = await this.#choose(this.place)
+      const query = new URLSearchParams({ name: this.name, ...this.#position === undefined ? {} : { after: this.#position } })
       try {
-        this.#client = await connect(`${place.url}chat/${this.room}?name=${this.name}`, { valueType: 'json' })
-        for (;;) this.#hear(visit, await this.#client.receive())
+        this.#client = await connect(`${place.url}chat/${this.room}?${query}`, { valueType: 'json' })
+        for (;;) this.#hear(await this.#client.receive())
       } catch {} // the process has died, or this person leaves
-      visit.isOver = true
+      this.#isWelcome = false
+      await setTimeout(RETRY)
     }
   }
 
-  /** Sends a message. Returns null, and sends nothing, if the person is not connected and welcomed. */
+  /** Sends a message. Returns null, and sends nothing, if the person is not welcome. */
   say (): Said | null {
-    const { visit } = this
-    if (visit === undefined || visit.isOver || visit.begin === Infinity) return null
-    const n = visit.said.length
-    const said = { id: `${this.name}-${this.visits.length}-${n}`, room: this.room, visit, n, time: performance.now() }
-    visit.said.push(said)
-    this.#client!.send({ type: 'message', id: said.id, text: 'hello' }).catch(() => {}) // fails if the connection has just ended
+    if (!this.#isWelcome) return null
+    const said = { id: `${this.name}-${this.said.length}`, room: this.room, time: performance.now(), isBack: false }
+    this.said.push(said)
+    this.#send(said)
     return said
   }
 
@@ -103,21 +78,34 @@ export class Person {
     this.#client?.terminate()
   }
 
-  #hear (visit: Visit, message: any): void {
-    if (message.type === 'message') {
-      visit.heard.push(message.id)
-      const own = message.name === this.name && visit.said.find(({ id }) => id === message.id)
-      if (own) own.at = message.at
-    } else if (message.type === 'welcome' || message.type === 'resync') {
-      visit.states.push({ type: message.type, time: performance.now(), history: message.history })
-    }
+  #send ({ id }: Said): void {
+    this.#client!.send({ type: 'message', id, text: 'hello' }).catch(() => {}) // fails if the connection has just ended
+  }
+
+  #hear ({ type, topic, position, data }: any): void {
+    if (topic !== undefined) this.#position = position
+    if (data !== undefined) this.#note(data.id)
+    if (type === 'afresh') this.heard.push(null)
+    if (type === 'welcome') this.#settle()
+  }
+
+  #note (id: string): void {
+    this.heard.push(this.#position!)
+    const own = this.said.findLast((said) => said.id === id)
+    if (own !== undefined) own.isBack = true
+  }
+
+  #settle (): void {
+    if (!this.#isWelcome) this.connections++
+    this.#isWelcome = true
+    this.welcomed = performance.now()
+    for (const said of this.said) if (!said.isBack) this.#send(said)
   }
 }
 
 /** All users of the chat. From `live` on, one person after another sends a message. */
 export class Town {
   readonly people: Person[]
-  readonly said = new Map<string, Said>()
   readonly #waiting = new Set<{ condition: () => boolean, resolve: () => void }>()
   readonly #end = new AbortController()
   #timer?: NodeJS.Timeout
@@ -143,30 +131,19 @@ export class Town {
     for (const person of this.people) person.leave()
   }
 
-  say (person: Person): Said | null {
-    const said = person.say()
-    if (said !== null) this.said.set(said.id, said)
-    return said
-  }
-
   /** Resolves when `condition` holds; checks it every TICK. Rejects after LIMIT. */
   async until (what: string, condition: () => boolean): Promise<void> {
     await inTime(new Promise<void>((resolve) => this.#waiting.add({ condition, resolve })), () => `not in time: ${what}`, LIMIT)
   }
 
-  /** Resolves when all `people` are connected and have got back a message that they sent after this call. */
-  async talked (what: string, people = this.people): Promise<void> {
+  /** Resolves when all people are connected and have got back a message that they sent after this call. */
+  async talked (what: string): Promise<void> {
     const begin = performance.now()
-    await this.until(what, () => people.every(({ visit }) => !visit.isOver && visit.said.some(({ time, at }) => time > begin && at !== undefined)))
-  }
-
-  /** One person of each room in each process. */
-  get speakers (): Person[] {
-    return [...new Map(this.people.map((person) => [`${person.room} ${person.visit.place.url}`, person])).values()]
+    await this.until(what, () => this.people.every(({ isWelcome, said }) => isWelcome && said.some(({ time, isBack }) => time > begin && isBack)))
   }
 
   #tick (): void {
-    if (!this.#isSilent) this.say(this.people[this.#turn++ % this.people.length])
+    if (!this.#isSilent) this.people[this.#turn++ % this.people.length].say()
     for (const waiting of this.#waiting) {
       if (!waiting.condition()) continue
       this.#waiting.delete(waiting)

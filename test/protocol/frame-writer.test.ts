@@ -1,60 +1,59 @@
 import t, { type Test } from 'tap'
+import { PassThrough } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
-import { WebSocket } from 'ws'
 import { PreparedMessage } from '../../lib/protocol/prepared-message'
-import { SessionWebSocket } from '../../lib/protocol/websocket'
-import { createWriter, type OnWritten, type Writer } from '../../lib/protocol/frame-writer'
+import { FrameWriter, type OnWritten } from '../../lib/protocol/frame-writer'
+import { connectClientStream, connectStream, countWrites, type StreamPair } from '../helpers/endpoint'
+import { messagesIn, PING } from '../helpers/frames'
 import { Peer } from '../helpers/peer'
-import { connectWebSockets, type WebSocketPair } from '../helpers/websocket-pair'
+import { until } from '../helpers/until'
 import type { Payload } from '../../lib/codec/encode'
 
 const KiB = 1024
 
-interface Fixture extends WebSocketPair {
-  writer: Writer
+interface Fixture extends StreamPair {
+  writer: FrameWriter
   peer: Peer
   /** How often bytes were handed to the kernel. */
   writes: () => number
 }
 
-const KINDS = {
-  'frames of its own': { WebSocket: SessionWebSocket },
-  'the frames of ws, where messages are compressed': { WebSocket: SessionWebSocket, perMessageDeflate: true },
-  'the frames of ws, on a socket of another class': { WebSocket }
+type Connect = (t: Test) => Promise<StreamPair & { isMasked: boolean }>
+
+const KINDS: Record<string, Connect> = {
+  'a server': async (t) => ({ ...await connectStream(t), isMasked: false }),
+  'a server over TLS': async (t) => ({ ...await connectStream(t, { secure: true }), isMasked: false }),
+  'a client': async (t) => ({ ...await connectClientStream(t), isMasked: true })
 }
 
-async function setUp (t: Test, options: object): Promise<Fixture> {
-  const sockets = await connectWebSockets(t, options)
-  const { stream } = sockets
-  let writes = 0
-  for (const name of ['_write', '_writev'] as const) {
-    const original = stream[name] as (...args: unknown[]) => void
-    stream[name] = function (this: unknown, ...args: unknown[]) {
-      writes++
-      original.apply(this, args)
-    }
-  }
-  return { ...sockets, writer: createWriter(sockets.server, stream), peer: new Peer(sockets.client), writes: () => writes }
+async function setUp (t: Test, connect = KINDS['a server']): Promise<Fixture> {
+  const pair = await connect(t)
+  return { ...pair, writer: new FrameWriter(pair.stream, pair.isMasked), peer: new Peer(pair.client), writes: countWrites(pair.stream) }
 }
 
-function give (writer: Writer, message: Payload | PreparedMessage, onWritten?: OnWritten): number {
+/** A published message, or a plain one for a client, which does not publish. */
+function publication (kind: string, payload: Payload): Payload | PreparedMessage {
+  return kind === 'a client' ? payload : new PreparedMessage(payload)
+}
+
+function give (writer: FrameWriter, message: Payload | PreparedMessage, onWritten?: OnWritten): number {
   return message instanceof PreparedMessage ? writer.share(message, onWritten) : writer.add(message, onWritten)
 }
 
-function written (writer: Writer, message: Payload | PreparedMessage): Promise<void> {
+function written (writer: FrameWriter, message: Payload | PreparedMessage): Promise<void> {
   return new Promise((resolve, reject) => give(writer, message, (error) => error ? reject(error) : resolve()))
 }
 
-for (const [kind, options] of Object.entries(KINDS)) {
+for (const [kind, connect] of Object.entries(KINDS)) {
   t.test(`${kind}: messages of any length arrive in order, whichever way they were added`, async (t) => {
-    const { writer, peer } = await setUp(t, options)
+    const { writer, peer } = await setUp(t, connect)
     const payloads: Payload[] = []
     const lengths = [0, 1, 125, 126, 5000, 16 * KiB, 16 * KiB + 1, 64 * KiB, 70 * KiB, 3]
     for (let round = 0; round < 3; round++) {
       for (const [i, length] of lengths.entries()) {
         const payload = (i + round) % 2 === 0 ? String(i).repeat(length) : Buffer.alloc(length, i)
         payloads.push(payload)
-        const message = (i + round) % 3 === 0 ? new PreparedMessage(payload) : payload
+        const message = (i + round) % 3 === 0 ? publication(kind, payload) : payload
         give(writer, message, (i + round) % 4 === 0 ? () => {} : undefined)
       }
     }
@@ -62,34 +61,23 @@ for (const [kind, options] of Object.entries(KINDS)) {
     for (const payload of payloads) t.same(await peer.next(), payload)
   })
 
-  t.test(`${kind}: no message leaves before the flush, and all leave in one write`, async (t) => {
-    if ('perMessageDeflate' in options) return t.pass('ws compresses in turns of its own')
-    const { writer, peer, writes } = await setUp(t, options)
+  t.test(`${kind}: no message leaves before the end of the turn, and all leave in one write`, async (t) => {
+    const { writer, peer, writes } = await setUp(t, connect)
     writer.add('text')
-    writer.share(new PreparedMessage('published'))
+    give(writer, publication(kind, 'published'))
     writer.add('x'.repeat(20 * KiB))
     writer.add(Buffer.from('bytes'))
-    await setImmediate()
+    await null
     t.equal(writes(), 0)
-    writer.flush()
+    await setImmediate()
     t.equal(writes(), 1)
     t.same([await peer.next(), await peer.next(), (await peer.next()).length, await peer.next()], ['text', 'published', 20 * KiB, Buffer.from('bytes')])
     writer.flush()
     t.equal(writes(), 1, 'nothing is left')
   })
 
-  t.test(`${kind}: large bytes with a callback are not copied: a change before the write is sent`, async (t) => {
-    const { writer, peer } = await setUp(t, options)
-    const bytes = Buffer.alloc(20 * KiB, 1)
-    const done = written(writer, bytes)
-    if (!('perMessageDeflate' in options)) bytes.fill(2) // ws begins to compress at once
-    writer.flush()
-    await done
-    t.same(await peer.next(), bytes)
-  })
-
   t.test(`${kind}: bytes without a callback are copied`, async (t) => {
-    const { writer, peer } = await setUp(t, options)
+    const { writer, peer } = await setUp(t, connect)
     for (const length of [10, 20 * KiB]) {
       const bytes = Buffer.alloc(length, 1)
       writer.add(bytes)
@@ -100,35 +88,39 @@ for (const [kind, options] of Object.entries(KINDS)) {
   })
 
   t.test(`${kind}: the callback is called when the message has been written`, async (t) => {
-    const { writer, peer } = await setUp(t, options)
+    const { writer, peer } = await setUp(t, connect)
     writer.add('first')
-    const done = [written(writer, 'text'), written(writer, new PreparedMessage('published'))]
+    const done = [written(writer, 'text'), written(writer, publication(kind, 'published'))]
     writer.flush()
     await Promise.all(done)
     t.same([await peer.next(), await peer.next(), await peer.next()], ['first', 'text', 'published'])
   })
 
-  t.test(`${kind}: a frame that ws sends keeps its place`, async (t) => {
-    const { writer, server, peer } = await setUp(t, options)
+  t.test(`${kind}: frames of any kind keep their place`, async (t) => {
+    const { writer, stream, client, peer } = await setUp(t, connect)
+    const pings: string[] = []
+    client.on('ping', (data) => pings.push(data.toString()))
     writer.add('a')
-    server.send('b')
-    writer.add('c')
-    writer.share(new PreparedMessage('d'))
-    server.send('e')
-    writer.share(new PreparedMessage('f'))
-    server.close(4001)
-    writer.flush()
-    t.same(await peer.rest(), ['a', 'b', 'c', 'd', 'e', 'f'])
+    writer.addFrame(0x80 | PING, 'ping')
+    writer.add(Buffer.from('{}'), undefined, 0x81)
+    give(writer, publication(kind, 'd'))
+    writer.addFrame(0x01, 'e')
+    writer.addFrame(0x80, 'f', () => {})
+    writer.addFrame(0x88, Buffer.from([0x0f, 0xa1]))
+    writer.finish()
+    stream.end()
+    t.same(await peer.rest(), ['a', '{}', 'd', 'ef'])
     t.equal((await peer.closed).code, 4001)
+    t.same(pings, ['ping'])
   })
 }
 
-for (const [kind, options] of Object.entries(KINDS)) {
+for (const [kind, connect] of Object.entries(KINDS)) {
   t.test(`${kind}: bufferedAmount counts the bytes that the kernel has not got yet`, async (t) => {
-    const { writer, peer } = await setUp(t, options)
+    const { writer, peer } = await setUp(t, connect)
     t.equal(writer.bufferedAmount, 0)
     let bytes = 0
-    for (const message of ['12345', Buffer.from('678'), 'x'.repeat(20 * KiB), 'end', new PreparedMessage('published')]) {
+    for (const message of ['12345', Buffer.from('678'), 'x'.repeat(20 * KiB), 'end', publication(kind, 'published')]) {
       bytes += give(writer, message)
       t.ok(writer.bufferedAmount >= bytes, `${writer.bufferedAmount} of ${bytes}`)
       t.ok(writer.bufferedAmount <= bytes + 30)
@@ -140,7 +132,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
 }
 
 t.test('connections that send alternately in one turn of the event loop each send their own frames in order', async (t) => {
-  const fixtures = [await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own'])]
+  const fixtures = [await setUp(t), await setUp(t), await setUp(t)]
   const published = Array.from({ length: 20 }, (_, n) => new PreparedMessage(`published ${n}`))
   for (let n = 0; n < 20; n++) {
     for (const [i, { writer }] of fixtures.entries()) {
@@ -159,7 +151,7 @@ t.test('connections that send alternately in one turn of the event loop each sen
 })
 
 t.test('frames that exceed the pool go on in a new pool', async (t) => {
-  const { writer, peer, writes } = await setUp(t, KINDS['frames of its own'])
+  const { writer, peer, writes } = await setUp(t)
   const messages = Array.from({ length: 1000 }, (_, n) => `${n} `.padEnd(1000, 'x'))
   for (const message of messages) writer.add(message)
   writer.flush()
@@ -168,16 +160,16 @@ t.test('frames that exceed the pool go on in a new pool', async (t) => {
 })
 
 t.test('messages that exceed a batch go on in the next batch', async (t) => {
-  const { writer, peer, writes } = await setUp(t, KINDS['frames of its own'])
+  const { writer, peer, writes } = await setUp(t)
   const messages = Array.from({ length: 30 }, (_, n) => new PreparedMessage(`${n} `.padEnd(10_000, 'x')))
   for (const message of messages) writer.share(message)
   writer.flush()
   t.equal(writes(), 1)
-  for (const message of messages) t.equal(await peer.next(), message.payload)
+  for (const message of messages) t.equal(await peer.next(), messagesIn(message.bytes)[0])
 })
 
 t.test('all subscribers of the same messages get the same bytes', async (t) => {
-  const fixtures = [await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own'])]
+  const fixtures = [await setUp(t), await setUp(t)]
   const given: unknown[] = []
   for (const { stream } of fixtures) {
     const { write } = stream
@@ -195,10 +187,10 @@ t.test('all subscribers of the same messages get the same bytes', async (t) => {
 })
 
 t.test('an ended connection does not disturb the others', async (t) => {
-  const [gone, other] = [await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own'])]
-  gone.server.on('error', () => {})
+  const [gone, other] = [await setUp(t), await setUp(t)]
+  gone.stream.on('error', () => {})
   gone.writer.add('lost')
-  gone.server.terminate()
+  gone.stream.destroy()
   other.writer.add('sent')
   gone.writer.flush()
   other.writer.flush()
@@ -206,7 +198,7 @@ t.test('an ended connection does not disturb the others', async (t) => {
 })
 
 t.test('frames that the kernel has not taken stay intact while other frames are written into the pool', async (t) => {
-  const [slow, fast] = [await setUp(t, KINDS['frames of its own']), await setUp(t, KINDS['frames of its own'])]
+  const [slow, fast] = [await setUp(t), await setUp(t)]
   slow.client.pause()
   let sent = 0
   for (let turn = 0; turn < 3000 && slow.stream.writableLength < 100 * KiB; turn++) {
@@ -229,10 +221,8 @@ t.test('frames that the kernel has not taken stay intact while other frames are 
 })
 
 t.test('a stream that passes the same bytes on keeps them intact', async (t) => {
-  const { PassThrough } = await import('node:stream')
-  const { server } = await setUp(t, KINDS['frames of its own'])
   const stream = new PassThrough()
-  const writer = createWriter(server, stream)
+  const writer = new FrameWriter(stream, false)
   const chunks: Buffer[] = []
   for (let n = 0; n < 20; n++) {
     writer.add(`message ${n}`)
@@ -243,11 +233,98 @@ t.test('a stream that passes the same bytes on keeps them intact', async (t) => 
 })
 
 t.test('large bytes with a callback follow the frames before them', async (t) => {
-  const { writer, peer } = await setUp(t, KINDS['frames of its own'])
+  const { writer, peer } = await setUp(t)
   writer.add('before')
   const done = written(writer, Buffer.alloc(100 * KiB, 1))
   writer.add('after')
   writer.flush()
   await done
   t.same([await peer.next(), (await peer.next()).length, await peer.next()], ['before', 100 * KiB, 'after'])
+})
+
+t.test('messages of any length of a client are masked', async (t) => {
+  const stream = new PassThrough()
+  const writer = new FrameWriter(stream, true)
+  for (const length of [1, 20 * KiB]) {
+    writer.add(Buffer.alloc(length, 1), () => {})
+    writer.flush()
+    const frame: Buffer = stream.read()
+    t.equal(frame[1] & 0x80, 0x80)
+    t.notOk(frame.includes(Buffer.alloc(8, 1)))
+  }
+  writer.addFrame(0x82, 'plain', undefined, false)
+  writer.flush()
+  t.equal(stream.read().toString('latin1', 2), 'plain')
+})
+
+/** Adds 1 MiB of ones with a callback, and changes these bytes at once. Returns whether the change was sent. */
+async function sendsChange (t: Test, before: (fixture: Fixture) => void, bytes = Buffer.alloc(KiB * KiB, 1)): Promise<boolean> {
+  const fixture = await setUp(t)
+  const { writer, stream, peer } = fixture
+  let given: unknown
+  stream.write = function (this: unknown, ...args: any[]) {
+    if (args[0].length === bytes.length) given = args[0].buffer
+    return (Object.getPrototypeOf(stream).write).apply(this, args)
+  }
+  before(fixture)
+  const done = written(writer, bytes)
+  writer.flush()
+  await done
+  for (let message = await peer.next(); message.length !== bytes.length;) message = await peer.next()
+  return given === bytes.buffer
+}
+
+t.test('large bytes with a callback are not copied if the kernel gets them now', async (t) => {
+  t.equal(await sendsChange(t, () => {}), true)
+  t.equal(await sendsChange(t, ({ writer }) => { writer.add('held') }), true)
+})
+
+t.test('large bytes with a callback are copied if other bytes wait before them', async (t) => {
+  t.equal(await sendsChange(t, ({ writer }) => { writer.add('x'.repeat(20 * KiB)) }), false)
+})
+
+t.test('large bytes with a callback are copied if their memory can shrink', { skip: !('resizable' in ArrayBuffer.prototype) }, async (t) => {
+  const memory = new (ArrayBuffer as any)(KiB * KiB, { maxByteLength: 2 * KiB * KiB })
+  t.equal(await sendsChange(t, () => {}, Buffer.from(memory)), false)
+})
+
+/** What can happen to the memory of bytes that were sent and not awaited. */
+const FATES: Record<string, (memory: any) => void> = {
+  transferred: (memory) => { structuredClone(memory, { transfer: [memory] }) },
+  'cut to nothing': (memory) => { memory.resize(0) },
+  grown: (memory) => { memory.resize(memory.maxByteLength) }
+}
+
+for (const [fate, befall] of Object.entries(FATES)) {
+  const isResized = fate !== 'transferred'
+  for (const length of [10, 20 * KiB, 200 * KiB]) {
+    t.test(`memory of ${length} bytes that is ${fate} after add: the content is that of the call`, { skip: isResized && !('resizable' in ArrayBuffer.prototype) }, async (t) => {
+      const { writer, peer } = await setUp(t)
+      for (const before of [undefined, 'before', 'before'.repeat(5 * KiB)]) {
+        for (const onWritten of [undefined, () => {}]) {
+          const memory = new (ArrayBuffer as any)(length, isResized ? { maxByteLength: 2 * length } : {})
+          const bytes = new Uint8Array(memory, isResized ? 0 : 1).fill(7) // a view without a length follows its memory
+          const content = Buffer.from(bytes)
+          if (before !== undefined) writer.add(before)
+          writer.add(bytes, onWritten)
+          befall(memory)
+          writer.add('after')
+          writer.flush()
+          if (before !== undefined) t.equal(await peer.next(), before)
+          t.ok(content.equals(await peer.next() as Buffer))
+          t.equal(await peer.next(), 'after')
+        }
+      }
+    })
+  }
+}
+
+t.test('a writer that flushes before the end of the turn goes on in the turn', async (t) => {
+  const { writer, peer, writes } = await setUp(t)
+  writer.add('1')
+  writer.flush()
+  writer.add('2')
+  t.equal(writes(), 1)
+  await until(() => writes() === 2)
+  t.same([await peer.next(), await peer.next()], ['1', '2'])
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createUnmask, unmask } from '../../lib/protocol/mask'
+import { createUnmask, unmask, writeMask } from '../../lib/protocol/mask'
 import { random } from '../helpers/fuzz'
 
 const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d])
@@ -68,4 +68,38 @@ for (const [way, unmask] of Object.entries(ways)) {
       t.equal(found, length, `each of ${length} bytes that is not`)
     }
   })
+
+  t.test(`${way}: takes the mask from elsewhere, beginning with any of its bytes`, async (t) => {
+    const next = random(2)
+    let wrong = 0
+    for (const length of LENGTHS) {
+      const payload = Buffer.from(Array.from({ length }, () => Math.floor(next() * 256)))
+      for (const phase of [0, 1, 2, 3]) {
+        for (const start of [0, 1, 2, 3, 5]) {
+          const chunk = Buffer.alloc(start + length + 5)
+          for (let i = 0; i < length; i++) chunk[start + i] = payload[i] ^ MASK[(i + phase) % 4]
+          const twice = Buffer.concat([Buffer.from('xyz'), MASK, MASK])
+          const isAscii = unmask(chunk, start, start + length, twice, 3 + phase)
+          if (!chunk.subarray(start, start + length).equals(payload) || chunk.subarray(0, start).some(Boolean) || chunk.subarray(start + length).some(Boolean)) wrong++
+          if (isAscii !== payload.every((byte) => byte < 0x80) || !twice.equals(Buffer.concat([Buffer.from('xyz'), MASK, MASK]))) wrong++
+        }
+      }
+    }
+    t.equal(wrong, 0)
+  })
 }
+
+t.test('a new mask is four random bytes, and no byte beside them is written', async (t) => {
+  const masks = new Set<number>()
+  const bytes = new Set<number>()
+  for (let i = 0; i < 5000; i++) {
+    const target = Buffer.alloc(9)
+    writeMask(target, 2)
+    masks.add(target.readUInt32BE(2))
+    for (const byte of target.subarray(2, 6)) bytes.add(byte)
+    target.fill(0, 2, 6)
+    if (target.some(Boolean)) t.fail('another byte was written')
+  }
+  t.ok(masks.size > 4990, `${masks.size} masks`)
+  t.equal(bytes.size, 256)
+})

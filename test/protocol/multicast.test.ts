@@ -1,14 +1,15 @@
 import t, { type Test } from 'tap'
-import { multicast, settle, type Subscriber } from '../../lib/protocol/multicast'
+import { deliverTo, multicast, settle, type Subscriber } from '../../lib/protocol/multicast'
 import { MAX_BATCH, PreparedMessage, type Batch } from '../../lib/protocol/prepared-message'
 import { serve } from '../helpers/app'
+import { messagesIn } from '../helpers/frames'
 import { connectPeer, type Peer } from '../helpers/peer'
 import type { Session } from '../model/world'
 
 /** A subscriber that notes which messages come together. */
 class Listener implements Subscriber {
   readonly batches: unknown[][] = []
-  deliver (batch: Batch): void { this.batches.push(batch.messages.map(({ payload }) => payload)) }
+  deliver (batch: Batch): void { this.batches.push(messagesIn(batch.bytes)) }
 }
 
 const endOfTurn = (): Promise<void> => new Promise(setImmediate)
@@ -87,6 +88,9 @@ async function open (t: Test, options = {}): Promise<Room> {
   return { client: clients[0], ws: sessions[0], publish: (text) => { app.websockets.publish('room', text) } }
 }
 
+/** Text that hardly becomes smaller by itself, but much smaller after a text that is like it. */
+const LONG = Array.from({ length: 60 }, (_, n) => (n * 7919 % 1000).toString(36) + n).join('')
+
 async function take (client: Peer, count: number): Promise<unknown[]> {
   const messages = []
   while (messages.length < count) messages.push(await client.next())
@@ -111,6 +115,37 @@ for (const perMessageDeflate of [false, true]) {
     t.strictSame([await client.rest(), await client.closed], [[], { code: 4000, reason: 'bye' }])
   })
 }
+
+t.test('with the context taken over, compressed messages refer to what was published before them', async (t) => {
+  const { client, ws, publish } = await open(t, { perMessageDeflate: { serverNoContextTakeover: false } })
+  const messages = Array.from({ length: 12 }, (_, n) => LONG + '.'.repeat(13 * n))
+  for (const [n, message] of messages.entries()) {
+    if (n % 2 === 0) publish(message)
+    else if (n % 3 === 0) ws.raw!.send(message)
+    else ws.send(message)
+  }
+  t.strictSame(await take(client, 12), messages)
+})
+
+t.test('published messages keep their place behind a long message that is being compressed', async (t) => {
+  const { client, ws, publish } = await open(t, { perMessageDeflate: true })
+  const long = 'x'.repeat(100_000)
+  ws.send(long)
+  publish('1')
+  ws.send('2')
+  publish('3')
+  ws.raw!.ping()
+  publish(long)
+  ws.send(long)
+  publish('4')
+  t.strictSame(await take(client, 7), [long, '1', '2', '3', long, long, '4'])
+  ws.send(long)
+  publish('5')
+  ws.send('6')
+  publish('7')
+  ws.terminate()
+  t.strictSame(await client.rest(), [long, '5', '6', '7'])
+})
 
 t.test('a subscriber that has left gets the messages published before that, and none after', async (t) => {
   const { client, ws, publish } = await open(t)
@@ -142,4 +177,15 @@ t.test('bufferedAmount and skipped count published messages at once', async (t) 
   const { skipped } = ws
   publish('x'.repeat(60))
   t.equal(ws.skipped, skipped + 1)
+})
+
+t.test('deliverTo delivers to a single subscriber at once, to a set at the end of the turn, and not to the exception', async (t) => {
+  const [one, two] = [new Listener(), new Listener()]
+  deliverTo(new PreparedMessage('a'), one)
+  deliverTo(new PreparedMessage('b'), one, one)
+  t.strictSame(one.batches, [['a']])
+  deliverTo(new PreparedMessage('c'), new Set([one, two]))
+  deliverTo(new PreparedMessage('d'), new Set([one, two]), two)
+  await endOfTurn()
+  t.strictSame([one.batches, two.batches], [[['a'], ['c'], ['d']], [['c']]])
 })

@@ -14,6 +14,7 @@ const { _resolveFilename } = Module
 
 Module._resolveFilename = function (request, parent, ...rest) {
   if (parent?.filename === process.argv[1]) {
+    if (request === 'assert') return join(__dirname, 'assert.js')
     if (request === '..' || request === '../') return standIn
     if (request.startsWith('../lib/')) return join(ws, `${request.slice(3)}.js`)
     if (!request.startsWith('.')) return _resolveFilename.call(this, request, parent, false, { paths: [project] })

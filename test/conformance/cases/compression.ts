@@ -3,7 +3,8 @@ import { html, json, noise, picture, prose } from '../payloads'
 
 const RSV1 = { rsv: 4 }
 const PLAIN = 'permessage-deflate'
-const OFFER = `${PLAIN}; client_no_context_takeover; client_max_window_bits`
+const CLIENT_NO_TAKEOVER = '; client_no_context_takeover'
+const OFFER = `${PLAIN}${CLIENT_NO_TAKEOVER}; client_max_window_bits`
 
 /** The length of a message, and of its fragments. */
 const SIZES: [length: number, fragment?: number][] = [
@@ -24,6 +25,11 @@ const DATA: Data[] = [
   { name: 'HTML', opcode: TEXT, bytes: html },
   { name: 'noise', opcode: BINARY, bytes: noise }
 ]
+
+/** The answer to a client that offers a parameter of its own: the server asks it to take over no context. */
+function answer (parameters = ''): string {
+  return parameters.includes(CLIENT_NO_TAKEOVER) ? `${PLAIN}${parameters}` : `${PLAIN}${CLIENT_NO_TAKEOVER}${parameters}`
+}
 
 type Negotiated = Pick<Case, 'offer' | 'server' | 'extensions'>
 
@@ -47,15 +53,12 @@ function allSizes (id: string, what: string, data: Data, negotiated: Negotiated)
   return SIZES.map(([length, fragment], n) => echoes(`${id}.${n + 1}`, what, data, length, fragment, negotiated))
 }
 
-/** Offers that the server accepts by default. */
-const CLIENT_NO_TAKEOVER = '; client_no_context_takeover'
-
 const on = { perMessageDeflate: { threshold: 0 } }
 
 const accepted = (parameters = ''): Negotiated => ({
   offer: `${OFFER}${parameters}`,
   server: on,
-  extensions: `${PLAIN}${CLIENT_NO_TAKEOVER}${parameters}`
+  extensions: answer(parameters)
 })
 
 export const compression: Group = {
@@ -91,17 +94,18 @@ const windows = NO_TAKEOVER.flatMap(([takeover, without], n) => BITS.flatMap((bi
   echoes(`13.9+${n + 1}.${bits}`, `client window of ${bits} bits${without}`, JSON_DATA, 4096, undefined, {
     offer: `${PLAIN}; client_max_window_bits${takeover}`,
     server: { perMessageDeflate: { threshold: 0, clientMaxWindowBits: bits } },
-    extensions: `${PLAIN}; client_max_window_bits=${bits}${takeover}`
+    extensions: answer(`; client_max_window_bits=${Math.max(bits, 9)}${takeover}`)
   })
 ]))
 
 /** Parameters that the server may add by itself (RFC 7692, sections 7.1.1 and 7.1.2). */
 const configured: [title: string, options: object, offer: string, extensions: string][] = [
   ['server context', { serverNoContextTakeover: true }, PLAIN, `${PLAIN}; server_no_context_takeover`],
-  ['client context', { clientNoContextTakeover: true }, PLAIN, `${PLAIN}; client_no_context_takeover`],
+  ['client context', { clientNoContextTakeover: true }, PLAIN, answer()],
+  ['no context', { clientNoContextTakeover: false }, PLAIN, PLAIN],
   ['a smaller server window', { serverMaxWindowBits: 10 }, PLAIN, `${PLAIN}; server_max_window_bits=10`],
   ['an even smaller server window than offered', { serverMaxWindowBits: 9 }, `${PLAIN}; server_max_window_bits=12`, `${PLAIN}; server_max_window_bits=9`],
-  ['a smaller client window than offered', { clientMaxWindowBits: 9 }, `${PLAIN}; client_max_window_bits=12`, `${PLAIN}; client_max_window_bits=9`]
+  ['a smaller client window than offered', { clientMaxWindowBits: 9 }, `${PLAIN}; client_max_window_bits=12`, answer('; client_max_window_bits=9')]
 ]
 
 const hello = text('Hello')
@@ -123,7 +127,7 @@ export const negotiation: Group = {
     ...allSizes('13.7', 'the first of 3 offers', JSON_DATA, {
       offer: [`${OFFER}; server_no_context_takeover; server_max_window_bits=9`, `${OFFER}; server_no_context_takeover`, OFFER].join(', '),
       server: on,
-      extensions: `${PLAIN}${CLIENT_NO_TAKEOVER}; server_no_context_takeover; server_max_window_bits=9`
+      extensions: answer('; server_no_context_takeover; server_max_window_bits=9')
     }),
     ...windows,
     ...configured.map(([title, options, offer, extensions], n) => echoes(`13.10+${n + 1}`, `the server gives up ${title}`, JSON_DATA, 4096, undefined, {
@@ -189,5 +193,5 @@ const messages: Case[] = [
 export const deflate: Group = {
   id: 'D+',
   title: 'Compression: frames (not in Autobahn)',
-  cases: messages.map((message): Case => ({ offer: PLAIN, server: on, extensions: PLAIN, ...message }))
+  cases: messages.map((message): Case => ({ offer: PLAIN, server: { perMessageDeflate: { threshold: 0, clientNoContextTakeover: false } }, extensions: PLAIN, ...message }))
 }

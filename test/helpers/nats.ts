@@ -1,6 +1,6 @@
 import { connect, type ConnectionOptions, type NatsConnection } from '@nats-io/transport-node'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -70,10 +70,11 @@ export class NatsServer {
   /** Resolves when the log of the server matches `pattern`. */
   async said (pattern: RegExp): Promise<void> {
     const child = this.#process!
-    while (!pattern.test(this.#log)) {
-      if (child.exitCode !== null) throw new Error(`nats-server has ended: ${this.#log}`)
-      await Promise.race([once(child.stderr!, 'data'), once(child, 'exit')])
+    if (pattern.test(this.#log)) return
+    if (child.exitCode === null) {
+      for await (const _chunk of on(child.stderr!, 'data', { close: ['close'] })) if (pattern.test(this.#log)) return // eslint-disable-line @typescript-eslint/no-unused-vars
     }
+    throw new Error(`nats-server has ended: ${this.#log}`)
   }
 
   /** Changes the configuration. Resolves when the server uses the new one. */

@@ -65,12 +65,13 @@ class Relayed {
   }
 
   async #pass (from: Socket, to: Socket): Promise<void> {
+    const closed = new Promise((resolve) => { to.once('close', resolve) })
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) {
         for (const piece of this.#pieces(chunk)) {
           await this.#holdUp()
           if (this.#isOver) return
-          if (!to.write(piece)) await Promise.race([once(to, 'drain'), once(to, 'close')])
+          if (!to.write(piece)) await Promise.race([once(to, 'drain'), closed])
           await this.#count(piece.length)
         }
       }

@@ -124,11 +124,16 @@ class Run {
     return this.servers.find((server) => server.name === name)!
   }
 
+  /** Resolves when the page has subscribed to all topics. */
+  async hasBegun (): Promise<void> {
+    await until(async () => Object.keys(await this.page('begins')).length === TOPICS.length, LIMIT)
+  }
+
   /** Resolves when the page has taken what the topics have had at the time of the call. */
   async isCaughtUp (server: Server): Promise<void> {
     for (const topic of TOPICS) {
       const newest = JSON.stringify(await server.newest(topic))
-      await until(() => this.page(`taken.${topic}.some(([position]) => position === ${newest})`), LIMIT)
+      await until(() => this.page(`isAt('${topic}', ${newest})`), LIMIT)
     }
   }
 }
@@ -205,6 +210,7 @@ async function survive (t: Test, engine: Engine, tab: Tab): Promise<void> {
   const gate = await Gate.open(t, ...servers.map(({ port }) => port))
   await tab.goto(`http://127.0.0.1:${gate.port}/`)
   const run = new Run(tab, servers)
+  await run.hasBegun()
   await run.isCaughtUp(await run.own())
   await run.tell('the page has messages')
 

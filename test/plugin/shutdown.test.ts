@@ -373,7 +373,7 @@ t.test('app.close() waits for a handler that never ends until the timeout, and l
 })
 
 t.test('onDisconnect runs once for each session, whatever the state of its connection at app.close()', async (t) => {
-  const app = await createApp(t, { closeTimeout: 50 })
+  const app = await createApp(t, { closeTimeout: 500 })
   const ends = new Map<string, number[]>()
   const closing = new Deferred<void>()
   app.websocket('/:name', {

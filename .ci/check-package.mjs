@@ -1,9 +1,10 @@
 // The package as users get it: packed, looked over, installed in an empty folder, and used from there.
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -46,16 +47,20 @@ try {
   // Without @fastify/websocket's types, and so without those of ws; then with them.
   const compilers = Object.entries({ 'typescript-5': '~5.9.0', 'typescript-6': '6', 'typescript-7': '7' })
   run('npm', ['install', ...compilers.map(([name, version]) => `${name}@npm:typescript@${version}`), `@types/node@${versions['@types/node']}`])
-  const compile = (...projects) => {
-    for (const [name] of compilers) {
-      for (const project of projects) console.log(run(process.execPath, [join('node_modules', name, 'bin', 'tsc'), '-p', `tsconfig.${project}.json`]))
+  const compile = async (...projects) => {
+    for (const project of projects) {
+      console.log(`$ tsc -p tsconfig.${project}.json`)
+      await Promise.all(compilers.map(async ([name]) => {
+        const tsc = join('node_modules', name, 'bin', 'tsc')
+        await promisify(execFile)(process.execPath, [tsc, '-p', `tsconfig.${project}.json`], { cwd: folder }).catch(({ stdout }) => { throw new Error(`${name}: ${stdout}`) })
+      }))
     }
   }
-  compile('node16', 'bundler', 'page')
+  await compile('node16', 'bundler', 'page')
   run('npm', ['install', ...['@fastify/type-provider-typebox', 'fastify-type-provider-zod', 'zod'].map((name) => `${name}@${versions[name]}`)])
-  compile('routes-node16', 'routes-bundler')
+  await compile('routes-node16', 'routes-bundler')
   run('npm', ['install', `@types/ws@${versions['@types/ws']}`])
-  compile('beside')
+  await compile('beside')
   console.log(`the package works as installed (${statSync(tarball).size} bytes)`)
 } finally {
   rmSync(folder, { recursive: true })

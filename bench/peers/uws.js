@@ -70,7 +70,12 @@ function routes (app, compress) {
         ws.getUserData().left = Number(text.decode(count))
         sendMore(ws)
       },
-      drain: sendMore
+      // µWebSockets 3.0.6 never sends the rest of a message that `send` within `drain` has left in its buffer.
+      drain (ws) {
+        const state = ws.getUserData()
+        setImmediate(() => { if (!state.isClosed) sendMore(ws) })
+      },
+      close (ws) { ws.getUserData().isClosed = true }
     },
 
     '/idle': {

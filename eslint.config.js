@@ -6,7 +6,7 @@ const neostandard = require('neostandard')
 module.exports = [
   ...neostandard({ ts: true, filesTs: ['**/*.mts', '**/*.cts'], ignores: ['dist', '.tap', 'bench/node_modules'] }),
   {
-    files: ['example/**/public/**/*.js'],
+    files: ['example/**/public/**/*.js', 'lib/asyncapi/page/*.js'],
     languageOptions: { globals: globals.browser }
   },
   {

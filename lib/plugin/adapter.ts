@@ -73,6 +73,11 @@ export function rootOf (app: FastifyInstance): FastifyInstance {
   return root
 }
 
+/** Whether `context` is `outer`, or a context within it. */
+export function isWithin (outer: FastifyInstance, context: FastifyInstance): boolean {
+  return context === outer || Object.prototype.isPrototypeOf.call(outer, context)
+}
+
 /**
  * The servers of an app beside `app.server`: where it listens on `localhost`, Fastify opens a server for each address.
  * Empty where Fastify keeps them elsewhere.

@@ -3,12 +3,31 @@ import { ConnectionLimit } from '../handshake/connection-limit'
 import { PubSub } from '../pubsub/pubsub'
 import { Session, type SessionPubSub } from '../session/session'
 import { Leftovers } from './other-listeners'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketServer } from 'ws'
+import type { Codec } from '../codec/codec'
 import type { Connection } from '../connection/connection'
 import type { Handshake } from '../handshake/handshake'
 import type { Lookup } from './lookup'
-import type { PluginSettings } from './options'
+import type { PluginSettings, RouteSettings } from './options'
+import type { AnyRouteOptions } from './route-options'
 import type { RawWebSocket } from '../../types/raw'
+
+/** A WebSocket route, as its app sees it. */
+export interface DeclaredRoute {
+  /** The options that Fastify has. The hooks of others may change them until the app is ready. */
+  readonly declared: AnyRouteOptions
+  /** The context of the route. */
+  readonly instance: FastifyInstance
+  readonly options: RouteSettings
+  readonly raw: boolean
+  /** The `hide` of the schema as the user gave it: `mount` hides each WebSocket route. */
+  readonly hide: boolean
+  /** Runs each `onDisconnect` that has not run yet, whatever the handlers do. */
+  disconnectAll (): Promise<void>
+  /** The decoder of received messages, which validates what it decodes. */
+  codec (request: FastifyRequest, reply: FastifyReply): Codec
+}
 
 /** The state that all routes of an app share: the options, and the current connections, handshakes and handlers. */
 export class AppState {
@@ -21,10 +40,7 @@ export class AppState {
   readonly pubsub: SessionPubSub = new PubSub()
   /** The URLs of the WebSocket routes, without a slash at the end. */
   readonly urls = new Set<string>()
-  readonly routes: {
-    /** Runs each `onDisconnect` that has not run yet, whatever the handlers do. */
-    disconnectAll (): Promise<void>
-  }[] = []
+  readonly routes: DeclaredRoute[] = []
 
   /** The number of sessions that have been accepted and have not ended. */
   open = 0

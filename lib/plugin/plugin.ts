@@ -26,7 +26,7 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
   checkDeclared(app)
   const appState = new AppState(options, pluginSettings(options), new Lookup(app))
 
-  reserve(app)
+  reserve(app, appState)
   attach(app, appState)
   await routeUpgrades(app, appState)
   addWebSocketRoutes(app, appState)

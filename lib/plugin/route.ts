@@ -20,14 +20,17 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { JsonParse } from '../codec/decode'
 import type { Connection } from '../connection/connection'
-import type { AppState } from './app-state'
+import type { AppState, DeclaredRoute } from './app-state'
 import type { RawWebSocket } from '../../types/raw'
 
 /** The key of the WebSocket route in the `config` of a Fastify route. */
 const kRoute = Symbol('fastify-async-websocket.route')
 
 /** One WebSocket route. */
-export class Route implements SessionRoute, Refuser {
+export class Route implements SessionRoute, Refuser, DeclaredRoute {
+  readonly declared: AnyRouteOptions
+  readonly instance: FastifyInstance
+  readonly hide: boolean
   readonly options: RouteSettings
   readonly pubsub: SessionPubSub
   /** Whether the handler gets the `ws` socket. */
@@ -35,7 +38,6 @@ export class Route implements SessionRoute, Refuser {
   readonly allowsOrigin: OriginCheck
   readonly #limit: ConnectionLimit
   readonly #appState: AppState
-  readonly #instance: FastifyInstance
   readonly #handlers: Handlers
   readonly #lifecycle: Lifecycle
   readonly #http: Handler
@@ -50,7 +52,9 @@ export class Route implements SessionRoute, Refuser {
     appState.urls.add(withoutSlash(route.url))
 
     this.#appState = appState
-    this.#instance = instance
+    this.declared = route
+    this.instance = instance
+    this.hide = Boolean(schema?.hide)
     this.pubsub = appState.pubsub
     this.options = routeSettings(appState.options, options, { receive: schema?.receive !== undefined, send: schema?.send !== undefined })
     this.raw = options.raw === true
@@ -78,7 +82,7 @@ export class Route implements SessionRoute, Refuser {
   dispatch (request: FastifyRequest, reply: FastifyReply): unknown {
     const handshake = Handshake.of(request.raw)
     if (handshake === undefined) {
-      if (!Handshake.isFor(request.raw)) return this.#http.call(this.#instance, request, reply)
+      if (!Handshake.isFor(request.raw)) return this.#http.call(this.instance, request, reply)
       reply.hijack() // a hook has taken the connection over
       return
     }
@@ -170,7 +174,7 @@ export class Route implements SessionRoute, Refuser {
     raw.on('error', fail)
     guardListeners(raw, fail)
     raw.resume()
-    guard(() => this.#handlers.handle.call(this.#instance, raw as never, request), fail)
+    guard(() => this.#handlers.handle.call(this.instance, raw as never, request), fail)
   }
 }
 

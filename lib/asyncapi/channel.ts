@@ -96,8 +96,8 @@ class RouteDescriber {
       bindings: { ws: { method: 'GET', ...this.#handshake(), bindingVersion: '0.1.0' } },
       'x-fastify-url': isExact ? undefined : this.#route.declared.url,
       'x-subprotocols': options.subprotocols.length > 0 ? options.subprotocols : undefined,
-      ...this.#outcomes(),
-      ...this.#extensions()
+      ...this.#extensions(),
+      ...this.#outcomes()
     })
   }
 

@@ -57,7 +57,7 @@ function sessionCodes ({ options, schema, shutdownCode }: OutcomeRoute): Record<
     schema.receive !== undefined && 'A message does not validate.',
     rateLimit && `More than ${rateLimit.messages} messages came in ${rateLimit.interval} ms.`
   ].filter(Boolean)
-  const codes: Record<string, string> = { [closeCodes.NORMAL_CLOSURE]: 'The server has done its part.', [shutdownCode]: leaves }
+  const codes: Record<string, string> = { [closeCodes.NORMAL_CLOSURE]: 'The server has finished.', [shutdownCode]: leaves }
   if (idleTimeout !== false) {
     const idle = `No message went either way for ${idleTimeout} ms.`
     codes[closeCodes.GOING_AWAY] = shutdownCode === closeCodes.GOING_AWAY ? `${leaves} Or: ${idle}` : idle

@@ -12,37 +12,36 @@ export interface Address {
 const WILDCARD = 'wildcard'
 
 /**
- * The parts of a URL, as find-my-way reads them: `::` is a colon; the name of a parameter ends before a slash, a hyphen, a dot or
- * its pattern; a question mark behind a parameter at the end makes it optional; `*` is a wildcard.
+ * The parts of a URL, as find-my-way reads them: `::` is a colon; the name of a parameter ends before a slash, a hyphen, a dot or its
+ * pattern; a question mark behind the last parameter makes it optional; `*` is a wildcard. A pattern may have parentheses in it.
  */
-const PART = /::|:([^/\-.(?]+)|\*|\?$|[{}]/g
+const PART = /::|:([^/\-.(?]+)(\??)(?=(\(?))|\*|[{}]/g
 
 /** Returns the address of a route with the URL `url`. */
 export function addressOf (url: string): Address {
   const parameters: Address['parameters'] = []
+  let address = ''
   let isExact = true
-  const replace = (part: string, name: string | undefined): string => {
-    if (part === '::') return ':'
-    if (part === '{' || part === '}') return encodeURIComponent(part)
-    if (name === undefined) isExact = false
-    if (part === '?') return ''
-    const own = name ?? WILDCARD
-    parameters.push({ name: own, fastifyName: name ?? part })
-    return `{${own}}`
+  let end = 0
+  for (const { 0: part, 1: name, 2: optional, 3: pattern, index } of url.matchAll(PART)) {
+    if (index < end) continue // in a pattern
+    address += url.slice(end, index)
+    end = index + part.length
+    if (part === '::') address += ':'
+    else if (part === '{' || part === '}') address += encodeURIComponent(part)
+    else {
+      if (pattern === '(') end = endOfPattern(url, end)
+      isExact &&= name !== undefined && optional === '' && pattern === ''
+      parameters.push({ name: name ?? WILDCARD, fastifyName: name ?? part })
+      address += `{${name ?? WILDCARD}}`
+    }
   }
-  const plain = withoutPatterns(url)
-  const address = plain.replace(PART, replace)
-  return { address, parameters, isExact: isExact && plain === url }
+  return { address: address + url.slice(end), parameters, isExact }
 }
 
-/** Returns `url` without the patterns of its parameters. */
-function withoutPatterns (url: string): string {
-  let plain = ''
-  let depth = 0
-  for (const [at, char] of [...url].entries()) {
-    if (char === '(' && (depth > 0 || /:[^/\-.(]+$/.test(url.slice(0, at)))) depth++
-    if (depth === 0) plain += char
-    if (char === ')' && depth > 0) depth--
-  }
-  return plain
+/** Where the pattern ends whose parenthesis stands at `start`. */
+function endOfPattern (url: string, start: number): number {
+  let at = start + 1
+  for (let depth = 1; depth > 0 && at < url.length; at++) depth += Number(url[at] === '(') - Number(url[at] === ')')
+  return at
 }

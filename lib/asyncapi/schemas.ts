@@ -221,5 +221,5 @@ function decode (token: string): string {
 }
 
 function escapeToken (token: string): string {
-  return encodeURIComponent(token.replaceAll('~', '~0').replaceAll('/', '~1'))
+  return encodeURIComponent(token.replaceAll('~', '~0').replaceAll('/', '~1')).replaceAll('%24', '$') // a fragment may have a dollar sign
 }

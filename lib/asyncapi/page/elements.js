@@ -30,7 +30,7 @@ export function list (entries) {
 
 /** A text of several lines that can be scrolled with the keyboard. */
 export function code (text, label) {
-  return element('pre', { tabindex: '0', role: 'region', 'aria-label': label }, element('code', {}, text))
+  return element('pre', { tabindex: '0', role: 'group', 'aria-label': label }, element('code', {}, text))
 }
 
 /** A value as JSON for people. */

@@ -1,5 +1,6 @@
 import Fastify = require('fastify')
 import websocket = require('fastify-async-websocket')
+import asyncapi = require('fastify-async-websocket/asyncapi')
 import nats = require('fastify-async-websocket/nats')
 import redis = require('fastify-async-websocket/redis')
 
@@ -19,3 +20,9 @@ const code: 1000 = websocket.closeCodes.NORMAL_CLOSURE
 console.log(code)
 declare const redisClient: redis.RedisClient
 redis.redisBroker(redisClient, { prefix: 'chat:' }).close()
+app.register(asyncapi, { info: { title: 'Chat', version: '1.0.0' }, routePrefix: '/asyncapi' })
+app.ready(() => {
+  const document: asyncapi.AsyncApiDocument = app.asyncapi()
+  const yaml: string = app.asyncapi({ yaml: true })
+  console.log(document.channels, yaml)
+})

@@ -1,5 +1,6 @@
 import Fastify from 'fastify'
 import websocket, { closeCodes, connect, defineWebSocket, WebSocketDisconnect, type WebSocketSession } from 'fastify-async-websocket'
+import asyncapi, { type AsyncApiDocument, type AsyncApiOptions } from 'fastify-async-websocket/asyncapi'
 import { natsBroker, type NatsConnection } from 'fastify-async-websocket/nats'
 import { redisBroker, type RedisClient } from 'fastify-async-websocket/redis'
 
@@ -27,3 +28,9 @@ try {
 }
 declare const redisClient: RedisClient
 await redisBroker(redisClient, { prefix: 'chat:' }).close()
+const described: AsyncApiOptions = { info: { title: 'Chat', version: '1.0.0' }, routePrefix: '/asyncapi', hooks: { onRequest: async (request, reply) => { if (request.ip === '') await reply.code(401).send() } } }
+await app.register(asyncapi, described)
+app.websocket('/described', { config: { summary: 'A chat', tags: ['chat'], security: [{ token: [] }], 'x-close-codes': { 4001: 'expired' } } }, async (ws) => { await ws.accept() })
+const document: AsyncApiDocument = app.asyncapi()
+const yaml: string = app.asyncapi({ yaml: true })
+console.log(document.channels.chat?.address, yaml)

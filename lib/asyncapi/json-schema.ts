@@ -29,16 +29,17 @@ const ZOD_OPTIONS = {
 export function toJsonSchema (schema: any, side: Side): Schema | undefined {
   if (schema === undefined || schema === null) return undefined
   const own = libraryOf(schema)
-  if (own !== undefined) return copy(own(side))
+  if (own !== null) return copy(own(side))
   return isPlain(schema) ? copy(schema) : undefined
 }
 
-function libraryOf (schema: any): ((side: Side) => unknown) | undefined {
+/** What returns the JSON Schema of a schema of a library; null for other schemas. */
+function libraryOf (schema: any): ((side: Side) => unknown) | null {
   if (schema.isFluentSchema === true) return () => schema.valueOf()
   const { vendor, jsonSchema } = schema['~standard'] ?? {}
   const libraryOptions = vendor === 'zod' ? ZOD_OPTIONS : undefined
   if (jsonSchema !== undefined) return (side) => jsonSchema[side]({ target: 'draft-07', libraryOptions })
-  const zod = schema._zod === undefined ? undefined : installed('zod')
+  const zod = schema._zod === undefined ? null : installed('zod')
   return zod && ((io) => zod.toJSONSchema(schema, { target: 'draft-7', io, ...ZOD_OPTIONS }))
 }
 

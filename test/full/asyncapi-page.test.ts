@@ -232,12 +232,13 @@ t.test('the page of asyncapi', { skip }, async (t) => {
 
   t.test('the page can be photographed; with UPDATE_SCREENSHOT, the picture becomes that of docs/asyncapi.md', async (t) => {
     const { url } = await serve(t)
-    const page = await open(t, browser, url, { viewport: { width: 1000, height: 1100 }, locale: 'en-GB' })
+    const page = await open(t, browser, url, { viewport: { width: 900, height: 1250 }, locale: 'en-GB' })
     const room = await openConsole(page, '/rooms/{room}')
     await room.getByRole('button', { name: 'Connect' }).click()
     await room.getByRole('status').getByText('Connected').waitFor()
     await room.getByRole('button', { name: 'Send' }).click()
     await log(room).filter({ hasText: 'received' }).waitFor()
+    await room.getByRole('log').evaluate((element: any) => element.scrollIntoView({ block: 'end' }))
     const file = process.env.UPDATE_SCREENSHOT ? resolve(root, 'docs/asyncapi.png') : resolve(t.testdir(), 'asyncapi.png')
     const picture = await page.screenshot({ path: file })
     t.ok(picture.length > 10_000 && picture.length < 150_000, `${picture.length} bytes`)

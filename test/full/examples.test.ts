@@ -100,6 +100,22 @@ const talks: Record<string, Talk> = {
     }
   },
 
+  'described/server.js': {
+    urls: ['http:/asyncapi'],
+    async talk (t, { open, get }) {
+      t.match((await get('/asyncapi')).body, '<title>Support desk</title>')
+      const { channels } = JSON.parse((await get('/asyncapi/json')).body)
+      t.same(Object.keys(channels), ['roomsRoom', 'queue'])
+
+      const ada = await open('/rooms/lobby?name=Ada', { valueType: 'json', subprotocols: ['support.v1'] })
+      t.same(await ada.pair({ text: 'It rattles' }), { from: { name: 'Ada', isStaff: false }, text: 'It rattles' })
+      await refused(t, open('/queue'), 401, { message: 'Who are you?' })
+      const queue = await open('/queue?token=s3cret', { valueType: 'integer' })
+      t.equal(await queue.receive(), 1)
+      await queue.close()
+    }
+  },
+
   'ping-pong.js': {
     urls: ['ws:/ping-pong'],
     async talk (t, { open }) {
@@ -177,6 +193,7 @@ const others = [
   'calls.js', // in protocols.test.ts
   'start.js', // with every process
   'connect.mjs', // below
+  'described/routes.js', // with described/server.js, and in asyncapi-page.test.ts
   'live-support.html', // with live-support.js
   ...['chat-route.js', 'engine.js', 'history.js', 'messages.js', 'processes.js', 'rooms.js'].map((file) => `chat/${file}`), // with chat/server.js, and in chat-redis.test.ts and chat-nats.test.ts
   'chat/tsconfig.json', // in chat-types.test.ts

@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import { contextCompilers, customConstraints, furtherServers, hasFastifyWebsocket, rewritesUrls, rootOf, sendNull } from '../../lib/plugin/adapter'
+import { contextCompilers, customConstraints, furtherServers, hasFastifyWebsocket, isWithin, rewritesUrls, rootOf, sendNull } from '../../lib/plugin/adapter'
 
 t.test('the root is the same from each context', async (t) => {
   const app = Fastify()
@@ -11,6 +11,14 @@ t.test('the root is the same from each context', async (t) => {
     child.register(async (grandchild) => { t.equal(rootOf(grandchild), app) })
   })
   await app.ready()
+})
+
+t.test('a context is within itself and the contexts around it, and not within a sibling', async (t) => {
+  const app = Fastify()
+  const children: FastifyInstance[] = []
+  for (let n = 0; n < 2; n++) app.register(async (child) => { children.push(child) })
+  await app.ready()
+  t.same([isWithin(app, app), isWithin(app, children[0]), isWithin(children[0], app), isWithin(children[0], children[1])], [true, true, false, false])
 })
 
 t.test('an app that does not listen on more than one address has no further servers', async (t) => {

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import websocket from '../../lib/index'
+import { stateOf } from '../../lib/plugin/registration'
 import { listen } from '../helpers/app'
 import { connectPeer } from '../helpers/peer'
 
@@ -106,6 +107,16 @@ t.test('two apps, one after the other, serve on one server, and nothing of the p
     t.notOk(Object.hasOwn(server, 'close'))
     t.equal(server.shouldUpgradeCallback, shouldUpgradeCallback)
   }
+})
+
+t.test('the state of the plugin is found from any context of its server, until the app has closed', async (t) => {
+  const app = Fastify()
+  t.equal(stateOf(app), undefined)
+  inChild(ours)(app)
+  await app.ready()
+  t.same(stateOf(app)?.routes, [])
+  await app.close()
+  t.equal(stateOf(app), undefined)
 })
 
 t.test('two apps at once on one server are refused', async (t) => {

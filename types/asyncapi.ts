@@ -140,4 +140,16 @@ declare module 'fastify' {
   }
 
   interface FastifyContextConfig extends AsyncApiRouteConfig {}
+
+  // What @fastify/swagger declares as well, in the same words: a program may have both. `externalDocs` needs a type of that package.
+  interface FastifySchema {
+    hide?: boolean
+    tags?: readonly string[]
+    description?: string
+    summary?: string
+    operationId?: string
+    security?: ReadonlyArray<{ [securityLabel: string]: readonly string[] }>
+    /** Close codes of the app's own, and when they come. */
+    'x-close-codes'?: Record<number, string>
+  }
 }

@@ -31,6 +31,7 @@ await redisBroker(redisClient, { prefix: 'chat:' }).close()
 const described: AsyncApiOptions = { info: { title: 'Chat', version: '1.0.0' }, routePrefix: '/asyncapi', hooks: { onRequest: async (request, reply) => { if (request.ip === '') await reply.code(401).send() } } }
 await app.register(asyncapi, described)
 app.websocket('/described', { config: { summary: 'A chat', tags: ['chat'], security: [{ token: [] }], 'x-close-codes': { 4001: 'expired' } } }, async (ws) => { await ws.accept() })
+app.get('/described/too', { websocket: true, schema: { summary: 'A chat', hide: false, operationId: 'chat', tags: ['chat'], 'x-close-codes': { 4001: 'expired' }, receive: { type: 'object' } } }, async (ws) => { await ws.accept() })
 const document: AsyncApiDocument = app.asyncapi()
 const yaml: string = app.asyncapi({ yaml: true })
 console.log(document.channels.chat?.address, yaml)

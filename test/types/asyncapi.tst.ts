@@ -23,6 +23,14 @@ describe('asyncapi', () => {
     expect(app.register).type.not.toBeCallableWith(asyncapi, { tilte: 'x' })
   })
 
+  test('what a route tells in its schema', () => {
+    const schema = { summary: 'A', tags: ['b'], hide: true, security: [{ token: [] }], 'x-close-codes': { 4001: 'c' }, receive: {} } as const
+    app.websocket('/', { schema }, async (ws) => { expect(await ws.receive()).type.toBe<any>() })
+    app.websocket('/', { schema: { summary: 'A', hide: true }, websocket: { onMessage: (ws, data) => { expect(data).type.toBe<string>() } } })
+    app.get('/', { websocket: true, schema: { summary: 'A', operationId: 'b', description: 'c' } }, async (ws) => { await ws.accept() })
+    app.route(websocket.defineWebSocket({ url: '/', schema: { summary: 'A' }, handler: async () => {} }))
+  })
+
   test('what a route tells in its config', () => {
     app.websocket('/', { config: { summary: 'A', description: 'B', tags: ['c', { name: 'd' }], operationId: 'e', hide: true, security: [{ token: [] }], 'x-close-codes': { 4001: 'f' } } }, async () => {})
     app.get('/', { websocket: true, config: { summary: 'A' } }, async () => {})

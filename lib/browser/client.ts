@@ -20,4 +20,8 @@ export class PlatformClient extends Channel {
   get state (): State {
     return this.connection.state
   }
+
+  protected override createController (): AbortController {
+    return new AbortController()
+  }
 }

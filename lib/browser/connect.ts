@@ -23,7 +23,7 @@ export function open<Client> (url: string, options: ClientOptions, Client: new (
     socket.onopen = () => resolve(new Client(socket, options))
     // After a failure, some platforms emit `error` alone, and some emit `close` alone. None tells a page the status.
     socket.onerror = socket.onclose = ({ error, message }: FailureEvent) => {
-      reject(new WebSocketUpgradeError('the server refuses the connection or cannot be reached', undefined, { cause: error ?? message }))
+      reject(new WebSocketUpgradeError('the connection was not opened: the server refuses it or cannot be reached', undefined, { cause: error ?? message }))
     }
     return () => {
       clearTimeout(timer)

@@ -65,9 +65,7 @@ export abstract class Channel implements Ending, IterableChannel {
   }
 
   /** Creates the controller of `signal`. */
-  protected createController (): AbortController {
-    return new AbortController()
-  }
+  protected abstract createController (): AbortController
 
   /** The negotiated subprotocol, or `''`. */
   get protocol (): string {
@@ -182,7 +180,7 @@ export abstract class Channel implements Ending, IterableChannel {
   }
 
   /** The connection. Throws the error of all verbs if `connection` can be null, and is null. */
-  protected opened (): ChannelConnection {
+  protected opened (): NonNullable<this['connection']> {
     return this.connection!
   }
 

@@ -20,10 +20,6 @@ export abstract class StreamChannel extends Channel {
   declare connection: Connection | null
   #disconnectReported = false
 
-  protected override opened (): Connection {
-    return this.connection!
-  }
-
   /** Reports the error of a listener on `signal`. */
   protected abstract report (error: unknown): void
 

@@ -33,7 +33,7 @@ export function bytesOf (value: ArrayBufferView | ArrayBufferLike): Uint8Array {
   }
 }
 
-/** The type as which `value` is sent without a type, and as which `expect` receives it. */
+/** The type as which `any` sends `value`, and as which `expect` receives it. */
 export function typeOf (value: unknown): 'text' | 'number' | 'boolean' | 'bytes' | 'json' {
   switch (typeof value) {
     case 'string': return 'text'
@@ -52,10 +52,10 @@ function typed (type: string, fits: (value: any) => boolean, encode: Encode = St
 
 /** `value` in decimal without an exponent. `String` writes an exponent from 1e21 up and from 1e-7 down. */
 function decimal (value: number): string {
-  const [digits, exponent] = String(value).split('e')
-  if (exponent === undefined) return digits
-  if (Number(exponent) > 0) return String(BigInt(value))
-  return digits.replace(/(\d)\.?/, `0.${'0'.repeat(-Number(exponent) - 1)}$1`)
+  const text = String(value)
+  if (!text.includes('e')) return text
+  const [digits, exponent] = text.split('e')
+  return Number(exponent) > 0 ? String(BigInt(value)) : digits.replace(/(\d)\.?/, `0.${'0'.repeat(-Number(exponent) - 1)}$1`)
 }
 
 /** An encoder for each type. */
@@ -72,16 +72,23 @@ export function createEncoders (serialize: JsonSerialize): Encoders {
     if (typeof json !== 'string') throw misfit('JSON', value)
     return json
   }
-  const encoders: Encoders = {
+  const number = typed('a number', Number.isFinite, decimal)
+  return {
     text: typed('text', (value) => typeof value === 'string'),
     bytes: typed('bytes', isBytes, bytesOf),
     json,
     jsonText: json,
     jsonBytes: (value) => encodeUtf8(json(value)),
     integer: typed('an integer', Number.isSafeInteger),
-    number: typed('a number', Number.isFinite, decimal),
+    number,
     boolean: typed('a boolean', (value) => typeof value === 'boolean'),
-    any: (value) => typeof value === 'string' ? value : encoders[typeOf(value)](value)
+    any (value) {
+      switch (typeof value) {
+        case 'string': return value
+        case 'number': return number(value)
+        case 'boolean': return String(value)
+        default: return isBytes(value) ? bytesOf(value) : json(value)
+      }
+    }
   }
-  return encoders
 }

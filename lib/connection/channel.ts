@@ -196,7 +196,7 @@ export abstract class Channel implements Ending, IterableChannel {
 
   #receive (verb: string, typeOf: TypeIn, options: ValueType | ReceiveOptions | undefined): Promise<any> {
     try {
-      return this.take(this.codec.decoder(typeOf(verb, options)), this.#waitOptionsIn(verb, typeOf, options), verb)
+      return this.take(this.codec.decoder(typeOf(verb, options)), options === undefined ? this.waitOptions : this.#waitOptionsIn(verb, typeOf, options), verb)
     } catch (error) {
       return rejected(error)
     }

@@ -38,5 +38,5 @@ export const closeCodes = /* @__PURE__ */ Object.freeze({
 
 /** Whether iteration ends without an error after a close with `code`. */
 export function isNormal (code: number): boolean {
-  return code === NORMAL_CLOSURE || code === GOING_AWAY || code === NO_STATUS_RECEIVED
+  return [NORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED].includes(code)
 }

@@ -42,7 +42,12 @@ export class Deferred<T> {
   }
 
   reject (error: unknown): void {
-    this.resolve(rejected(error))
+    this.follow(rejected(error))
+  }
+
+  /** Settles like `promise`, which may reject. */
+  follow (promise: Promise<T>): void {
+    this.resolve(promise)
     quiet(this.promise)
   }
 }

@@ -1,20 +1,19 @@
-import { WebSocketOptionError } from './errors'
-import { show } from './show'
+import { check } from './check'
 
 /** Throws `WebSocketOptionError` unless `value` is an AbortSignal. */
 export function checkSignal (name: string, value: unknown): asserts value is AbortSignal {
-  if (!(value instanceof AbortSignal)) throw new WebSocketOptionError(`${name} is ${show(value)}: use an AbortSignal`)
+  check(value instanceof AbortSignal, `${name} is`, value, 'an AbortSignal')
 }
 
 export function reasonOf (signal: AbortSignal): unknown {
   return signal.reason
 }
 
-/** Calls `listener` once when `signal` aborts. */
-export function listenTo (signal: AbortSignal, listener: () => void): void {
-  signal.addEventListener('abort', listener, { once: true })
+/** Calls `listener` once when `signal`, if any, aborts. */
+export function listenTo (signal: AbortSignal | undefined, listener: () => void): void {
+  signal?.addEventListener('abort', listener, { once: true })
 }
 
-export function forgetSignal (signal: AbortSignal, listener: () => void): void {
-  signal.removeEventListener('abort', listener)
+export function forgetSignal (signal: AbortSignal | undefined, listener: () => void): void {
+  signal?.removeEventListener('abort', listener)
 }

@@ -1,20 +1,24 @@
-import { rejected } from './deferred'
-import { WebSocketOptionError } from './errors'
-import { show } from './show'
+import { check } from './check'
 import { checkSignal } from './signal'
+import { JSON_MODES, VALUE_TYPES, type EncodedType } from './value-types'
 import type { JsonMode, ValueType } from '../../types/value'
 import type { PairOptions, WaitOptions } from './verb-options'
 
 /* The options of verbs. TypeScript checks what a page passes, so that only what would go wrong in silence is checked here. */
 
-/** The type in `options`; `options` may be the type itself. The type is not checked. */
+/** The type in `options`; `options` may be the type itself. */
 export function typeIn (verb: string, options: ValueType | { type?: ValueType } | undefined): ValueType | undefined {
-  return typeof options === 'string' ? options : checked(verb, options).type
+  const type = typeof options === 'string' ? options : checked(verb, options).type
+  check(type === undefined || VALUE_TYPES.includes(type), 'type is', type, VALUE_TYPES.join(', '))
+  return type
 }
 
-/** The mode in `options`. The mode is not checked. */
-export function modeIn (verb: string, options: { mode?: JsonMode } | undefined): JsonMode | undefined {
-  return checked(verb, options).mode
+/** The type of JSON in the mode of `options`. */
+export function jsonTypeIn (verb: string, options: { mode?: JsonMode } | undefined): EncodedType {
+  const { mode } = checked(verb, options)
+  if (mode === undefined) return 'json'
+  check(JSON_MODES.includes(mode), 'mode is', mode, JSON_MODES.join(', '))
+  return mode === 'bytes' ? 'jsonBytes' : 'jsonText'
 }
 
 /** Whether `pair` with `options` receives first. */
@@ -25,26 +29,13 @@ export function receivesFirst (verb: string, options: PairOptions | undefined): 
 /** The wait options in `options`, with the timeout of `otherwise` if `options` has none. Undefined if the wait has no limit. */
 export function waitOptionsIn (verb: string, options: WaitOptions | undefined, otherwise: WaitOptions | undefined): WaitOptions | undefined {
   const { timeout = otherwise?.timeout, signal } = checked(verb, options)
-  if (timeout !== undefined && !(timeout >= 0)) throw new WebSocketOptionError(`timeout is ${show(timeout)}: use a number of milliseconds`)
+  check(timeout === undefined || timeout >= 0, 'timeout is', timeout, 'a number from 0 up')
   if (signal !== undefined) checkSignal('signal', signal)
   return timeout === undefined && signal === undefined ? undefined : { timeout, signal }
 }
 
-/** Calls `operation`, the body of a verb. Returns a rejected promise if it throws. */
-export function attempt<T> (_verb: string, operation: () => Promise<T>): Promise<T> {
-  try {
-    return operation()
-  } catch (error) {
-    return rejected(error)
-  }
-}
-
-/** The error that a verb rejects with when reading its arguments has thrown `error`. */
-export function argumentError (_verb: string, error: unknown): unknown {
-  return error
-}
-
 function checked<T extends object> (verb: string, options: T | undefined): Partial<T> {
-  if (options !== undefined && Object(options) !== options) throw new WebSocketOptionError(`the options of ${verb} are ${show(options)}: use an object`)
-  return options ?? {}
+  if (options === undefined) return {}
+  check(Object(options) === options, `the options of ${verb} are`, options, 'an object')
+  return options
 }

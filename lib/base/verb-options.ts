@@ -1,8 +1,9 @@
-import { isObject } from './checks'
+import { checkOneOf, isObject } from './checks'
 import { rejected } from './deferred'
 import { WebSocketError, WebSocketOptionError } from './errors'
 import { checkSignal } from './signal'
 import { messageOf, show } from './show'
+import { JSON_MODES, VALUE_TYPES, type EncodedType } from './value-types'
 import type { HeadersLike, JsonMode, ValueType } from '../../types/message'
 
 /*
@@ -28,30 +29,27 @@ export interface AcceptOptions {
 
 const NONE = {}
 
-/**
- * The type in `options`; `options` may be the type itself. The type is not checked. Throws `WebSocketOptionError` if `options` is
- * neither a string nor an object.
- */
+/** The type in `options`; `options` may be the type itself. Throws `WebSocketOptionError` for wrong options and an unknown type. */
 export function typeIn (verb: string, options: ValueType | { type?: ValueType } | undefined): ValueType | undefined {
-  if (options === undefined || typeof options === 'string') return options
-  checkObject(verb, options)
-  return options.type
+  if (options === undefined) return undefined
+  const type = typeof options === 'string' ? options : read(verb, options, 'type')
+  if (type !== undefined) checkOneOf('type', type, VALUE_TYPES)
+  return type
 }
 
-/** The mode in `options`. The mode is not checked. Throws `WebSocketOptionError` if `options` is no object. */
-export function modeIn (verb: string, options: { mode?: JsonMode } | undefined): JsonMode | undefined {
-  if (options === undefined) return undefined
-  checkObject(verb, options)
-  return options.mode
+/** The type of JSON in the mode of `options`. Throws `WebSocketOptionError` for wrong options and an unknown mode. */
+export function jsonTypeIn (verb: string, options: { mode?: JsonMode } | undefined): EncodedType {
+  const mode = options === undefined ? undefined : read(verb, options, 'mode')
+  if (mode === undefined) return 'json'
+  checkOneOf('mode', mode, JSON_MODES)
+  return mode === 'bytes' ? 'jsonBytes' : 'jsonText'
 }
 
 /** Whether `pair` with `options` receives first. Throws `WebSocketOptionError` for wrong options. */
 export function receivesFirst (verb: string, options: { receiveFirst?: boolean } | undefined): boolean {
-  if (options === undefined) return false
-  checkObject(verb, options)
-  const { receiveFirst = false } = options
-  if (typeof receiveFirst !== 'boolean') throw new WebSocketOptionError(`receiveFirst is ${show(receiveFirst)}: use true or false`)
-  return receiveFirst
+  const receiveFirst = options === undefined ? undefined : read(verb, options, 'receiveFirst')
+  if (receiveFirst === undefined || typeof receiveFirst === 'boolean') return receiveFirst === true
+  throw new WebSocketOptionError(`receiveFirst is ${show(receiveFirst)}: use true or false`)
 }
 
 /**
@@ -60,8 +58,9 @@ export function receivesFirst (verb: string, options: { receiveFirst?: boolean }
  */
 export function waitOptionsIn (verb: string, options: WaitOptions | undefined, otherwise: WaitOptions | undefined): WaitOptions | undefined {
   if (options === undefined) return otherwise
-  checkObject(verb, options)
-  const { timeout = otherwise?.timeout, signal } = options
+  const own = read(verb, options, 'timeout')
+  const timeout = own === undefined ? otherwise?.timeout : own
+  const signal = read(verb, options, 'signal')
   if (timeout !== undefined) checkTimeout('timeout', timeout)
   if (signal !== undefined) checkSignal('signal', signal)
   return timeout === undefined && signal === undefined ? undefined : { timeout, signal }
@@ -70,8 +69,8 @@ export function waitOptionsIn (verb: string, options: WaitOptions | undefined, o
 /** The options of `accept`. The headers are not checked. Throws `WebSocketOptionError` for wrong options. */
 export function acceptanceIn (options: AcceptOptions | undefined): AcceptOptions {
   if (options === undefined) return NONE
-  checkObject('accept', options)
-  const { subprotocol, headers } = options
+  const subprotocol = read('accept', options, 'subprotocol')
+  const headers = read('accept', options, 'headers')
   if (subprotocol != null && typeof subprotocol !== 'string') throw new WebSocketOptionError(`subprotocol is ${show(subprotocol)}: use one that the client offers`)
   return { subprotocol, headers }
 }
@@ -82,18 +81,16 @@ export function checkTimeout (name: string, value: unknown): void {
   throw new WebSocketOptionError(`${name} is ${show(value)}: use a number of milliseconds from 0 up`)
 }
 
-/** Calls `operation`, the body of `verb`. If `operation` throws, returns a promise rejected with `argumentError` of the error. */
+/** Calls `operation`, the body of `verb`. Returns a rejected promise if it throws, as the arguments of `verb` can do when they are read. */
 export function attempt<T> (verb: string, operation: () => Promise<T>): Promise<T> {
   try {
     return operation()
   } catch (error) {
-    return rejected(argumentError(verb, error))
+    return rejected(isOurs(error) ? error : unreadable(verb, error))
   }
 }
 
-/** The error that `verb` rejects with when reading its arguments has thrown `error`. Getters and proxies can throw any value. */
-export function argumentError (verb: string, error: unknown): WebSocketError {
-  if (isOurs(error)) return error
+function unreadable (verb: string, error: unknown): WebSocketOptionError {
   return new WebSocketOptionError(`the options of ${verb} cannot be read: ${messageOf(error)}`, { cause: error })
 }
 
@@ -102,6 +99,16 @@ function isOurs (error: unknown): error is WebSocketError {
     return error instanceof WebSocketError
   } catch {
     return false
+  }
+}
+
+/** Reads an option of `verb`. Throws `WebSocketOptionError` unless `options` is an object that can be read. */
+function read<Options extends object, Name extends keyof Options> (verb: string, options: Options, name: Name): Options[Name] {
+  checkObject(verb, options)
+  try {
+    return options[name]
+  } catch (error) {
+    throw unreadable(verb, error)
   }
 }
 

@@ -1,20 +1,20 @@
-import { checkOneOf, MAX_DELAY } from '../base/checks'
+import { check } from '../base/check'
 import { WebSocketOptionError } from '../base/errors'
 import { messageOf, show } from '../base/show'
-import { VALUE_TYPES } from '../codec/codec'
+import { VALUE_TYPES } from '../base/value-types'
 import { platform, type PlatformSocket } from './platform-socket'
 import type { Validate } from '../codec/codec'
 import type { PlatformConnectionOptions } from './platform-connection'
 import type { ValueType } from '../../types/message'
 
-/** The options of `connect`, with the defaults. Times are in milliseconds, sizes in bytes. */
-export interface ClientSettings extends PlatformConnectionOptions {
-  subprotocols: string[]
+/** The options of `connect`. Times are in milliseconds, sizes in bytes. */
+export interface ClientOptions extends PlatformConnectionOptions {
+  subprotocols?: string[]
   valueType?: ValueType
   receiveType?: ValueType
   sendType?: ValueType
   receiveTimeout?: number
-  connectTimeout: number
+  connectTimeout?: number
   signal?: AbortSignal
   /** Sees each value that is received. No option of users. */
   validate?: Validate
@@ -24,45 +24,30 @@ export interface ClientSettings extends PlatformConnectionOptions {
 export type Check = [passes: (value: any) => boolean, use: string]
 export type Checks = Record<string, Check>
 
-export const milliseconds: Check = [(value) => value > 0 && value <= MAX_DELAY, 'a number of milliseconds above 0']
-const bytes: Check = [(value) => value > 0, 'a number of bytes above 0']
+/** A list, or a function of `reconnect`. */
+export const callable: Check = [(value) => Object(value) === value, 'a list or a function']
+export const positive: Check = [(value) => value > 0, 'a number above 0']
 const valueType: Check = [(value) => VALUE_TYPES.includes(value), VALUE_TYPES.join(', ')]
 
 export const CLIENT_CHECKS: Checks = {
-  subprotocols: [Array.isArray, 'a list of subprotocols'],
+  subprotocols: callable,
   valueType,
   receiveType: valueType,
   sendType: valueType,
-  receiveTimeout: milliseconds,
-  connectTimeout: milliseconds,
-  sendHighWaterMark: bytes,
-  receiveLimit: bytes,
+  receiveTimeout: positive,
+  connectTimeout: positive,
+  sendHighWaterMark: positive,
+  receiveLimit: positive,
   signal: [(value) => value instanceof AbortSignal, 'an AbortSignal']
 }
 
-export const CLIENT_DEFAULTS: ClientSettings = {
-  subprotocols: [],
-  connectTimeout: 10_000,
-  sendHighWaterMark: 64 * 1024,
-  receiveLimit: 1024 * 1024
-}
-
-/** The options of `owner` with `defaults`. Throws `WebSocketOptionError` for an unknown option and for an invalid value. */
-export function settingsOf<T extends object> (owner: string, options: object = {}, checks: Checks, defaults: T): T {
-  const settings = { ...defaults } as Record<string, unknown>
+/** Returns `options`. Throws `WebSocketOptionError` for an unknown option and for an invalid value. */
+export function checked<T extends object> (options: T = {} as T, checks: Checks): T {
   for (const [name, value] of Object.entries(options)) {
-    if (value === undefined) continue
-    checkOneOf(`option ${name} of ${owner}`, name, Object.keys(checks))
-    checkOption(name, value, checks)
-    settings[name] = value
+    const [passes, use] = checks[name] ?? [() => false, `the options ${Object.keys(checks).join(', ')}`]
+    check(value === undefined || passes(value), `option ${name} is`, value, use)
   }
-  return settings as T
-}
-
-/** Throws `WebSocketOptionError` unless `value` passes the check of `name`. */
-export function checkOption (name: string, value: unknown, checks: Checks): void {
-  const [passes, use] = checks[name]
-  if (!passes(value)) throw new WebSocketOptionError(`option ${name} is ${show(value)}: use ${use}`)
+  return options
 }
 
 /**
@@ -74,14 +59,14 @@ export function absolute (url: string | URL): string {
     const { href } = new URL(url, platform.document?.baseURI ?? platform.location?.href)
     if (/^(ws|http)s?:/.test(href)) return href.replace(/^http/, 'ws').replace(/#.*/, '')
   } catch {} // the same error
-  throw new WebSocketOptionError(`the URL is ${show(url)}: use ws:, wss:, http: or https:, or in a page a URL relative to it`)
+  throw new WebSocketOptionError(`the URL is ${show(url)}: use ws:, wss:, http: or https:, or a URL relative to the page`)
 }
 
 /**
  * Creates the platform's socket. Throws `WebSocketOptionError` if the platform refuses a URL, such as `ws:` in a page of `https:`, or
  * a subprotocol.
  */
-export function createSocket (url: string, { subprotocols }: ClientSettings): PlatformSocket {
+export function createSocket (url: string, { subprotocols }: ClientOptions): PlatformSocket {
   try {
     return new platform.WebSocket(url, subprotocols)
   } catch (error) {

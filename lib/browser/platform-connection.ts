@@ -1,23 +1,27 @@
 import { ABNORMAL_CLOSURE } from '../base/close-codes'
+import { afterTurn } from '../base/clock'
 import { cutReason } from '../base/closing'
 import { ConnectionEnd } from '../base/connection-end'
+import { Deferred, rejected } from '../base/deferred'
 import { ReceiveQueue, type Flow } from '../connection/receive-queue'
-import { PlatformSendQueue } from './platform-send-queue'
+import { OPEN, type PlatformSocket } from './platform-socket'
 import type { State } from '../base/state'
 import type { Message } from '../codec/decode'
+import type { Payload } from '../codec/encode'
 import type { ChannelConnection } from '../connection/channel'
 import type { Owner } from '../connection/connection'
-import type { PlatformSocket } from './platform-socket'
 
 export interface PlatformConnectionOptions {
-  /** Bytes. `send` waits while more are buffered. */
-  sendHighWaterMark: number
-  /** Bytes. The connection is closed when more are received and not taken. */
-  receiveLimit: number
+  /** Bytes. `send` waits while more are buffered. Default: 64 KiB. */
+  sendHighWaterMark?: number
+  /** Bytes. The connection is closed when more are received and not taken. Default: 1 MiB. */
+  receiveLimit?: number
 }
 
-/** The names of the values of `readyState`. A socket that has closed is closing until its event `close` has been dispatched. */
-const STATES: readonly State[] = ['connecting', 'open', 'closing', 'closing']
+const SENT = Promise.resolve()
+
+/** Milliseconds between two looks at the bytes that are buffered. No event tells when they have drained. */
+const LOOK = 10
 
 /** Milliseconds after which a closing handshake is forced to its end, and a failed connection is taken for closed. */
 const CLOSE_TIMEOUT = 5_000
@@ -25,47 +29,84 @@ const CLOSE_TIMEOUT = 5_000
 /** The close code for a receiver that takes its messages too slowly. A page cannot make the server wait. */
 const RECEIVE_LIMIT_EXCEEDED = 4008
 
-/** An open connection over the platform's own `WebSocket`. */
+/** An open connection over the platform's own `WebSocket`, which has the queue of the sent messages. */
 export class PlatformConnection implements ChannelConnection, Flow {
   readonly receiveQueue: ReceiveQueue
-  readonly sendQueue: PlatformSendQueue
+  readonly sendQueue = this
   end: ConnectionEnd | null = null
   readonly #socket: PlatformSocket
+  readonly #highWaterMark: number
   readonly #owner: Owner
+  /** Settles the sends that wait for bytes to drain; null if none waits. */
+  #drained: Deferred<void> | null = null
   #hasBegunClose = false
-  #timer?: ReturnType<typeof setTimeout>
+  #closeTimer?: ReturnType<typeof setTimeout>
+  #lookTimer?: ReturnType<typeof setTimeout>
 
   /** `socket` has just opened. `owner.finish` is called once, when the connection has ended. */
-  constructor (socket: PlatformSocket, { sendHighWaterMark, receiveLimit }: PlatformConnectionOptions, owner: Owner) {
+  constructor (socket: PlatformSocket, { sendHighWaterMark = 65_536, receiveLimit = 1_048_576 }: PlatformConnectionOptions, owner: Owner) {
     this.receiveQueue = new ReceiveQueue(receiveLimit, this)
-    this.sendQueue = new PlatformSendQueue(socket, sendHighWaterMark)
     this.#socket = socket
+    this.#highWaterMark = sendHighWaterMark
     this.#owner = owner
     socket.onmessage = ({ data }) => {
-      if (typeof data === 'string') this.receiveQueue.push(data, data.length)
-      else this.receiveQueue.push(new Uint8Array(data) as Message, data.byteLength)
+      const message = typeof data === 'string' ? data : new Uint8Array(data) as Message
+      this.receiveQueue.push(message, message.length)
     }
-    socket.onclose = ({ code, reason, wasClean }) => this.#finish(code, reason, wasClean)
+    socket.onclose = ({ code, reason, wasClean }) => this.finish(code, reason, wasClean)
     socket.onerror = () => this.#limitClose() // 'close' follows, but not on every platform
   }
 
   get state (): State {
-    return this.end === null ? STATES[this.#socket.readyState] : 'closed'
+    if (this.end !== null) return 'closed'
+    return this.#socket.readyState === OPEN ? 'open' : 'closing' // a closed socket is closing until its event `close`
   }
 
   get protocol (): string {
     return this.#socket.protocol
   }
 
+  get bufferedAmount (): number {
+    return this.#socket.bufferedAmount
+  }
+
+  /**
+   * Sends one message. Resolves at once while at most `sendHighWaterMark` bytes are buffered, otherwise when no more are. Rejects with
+   * the connection's `WebSocketDisconnect` if the connection is closing or ends first. While the messages that came before the end
+   * are being taken, `send` resolves in another task, without effect.
+   */
+  send (payload: Payload): Promise<void> {
+    if (this.end !== null) return this.#sentAfter(this.end)
+    if (this.state === 'open') this.#socket.send(sendable(payload))
+    if (this.#hasDrained) return SENT
+    if (this.#drained === null) {
+      this.#drained = new Deferred()
+      this.#look()
+    }
+    return this.#drained.promise
+  }
+
+  #sentAfter (end: ConnectionEnd): Promise<void> {
+    return this.receiveQueue.isCatchingUp ? afterTurn() : rejected(end.during('send'))
+  }
+
+  /** Whether another message may be sent. The bytes of a socket that is closing do not drain: its sends wait for the end. */
+  get #hasDrained (): boolean {
+    return this.state === 'open' && this.bufferedAmount <= this.#highWaterMark
+  }
+
+  #look (): void {
+    if (this.#hasDrained) {
+      this.#drained!.resolve()
+      this.#drained = null
+    } else {
+      this.#lookTimer = setTimeout(() => this.#look(), LOOK)
+    }
+  }
+
   close (code: number | null, reason: string): void {
     this.receiveQueue.discard()
     this.#beginClose(code, reason)
-  }
-
-  /** Gives the connection up, because the server is gone: it has ended without an answer to the close frame. */
-  abandon (code: number, reason: string): void {
-    this.close(code, reason)
-    this.#finish(0, '', false)
   }
 
   /** More than `receiveLimit` bytes wait. The messages that have arrived can still be taken. */
@@ -84,16 +125,24 @@ export class PlatformConnection implements ChannelConnection, Flow {
   }
 
   #limitClose (): void {
-    this.#timer ??= setTimeout(() => this.#finish(0, '', false), CLOSE_TIMEOUT)
+    this.#closeTimer ??= setTimeout(() => this.finish(), CLOSE_TIMEOUT)
   }
 
-  /** `code` is 0 for an end without a close frame, as in the event `close` of Deno. */
-  #finish (code: number, reason: string, wasClean: boolean): void {
+  /** Ends the connection for good. `code` is 0 for an end without a close frame, as in the event `close` of Deno. */
+  finish (code = 0, reason = '', wasClean = false): void {
     if (this.end !== null) return
-    clearTimeout(this.#timer)
+    clearTimeout(this.#closeTimer)
+    clearTimeout(this.#lookTimer)
     const end = this.end = new ConnectionEnd(code || ABNORMAL_CLOSURE, reason, wasClean)
     this.receiveQueue.end(end, this.#hasBegunClose ? 0 : CLOSE_TIMEOUT)
-    this.sendQueue.end(end, this.receiveQueue)
+    this.#drained?.follow(this.#sentAfter(end))
     this.#owner.finish(end)
   }
+}
+
+/** Returns `payload`, or a copy of bytes in memory that a `WebSocket` does not take: shared memory, and memory that can be resized. */
+function sendable (payload: Payload): Payload {
+  if (typeof payload === 'string') return payload
+  const { buffer } = payload as { buffer: ArrayBufferLike & { readonly resizable?: boolean } }
+  return buffer instanceof ArrayBuffer && buffer.resizable !== true ? payload : payload.slice()
 }

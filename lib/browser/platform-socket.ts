@@ -12,6 +12,9 @@ export interface PlatformSocket {
   close (code?: number, reason?: string): void
 }
 
+/** `readyState` of an open socket. */
+export const OPEN = 1
+
 /** Some platforms tell in the event `error` why a connection has not opened. */
 export interface FailureEvent {
   error?: unknown
@@ -20,8 +23,9 @@ export interface FailureEvent {
 
 /** The globals of a page. Other platforms have some of them. */
 export const platform = globalThis as unknown as {
-  WebSocket: new (url: string, subprotocols: readonly string[]) => PlatformSocket
-  document?: EventTarget & { baseURI: string, visibilityState: string }
+  WebSocket: new (url: string, subprotocols?: readonly string[]) => PlatformSocket
+  document?: { baseURI: string, visibilityState: string }
   location?: { href: string }
   addEventListener?: EventTarget['addEventListener']
+  removeEventListener?: EventTarget['removeEventListener']
 }

@@ -1,33 +1,19 @@
 import type { Validate } from '../codec/codec'
 
-/** The last position of each topic that a page has seen in its messages: JSON with the texts `topic` and `position`. */
-export class Positions {
-  #last: Record<string, string> = Object.create(null) // a topic may have any name, such as `constructor`
+/** Topic → the last position that a page has seen. A topic may have any name, such as `constructor`: there is no prototype. */
+export type Positions = Record<string, string>
 
-  /** A copy: topic → position. */
-  get all (): Record<string, string> {
-    return Object.assign(Object.create(null), this.#last)
-  }
-
-  /**
-   * Returns the function that sees the messages of the next client, when the page takes them. Messages that the page still takes from
-   * the client before are seen no longer: they come again.
-   */
-  watch (): Validate {
-    const last = this.#last = this.all
-    return (value, message) => {
-      const { topic, position } = (typeof message === 'string' && value === message ? parse(message) : value as any) ?? {}
-      if (typeof topic === 'string' && typeof position === 'string') last[topic] = position
-      return value
-    }
-  }
+export function copyOf (positions: Positions): Positions {
+  return { __proto__: null, ...positions } as unknown as Positions
 }
 
-/** The value of `text`; undefined if `text` is no JSON. */
-function parse (text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
+/** Returns the function that keeps the positions of the messages that a page takes: JSON with the texts `topic` and `position`. */
+export function keeper (positions: Positions): Validate {
+  return (value, message) => {
+    try {
+      const { topic, position } = typeof message === 'string' && value === message ? JSON.parse(message) : value as any
+      if (typeof topic === 'string' && typeof position === 'string') positions[topic] = position
+    } catch {} // the message is another text, or null
+    return value
   }
 }

@@ -1,62 +1,42 @@
 import { ABNORMAL_CLOSURE, NORMAL_CLOSURE } from '../base/close-codes'
 import { afterTurn, now } from '../base/clock'
-import { quiet } from '../base/deferred'
-import { WebSocketDisconnect, WebSocketOptionError, WebSocketTimeoutError } from '../base/errors'
-import { forgetSignal, listenTo, reasonOf } from '../base/signal'
+import { WebSocketOptionError, WebSocketTimeoutError } from '../base/errors'
+import { forgetSignal, listenTo } from '../base/signal'
+import { abortable } from './abortable'
 import { delayAfter, isBusy, mayPass } from './backoff'
 import { PlatformClient } from './client'
-import { absolute, checkOption, CLIENT_CHECKS, CLIENT_DEFAULTS, milliseconds, settingsOf, type Check, type Checks, type ClientSettings } from './client-options'
+import { absolute, callable, checked, CLIENT_CHECKS, positive, type ClientOptions } from './client-options'
 import { open } from './connect'
-import { Positions } from './positions'
+import { copyOf, keeper, type Positions } from './positions'
 import { wait } from './wake'
-import type { ConnectionEnd } from '../base/connection-end'
 import type { ReceiveOptions } from '../base/verb-options'
 import type { Iteration } from '../connection/iteration'
 import type { CloseInfo, ValueType } from '../../types/message'
 import type { ReconnectDetails, ReconnectStatus, ReconnectUrl } from '../../types/browser'
 
-/** The options of `reconnect`, with the defaults. Times are in milliseconds. */
-interface ReconnectSettings extends Omit<ClientSettings, 'subprotocols'> {
-  subprotocols: ClientSettings['subprotocols'] | (() => ClientSettings['subprotocols'] | Promise<ClientSettings['subprotocols']>)
-  baseDelay: number
-  maxDelay: number
-  stableAfter: number
-  attempts: number
-  retry (info: CloseInfo): boolean
-  onStatus (status: ReconnectStatus, details?: ReconnectDetails): void
-  resume: boolean
-  /** Where the page stands, over all connections. No option of users. */
-  positions: Positions
+/** The options of `reconnect`. Times are in milliseconds. */
+interface ReconnectOptions extends Omit<ClientOptions, 'subprotocols'> {
+  subprotocols?: ClientOptions['subprotocols'] | (() => ClientOptions['subprotocols'] | Promise<ClientOptions['subprotocols']>)
+  baseDelay?: number
+  maxDelay?: number
+  stableAfter?: number
+  attempts?: number
+  retry?: (info: CloseInfo) => boolean
+  onStatus?: (status: ReconnectStatus, details?: ReconnectDetails) => void
+  resume?: boolean
 }
 
-const func: Check = [(value) => typeof value === 'function', 'a function']
-
-/** The options of `reconnect` with the defaults. Throws `WebSocketOptionError` for an unknown option and for an invalid value. */
-function reconnectSettings (url: ReconnectUrl, options: object | undefined): ReconnectSettings {
-  const checks: Checks = {
+/** Throws `WebSocketOptionError` for an unknown option and for an invalid value. */
+function checkedOptions (url: ReconnectUrl, options: object | undefined): ReconnectOptions {
+  return checked(options, {
     ...CLIENT_CHECKS,
-    subprotocols: [(value) => typeof value === 'function' || Array.isArray(value), 'a list of subprotocols, or a function that returns one'],
-    baseDelay: milliseconds,
-    maxDelay: milliseconds,
-    stableAfter: milliseconds,
-    attempts: [(value) => value >= 1, 'a number from 1 up'],
-    retry: func,
-    onStatus: func,
-    resume: [
-      (value) => value === false || (value === true && typeof url === 'function'),
-      'false, or true with a URL that is a function: ({ positions }) => …'
-    ]
-  }
-  return settingsOf('reconnect', options, checks, {
-    ...CLIENT_DEFAULTS,
-    baseDelay: 500,
-    maxDelay: 30_000,
-    stableAfter: 5_000,
-    attempts: Infinity,
-    retry: ({ code }: CloseInfo) => mayPass(code),
-    onStatus: () => {},
-    resume: false,
-    positions: new Positions()
+    baseDelay: positive,
+    maxDelay: positive,
+    stableAfter: positive,
+    attempts: positive,
+    retry: callable,
+    onStatus: callable,
+    resume: [(value) => value === false || typeof url === 'function', 'a function as the URL: ({ positions }) => …']
   })
 }
 
@@ -76,7 +56,7 @@ class ReconnectingClient extends PlatformClient {
     return { ...super.iteration(options), hasTimeout: (options as ReceiveOptions | undefined)?.timeout !== undefined }
   }
 
-  override atEnd (_end: ConnectionEnd): IteratorResult<any> {
+  override async atEnd (): Promise<IteratorResult<any>> {
     return DONE
   }
 
@@ -86,7 +66,8 @@ class ReconnectingClient extends PlatformClient {
       return await super.receiveResult(iteration)
     } catch (error) {
       if (!(error instanceof WebSocketTimeoutError) || iteration.hasTimeout) throw error
-      this.connection.abandon(4408, error.message)
+      this.connection.close(4408, error.message)
+      this.connection.finish()
       return DONE
     }
   }
@@ -95,108 +76,77 @@ class ReconnectingClient extends PlatformClient {
 /** `Reconnect` of types/browser.ts. */
 export function reconnect (url: ReconnectUrl, options?: object): AsyncGenerator<PlatformClient, void, undefined> {
   if (typeof url !== 'function') absolute(url)
-  return connections(url, reconnectSettings(url, options))
+  return connections(url, checkedOptions(url, options))
 }
 
-async function * connections (url: ReconnectUrl, settings: ReconnectSettings): AsyncGenerator<PlatformClient, void, undefined> {
-  const { signal, attempts, onStatus } = settings
-  const leaving = new AbortController()
-  const leave = (): void => leaving.abort()
-  if (signal !== undefined) listenTo(signal, leave)
+/** How a connection ended, or why it did not open. */
+interface End {
+  error: unknown
+  info: CloseInfo
+}
+
+async function * connections (url: ReconnectUrl, options: ReconnectOptions): AsyncGenerator<PlatformClient, void, undefined> {
+  const { signal, attempts = Infinity, stableAfter = 5_000, onStatus = () => {} } = options
+  let positions = copyOf({})
+  let client: PlatformClient | undefined
+  const leave = (): void => { client?.close() }
+  listenTo(signal, leave)
   try {
-    for (let failures = 0, waits = 0; ; waits++) {
-      throwIfAborted(signal)
+    for (let failures = 1, waits = 0; ; failures++, waits++) {
+      signal?.throwIfAborted()
       onStatus('connecting')
-      const { why, isStable, isRetried } = yield * connection(url, settings, leaving.signal)
-      throwIfAborted(signal)
-      if (isDone(why)) break
-      if (isStable) failures = waits = 0
-      else failures++
-      if (!(isRetried ?? shouldRetry(why, settings)) || failures >= attempts) throw why
-      await pause(why, waits, settings)
+      positions = copyOf(positions) // messages that are still taken from the client before come again, and do not count
+      let end!: End
+      let isRetried: boolean | undefined
+      client = await next(url, options, positions).catch((error) => { end = { error, info: NOT_OPENED } }) as PlatformClient | undefined
+      if (client !== undefined) {
+        const opened = now()
+        const closed = client.closed.then(now)
+        await afterTurn() // a server that refuses by a close frame has sent it together with the handshake
+        if (client.state !== 'open') await closed
+        signal?.throwIfAborted()
+        if (client.connection.end !== null) isRetried = mayRetry(client.connection.end, options)
+        if (isRetried !== false) {
+          onStatus('open')
+          yield client
+        }
+        if (await closed - opened >= stableAfter) failures = waits = 0
+        end = client.connection.end!
+      }
+      signal?.throwIfAborted()
+      if (end.info.code === NORMAL_CLOSURE) return
+      if (!(isRetried ?? mayRetry(end, options)) || failures >= attempts) throw end.error
+      await pause(end, waits, options)
     }
   } finally {
-    if (signal !== undefined) forgetSignal(signal, leave)
+    forgetSignal(signal, leave)
     leave()
     onStatus('ended')
   }
 }
 
-/** How a connection ended. */
-interface Outcome {
-  why: unknown
-  /** Whether the connection lasted for `stableAfter`. */
-  isStable: boolean
-  /** The answer of `retry`, if `retry` has been asked. */
-  isRetried?: boolean
+/** Whether another attempt follows `end`. After 1000, `retry` is not asked. */
+function mayRetry ({ error, info }: End, { retry = mayPass }: ReconnectOptions): boolean {
+  return !(error instanceof WebSocketOptionError) && (info.code === NORMAL_CLOSURE || retry(info))
 }
 
-/** Yields one client, unless its connection does not open or has been closed for good. Returns when the connection has ended. */
-async function * connection (url: ReconnectUrl, settings: ReconnectSettings, leaving: AbortSignal): AsyncGenerator<PlatformClient, Outcome, undefined> {
-  let client
-  try {
-    client = await next(url, settings)
-  } catch (why) {
-    return { why, isStable: false }
-  }
-  const { connection } = client
-  const close = (): void => { client.close() }
-  if (leaving.aborted) close()
-  else listenTo(leaving, close)
-  const opened = now()
-  const ended = client.closed.then(now)
-  await afterTurn() // a server that refuses by a close frame has sent it together with the handshake
-  if (client.state !== 'open') await ended
-  throwIfAborted(settings.signal)
-  const isRetried = connection.end === null || isDone(connection.end.error) ? undefined : shouldRetry(connection.end.error, settings)
-  if (isRetried !== false) {
-    settings.onStatus('open')
-    yield client
-  }
-  const isStable = await ended - opened >= settings.stableAfter
-  forgetSignal(leaving, close)
-  return { why: connection.end!.error, isStable, isRetried }
-}
-
-/** Waits before the next attempt, or until the signal aborts. `waits` is how often `reconnect` has waited since a stable connection. */
-async function pause (why: unknown, waits: number, settings: ReconnectSettings): Promise<void> {
-  const delay = delayAfter(waits, settings)
-  settings.onStatus('waiting', { delay, why })
-  await wait(delay, isBusy(why) ? undefined : Math.random() * settings.baseDelay, settings.signal)
+/** Waits before the next attempt. `waits` is how often `reconnect` has waited since a stable connection. */
+async function pause ({ error, info }: End, waits: number, { baseDelay = 500, maxDelay = 30_000, onStatus, signal }: ReconnectOptions): Promise<void> {
+  const delay = delayAfter(waits, baseDelay, maxDelay)
+  onStatus?.('waiting', { delay, why: error })
+  await wait(delay, isBusy(info) ? undefined : Math.random() * baseDelay, signal)
 }
 
 /** Opens the next connection. */
-async function next (url: ReconnectUrl, settings: ReconnectSettings): Promise<PlatformClient> {
-  const { subprotocols, signal, resume, positions } = settings
-  const validate = resume ? positions.watch() : undefined
-  const [address, offered] = await unlessAborted(Promise.all([read(url, { positions: positions.all }), read(subprotocols)]), signal)
-  checkOption('subprotocols', offered, CLIENT_CHECKS)
-  return await open(absolute(address), { ...settings, subprotocols: offered, validate }, ReconnectingClient)
-}
-
-async function read<T> (value: T | ((...args: any[]) => T | Promise<T>), ...args: unknown[]): Promise<T> {
-  return typeof value === 'function' ? await (value as (...args: unknown[]) => T | Promise<T>)(...args) : value
-}
-
-function unlessAborted<T> (promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(reasonOf(signal))
-    listenTo(signal, onAbort)
-    if (signal.aborted) onAbort()
-    quiet(promise.then(resolve, reject).finally(() => forgetSignal(signal, onAbort)))
+async function next (url: ReconnectUrl, options: ReconnectOptions, positions: Positions): Promise<PlatformClient> {
+  const { signal, resume } = options
+  const [address, subprotocols] = await abortable<[string | URL, string[] | undefined]>(signal, (resolve, reject) => {
+    Promise.all([read(url, { positions: copyOf(positions) }), read(options.subprotocols)]).then(resolve, reject)
+    return () => {}
   })
+  return await open(absolute(address), { ...options, subprotocols, validate: resume === true ? keeper(positions) : undefined }, ReconnectingClient)
 }
 
-function throwIfAborted (signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw reasonOf(signal)
-}
-
-function isDone (why: unknown): boolean {
-  return why instanceof WebSocketDisconnect && why.closeCode === NORMAL_CLOSURE
-}
-
-function shouldRetry (why: unknown, { retry }: ReconnectSettings): boolean {
-  if (why instanceof WebSocketOptionError) return false
-  return retry(why instanceof WebSocketDisconnect ? { code: why.closeCode, reason: why.reason, wasClean: why.wasClean } : NOT_OPENED)
+async function read<T> (value: T | ((argument: any) => T | Promise<T>), argument?: unknown): Promise<T> {
+  return typeof value === 'function' ? await (value as (argument: unknown) => T | Promise<T>)(argument) : value
 }

@@ -7,7 +7,7 @@ import { WebSocketOptionError } from '../base/errors'
 import { checkSignal } from '../base/signal'
 import { messageOf, show } from '../base/show'
 import { checkTimeout } from '../base/verb-options'
-import { VALUE_TYPES } from '../codec/codec'
+import { VALUE_TYPES } from '../base/value-types'
 import { perMessageDeflate } from '../protocol/deflate-checks'
 import type { ConnectOptions, InjectOptions } from '../../types/client'
 

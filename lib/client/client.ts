@@ -10,33 +10,24 @@ import { failure } from './refusal-response'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { State } from '../base/state'
-import type { WaitOptions } from '../base/verb-options'
 import type { ConnectOptions } from '../../types/client'
 
 /** A client: the client's side of a connection. */
 export class Client extends StreamChannel {
   /** The headers of the server's response to the handshake. */
   readonly headers: IncomingHttpHeaders
-  readonly #waitOptions: WaitOptions | undefined
 
   /** `headers`: those of the server's response to the handshake. */
   constructor (stream: Duplex, headers: IncomingHttpHeaders, negotiated: Negotiated, options: ClientSettings) {
     super()
     this.headers = headers
-    this.codec = new Codec({
-      receiveType: options.receiveType ?? options.valueType,
-      sendType: options.sendType ?? options.valueType
-    })
-    if (options.receiveTimeout !== undefined) this.#waitOptions = { timeout: options.receiveTimeout }
+    this.codec = new Codec(options)
+    if (options.receiveTimeout !== undefined) this.waitOptions = { timeout: options.receiveTimeout }
     this.connection = new Connection(stream, negotiated, options, this)
   }
 
   get state (): State {
     return this.connection!.state
-  }
-
-  protected override get waitOptions (): WaitOptions | undefined {
-    return this.#waitOptions
   }
 
   protected override report (error: unknown): void {

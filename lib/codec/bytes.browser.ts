@@ -10,10 +10,15 @@ export function strictUtf8 (bytes: Uint8Array): string {
 
 /** Why a message of bytes is no text. */
 export function whyNoText (): string {
-  return 'expected a text message, received a binary one'
+  return 'expected a text message'
 }
 
 /** Whether `value` is an ArrayBuffer or a SharedArrayBuffer, of this realm or another. */
 export function isAnyArrayBuffer (value: unknown): value is ArrayBufferLike {
-  return /ArrayBuffer]$/.test(Object.prototype.toString.call(value))
+  return /ArrayBuffer]$/.test(tagOf(value))
+}
+
+/** The kind of `value`: `[object Map]`, for example. */
+export function tagOf (value: unknown): string {
+  return Object.prototype.toString.call(value)
 }

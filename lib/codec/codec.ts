@@ -1,7 +1,7 @@
-import { checkOneOf } from '../base/checks'
 import { createDecoders, type Decode, type Decoders, type JsonParse, type Message } from './decode'
 import { createEncoders, type Encode, type Encoders, type JsonSerialize } from './encode'
-import type { JsonMode, ValueType } from '../../types/message'
+import type { EncodedType } from '../base/value-types'
+import type { ValueType } from '../../types/message'
 
 /**
  * Validates a decoded value; `message` is what it was decoded from. Returns the value as the schema coerces it, or a promise of it.
@@ -10,20 +10,13 @@ import type { JsonMode, ValueType } from '../../types/message'
 export type Validate = (value: unknown, message: Message) => unknown
 
 export interface CodecOptions {
+  /** Sets `receiveType` and `sendType` at once. */
+  valueType?: ValueType
   receiveType?: ValueType
   sendType?: ValueType
   parse?: JsonParse
   serialize?: JsonSerialize
   validate?: Validate
-}
-
-export const VALUE_TYPES: readonly ValueType[] = ['text', 'bytes', 'json', 'integer', 'number', 'boolean', 'any']
-export const JSON_MODES: readonly JsonMode[] = ['text', 'bytes']
-
-function jsonName (mode: JsonMode | undefined): 'json' | 'jsonText' | 'jsonBytes' {
-  if (mode === undefined) return 'json'
-  checkOneOf('mode', mode, JSON_MODES)
-  return mode === 'bytes' ? 'jsonBytes' : 'jsonText'
 }
 
 /** The decoders and encoders of a route. A route has one codec, which all its connections share. */
@@ -35,9 +28,8 @@ export class Codec {
   readonly sendType: ValueType
   readonly #decoders: Decoders
   readonly #encoders: Encoders
-  readonly #resultDecoder: Decode
 
-  constructor ({ receiveType = 'text', sendType = 'any', parse = JSON.parse, serialize = JSON.stringify, validate }: CodecOptions) {
+  constructor ({ valueType, receiveType = valueType ?? 'text', sendType = valueType ?? 'any', parse = JSON.parse, serialize = JSON.stringify, validate }: CodecOptions) {
     this.#decoders = createDecoders(parse)
     this.#encoders = createEncoders(serialize)
     if (validate !== undefined) {
@@ -46,46 +38,21 @@ export class Codec {
       }
     }
     this.decode = this.#decoders[receiveType]
-    this.#resultDecoder = resultOf(this.decode)
     this.encode = this.#encoders[sendType]
     this.sendType = sendType
   }
 
-  /** The decoder of `type`, or of the route's type. Throws `WebSocketOptionError` for an unknown type. */
-  decoder (type: ValueType | undefined): Decode {
-    if (type === undefined) return this.decode
-    checkOneOf('type', type, VALUE_TYPES)
-    return this.#decoders[type]
+  /** The decoder of `type`, or of the route's type. */
+  decoder (type: EncodedType | undefined): Decode {
+    return type === undefined ? this.decode : this.#decoders[type]
   }
 
-  /** Like `decoder`, for an iterator: the value comes in an `IteratorResult`. */
-  resultDecoder (type: ValueType | undefined): Decode {
-    return type === undefined ? this.#resultDecoder : resultOf(this.decoder(type))
-  }
-
-  /** The encoder of `type`, or of the route's type. Throws `WebSocketOptionError` for an unknown type. */
-  encoder (type: ValueType | undefined): Encode {
-    if (type === undefined) return this.encode
-    checkOneOf('type', type, VALUE_TYPES)
-    return this.#encoders[type]
-  }
-
-  jsonDecoder (mode: JsonMode | undefined): Decode {
-    return this.#decoders[jsonName(mode)]
-  }
-
-  jsonEncoder (mode: JsonMode | undefined): Encode {
-    return this.#encoders[jsonName(mode)]
+  /** The encoder of `type`, or of the route's type. */
+  encoder (type: EncodedType | undefined): Encode {
+    return type === undefined ? this.encode : this.#encoders[type]
   }
 }
 
 function validated (decode: Decode, validate: Validate): Decode {
   return (message) => validate(decode(message), message)
-}
-
-function resultOf (decode: Decode): Decode {
-  return (message) => {
-    const value = decode(message)
-    return value instanceof Promise ? value.then((value) => ({ done: false, value })) : { done: false, value }
-  }
 }

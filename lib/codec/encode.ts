@@ -1,7 +1,7 @@
 import { WebSocketEncodeError } from '../base/errors'
 import { describe, messageOf } from '../base/show'
 import { encodeUtf8, isAnyArrayBuffer } from './bytes'
-import type { ValueType } from '../../types/message'
+import type { EncodedType } from '../base/value-types'
 
 /**
  * The payload of a message. A string travels in a text frame, bytes travel in a binary frame. The bytes belong to the caller of
@@ -15,8 +15,8 @@ export type Encode = (value: any) => Payload
 /** Serializes a value to JSON. */
 export type JsonSerialize = (value: unknown) => string
 
-function misfit (type: string, value: unknown): WebSocketEncodeError {
-  return new WebSocketEncodeError(`cannot send ${describe(value)} as ${type}`)
+function misfit (type: string, value: unknown, options?: { cause: unknown }): WebSocketEncodeError {
+  return new WebSocketEncodeError(`cannot send ${describe(value)} as ${type}`, options)
 }
 
 export function isBytes (value: unknown): value is ArrayBufferView | ArrayBufferLike {
@@ -27,15 +27,23 @@ export function isBytes (value: unknown): value is ArrayBufferView | ArrayBuffer
 export function bytesOf (value: ArrayBufferView | ArrayBufferLike): Uint8Array {
   if (value instanceof Uint8Array && value.length > 0) return value // a view of transferred memory has the length 0
   try {
-    const bytes = ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value)
-    return value instanceof Uint8Array ? value : bytes
-  } catch (error) {
-    throw new WebSocketEncodeError('cannot send bytes whose memory has been transferred', { cause: error })
+    return ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value)
+  } catch (cause) {
+    throw misfit('bytes: their memory has been transferred', value, { cause })
   }
 }
 
-/** Returns the encoder of the values that pass `fits`. */
-function typed (type: string, fits: (value: any) => boolean, encode: Encode): Encode {
+/** The type as which `any` sends `value`, and as which `expect` receives it. */
+export function typeOf (value: unknown): 'text' | 'number' | 'boolean' | 'bytes' | 'json' {
+  switch (typeof value) {
+    case 'string': return 'text'
+    case 'number': case 'boolean': return typeof value as 'number' | 'boolean'
+    default: return isBytes(value) ? 'bytes' : 'json'
+  }
+}
+
+/** Returns the encoder of the values that pass `fits`: by default as the text that they are. */
+function typed (type: string, fits: (value: any) => boolean, encode: Encode = String): Encode {
   return (value) => {
     if (!fits(value)) throw misfit(type, value)
     return encode(value)
@@ -45,46 +53,40 @@ function typed (type: string, fits: (value: any) => boolean, encode: Encode): En
 /** `value` in decimal without an exponent. `String` writes an exponent from 1e21 up and from 1e-7 down. */
 function decimal (value: number): string {
   const text = String(value)
-  const [mantissa, exponent] = text.split('e')
-  if (exponent === undefined) return text
-  if (Number(exponent) > 0) return BigInt(value).toString()
-  const sign = value < 0 ? '-' : ''
-  return `${sign}0.${'0'.repeat(-Number(exponent) - 1)}${mantissa.replace(/[-.]/g, '')}`
+  if (!text.includes('e')) return text
+  const [digits, exponent] = text.split('e')
+  return Number(exponent) > 0 ? String(BigInt(value)) : digits.replace(/(\d)\.?/, `0.${'0'.repeat(-Number(exponent) - 1)}$1`)
 }
 
-function createJsonEncoder (serialize: JsonSerialize): Encode {
-  return function encodeJson (value) {
+/** An encoder for each type. */
+export type Encoders = Record<EncodedType, Encode>
+
+export function createEncoders (serialize: JsonSerialize): Encoders {
+  const json = (value: unknown): string => {
     let json
     try {
       json = serialize(value)
-    } catch (error) {
-      throw new WebSocketEncodeError(`cannot send ${describe(value)} as JSON: ${messageOf(error)}`, { cause: error })
+    } catch (cause) {
+      throw misfit(`JSON: ${messageOf(cause)}`, value, { cause })
     }
     if (typeof json !== 'string') throw misfit('JSON', value)
     return json
   }
-}
-
-/** An encoder for each type. `jsonBytes` encodes JSON for a binary frame. */
-export type Encoders = Record<ValueType | 'jsonText' | 'jsonBytes', Encode>
-
-export function createEncoders (serialize: JsonSerialize): Encoders {
-  const json = createJsonEncoder(serialize)
   const number = typed('a number', Number.isFinite, decimal)
   return {
-    text: typed('text', (value) => typeof value === 'string', (value) => value),
+    text: typed('text', (value) => typeof value === 'string'),
     bytes: typed('bytes', isBytes, bytesOf),
     json,
     jsonText: json,
-    jsonBytes: (value) => encodeUtf8(json(value) as string),
-    integer: typed('an integer', Number.isSafeInteger, String),
+    jsonBytes: (value) => encodeUtf8(json(value)),
+    integer: typed('an integer', Number.isSafeInteger),
     number,
-    boolean: typed('a boolean', (value) => typeof value === 'boolean', String),
+    boolean: typed('a boolean', (value) => typeof value === 'boolean'),
     any (value) {
       switch (typeof value) {
         case 'string': return value
-        case 'boolean': return String(value)
         case 'number': return number(value)
+        case 'boolean': return String(value)
         default: return isBytes(value) ? bytesOf(value) : json(value)
       }
     }

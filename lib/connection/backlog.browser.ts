@@ -1,34 +1,25 @@
 import { MIN_COST } from './message-cost'
 import type { Message } from '../codec/decode'
 
-interface Item {
-  message: Message
-  cost: number
-  next?: Item
-}
-
 /** The received messages that wait to be taken, and their cost in memory. */
 export class Backlog {
-  /** The cost of all messages, in bytes. */
+  /** The cost of all messages, in bytes. A text costs a byte for each UTF-16 unit. */
   bytes = 0
-  #first?: Item
-  #last?: Item
+  readonly #messages: Message[] = []
 
-  /** Adds a message. `bytes` is its length. */
-  push (message: Message, bytes: number): void {
-    const item = { message, cost: Math.max(bytes, MIN_COST) }
-    this.bytes += item.cost
-    if (this.#first === undefined) this.#first = item
-    else this.#last!.next = item
-    this.#last = item
+  push (message: Message): void {
+    this.bytes += costOf(message)
+    this.#messages.push(message)
   }
 
   /** Takes the oldest message out; `undefined` if there is none. */
   shift (): Message | undefined {
-    const item = this.#first
-    if (item === undefined) return undefined
-    this.#first = item.next
-    this.bytes -= item.cost
-    return item.message
+    const message = this.#messages.shift()
+    if (message !== undefined) this.bytes -= costOf(message)
+    return message
   }
+}
+
+function costOf (message: Message): number {
+  return Math.max(message.length, MIN_COST)
 }

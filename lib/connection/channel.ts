@@ -1,30 +1,27 @@
+import { check } from '../base/check'
 import { NORMAL_CLOSURE } from '../base/close-codes'
 import { checkCloseCode, isNormal } from '../base/closing'
 import { Deferred, quiet, rejected } from '../base/deferred'
-import { WebSocketOptionError } from '../base/errors'
-import {
-  argumentError, attempt, modeIn, waitOptionsIn, receivesFirst, typeIn, type PairOptions, type WaitOptions, type ReceiveJsonOptions, type ReceiveOptions
-} from '../base/verb-options'
-import { Expectation, typeOf } from './expectation'
-import { MessageIterator, type IterableChannel, type Iteration } from './iteration'
-import { rejecting, type Ending } from './receive-queue'
+import { WebSocketDecodeError, WebSocketExpectError, WebSocketOptionError } from '../base/errors'
+import { jsonTypeIn, receivesFirst, typeIn, waitOptionsIn } from '../base/verb-options'
+import { typeOf } from '../codec/encode'
+import { isEqual } from './equality'
+import { MessageIterator, resultOf, type IterableChannel, type Iteration } from './iteration'
 import type { ConnectionEnd } from '../base/connection-end'
 import type { State } from '../base/state'
+import type { PairOptions, ReceiveJsonOptions, ReceiveOptions, WaitOptions } from '../base/verb-options'
+import type { EncodedType } from '../base/value-types'
 import type { Codec } from '../codec/codec'
 import type { Decode } from '../codec/decode'
-import type { Encode, Payload } from '../codec/encode'
+import type { Payload } from '../codec/encode'
+import type { Ending } from './receive-queue'
 import type { CloseInfo, JsonMode, ValueType } from '../../types/message'
 
-const CLOSED = Promise.resolve()
+/** Reads the type of a verb's message from the options of the verb. */
+type TypeIn = (verb: string, options: any) => EncodedType | undefined
 
-/** The verbs that reject at the end of the connection, with an error that names the verb. */
-const REJECTING = {
-  receiveText: rejecting('receiveText'),
-  receiveBytes: rejecting('receiveBytes'),
-  receiveJson: rejecting('receiveJson'),
-  pair: rejecting('pair'),
-  expect: rejecting('expect')
-}
+const asText: TypeIn = () => 'text'
+const asBytes: TypeIn = () => 'bytes'
 
 /** The part of a connection that a channel uses. */
 export interface ChannelConnection {
@@ -38,7 +35,7 @@ export interface ChannelConnection {
     send (payload: Payload): Promise<void>
   }
   readonly receiveQueue: {
-    receive (decode: Decode, waitOptions?: WaitOptions, ending?: Ending): Promise<unknown>
+    receive (decode: Decode, waitOptions?: WaitOptions, ending?: string | Ending): Promise<unknown>
   }
   /** Begins the closing handshake, without a close code if `code` is null. */
   close (code: number | null, reason: string): void
@@ -54,6 +51,8 @@ export abstract class Channel implements Ending, IterableChannel {
   /** The connection; null before the handshake is complete. */
   connection: ChannelConnection | null = null
   codec!: Codec
+  /** The wait options of a `receive` without its own. */
+  protected waitOptions: WaitOptions | undefined
   #end: ConnectionEnd | null = null
   #closed: Deferred<CloseInfo> | null = null
   #controller: AbortController | null = null
@@ -64,14 +63,6 @@ export abstract class Channel implements Ending, IterableChannel {
   protected get catchDisconnect (): boolean {
     return true
   }
-
-  /** The wait options of a `receive` without its own. */
-  protected get waitOptions (): WaitOptions | undefined {
-    return undefined
-  }
-
-  /** Returns the error of all verbs while `connection` is null. A side whose connection is never null does not define this. */
-  protected unavailable? (): Error
 
   /** Creates the controller of `signal`. */
   protected abstract createController (): AbortController
@@ -88,19 +79,15 @@ export abstract class Channel implements Ending, IterableChannel {
 
   /** Resolves when the connection has ended for any reason; never rejects. */
   get closed (): Promise<CloseInfo> {
-    if (this.#closed === null) {
-      this.#closed = new Deferred()
-      if (this.#end !== null) this.#closed.resolve(this.#end.info)
-    }
+    this.#closed ??= new Deferred()
+    if (this.#end !== null) this.#closed.resolve(this.#end.info)
     return this.#closed.promise
   }
 
   /** Aborted when the connection has ended. The reason is the `WebSocketDisconnect`. */
   get signal (): AbortSignal {
-    if (this.#controller === null) {
-      this.#controller = this.createController()
-      if (this.#end !== null) this.#controller.abort(this.#end.error)
-    }
+    this.#controller ??= this.createController()
+    if (this.#end !== null) this.#controller.abort(this.#end.error)
     return this.#controller.signal
   }
 
@@ -112,67 +99,43 @@ export abstract class Channel implements Ending, IterableChannel {
   }
 
   send (data: unknown, options?: ValueType | { type?: ValueType }): Promise<void> {
-    if (options === undefined) return this.#send(this.codec.encode, data)
-    try {
-      return this.#send(this.codec.encoder(typeIn('send', options)), data)
-    } catch (error) {
-      return rejected(argumentError('send', error))
-    }
+    return this.#send('send', typeIn, data, options)
   }
 
   sendText (data: string): Promise<void> {
-    return this.send(data, { type: 'text' })
+    return this.#send('sendText', asText, data)
   }
 
   sendBytes (data: unknown): Promise<void> {
-    return this.send(data, { type: 'bytes' })
+    return this.#send('sendBytes', asBytes, data)
   }
 
   sendJson (data: unknown, options?: { mode?: JsonMode }): Promise<void> {
-    try {
-      return this.#send(this.codec.jsonEncoder(modeIn('sendJson', options)), data)
-    } catch (error) {
-      return rejected(argumentError('sendJson', error))
-    }
+    return this.#send('sendJson', jsonTypeIn, data, options)
   }
 
   receive (options?: ValueType | ReceiveOptions): Promise<any> {
-    if (options === undefined) return this.take(this.codec.decode, this.waitOptions)
-    try {
-      const decode = this.codec.decoder(typeIn('receive', options))
-      return this.take(decode, typeof options === 'string' ? this.waitOptions : waitOptionsIn('receive', options, this.waitOptions))
-    } catch (error) {
-      return rejected(argumentError('receive', error))
-    }
+    return this.#receive('receive', typeIn, options)
   }
 
   receiveText (options?: WaitOptions): Promise<string> {
-    return this.#receiveAs('text', 'receiveText', options)
+    return this.#receive('receiveText', asText, options)
   }
 
   receiveBytes (options?: WaitOptions): Promise<Buffer> {
-    return this.#receiveAs('bytes', 'receiveBytes', options)
+    return this.#receive('receiveBytes', asBytes, options)
   }
 
   receiveJson (options?: ReceiveJsonOptions): Promise<any> {
-    try {
-      return this.take(this.codec.jsonDecoder(modeIn('receiveJson', options)), waitOptionsIn('receiveJson', options, this.waitOptions), REJECTING.receiveJson)
-    } catch (error) {
-      return rejected(argumentError('receiveJson', error))
-    }
+    return this.#receive('receiveJson', jsonTypeIn, options)
   }
 
   pair (message: unknown, options?: PairOptions): Promise<any> {
-    return attempt('pair', () => {
-      // The options are read first, so that `pair` with a wrong option sends no message.
-      const decode = this.codec.decoder(typeIn('pair', options))
-      const waitOptions = waitOptionsIn('pair', options, this.waitOptions)
-      return quiet(this.#pair(message, decode, waitOptions, receivesFirst('pair', options)))
-    })
+    return quiet(this.#pair(message, options))
   }
 
   expect (message: unknown, options?: WaitOptions): Promise<void> {
-    return attempt('expect', () => quiet(this.#expect(message, waitOptionsIn('expect', options, this.waitOptions))))
+    return quiet(this.#expect(message, options))
   }
 
   [Symbol.asyncIterator] (): AsyncIterableIterator<any> {
@@ -186,8 +149,8 @@ export abstract class Channel implements Ending, IterableChannel {
   /** Returns how an iterator with `options` receives. Throws the errors of reading `options`. */
   iteration (options: ValueType | ReceiveOptions | undefined): Iteration {
     return {
-      decode: this.codec.resultDecoder(typeIn('messages', options)),
-      waitOptions: typeof options === 'string' ? this.waitOptions : waitOptionsIn('messages', options, this.waitOptions)
+      decode: resultOf(this.codec.decoder(typeIn('messages', options))),
+      waitOptions: this.#waitOptionsIn('messages', typeIn, options)
     }
   }
 
@@ -196,78 +159,93 @@ export abstract class Channel implements Ending, IterableChannel {
     return this.take(decode, waitOptions, this) as Promise<IteratorResult<any>>
   }
 
-  /** Returns the result of an iterator at a normal end of the connection (`catchDisconnect`). Throws the error of another end. */
-  atEnd (end: ConnectionEnd): IteratorResult<any> {
-    if (this.catchDisconnect && isNormal(end.code)) return { done: true, value: undefined }
-    throw end.during('messages')
+  /** Settles an iterator at the end of the connection: it is done after a normal end (`catchDisconnect`), and rejects after another. */
+  atEnd (end: ConnectionEnd): Promise<IteratorResult<any>> {
+    return this.catchDisconnect && isNormal(end.code) ? Promise.resolve({ done: true, value: undefined }) : rejected(end.during('messages'))
   }
 
   /** Starts the closing handshake, without a close code if `code` is null. Resolves when the connection has ended. */
   close (code: number | null = NORMAL_CLOSURE, reason = ''): Promise<void> {
-    try {
-      if (code !== null) checkCloseCode(code)
-      if (typeof reason !== 'string') throw new WebSocketOptionError(`the reason of a close is a string, not ${typeof reason}`)
-      if (code === null && reason !== '') throw new WebSocketOptionError('a close without a code has no reason: leave it out, or give a code')
-    } catch (error) {
-      return rejected(error)
-    }
-    if (this.#end !== null) return CLOSED
-    return this.closeWith(code, reason)
+    return quiet(this.#close(code, reason))
   }
 
-  protected closeWith (code: number | null, reason: string): Promise<void> {
+  /** Begins the close of a connection that has not ended. Settles when the connection has ended. */
+  protected closeWith (code: number | null, reason: string): Promise<unknown> {
     this.connection!.close(code, reason)
-    return this.closed.then(() => {})
+    return this.closed
   }
 
   [Symbol.asyncDispose] (): Promise<void> {
     return this.close()
   }
 
-  #send (encode: Encode, data: unknown): Promise<void> {
-    if (this.connection === null) return rejected(this.unavailable!())
-    let payload
+  /** The connection. Throws the error of all verbs if `connection` can be null, and is null. */
+  protected opened (): NonNullable<this['connection']> {
+    return this.connection!
+  }
+
+  #send (verb: string, typeOf: TypeIn, data: unknown, options?: unknown): Promise<void> {
     try {
-      payload = encode(data)
+      const encode = this.codec.encoder(typeOf(verb, options))
+      const { sendQueue } = this.opened()
+      return sendQueue.send(encode(data))
     } catch (error) {
       return rejected(error)
     }
-    return this.connection.sendQueue.send(payload)
   }
 
-  /** Receives a message. `ending` decides what happens at the end of the connection. */
-  protected take (decode: Decode, waitOptions: WaitOptions | undefined, ending?: Ending): Promise<unknown> {
-    return this.connection === null ? rejected(this.unavailable!()) : this.connection.receiveQueue.receive(decode, waitOptions, ending)
-  }
-
-  #receiveAs (type: ValueType, verb: 'receiveText' | 'receiveBytes', options: WaitOptions | undefined): Promise<any> {
+  #receive (verb: string, typeOf: TypeIn, options: ValueType | ReceiveOptions | undefined): Promise<any> {
     try {
-      return this.take(this.codec.decoder(type), waitOptionsIn(verb, options, this.waitOptions), REJECTING[verb])
+      return this.take(this.codec.decoder(typeOf(verb, options)), options === undefined ? this.waitOptions : this.#waitOptionsIn(verb, typeOf, options), verb)
     } catch (error) {
-      return rejected(argumentError(verb, error))
+      return rejected(error)
     }
   }
 
-  async #pair (message: unknown, decode: Decode, waitOptions: WaitOptions | undefined, receiveFirst: boolean): Promise<unknown> {
-    if (receiveFirst) {
-      const received = await this.take(decode, waitOptions, REJECTING.pair)
-      await this.#sendWhileOpen(message)
-      return received
-    }
-    await this.#sendWhileOpen(message)
-    return await this.take(decode, waitOptions, REJECTING.pair)
+  /** Receives a message. `ending` decides what happens at the end of the connection: a verb's name stands for its error. */
+  protected take (decode: Decode, waitOptions: WaitOptions | undefined, ending?: string | Ending): Promise<unknown> {
+    return this.opened().receiveQueue.receive(decode, waitOptions, ending)
   }
 
-  // `send` resolves without effect while messages before the end still wait. None of these messages answers `message`.
-  async #sendWhileOpen (message: unknown): Promise<void> {
-    const { connection } = this
-    const isOpen = connection?.state === 'open'
+  /** The options of a verb of `typeIn` may be the type itself. */
+  #waitOptionsIn (verb: string, typeOf: TypeIn, options: ValueType | ReceiveOptions | undefined): WaitOptions | undefined {
+    return typeof options === 'string' && typeOf === typeIn ? this.waitOptions : waitOptionsIn(verb, options as ReceiveOptions | undefined, this.waitOptions)
+  }
+
+  async #close (code: number | null, reason: string): Promise<void> {
+    if (code !== null) checkCloseCode(code)
+    check(typeof reason === 'string', 'reason is', reason, 'a string')
+    if (code === null && reason !== '') throw new WebSocketOptionError('a close without a code has no reason: leave it out, or give a code')
+    if (this.#end === null) await this.closeWith(code, reason)
+  }
+
+  async #pair (message: unknown, options: PairOptions | undefined): Promise<unknown> {
+    // The options are read first, so that `pair` with a wrong option sends no message.
+    const decode = this.codec.decoder(typeIn('pair', options))
+    const waitOptions = waitOptionsIn('pair', options, this.waitOptions)
+    const isFirst = receivesFirst('pair', options)
+    const received = isFirst ? await this.take(decode, waitOptions, 'pair') : undefined
+    // `send` resolves without effect while messages before the end still wait. None of these messages answers `message`.
+    const isOpen = this.connection?.state === 'open'
     await this.send(message)
-    if (!isOpen) throw connection!.end!.during('pair')
+    if (!isOpen) throw this.connection!.end!.during('pair')
+    return isFirst ? received : await this.take(decode, waitOptions, 'pair')
   }
 
-  async #expect (expected: unknown, waitOptions: WaitOptions | undefined): Promise<void> {
-    const expectation = new Expectation(expected, this.codec.decoder(typeOf(expected)))
-    expectation.check(await this.take(expectation.decode, waitOptions, REJECTING.expect))
+  async #expect (expected: unknown, options: WaitOptions | undefined): Promise<void> {
+    const decode = this.codec.decoder(typeOf(expected))
+    const waitOptions = waitOptionsIn('expect', options, this.waitOptions)
+    let misfit: unknown
+    const received = await this.take((message) => {
+      try {
+        return decode(message)
+      } catch (error) {
+        if (!(error instanceof WebSocketDecodeError)) throw error
+        misfit = error
+        return message
+      }
+    }, waitOptions, 'expect')
+    if (misfit === undefined && isEqual(expected, received)) return
+    throw new WebSocketExpectError('received another message than the expected one', expected, received, { cause: misfit })
   }
 }

@@ -1,5 +1,5 @@
 import { rejected } from '../base/deferred'
-import { argumentError, type ReceiveOptions, type WaitOptions } from '../base/verb-options'
+import type { ReceiveOptions, WaitOptions } from '../base/verb-options'
 import type { Decode } from '../codec/decode'
 import type { ValueType } from '../../types/message'
 
@@ -15,7 +15,7 @@ export interface Iteration {
 export interface IterableChannel {
   /** Reads `options`. Throws what reading them throws. */
   iteration (options: ValueType | ReceiveOptions | undefined): Iteration
-  /** Resolves with the next message, or with the end of the iteration. */
+  /** Resolves with the next message, or with the end of the iteration. Throws if the handshake is not complete. */
   receiveResult (iteration: Iteration): Promise<IteratorResult<any>>
 }
 
@@ -37,9 +37,17 @@ export class MessageIterator implements AsyncIterableIterator<any> {
   next (): Promise<IteratorResult<any>> {
     try {
       this.#iteration ??= this.#channel.iteration(this.#options)
+      return this.#channel.receiveResult(this.#iteration)
     } catch (error) {
-      return rejected(argumentError('messages', error))
+      return rejected(error)
     }
-    return this.#channel.receiveResult(this.#iteration)
+  }
+}
+
+/** Returns a decoder that wraps what `decode` returns in an `IteratorResult`. */
+export function resultOf (decode: Decode): Decode {
+  return (message) => {
+    const value = decode(message)
+    return value instanceof Promise ? value.then((value) => ({ done: false, value })) : { done: false, value }
   }
 }

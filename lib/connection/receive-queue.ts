@@ -11,38 +11,42 @@ import type { Recipient } from '../protocol/recipient'
 
 /** Decides how a `receive` settles at the end of the connection. */
 export interface Ending {
-  /** Returns the value to resolve with, or throws the error to reject with. */
-  atEnd (end: ConnectionEnd): unknown
+  atEnd (end: ConnectionEnd): Promise<unknown>
 }
 
-/** The ending of a verb that rejects with the connection's `WebSocketDisconnect`. */
-export function rejecting (verb: string): Ending {
-  return { atEnd (end) { throw end.during(verb) } }
+/** `ending` can be the name of a verb, which rejects with the connection's `WebSocketDisconnect`. */
+function settledAt (end: ConnectionEnd, ending: string | Ending): Promise<unknown> {
+  return typeof ending === 'string' ? rejected(end.during(ending)) : ending.atEnd(end)
 }
-
-const RECEIVE = rejecting('receive')
 
 export interface Flow {
   pause (): void
   resume (): void
 }
 
-/** A `receive` that waits for its message. */
-class Reader extends Deferred<unknown> {
-  /** The readers after and before this one. */
-  next: Reader | null = null
-  previous: Reader | null = null
-  readonly #decode: Decode
-  readonly #ending: Ending
+/** The members of a circle in which a receive queue has its waiting readers, in the order of their calls. */
+interface Link {
+  next: Link
+  previous: Link
+}
 
-  constructor (decode: Decode, ending: Ending) {
+/** A `receive` that waits for its message. */
+class Reader extends Deferred<unknown> implements Link {
+  next: Link = this
+  previous: Link = this
+  /** Ends the timer and the listener of a wait with limits. */
+  release: (() => void) | null = null
+  readonly #decode: Decode
+  readonly #ending: string | Ending
+
+  constructor (decode: Decode, ending: string | Ending) {
     super()
     this.#decode = decode
     this.#ending = ending
   }
 
   deliver (message: Message): void {
-    this.settled()
+    this.leave()
     try {
       const value = this.#decode(message)
       if (value instanceof Promise) quiet(this.promise)
@@ -53,57 +57,35 @@ class Reader extends Deferred<unknown> {
   }
 
   end (end: ConnectionEnd): void {
-    this.settled()
-    try {
-      this.resolve(this.#ending.atEnd(end))
-    } catch (error) {
+    this.leave()
+    this.follow(settledAt(end, this.#ending))
+  }
+
+  /** Waits no longer. May be called again. */
+  leave (): void {
+    this.previous.next = this.next
+    this.next.previous = this.previous
+    this.next = this.previous = this
+    this.release?.()
+  }
+
+  /** Gives up when the timeout of `waitOptions` has run out, when their signal aborts, or if the signal cannot be listened to. */
+  limit ({ timeout = Infinity, signal }: WaitOptions): void {
+    const giveUp = (error: unknown): void => {
+      this.leave()
       this.reject(error)
     }
-  }
-
-  /** Runs when the reader has been added to the receive queue. */
-  wait (): void {}
-
-  protected settled (): void {}
-}
-
-/** A reader with a timeout or a signal. When one ends the wait, the reader leaves the receive queue and rejects. */
-class PatientReader extends Reader {
-  readonly #receiveQueue: ReceiveQueue
-  readonly #waitOptions: WaitOptions
-  #isOver = false
-  #timer?: NodeJS.Timeout
-  readonly #onAbort = (): void => this.#giveUp(reasonOf(this.#waitOptions.signal!))
-
-  constructor (decode: Decode, ending: Ending, waitOptions: WaitOptions, receiveQueue: ReceiveQueue) {
-    super(decode, ending)
-    this.#receiveQueue = receiveQueue
-    this.#waitOptions = waitOptions
-  }
-
-  override wait (): void {
-    const { timeout, signal } = this.#waitOptions
-    if (timeout !== undefined && timeout <= MAX_DELAY) {
-      this.#timer = setTimeout(() => this.#giveUp(new WebSocketTimeoutError(`no message within ${timeout} ms`)), timeout)
+    const onAbort = (): void => giveUp(reasonOf(signal!))
+    const timer = timeout > MAX_DELAY ? undefined : setTimeout(() => giveUp(new WebSocketTimeoutError(`no message within ${timeout} ms`)), timeout)
+    this.release = () => {
+      clearTimeout(timer)
+      forgetSignal(signal, onAbort)
     }
     try {
-      if (signal !== undefined) listenTo(signal, this.#onAbort)
+      listenTo(signal, onAbort)
     } catch (error) {
-      this.#giveUp(error)
+      giveUp(error)
     }
-  }
-
-  protected override settled (): void {
-    this.#isOver = true
-    clearTimeout(this.#timer)
-    if (this.#waitOptions.signal !== undefined) forgetSignal(this.#waitOptions.signal, this.#onAbort)
-  }
-
-  #giveUp (error: unknown): void {
-    if (this.#isOver) return // the signal of a library may call a listener that was removed
-    this.#receiveQueue.forget(this)
-    this.settled()
-    this.reject(error)
   }
 }
 
@@ -111,11 +93,11 @@ class PatientReader extends Reader {
  * Holds the received messages that wait to be taken, or the readers that wait for messages, never both. The queue pauses the flow
  * above `highWaterMark` bytes and resumes it at half of `highWaterMark`.
  */
-export class ReceiveQueue implements Recipient {
+export class ReceiveQueue implements Recipient, Link {
+  /** The first and the last reader of the circle; the queue itself while none waits. */
+  next: Link = this
+  previous: Link = this
   #backlog: Backlog | null = null
-  // The waiting readers in the order of their calls. A linked list, since mostly there is one.
-  #first: Reader | null = null
-  #last: Reader | null = null
   readonly #highWaterMark: number
   readonly #flow: Flow
   #paused = false
@@ -134,10 +116,8 @@ export class ReceiveQueue implements Recipient {
   /** Gives a received message to the first reader, or keeps it. */
   push (message: Message, bytes: number): void {
     if (this.#discarding) return
-    const reader = this.#first
-    if (reader !== null) {
-      this.#forgetFirst(reader)
-      reader.deliver(message)
+    if (this.next !== this) {
+      (this.next as Reader).deliver(message)
       return
     }
     this.#backlog ??= new Backlog()
@@ -155,20 +135,19 @@ export class ReceiveQueue implements Recipient {
    * - with `WebSocketTimeoutError` or the signal's reason when `waitOptions` end the wait; no message is taken then,
    * - at the end of the connection with its `WebSocketDisconnect`; `ending` may decide otherwise.
    */
-  receive (decode: Decode, waitOptions?: WaitOptions, ending = RECEIVE): Promise<unknown> {
+  receive (decode: Decode, waitOptions?: WaitOptions, ending: string | Ending = 'receive'): Promise<unknown> {
     if (waitOptions?.signal?.aborted === true) return rejected(waitOptions.signal.reason)
     const message = this.#backlog?.shift()
     if (message !== undefined) return this.#take(message, decode)
-    if (this.#end !== null) return this.#receiveEnd(this.#end, ending)
-    const reader = waitOptions === undefined ? new Reader(decode, ending) : new PatientReader(decode, ending, waitOptions, this)
-    if (this.#last === null) {
-      this.#first = reader
-    } else {
-      reader.previous = this.#last
-      this.#last.next = reader
+    if (this.#end !== null) {
+      this.#deadline = 0
+      return settledAt(this.#end, ending)
     }
-    this.#last = reader
-    reader.wait()
+    const reader = new Reader(decode, ending)
+    reader.next = this
+    reader.previous = this.previous
+    this.previous = this.previous.next = reader
+    if (waitOptions !== undefined) reader.limit(waitOptions)
     return reader.promise
   }
 
@@ -195,48 +174,17 @@ export class ReceiveQueue implements Recipient {
    */
   end (end: ConnectionEnd, allowance: number): void {
     this.#end = end
-    if (this.#backlog !== null && this.#backlog.bytes > 0) this.#allow(allowance)
-    for (let reader = this.#first; reader !== null; reader = this.#first) {
-      this.#forgetFirst(reader)
-      reader.end(end)
-    }
-  }
-
-  /** Removes `reader`, which no longer waits. */
-  forget (reader: Reader): void {
-    const { previous, next } = reader
-    if (previous === null) return this.#forgetFirst(reader)
-    previous.next = next
-    if (next === null) this.#last = previous
-    else next.previous = previous
-  }
-
-  #forgetFirst (reader: Reader): void {
-    this.#first = reader.next
-    if (reader.next === null) this.#last = null
-    else reader.next.previous = null
+    this.#allowance = allowance
+    if (this.#backlog !== null && this.#backlog.bytes > 0) this.#deadline = now() + allowance
+    while (this.next !== this) (this.next as Reader).end(end)
   }
 
   #take (message: Message, decode: Decode): Promise<unknown> {
-    if (this.#end !== null) this.#allow(this.#allowance)
+    if (this.#end !== null) this.#deadline = now() + this.#allowance
     if (this.#backlog!.bytes <= this.#highWaterMark / 2) this.#resume()
     try {
       const value = decode(message)
       return value instanceof Promise ? quiet(value) : Promise.resolve(value)
-    } catch (error) {
-      return rejected(error)
-    }
-  }
-
-  #allow (allowance: number): void {
-    this.#allowance = allowance
-    this.#deadline = now() + allowance
-  }
-
-  #receiveEnd (end: ConnectionEnd, ending: Ending): Promise<unknown> {
-    this.#deadline = 0
-    try {
-      return Promise.resolve(ending.atEnd(end))
     } catch (error) {
       return rejected(error)
     }

@@ -34,12 +34,12 @@ export abstract class StreamChannel extends Channel {
 
   /** Receives the next message as an ASGI event. The end of the connection is one event; a later call rejects. */
   receiveEvent (): Promise<IncomingEvent> {
-    const atEnd = (end: ConnectionEnd): IncomingEvent => {
-      if (this.#disconnectReported) throw end.during('receiveEvent')
+    const atEnd = (end: ConnectionEnd): Promise<IncomingEvent> => {
+      if (this.#disconnectReported) return rejected(end.during('receiveEvent'))
       this.#disconnectReported = true
-      return { type: 'websocket.disconnect', code: end.code, reason: end.reason }
+      return Promise.resolve({ type: 'websocket.disconnect', code: end.code, reason: end.reason })
     }
-    return this.take(decodeEvent, this.waitOptions, { atEnd }) as Promise<IncomingEvent>
+    return attempt('receiveEvent', () => this.take(decodeEvent, this.waitOptions, { atEnd }) as Promise<IncomingEvent>)
   }
 
   /** Performs the action of an ASGI event. */
@@ -57,7 +57,7 @@ export abstract class StreamChannel extends Channel {
   }
 
   ping (): Promise<number> {
-    return this.connection === null ? rejected(this.unavailable!()) : this.connection.ping()
+    return attempt('ping', () => this.opened().ping())
   }
 
   terminate (): void {

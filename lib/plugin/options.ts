@@ -5,7 +5,7 @@ import {
 import { closeCodes } from '../base/close-codes'
 import { WebSocketOptionError, type WebSocketError } from '../base/errors'
 import { messageOf, show } from '../base/show'
-import { VALUE_TYPES } from '../codec/codec'
+import { VALUE_TYPES } from '../base/value-types'
 import { parseEntry } from '../handshake/origins'
 import { perMessageDeflate } from '../protocol/deflate-checks'
 import { history } from './history-options'

@@ -218,8 +218,8 @@ export class Session extends StreamChannel {
       const { pubsub } = this.#route
       const retention = pubsub.retentionOf(topic)
       const wanted = subscribeOptionsIn(topic, retention, options)
-      if (this.connection === null) throw this.unavailable()
-      if (this.connection.end !== null) throw this.connection.end.during('subscribe')
+      const { end } = this.opened()
+      if (end !== null) throw end.during('subscribe')
       this.#subscriber ??= new TopicSubscriber<Session>(this, pubsub, this.#route.options)
       return retention === null ? this.#subscriber.join(topic) : this.#subscriber.follow(topic, retention, wanted)
     })
@@ -228,7 +228,7 @@ export class Session extends StreamChannel {
   unsubscribe (topic: string): Promise<void> {
     return attempt('unsubscribe', () => {
       checkTopic(topic)
-      if (this.connection === null) throw this.unavailable()
+      this.opened()
       this.#subscriber?.leave(topic)
       return DONE
     })
@@ -239,7 +239,7 @@ export class Session extends StreamChannel {
       checkTopic(topic)
       const type = typeIn('publish', options)
       const encode = this.codec.encoder(type)
-      if (this.connection === null) throw this.unavailable()
+      this.opened()
       const { pubsub } = this.#route
       const retention = pubsub.retentionOf(topic)
       if (retention === null) return pubsub.publish(topic, encode(message), this)
@@ -256,8 +256,9 @@ export class Session extends StreamChannel {
     return this.#route.options.catchDisconnect
   }
 
-  protected override unavailable (): Error {
-    return this.#decision!.unavailable
+  protected override opened (): Connection {
+    if (this.connection === null) throw this.#decision!.unavailable
+    return this.connection
   }
 
   protected override report (error: unknown): void {
@@ -271,12 +272,12 @@ export class Session extends StreamChannel {
     } catch {} // the logger is the user's and may throw
   }
 
-  protected override closeWith (code: number | null, reason: string): Promise<void> {
+  protected override closeWith (code: number | null, reason: string): Promise<unknown> {
     if (this.#decision === null) return super.closeWith(code, reason)
     const { accepting, state } = this.#decision
-    if (accepting !== undefined && state === 'connecting') return quiet(accepting.then(() => this.close(code, reason), () => {}))
+    if (accepting !== undefined && state === 'connecting') return accepting.then(() => this.close(code, reason), () => {})
     if (state === 'connecting') this.#decision.close(code, reason)
-    return this.closed.then(() => {})
+    return this.closed
   }
 
   override finish (end: ConnectionEnd): void {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import * as checks from '../../lib/base/checks'
-import { JSON_MODES, VALUE_TYPES } from '../../lib/codec/codec'
+import { JSON_MODES, VALUE_TYPES } from '../../lib/base/value-types'
 import { revoked, throwing, unreadable } from '../helpers/hostile'
 
 const OPTION_ERROR = { name: 'WebSocketOptionError', code: 'FST_WS_OPTION' }

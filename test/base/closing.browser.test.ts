@@ -16,7 +16,7 @@ t.test('both take 1000 and the codes from 3000 to 4999, and refuse codes that ma
 t.test('only a page may not send the other registered codes', async (t) => {
   for (const code of [1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014]) {
     t.doesNotThrow(() => node.checkCloseCode(code))
-    t.throws(() => browser.checkCloseCode(code), { name: 'RangeError', message: `close code ${code} may not be sent by a page: use 1000, or one of your own from 3000 to 4999` })
+    t.throws(() => browser.checkCloseCode(code), { name: 'RangeError', message: `close code ${code} may not be sent by a page: use 1000, or 3000 to 4999` })
   }
 })
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { ConnectionEnd } from '../../lib/base/connection-end'
+import * as browser from '../../lib/base/connection-end.browser'
 import { WebSocketDisconnect } from '../../lib/base/errors'
 
 t.test('an end has the code, the reason and wasClean', async (t) => {
@@ -27,4 +28,15 @@ t.test('an end has one error for its signal, and one for each verb, whose stack 
     t.match(error, { closeCode: 4001, reason: 'bye', wasClean: true, cause })
     t.equal(error.stack, `WebSocketDisconnect: the connection is closed: 4001 bye\n    at ${verb} (fastify-async-websocket)`)
   }
+})
+
+t.test('in a browser, an end has the code, the info and an error, and makes an error for each call of a verb, whose stack names the verb', async (t) => {
+  const end = new browser.ConnectionEnd(4001, 'bye', true)
+  t.equal(end.code, 4001)
+  t.strictSame(end.info, { code: 4001, reason: 'bye', wasClean: true })
+  for (const error of [end.error, end.during('receive')]) {
+    t.type(error, WebSocketDisconnect)
+    t.match(error, { closeCode: 4001, reason: 'bye', wasClean: true })
+  }
+  t.match(end.during('receive').stack, /\n {4}at receive \(fastify-async-websocket\)$/)
 })

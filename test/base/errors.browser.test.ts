@@ -24,22 +24,17 @@ t.test('an error of a browser has the name, the code, the message and the member
   for (const name of NAMES) {
     const [own, other]: any[] = [MAKE[name](browser), MAKE[name](nodeErrors)]
     t.equal(own.name, name)
-    for (const member of ['name', 'code', 'message', 'closeCode', 'reason', 'wasClean', 'expected', 'received']) t.equal(own[member], other[member], `${name}.${member}`)
+    for (const member of ['name', ...name === 'WebSocketError' ? [] : ['code'], 'message', 'closeCode', 'reason', 'wasClean', 'expected', 'received']) t.equal(own[member], other[member], `${name}.${member}`)
     t.match(own.stack, new RegExp(`${own.message}`))
   }
 })
 
-t.test('an error of a browser is an instance of the same classes as that of Node, also across both', async (t) => {
+t.test('an error of a browser is an instance of its class, and of the base of all', async (t) => {
   for (const name of NAMES) {
-    for (const made of [MAKE[name](browser), MAKE[name](nodeErrors)]) {
-      for (const other of NAMES) {
-        const isInstance = other === name || other === 'WebSocketError'
-        t.equal(made instanceof browser[other], isInstance, `${name} instanceof ${other} of the browser`)
-        t.equal(made instanceof node[other], isInstance, `${name} instanceof ${other} of Node`)
-      }
-      t.ok(made instanceof Error)
-      t.equal(made instanceof TypeError, name === 'WebSocketEncodeError' || name === 'WebSocketOptionError', name)
-    }
+    const made = MAKE[name](browser)
+    for (const other of NAMES) t.equal(made instanceof browser[other], other === name || other === 'WebSocketError', `${name} instanceof ${other}`)
+    t.ok(made instanceof Error)
+    t.equal(made instanceof TypeError, name === 'WebSocketEncodeError' || name === 'WebSocketOptionError', name)
   }
   for (const value of [new Error('e'), new TypeError('e'), {}, null, undefined, 'text']) t.notOk(value as object instanceof browser.WebSocketError)
 })

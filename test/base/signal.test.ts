@@ -29,6 +29,11 @@ for (const [name, { checkSignal, forgetSignal, listenTo, reasonOf }] of Object.e
     t.equal(getEventListeners(signal, 'abort').length, 0)
     t.equal(reasonOf(signal), reason)
   })
+
+  t.test(`${name}: without a signal, there is nothing to listen to`, async (t) => {
+    t.doesNotThrow(() => listenTo(undefined, () => {}))
+    t.doesNotThrow(() => forgetSignal(undefined, () => {}))
+  })
 }
 
 t.test('in Node, the signal of a library passes; in a browser only its own', async (t) => {
@@ -42,4 +47,5 @@ t.test('in Node, a signal that throws does no harm', async (t) => {
   t.throws(() => node.listenTo(signal, () => {}), { name: 'WebSocketOptionError', message: 'signal cannot be listened to: from the signal', cause })
   t.doesNotThrow(() => node.forgetSignal(signal, () => {}))
   t.match(node.reasonOf(unreadable('reason')), { message: 'from the getter' })
+  t.throws(() => node.checkSignal('signal', unreadable('aborted')), { name: 'WebSocketOptionError', message: /^signal is .*: use an AbortSignal$/ })
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { WebSocketTimeoutError } from '../../lib/base/errors'
-import { acceptanceIn, argumentError, attempt, checkTimeout, modeIn, waitOptionsIn, receivesFirst, typeIn } from '../../lib/base/verb-options'
+import { acceptanceIn, attempt, checkTimeout, jsonTypeIn, receivesFirst, typeIn, waitOptionsIn } from '../../lib/base/verb-options'
 import { revoked, throwing, unreadable } from '../helpers/hostile'
 
 const OPTION_ERROR = { name: 'WebSocketOptionError', code: 'FST_WS_OPTION' }
@@ -9,7 +9,7 @@ const { signal } = new AbortController()
 
 const READERS: Record<string, (options: any) => unknown> = {
   type: (options) => typeIn('verb', options),
-  mode: (options) => modeIn('verb', options),
+  mode: (options) => jsonTypeIn('verb', options),
   receiveFirst: (options) => receivesFirst('verb', options),
   waitOptions: (options) => waitOptionsIn('verb', options, undefined),
   acceptance: acceptanceIn
@@ -26,7 +26,7 @@ t.test('a value that is no object is refused, and the error shows the value', as
 
 t.test('without options, the readers return their defaults', async (t) => {
   t.equal(typeIn('verb', undefined), undefined)
-  t.equal(modeIn('verb', undefined), undefined)
+  t.equal(jsonTypeIn('verb', undefined), 'json')
   t.equal(receivesFirst('verb', undefined), false)
   t.equal(waitOptionsIn('verb', undefined, undefined), undefined)
   t.same(acceptanceIn(undefined), {})
@@ -36,7 +36,7 @@ t.test('the type is given by itself or in options', async (t) => {
   t.equal(typeIn('verb', 'json'), 'json')
   t.equal(typeIn('verb', { type: 'json' }), 'json')
   t.equal(typeIn('verb', {}), undefined)
-  t.equal(modeIn('verb', { mode: 'bytes' }), 'bytes')
+  t.equal(jsonTypeIn('verb', { mode: 'bytes' }), 'jsonBytes')
 })
 
 t.test('receiveFirst is true or false', async (t) => {
@@ -76,12 +76,21 @@ t.test('attempt: what the body of a verb throws is what the verb rejects with', 
   await t.rejects(attempt('verb', () => { throw new TypeError('no') }), { ...OPTION_ERROR, message: 'the options of verb cannot be read: no' })
 })
 
-t.test('an error of a getter or proxy becomes the cause of a WebSocketOptionError, and an error of the package stays', async (t) => {
+t.test('attempt: an error of a getter or proxy becomes the cause of a WebSocketOptionError, and an error of the package stays', async (t) => {
   const own = new WebSocketTimeoutError('it')
-  t.equal(argumentError('verb', own), own)
+  t.equal(await attempt('verb', () => { throw own }).catch((error) => error), own)
   for (const thrown of [new TypeError('no'), 'no', null, undefined, revoked(), throwing(), unreadable('message')]) {
-    const error = argumentError('verb', thrown)
+    const error: any = await attempt('verb', () => { throw thrown }).catch((error) => error)
     t.match(error, { ...OPTION_ERROR, message: /^the options of verb cannot be read: ./ })
     if (thrown !== undefined) t.equal(error.cause, thrown)
+  }
+})
+
+t.test('options that throw when they are read are refused, with the error as the cause', async (t) => {
+  for (const [name, read] of Object.entries(READERS)) {
+    const members = { waitOptions: 'timeout', acceptance: 'headers' } as Record<string, string>
+    for (const options of [unreadable(members[name] ?? name), throwing()]) {
+      t.throws(() => read(options), { ...OPTION_ERROR, message: /^the options of (verb|accept) cannot be read: ./, cause: { name: 'Error' } }, name)
+    }
   }
 })

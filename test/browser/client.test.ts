@@ -1,11 +1,10 @@
 import t from 'tap'
 import { PlatformClient } from '../../lib/browser/client'
-import { CLIENT_DEFAULTS } from '../../lib/browser/client-options'
 import { FakeSocket } from '../helpers/fake-socket'
 
 function create (options: object = {}): { socket: FakeSocket, client: PlatformClient } {
   const socket = new FakeSocket().open()
-  return { socket, client: new PlatformClient(socket, { ...CLIENT_DEFAULTS, ...options }) }
+  return { socket, client: new PlatformClient(socket, options) }
 }
 
 t.test('by default, a client receives text and sends any value', async (t) => {

@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { PlatformConnection } from '../../lib/browser/platform-connection'
+import { PlatformConnection, type PlatformConnectionOptions } from '../../lib/browser/platform-connection'
 import { FakeSocket } from '../helpers/fake-socket'
 import { stopTimers } from '../helpers/stopped-timers'
 import { runningTimers } from '../helpers/timers'
@@ -13,10 +14,10 @@ interface Scene {
   receive (): Promise<unknown>
 }
 
-function create ({ receiveLimit = 1000 } = {}): Scene {
+function create (options: PlatformConnectionOptions = { receiveLimit: 1000, sendHighWaterMark: 1000 }): Scene {
   const socket = new FakeSocket().open()
   const ends: ConnectionEnd['info'][] = []
-  const connection = new PlatformConnection(socket, { sendHighWaterMark: 1000, receiveLimit }, { finish: ({ info }) => ends.push(info) })
+  const connection = new PlatformConnection(socket, options, { finish: ({ info }) => ends.push(info) })
   return { socket, connection, ends, receive: () => connection.receiveQueue.receive((message) => message) }
 }
 
@@ -37,7 +38,7 @@ t.test('state and protocol are those of the socket', async (t) => {
   const { socket, connection } = create()
   socket.protocol = 'chat.v1'
   t.equal(connection.protocol, 'chat.v1')
-  for (const [readyState, state] of ['connecting', 'open', 'closing', 'closing'].entries()) {
+  for (const [readyState, state] of [[1, 'open'], [2, 'closing'], [3, 'closing']] as const) {
     socket.readyState = readyState
     t.equal(connection.state, state)
   }
@@ -140,12 +141,104 @@ t.test('above receiveLimit, the connection is closed with 4008; the waiting mess
   await t.rejects(next, { name: 'WebSocketDisconnect', closeCode: 4008 })
 })
 
-t.test('abandon closes, and ends at once as after a lost connection', async (t) => {
+t.test('finish ends the connection at once, as after a lost connection', async (t) => {
   const { socket, connection, ends, receive } = create()
   socket.receive('waits')
-  connection.abandon(4408, 'too late')
+  connection.close(4408, 'too late')
+  connection.finish()
   t.strictSame(socket.closes, [[4408, 'too late']])
   t.strictSame(ends, [LOST])
   await t.rejects(receive(), { name: 'WebSocketDisconnect', closeCode: 1006 })
   t.equal(runningTimers(), 0)
+})
+
+/** Resolves with `'pending'` if `promise` does not settle within this turn and the next. */
+async function stateOf (promise: Promise<void>): Promise<string> {
+  return await Promise.race([promise.then(() => 'resolved', () => 'rejected'), setImmediate('pending')])
+}
+
+t.test('send resolves at once while at most highWaterMark bytes are buffered', async (t) => {
+  const { socket, connection } = create()
+  socket.bufferedAmount = 1000
+  t.equal(await stateOf(connection.send('a')), 'resolved')
+  t.equal(connection.bufferedAmount, 1000)
+  socket.bufferedAmount = 1001
+  const waiting = [connection.send('b'), connection.send('c')]
+  for (const sent of waiting) t.equal(await stateOf(sent), 'pending')
+  t.same(socket.sent, ['a', 'b', 'c'], 'the messages are sent at once')
+  socket.bufferedAmount = 1000
+  await Promise.all(waiting)
+})
+
+t.test('sends that wait resolve when the bytes have drained, and later ones wait anew', async (t) => {
+  const { socket, connection } = create()
+  for (let round = 0; round < 2; round++) {
+    socket.bufferedAmount = 5000
+    const sent = connection.send('a')
+    t.equal(await stateOf(sent), 'pending')
+    socket.bufferedAmount = 0
+    await sent
+  }
+  t.equal(runningTimers(), 0)
+})
+
+t.test('sends on a socket that is closing are not sent, wait for the end, and reject', async (t) => {
+  const pass = stopTimers(t)
+  const { socket, connection } = create()
+  socket.bufferedAmount = 5000
+  const before = connection.send('a')
+  socket.readyState = 2
+  const after = connection.send('b')
+  socket.bufferedAmount = 0
+  pass(1_000) // many looks at the buffered bytes
+  for (const sent of [before, after]) t.equal(await stateOf(sent), 'pending')
+  socket.end(4001, 'bye')
+  for (const sent of [before, after]) await t.rejects(sent, { name: 'WebSocketDisconnect', closeCode: 4001, reason: 'bye', wasClean: true })
+  t.same(socket.sent, ['a'])
+})
+
+t.test('sends that wait resolve at an end before which messages wait, and so do later ones in another task', async (t) => {
+  const { socket, connection, receive } = create()
+  socket.receive('1')
+  socket.readyState = 2
+  const waiting = connection.send('a')
+  socket.end(4001)
+  await waiting
+  let hasResolved = false
+  const late = connection.send('b').then(() => { hasResolved = true })
+  for (let n = 0; n < 10; n++) await null
+  t.equal(hasResolved, false)
+  await late
+  t.equal(await receive(), '1')
+  await t.rejects(receive())
+  await t.rejects(connection.send('c'), { name: 'WebSocketDisconnect', closeCode: 4001 })
+  t.same(socket.sent, [])
+})
+
+t.test('by default, 64 KiB may be buffered and 1 MiB may wait to be taken', async (t) => {
+  const { socket, connection } = create({})
+  socket.bufferedAmount = 65_536
+  t.equal(await stateOf(connection.send('a')), 'resolved')
+  socket.bufferedAmount++
+  t.equal(await stateOf(connection.send('a')), 'pending')
+  for (const bytes of [1_048_576, 1]) {
+    t.same(socket.closes, [])
+    socket.receive(new ArrayBuffer(bytes))
+  }
+  t.match(socket.closes, [[4008]])
+  socket.end(4008)
+})
+
+t.test('bytes in memory that a WebSocket does not take are copied, other bytes are not', async (t) => {
+  const { socket, connection } = create()
+  const plain = new Uint8Array([1, 2, 3, 4]).subarray(1, 3)
+  const shared = new Uint8Array(new SharedArrayBuffer(4), 1, 2)
+  const resizable = new Uint8Array(new (ArrayBuffer as any)(4, { maxByteLength: 8 }), 1, 2)
+  for (const bytes of [plain, shared, resizable]) {
+    bytes.set([2, 3])
+    await connection.send(bytes)
+  }
+  t.equal(socket.sent[0], plain)
+  for (const sent of socket.sent as Uint8Array[]) t.same([...sent], [2, 3])
+  for (const { buffer } of socket.sent.slice(1) as any[]) t.same([buffer.constructor.name, buffer.byteLength, buffer.resizable], ['ArrayBuffer', 2, false])
 })

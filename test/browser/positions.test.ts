@@ -1,15 +1,15 @@
 import t from 'tap'
-import { Positions } from '../../lib/browser/positions'
+import { copyOf, keeper } from '../../lib/browser/positions'
 import { Codec } from '../../lib/codec/codec'
 import type { Message } from '../../lib/codec/decode'
 import type { ValueType } from '../../types/message'
 
 /** The positions after messages that were received as `type`. */
 function seen (type: ValueType, ...messages: Message[]): Record<string, string> {
-  const positions = new Positions()
-  const { decode } = new Codec({ receiveType: type, validate: positions.watch() })
+  const positions = copyOf({})
+  const { decode } = new Codec({ receiveType: type, validate: keeper(positions) })
   for (const message of messages) decode(message)
-  return { ...positions.all }
+  return { ...positions }
 }
 
 const told = (topic: unknown, position: unknown, data?: unknown): string => JSON.stringify({ topic, position, data })
@@ -47,23 +47,17 @@ t.test('JSON is parsed once', async (t) => {
 })
 
 t.test('a topic may have the name of a member of Object', async (t) => {
-  const positions = new Positions()
-  const { decode } = new Codec({ validate: positions.watch() })
-  t.equal(positions.all.constructor, undefined)
+  const positions = copyOf({})
+  const { decode } = new Codec({ validate: keeper(positions) })
+  t.equal(positions.constructor, undefined)
   for (const topic of ['__proto__', 'constructor', 'toString']) decode(told(topic, '1'))
-  t.strictSame(Object.entries(positions.all), [['__proto__', '1'], ['constructor', '1'], ['toString', '1']])
-  positions.watch()
-  t.equal(JSON.stringify(positions.all), '{"__proto__":"1","constructor":"1","toString":"1"}')
+  t.strictSame(Object.entries(positions), [['__proto__', '1'], ['constructor', '1'], ['toString', '1']])
+  t.equal(JSON.stringify(copyOf(positions)), '{"__proto__":"1","constructor":"1","toString":"1"}')
 })
 
-t.test('the positions stay for the next client; a message that is still taken from the client before no longer counts', async (t) => {
-  const positions = new Positions()
-  const [first, second] = [1, 2].map(() => new Codec({ validate: positions.watch() }))
-  const before = positions.all
-  second.decode(told('a', '2'))
-  first.decode(told('a', '1'))
-  t.strictSame({ ...positions.all }, { a: '2' })
-  t.strictSame({ ...before }, {}, 'what was handed out does not change')
-  positions.all.a = 'changed'
-  t.strictSame({ ...positions.all }, { a: '2' }, 'a change of what was handed out does not count')
+t.test('a change of a copy changes the copy alone', async (t) => {
+  const positions = copyOf({ a: '1' })
+  const copy = copyOf(positions)
+  copy.a = '2'
+  t.strictSame([{ ...positions }, { ...copy }], [{ a: '1' }, { a: '2' }])
 })

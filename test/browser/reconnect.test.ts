@@ -265,8 +265,7 @@ t.test('without resume, url gets no positions', async (t) => {
 })
 
 t.test('resume needs a function as URL', async (t) => {
-  t.throws(() => reconnect('ws://127.0.0.1:1', { resume: true }), { name: 'WebSocketOptionError', message: /^option resume is true: use .* a URL that is a function: \(\{ positions \}\) => / })
-  t.throws(() => reconnect(() => '', { resume: 1 }), { name: 'WebSocketOptionError', message: /^option resume is 1: use false, or true / })
+  t.throws(() => reconnect('ws://127.0.0.1:1', { resume: true }), { name: 'WebSocketOptionError', message: 'option resume is true: use a function as the URL: ({ positions }) => …' })
   t.doesNotThrow(() => reconnect('ws://127.0.0.1:1', { resume: false }))
 })
 

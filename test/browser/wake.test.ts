@@ -17,7 +17,8 @@ function fakeClock (t: Test): Clock {
 
 function begin (...args: Parameters<typeof wait>): Wait {
   const state = { isOver: false }
-  wait(...args).then(() => { state.isOver = true })
+  const end = (): void => { state.isOver = true }
+  wait(...args).then(end, end)
   return state
 }
 

@@ -24,7 +24,7 @@ t.test('both throw for bytes that are not UTF-8', async (t) => {
 })
 
 t.test('both say that a binary message is no text', async (t) => {
-  for (const { whyNoText } of [node, browser]) t.equal(whyNoText(Buffer.from('bytes')), 'expected a text message, received a binary one')
+  for (const { whyNoText } of [node, browser]) t.match(whyNoText(Buffer.from('bytes')), /^expected a text message/)
 })
 
 t.test('both know buffers of any realm, and nothing else', async (t) => {

@@ -177,12 +177,12 @@ t.test('json: bytes that are not UTF-8 are refused, and not replaced', async (t)
 
 t.test('json in text mode takes text frames only', async (t) => {
   t.strictSame(decodeText('jsonText', '{"a":1}'), { a: 1 })
-  t.throws(() => decodeBinary('jsonText', '{"a":1}'), { ...DECODE_ERROR, message: 'expected JSON as text, received a binary message' })
+  t.throws(() => decodeBinary('jsonText', '{"a":1}'), { ...DECODE_ERROR, message: 'expected a text message, received a binary one' })
 })
 
 t.test('json in bytes mode takes binary frames only', async (t) => {
   t.strictSame(decodeBinary('jsonBytes', '{"a":1}'), { a: 1 })
-  t.throws(() => decodeText('jsonBytes', '{"a":1}'), { ...DECODE_ERROR, message: 'expected JSON as bytes, received a text message' })
+  t.throws(() => decodeText('jsonBytes', '{"a":1}'), { ...DECODE_ERROR, message: 'expected a binary message' })
 })
 
 t.test('json is parsed with the given parser, and the parser\'s error is the cause', async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { runInNewContext } from 'node:vm'
-import { createEncoders } from '../../lib/codec/encode'
+import { createEncoders, typeOf } from '../../lib/codec/encode'
 import { WebSocketEncodeError } from '../../lib/base/errors'
 import { createApp } from '../helpers/app'
 import { detached, revoked, throwing, unreadable } from '../helpers/hostile'
@@ -38,7 +38,7 @@ t.test('text: anything else is refused', async (t) => {
 
 t.test('bytes: a Buffer and any Uint8Array are sent', async (t) => {
   for (const bytes of [Buffer.from('abc'), new Uint8Array([1, 2, 3]), new Uint8Array(0), new Uint8Array(new SharedArrayBuffer(3))]) {
-    for (const type of ['bytes', 'any'] as const) t.equal(encoders[type](bytes), bytes)
+    for (const type of ['bytes', 'any'] as const) t.strictSame(encoders[type](bytes), bytes)
   }
 })
 
@@ -194,7 +194,7 @@ t.test('bytes whose memory has been transferred are refused, empty bytes are not
   for (const value of [new Uint8Array(8), Buffer.alloc(8), new Uint8Array(0), new Float64Array(1), new DataView(new ArrayBuffer(8)), new ArrayBuffer(8)]) {
     for (const type of ['bytes', 'any'] as const) {
       t.doesNotThrow(() => encoders[type](value))
-      t.throws(() => encoders[type](detached(structuredClone(value))), { ...ENCODE_ERROR, message: 'cannot send bytes whose memory has been transferred', cause: TypeError }, type)
+      t.throws(() => encoders[type](detached(structuredClone(value))), { ...ENCODE_ERROR, message: /^cannot send an object \(\w+\) as bytes: their memory has been transferred$/, cause: TypeError }, type)
     }
   }
   t.strictSame(encoders.bytes(new Uint8Array(0)), new Uint8Array(0))
@@ -251,5 +251,11 @@ t.test('a refused value throws a WebSocketEncodeError, which is a TypeError', as
   } catch (error) {
     t.ok(error instanceof WebSocketEncodeError)
     t.ok(error instanceof TypeError)
+  }
+})
+
+t.test('the type of a message is told by its value', async (t) => {
+  for (const [message, type] of [['a', 'text'], [true, 'boolean'], [1, 'number'], [Buffer.alloc(1), 'bytes'], [new ArrayBuffer(1), 'bytes'], [null, 'json'], [{}, 'json'], [undefined, 'json'], [1n, 'json'], [revoked(), 'json']]) {
+    t.equal(typeOf(message), type)
   }
 })

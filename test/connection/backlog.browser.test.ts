@@ -28,7 +28,7 @@ for (const [name, { Backlog }] of Object.entries({ node, browser })) {
     const backlog = new Backlog()
     const costs = [1000, 0, 1, 129].map((bytes) => {
       const { bytes: before } = backlog
-      backlog.push('', bytes)
+      backlog.push('a'.repeat(bytes), bytes)
       return backlog.bytes - before
     })
     t.same(costs, [1000, 128, 128, 129])

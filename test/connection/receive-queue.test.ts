@@ -527,7 +527,7 @@ t.test('over a real socket: TCP pushes back on a client while no message is take
 t.test('an ending can resolve a receive at the end', async (t) => {
   const end = new ConnectionEnd(1001, 'bye', true)
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
-  const code = { atEnd: (end: ConnectionEnd): number => end.code }
+  const code = { atEnd: async (end: ConnectionEnd): Promise<number> => end.code }
   const early = receiveQueue.receive(asText, undefined, code)
   receiveQueue.end(end, 0)
   t.equal(await early, 1001)
@@ -537,7 +537,7 @@ t.test('an ending can resolve a receive at the end', async (t) => {
 t.test('an ending can reject a receive with another error', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
   const other = new Error('other')
-  const fail = { atEnd: (): never => { throw other } }
+  const fail = { atEnd: async (): Promise<never> => { throw other } }
   const early = receiveQueue.receive(asText, undefined, fail)
   receiveQueue.end(new ConnectionEnd(1001, 'bye', true), 0)
   await t.rejects(early, other)
@@ -546,9 +546,9 @@ t.test('an ending can reject a receive with another error', async (t) => {
 
 t.test('an ending decides on the end only, not on a timeout or a message', async (t) => {
   const receiveQueue = new ReceiveQueue(1000, new Gauge())
-  await t.rejects(receiveQueue.receive(asText, { timeout: 1 }, { atEnd: () => 'end' }), { code: 'FST_WS_TIMEOUT' })
+  await t.rejects(receiveQueue.receive(asText, { timeout: 1 }, { atEnd: async () => 'end' }), { code: 'FST_WS_TIMEOUT' })
   push(receiveQueue, 'a')
-  t.equal(await receiveQueue.receive(asText, undefined, { atEnd: () => 'end' }), 'a')
+  t.equal(await receiveQueue.receive(asText, undefined, { atEnd: async () => 'end' }), 'a')
 })
 
 /** An object like a signal that calls its listeners at any time. */

@@ -67,7 +67,7 @@ export function setPlatformSocket (t: Test, Socket: typeof platform.WebSocket): 
 export function fakeSockets (t: Test): FakeSocket[] {
   const sockets: FakeSocket[] = []
   setPlatformSocket(t, class extends FakeSocket {
-    constructor (url: string, subprotocols: readonly string[]) {
+    constructor (url: string, subprotocols?: readonly string[]) {
       super(url, subprotocols)
       sockets.push(this)
     }

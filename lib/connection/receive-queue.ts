@@ -112,6 +112,9 @@ class PatientReader extends Reader {
  * above `highWaterMark` bytes and resumes it at half of `highWaterMark`.
  */
 export class ReceiveQueue implements Recipient {
+  /** The messages that have been received, and their bytes. */
+  messages = 0
+  bytes = 0
   #backlog: Backlog | null = null
   // The waiting readers in the order of their calls. A linked list, since mostly there is one.
   #first: Reader | null = null
@@ -134,6 +137,8 @@ export class ReceiveQueue implements Recipient {
   /** Gives a received message to the first reader, or keeps it. */
   push (message: Message, bytes: number): void {
     if (this.#discarding) return
+    this.messages++
+    this.bytes += bytes
     const reader = this.#first
     if (reader !== null) {
       this.#forgetFirst(reader)

@@ -19,8 +19,9 @@ export interface WebSocketCounters {
   /** Refused handshakes by the status of the response. At most 64 statuses; the rest is under `other`. */
   refusals: Record<string, number>
   /**
-   * Ended connections by close code, as `ws.closed` tells it: 1006 without a close frame, 1005 without a code. At most 64 codes;
-   * the rest is under `other`. A registered code is never under `other`.
+   * Ended connections by close code: that of the client's close frame, 1005 for a frame without a code, 1006 without a frame. Where the
+   * server has failed the connection, since the client violates the protocol or a message is too long, the code that the server has
+   * sent. At most 64 codes; the rest is under `other`. A registered code is never under `other`.
    */
   closes: Record<string, number>
   /**
@@ -82,6 +83,8 @@ export interface RefusedEvent extends ObservedEvent {
 
 /** `fastify-async-websocket:closed`: an accepted connection has ended. */
 export interface ClosedEvent extends ObservedEvent, CloseInfo {
+  /** As `closes` of `stats` counts it. */
+  code: number
   /** The code with which this side has begun the close; null if it has not, or without a code. */
   sentCode: number | null
   /** Milliseconds from the handshake to the end. */

@@ -93,6 +93,7 @@ export class Connection implements EndpointOwner, Recipient, SentObserver {
   /** Whether this side has begun the closing handshake. */
   #hasBegunClose = false
   #error: Error | undefined
+  #hasFailed = false
 
   /** `stream` has been read as far as the opening handshake. `owner.finish` is called once, when the connection has ended. */
   constructor (stream: Duplex, { isServer, protocol, compression }: Negotiated, options: ConnectionOptions, owner: Owner) {
@@ -115,6 +116,11 @@ export class Connection implements EndpointOwner, Recipient, SentObserver {
   /** The code with which this side has begun the closing handshake; null if it has not, or without a code. */
   get sentCode (): number | null {
     return this.endpoint.sentCode
+  }
+
+  /** Whether this side has failed the connection, with a close frame. The answer of the peer is not read (RFC 6455, section 7.1.7). */
+  get hasFailed (): boolean {
+    return this.#hasFailed && this.endpoint.isCloseSent
   }
 
   get state (): State {
@@ -205,6 +211,7 @@ export class Connection implements EndpointOwner, Recipient, SentObserver {
 
   onViolation ({ error, reason }: Violation, isCause: boolean): void {
     this.#error = error
+    this.#hasFailed = isCause
     if (isCause && reason !== '') this.owner.reportLimit?.(reason)
     this.#raw?.fail(error)
   }

@@ -25,11 +25,18 @@ export class AppObserver {
     this.#sessions = sessions
   }
 
-  /** Returns the observer of the route, created if missing: the HEAD route of Fastify has the URL of its GET route. */
+  /** Returns the observer of a route, created if missing: constraints can tell several routes with one URL apart. */
   route (url: string): RouteObserver {
     let observer = this.#routes.get(url)
     if (observer === undefined) this.#routes.set(url, observer = new RouteObserver(url))
     return observer
+  }
+
+  /** Returns the observer of the GET route for which Fastify has added a HEAD route. Of '/' below a prefix, only one may have the slash. */
+  headRoute (url: string): RouteObserver {
+    const isSame = (other: string): boolean => other === url || `${other}/` === url || other === `${url}/`
+    const known = [...this.#routes.keys()].find(isSame)
+    return known === undefined ? this.other : this.route(known)
   }
 
   /** The counters of all routes, with the messages of the open sessions. */

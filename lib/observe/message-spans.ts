@@ -1,7 +1,8 @@
+import { readable } from '../base/user-code'
 import { traceMessages } from './on-message'
 import { NAME } from './metrics'
 import type * as OpenTelemetry from '@opentelemetry/api'
-import type { Context, Link } from '@opentelemetry/api'
+import type { Context, Link, Span } from '@opentelemetry/api'
 import type { FastifyRequest } from 'fastify'
 
 /** A request that @fastify/otel has decorated. The context has the span of the request, also when that span has ended. */
@@ -22,20 +23,22 @@ export function startMessageSpans (otel: typeof OpenTelemetry): () => void {
       const span = tracer.startSpan(`onMessage ${url}`, options)
       return otel.context.with(otel.trace.setSpan(otel.context.active(), span), async () => {
         try {
-          return await handle()
+          await handle()
         } catch (error) {
-          if (!isDeparture(session, error)) {
-            span.recordException(error as Error)
-            span.setStatus({ code: otel.SpanStatusCode.ERROR, message: (error as Error)?.message })
-          }
-          throw error
-        } finally {
+          if (!isDeparture(session, error)) fail(span, otel.SpanStatusCode.ERROR, readable(error))
           span.end()
+          throw error
         }
+        span.end()
       })
     }
   })
   return () => traceMessages(null)
+}
+
+function fail (span: Span, code: OpenTelemetry.SpanStatusCode, error: any): void {
+  if (error != null) span.recordException(error)
+  span.setStatus({ code, message: error?.message })
 }
 
 /** Returns a link to the span of `request`: that of @fastify/otel, or else the active one. */

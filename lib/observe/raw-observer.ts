@@ -19,7 +19,7 @@ export function observeRaw (raw: RawWebSocket, request: FastifyRequest, observer
   const actor: Actor = { isRaw: true, request }
   const received: MessageCount = { messages: 0, bytes: 0 }
   const sent: MessageCount = { messages: 0, bytes: 0 }
-  const connection = { observer, openedAt: performance.now(), sentCode: null, isLost: false, traffic: { received, sent } }
+  const connection = { observer, openedAt: performance.now(), sentCode: null, isLost: false, hasFailed: false, traffic: { received, sent } }
   open.add(connection)
   observer.accepted(actor, statusCode, raw.protocol)
   raw.on('message', (data, isBinary) => {

@@ -17,6 +17,8 @@ export interface EndingConnection {
   readonly openedAt: number
   readonly sentCode: number | null
   readonly isLost: boolean
+  /** Whether this side has failed it: `sentCode` is the code of its end. */
+  readonly hasFailed: boolean
   readonly traffic: Traffic
 }
 
@@ -42,8 +44,10 @@ export class RouteObserver {
   }
 
   /** An accepted connection has ended. */
-  closed (actor: Actor, { code, reason, wasClean }: CloseInfo, { openedAt, sentCode, isLost, traffic }: EndingConnection): void {
+  closed (actor: Actor, end: CloseInfo, { openedAt, sentCode, isLost, hasFailed, traffic }: EndingConnection): void {
     const { counters } = this
+    const { reason, wasClean } = end
+    const code = hasFailed ? sentCode! : end.code
     counters.open--
     counters.closes.add(code)
     counters.addTraffic(traffic)

@@ -60,7 +60,8 @@ export class Route implements SessionRoute, Refuser, DeclaredRoute {
     this.instance = instance
     this.hide = Boolean(schema?.hide)
     this.pubsub = appState.pubsub
-    this.observer = appState.observer.route(route.url)
+    const isGet = [route.method].flat().includes('GET')
+    this.observer = isGet ? appState.observer.route(route.url) : appState.observer.headRoute(route.url)
     this.options = routeSettings(appState.options, options, { receive: schema?.receive !== undefined, send: schema?.send !== undefined })
     this.raw = options.raw === true
     this.allowsOrigin = createOriginCheck(this.options.origins)
@@ -78,7 +79,7 @@ export class Route implements SessionRoute, Refuser, DeclaredRoute {
     this.#parse = jsonParse(instance)
     this.#schemas = new MessageSchemas(route)
     // The HEAD route that Fastify adds has no messages.
-    if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(contextCompilers(instance)))
+    if (isGet) instance.addHook('onReady', async () => this.#schemas.compile(contextCompilers(instance)))
     appState.routes.push(this)
   }
 

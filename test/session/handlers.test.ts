@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { traceMessages } from '../../lib/observe/on-message'
+import { withoutDepartures, withoutWrapper } from '../../lib/session/handlers'
 import { createApp } from '../helpers/app'
 import { collectLogs, DEBUG, ERROR } from '../helpers/logs'
 import { until } from '../helpers/until'
@@ -116,4 +117,24 @@ t.test('what runs around each onMessage is asked for once for each session', asy
   await client.send('throw')
   t.equal((await client.closed).code, 1011)
   t.same(calls, [{ url: '/' }, 'before', 'one', 'after', 'before', 'throw', false])
+})
+
+t.test('what is no handler of a session stays as it is', async (t) => {
+  t.equal(withoutDepartures('no function'), 'no function')
+  const error = new Error('of a raw handler')
+  const raw = async (): Promise<void> => { throw error }
+  const wrapper = withoutDepartures(raw) as Function
+  await t.rejects(wrapper({}), error)
+  t.equal(wrapper.name, 'raw')
+  t.equal(withoutWrapper(wrapper), raw)
+  t.equal(withoutWrapper(raw), raw)
+  t.equal((withoutDepartures(() => 1) as Function)({}), 1)
+})
+
+t.test('a handler of a session that is not async can be wrapped, too', async (t) => {
+  const { app, left } = await createWrapping(t)
+  app.websocket('/', function denies (ws) { ws.deny(403) })
+  await t.rejects(app.injectWebSocket('/'), { message: /403/ })
+  await until(() => left.length === 1)
+  t.same(left, [['denies', null]])
 })

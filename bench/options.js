@@ -2,7 +2,7 @@
 
 const path = require('node:path')
 const { parseArgs } = require('node:util')
-const { PEERS } = require('./peers')
+const { OPTIONAL, PEERS } = require('./peers')
 
 const FULL = { rounds: 5, seconds: 0.5, warmUp: 0.2 }
 const QUICK = { rounds: 1, seconds: 0.2, warmUp: 0.2 }
@@ -23,7 +23,7 @@ function readOptions () {
     options: {
       quick: { type: 'boolean', default: false },
       only: { type: 'string', default: '' },
-      peers: { type: 'string', default: Object.keys(PEERS).join() },
+      peers: { type: 'string', default: Object.keys(PEERS).filter((peer) => peer !== 'metrics').join() },
       before: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
@@ -43,7 +43,7 @@ function readOptions () {
   return {
     ...values,
     peers,
-    hasAllPeers: Object.keys(PEERS).every((peer) => peer === 'before' || peers.includes(peer)),
+    hasAllPeers: Object.keys(PEERS).every((peer) => OPTIONAL.includes(peer) || peers.includes(peer)),
     rounds: positive('rounds', values.rounds ?? defaults.rounds),
     seconds: positive('seconds', values.seconds ?? defaults.seconds),
     warmUp: defaults.warmUp

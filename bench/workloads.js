@@ -3,7 +3,7 @@
 // The workloads. A workload has a driver of load/ with its settings, the settings of the server, the peers that take part,
 // and the metrics, which are computed from each measurement.
 
-const ALL = ['ours', 'handlers', 'before', 'ws', 'fastify', 'uws']
+const ALL = ['ours', 'handlers', 'metrics', 'before', 'ws', 'fastify', 'uws']
 const ONE_FORM = ['ours', 'before', 'ws', 'fastify', 'uws']
 
 const SIZES = [64, 1024, 16 * 1024]

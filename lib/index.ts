@@ -7,6 +7,7 @@ import type { FastifyPluginAsync, FastifyTypeProvider, FastifyTypeProviderDefaul
 import type * as brokers from '../types/broker'
 import type * as client from '../types/client'
 import type * as message from '../types/message'
+import type * as observe from '../types/observe'
 import type * as options from '../types/options'
 import type * as raw from '../types/raw'
 import type * as routes from '../types/fastify'
@@ -49,6 +50,9 @@ declare namespace websocket {
   export type JsonMode = message.JsonMode
   export type OutgoingEvent = message.OutgoingEvent
   export type ValueType = message.ValueType
+  export type ObservedEvents = observe.ObservedEvents
+  export type WebSocketCounters = observe.WebSocketCounters
+  export type WebSocketStats = observe.WebSocketStats
   export type RawSendOptions = raw.RawSendOptions
   export type RawWebSocket = raw.RawWebSocket
   export type AcceptOptions = session.AcceptOptions

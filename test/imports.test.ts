@@ -6,7 +6,7 @@ const root = join(__dirname, '..')
 
 // The folders of lib, lowest first. A file imports only from its own folder and from lower folders. Every file may import
 // from types.
-const FOLDERS = ['base', 'codec', 'protocol', 'connection', 'handshake', 'pubsub', 'session', 'client', 'plugin', 'asyncapi']
+const FOLDERS = ['base', 'observe', 'codec', 'protocol', 'connection', 'handshake', 'pubsub', 'session', 'client', 'plugin', 'asyncapi']
 
 // The client for browsers and what it shares: none of their files imports anything of Node's, apart from those that have a sibling
 // with the name *.browser.ts, which takes their place in a browser.

@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { PlatformChannel } from './channel'
 import type { HeadersLike, IncomingEvent, OutgoingEvent, Sendable, ValueType } from './message'
+import type { WebSocketStats } from './observe'
 import type { RawWebSocket } from './raw'
 
 export type { Patience, PairOptions, ReceiveJsonOptions, ReceiveOptions, WebSocketState } from './channel'
@@ -144,6 +145,8 @@ export interface WebSocketSessions extends EventEmitter, Iterable<WebSocketSessi
   readonly size: number
   /** Whether published messages reach other processes. Without a broker: `'up'`. */
   readonly brokerState: 'up' | 'down'
+  /** Returns a snapshot of the counters since the start of the app. */
+  stats (): WebSocketStats
   has (session: WebSocketSession<any, any, any, any, any>): boolean
   /** The sessions of this process that have subscribed to `topic`. */
   subscribers (topic: string): ReadonlySet<WebSocketSession<any>>

@@ -5,8 +5,8 @@ const { judge, scaling } = require('../targets')
 const { loadCheck } = require('./load-check')
 const { unmasking } = require('./unmasking')
 
-const COLUMNS = ['ours', 'handlers', 'before', 'ws', 'fastify', 'uws']
-const COMPARED = ['before', 'ws', 'fastify', 'uws']
+const COLUMNS = ['ours', 'handlers', 'metrics', 'before', 'ws', 'fastify', 'uws']
+const COMPARED = ['metrics', 'before', 'ws', 'fastify', 'uws']
 
 /** The peers of `peers` that take part in at least one row. */
 const present = (peers, table) => peers.filter((peer) => table.some((row) => row.peers.includes(peer)))

@@ -16,8 +16,13 @@ import { LifeSigns } from './life-signs'
 import { RateLimit, type RateLimitOptions } from './rate-limit'
 import { ReceiveQueue } from './receive-queue'
 import { SendQueue } from './send-queue'
+import type { FastifyRequest } from 'fastify'
 import type { State } from '../base/state'
+import type { Message } from '../codec/decode'
+import type { Traffic } from '../observe/counters'
+import type { Actor, RouteObserver } from '../observe/route-observer'
 import type { Compression } from '../protocol/compression'
+import type { SentObserver } from '../protocol/frame-writer'
 import type { Recipient } from '../protocol/recipient'
 import type { Violation } from '../protocol/violation'
 
@@ -47,6 +52,9 @@ export interface Owner {
   finish (end: ConnectionEnd): void
   /** A limit ends the connection. `reason` names the limit. */
   reportLimit? (reason: string): void
+  /** Observes the connection, on the side of a server. */
+  readonly observer?: RouteObserver
+  readonly request?: FastifyRequest
 }
 
 /** The names of the values of `readyState`. */
@@ -62,7 +70,7 @@ interface Ping {
  * An open connection: an endpoint with a receive queue and a send queue. What the endpoint calls runs no code of the user except
  * decoders, whose errors go to their readers, and guarded listeners on `raw`.
  */
-export class Connection implements EndpointOwner {
+export class Connection implements EndpointOwner, Recipient, SentObserver {
   readonly endpoint: Endpoint
   readonly receiveQueue: ReceiveQueue
   readonly sendQueue: SendQueue
@@ -71,6 +79,10 @@ export class Connection implements EndpointOwner {
   readonly protocol: string
   /** How the connection ended; null until then. */
   end: ConnectionEnd | null = null
+  /** Whether the connection was dropped because the peer is gone. */
+  isLost = false
+  /** The time at which the connection began (see `performance.now`). */
+  readonly openedAt = performance.now()
   readonly #extensions: string
   readonly #closeTimeout: number
   #raw: SessionWebSocket | null = null
@@ -81,6 +93,7 @@ export class Connection implements EndpointOwner {
   /** Whether this side has begun the closing handshake. */
   #hasBegunClose = false
   #error: Error | undefined
+  #hasFailed = false
 
   /** `stream` has been read as far as the opening handshake. `owner.finish` is called once, when the connection has ended. */
   constructor (stream: Duplex, { isServer, protocol, compression }: Negotiated, options: ConnectionOptions, owner: Owner) {
@@ -94,13 +107,47 @@ export class Connection implements EndpointOwner {
     this.receiveQueue = new ReceiveQueue(options.receiveHighWaterMark, limit ?? (isServer ? this.endpoint : new LifeSigns(this.endpoint)))
     this.sendQueue = new SendQueue(this.endpoint, options)
     this.endpoint.parser.recipient = this.#createRecipient(limit, options)
+    if (owner.observer !== undefined) this.endpoint.parser.observer = this.endpoint.writer.observer = this
     // The clients of `injectWS` of @fastify/websocket answer no pings. Their streams are no streams of Node.
     if (options.heartbeat && stream instanceof Duplex) this.#heartbeat = new Heartbeat(this, this.endpoint, options.heartbeat)
     attach(this.endpoint)
   }
 
+  /** The code with which this side has begun the closing handshake; null if it has not, or without a code. */
+  get sentCode (): number | null {
+    return this.endpoint.sentCode
+  }
+
+  /** Whether this side has failed the connection, with a close frame. The answer of the peer is not read (RFC 6455, section 7.1.7). */
+  get hasFailed (): boolean {
+    return this.#hasFailed && this.endpoint.isCloseSent
+  }
+
   get state (): State {
     return STATES[this.endpoint.readyState]
+  }
+
+  /** The messages of the connection so far. */
+  get traffic (): Traffic {
+    const { receiveQueue, endpoint: { writer } } = this
+    return {
+      received: { messages: receiveQueue.messages, bytes: receiveQueue.bytes },
+      sent: { messages: writer.messages, bytes: writer.bytes }
+    }
+  }
+
+  /** Passes a received message on, and tells the owner of it if it has reached the receive queue. */
+  push (message: Message, bytes: number): void {
+    const { receiveQueue, endpoint: { parser } } = this
+    const { messages } = receiveQueue
+    const { isText } = parser
+    parser.recipient.push(message, bytes)
+    if (receiveQueue.messages > messages) this.owner.observer!.received(this.owner as Actor, bytes, isText)
+  }
+
+  /** A message has been sent, and somebody listens. */
+  sent (size: number, isText: boolean): void {
+    this.owner.observer!.sent(this.owner as Actor, size, isText)
   }
 
   /** The connection as a socket of `ws`. Its listeners get what arrives from now on, after the receive queue. */
@@ -129,6 +176,7 @@ export class Connection implements EndpointOwner {
   /** Drops the connection, because the peer is gone. */
   lose (reason: string): void {
     this.owner.reportLimit?.(reason)
+    this.isLost = true
     this.#error = new Error(reason)
     this.terminate()
   }
@@ -163,6 +211,7 @@ export class Connection implements EndpointOwner {
 
   onViolation ({ error, reason }: Violation, isCause: boolean): void {
     this.#error = error
+    this.#hasFailed = isCause
     if (isCause && reason !== '') this.owner.reportLimit?.(reason)
     this.#raw?.fail(error)
   }

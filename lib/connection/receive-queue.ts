@@ -94,6 +94,9 @@ class Reader extends Deferred<unknown> implements Link {
  * above `highWaterMark` bytes and resumes it at half of `highWaterMark`.
  */
 export class ReceiveQueue implements Recipient, Link {
+  /** The messages that have been received, and their bytes. */
+  messages = 0
+  bytes = 0
   /** The first and the last reader of the circle; the queue itself while none waits. */
   next: Link = this
   previous: Link = this
@@ -116,6 +119,8 @@ export class ReceiveQueue implements Recipient, Link {
   /** Gives a received message to the first reader, or keeps it. */
   push (message: Message, bytes: number): void {
     if (this.#discarding) return
+    this.messages++
+    this.bytes += bytes
     if (this.next !== this) {
       (this.next as Reader).deliver(message)
       return

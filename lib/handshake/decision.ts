@@ -3,6 +3,7 @@ import { Deferred } from '../base/deferred'
 import { WebSocketHandshakeError, WebSocketOptionError } from '../base/errors'
 import { show } from '../base/show'
 import { acceptanceIn, type AcceptOptions } from '../base/verb-options'
+import { endRequestSpan } from '../observe/request-span'
 import { mergeHeaders, refusalHeaders, repliedHeaders, type HeaderPairs } from './headers'
 import { detachResponse, SWITCHING_PROTOCOLS } from './response'
 import { switchProtocols, type Negotiation } from './upgrader'
@@ -14,8 +15,8 @@ import type { HeadersLike } from '../../types/message'
 
 /** The session of a handshake. */
 export interface DecisionOwner {
-  /** The handshake is complete: the stream belongs to the connection. If there is a `response`, it has to emit 'finish' at the end. */
-  open (negotiated: Negotiated, response: ServerResponse | null): void
+  /** The handshake is complete, with `statusCode`: the stream belongs to the connection. If there is a `response`, it has to emit 'finish' at the end. */
+  open (negotiated: Negotiated, response: ServerResponse | null, statusCode: number): void
   /** The handshake has ended without a connection. */
   finish (end: ConnectionEnd): void
 }
@@ -129,7 +130,9 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     this.#leave()
     this.#reply.hijack()
     this.#answer?.resolve(undefined)
-    this.#owner.open({ isServer: true, protocol, compression: negotiation.compression }, detachResponse(this.#reply.raw, handshake.stream))
+    const { statusCode } = this.#reply
+    endRequestSpan(this.#request, statusCode)
+    this.#owner.open({ isServer: true, protocol, compression: negotiation.compression }, detachResponse(this.#reply.raw, handshake.stream), statusCode)
     this.#accepted!.resolve(this.#owner)
   }
 

@@ -7,6 +7,7 @@ import { abort } from './answered'
 import { switchingHeaders, type HeaderPairs } from './headers'
 import { isRead, WaitingClient } from './waiting-client'
 import type { Duplex } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
 import type { Closing } from '../base/closing'
 import type { ConnectionEnd } from '../base/connection-end'
 import type { HeadersLike } from '../../types/message'
@@ -30,6 +31,12 @@ export interface Acceptance {
   switchProtocols (headers: HeadersLike): void
   /** A hook has changed the status. The response is being sent with `status`. */
   answerOtherwise (status: number): void
+}
+
+/** Is told of refused handshakes. */
+export interface HandshakeObserver {
+  /** `closeCode`: the code of the close frame of a refusal with a connection, if any. */
+  refused (handshake: Handshake, statusCode: number, closeCode: number | null): void
 }
 
 /** The session that decides a handshake. */
@@ -65,6 +72,9 @@ export type HandshakeState = 'undecided' | 'accepted' | 'refused' | 'left' | 'ta
 export class Handshake {
   readonly stream: Duplex
   owner: HandshakeOwner | null = null
+  observer: HandshakeObserver | null = null
+  /** Fastify's request, as soon as a hook of this package has seen it. */
+  fastifyRequest: FastifyRequest | null = null
   /** Whether `check` has found that the request meets RFC 6455, section 4.2.1. */
   isValid = false
   /** The subprotocol of the 101 response; undefined until it is decided. */
@@ -173,6 +183,11 @@ export class Handshake {
     this.#settle()
     this.#forget()
     this.owner?.over()
+  }
+
+  /** A response other than 101 is being sent, or a connection that is closed. A client that has left is not refused. */
+  refusedWith (statusCode: number, closeCode: number | null = null): void {
+    if (this.#state !== 'left') this.observer?.refused(this, statusCode, closeCode)
   }
 
   /** Ends the watch of the client. The stream is left as if it had not been read. */

@@ -44,13 +44,13 @@ export function createRefusalHook (refuser: Refuser, refusal: Refusal) {
     if (reply.statusCode === SWITCHING_PROTOCOLS || !refusesByClosing(refusal, request)) return done(null, payload)
     const status = statusOf(reply, payload)
     const { closing } = Handshake.of(request.raw)!
-    refuse(refuser, request, reply, closing ?? { code: FIRST_CODE + status, reason: messageOf(reply, payload) ?? STATUS_CODES[status] ?? '' })
+    refuse(refuser, request, reply, status, closing ?? { code: FIRST_CODE + status, reason: messageOf(reply, payload) ?? STATUS_CODES[status] ?? '' })
     discard(payload)
   }
 }
 
 /** Completes the handshake of `request`, in place of a response, and closes the connection. The request ends with the connection. */
-function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply, closing: Closing): void {
+function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply, status: number, closing: Closing): void {
   const handshake = Handshake.of(request.raw)!
   reply.hijack()
   handshake.headers = repliedHeaders(reply.getHeaders())
@@ -64,6 +64,7 @@ function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply,
     response?.emit('finish')
   }
   if (protocol === null) return over()
+  handshake.refusedWith(status, closing.code)
   const options = { ...refuser.options, heartbeat: false, idleTimeout: false, rateLimit: false } as const
   const connection = new Connection(handshake.stream, { isServer: true, protocol, compression: null }, options, {
     finish (end) {

@@ -29,6 +29,13 @@ export function keepHookError ({ raw }: FastifyRequest, _reply: FastifyReply, er
   done()
 }
 
+/** An onSend hook of a route: tells the handshake its request, which a hook from before this package may have refused. */
+export function noteRequest (request: FastifyRequest, _reply: FastifyReply, payload: unknown, done: (error: null, payload: unknown) => void): void {
+  const handshake = Handshake.of(request.raw)
+  if (handshake !== undefined) handshake.fastifyRequest = request
+  done(null, payload)
+}
+
 /**
  * Detaches `response` from the connection, since the handshake is complete. A response with a listener for 'close' stays
  * attached, and emits 'close' with the connection. Returns the response if it has a listener for 'finish', which Fastify adds
@@ -53,7 +60,7 @@ export function isInjected (stream: Duplex): boolean {
 function writeHeadUnlessSwitching (this: ServerResponse, status: number, ...rest: any[]): ServerResponse {
   const handshake = Handshake.of(this.req)
   const acceptance = handshake?.acceptance
-  if (acceptance == null) return writeHead.call(this, status, ...rest)
+  if (acceptance == null) return refuse(this, handshake, status, rest)
   handshake!.acceptance = null
   const headers = rest.at(-1)
   if (status === SWITCHING_PROTOCOLS) {
@@ -62,7 +69,13 @@ function writeHeadUnlessSwitching (this: ServerResponse, status: number, ...rest
     return this
   }
   acceptance.answerOtherwise(status)
-  return writeHead.call(this, status, ...rest)
+  return refuse(this, handshake, status, rest)
+}
+
+function refuse (response: ServerResponse, handshake: Handshake | undefined, status: number, rest: any[]): ServerResponse {
+  writeHead.call(response, status, ...rest)
+  handshake?.refusedWith(status)
+  return response
 }
 
 /** Ignores one call: Fastify ends the 101 response right after its head. */

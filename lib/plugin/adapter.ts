@@ -126,17 +126,24 @@ export function contextCompilers (instance: FastifyInstance): Compilers {
   }
 }
 
-/** Has `app.get` and `app.route` take what `complete` makes of the options of a route, before Fastify checks them. */
-export function completeRoutes (app: FastifyInstance, complete: (options: any) => unknown): void {
+/** Has `app.get` and `app.route` take what `complete` makes of the options and the handler of a route, before Fastify checks them. */
+export function completeRoutes (app: FastifyInstance, complete: (options: any, handler: any) => { options: object, handler: unknown }): void {
   const { get, route } = app as unknown as { get: Function, route: Function }
   Object.assign(app, {
-    get (this: FastifyInstance, url: string, options: unknown, handler?: unknown) {
-      return get.call(this, url, handler === undefined ? complete(options) : options, handler)
+    get (this: FastifyInstance, url: string, given: any, givenHandler?: unknown) {
+      const isWithin = givenHandler === undefined // the handler may stand in the options
+      const { options, handler } = complete(given, isWithin ? given?.handler : givenHandler)
+      return isWithin ? get.call(this, url, withHandler(options, handler)) : get.call(this, url, options, handler)
     },
-    route (this: FastifyInstance, options: unknown) {
-      return route.call(this, complete(options))
+    route (this: FastifyInstance, given: any) {
+      const { options, handler } = complete(given, given?.handler)
+      return route.call(this, withHandler(options, handler))
     }
   })
+}
+
+function withHandler (options: any, handler: unknown): unknown {
+  return options?.handler === handler ? options : { ...options, handler }
 }
 
 /** A media type that makes Fastify pass a text to the serializer of the reply. */

@@ -1,5 +1,6 @@
 import { Deferred } from '../base/deferred'
 import { ConnectionLimit } from '../handshake/connection-limit'
+import { AppObserver, type OpenConnection } from '../observe/app-observer'
 import { PubSub } from '../pubsub/pubsub'
 import { Session, type SessionPubSub } from '../session/session'
 import { Leftovers } from './other-listeners'
@@ -42,6 +43,7 @@ export class AppState {
   readonly urls = new Set<string>()
   readonly routes: DeclaredRoute[] = []
 
+  readonly observer = new AppObserver(() => this.#observed())
   /** The number of sessions that have been accepted and have not ended. */
   open = 0
   /** The connections of sessions, and of refusals with a connection. */
@@ -81,6 +83,10 @@ export class AppState {
     for (const { owner } of this.connections) {
       if (Session.is(owner)) yield owner
     }
+  }
+
+  * #observed (): IterableIterator<OpenConnection> {
+    for (const { observer, connection } of this.sessions()) yield { observer, traffic: connection!.traffic }
   }
 
   /** Whether `session` has been accepted and has not ended. */

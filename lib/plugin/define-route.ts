@@ -1,6 +1,7 @@
 import { readOptions, type Options } from '../base/checks'
 import { WebSocketOptionError } from '../base/errors'
 import { show } from '../base/show'
+import { withoutDepartures } from '../session/handlers'
 import { completeRoutes } from './adapter'
 import { onInvalidIn, sessionHandlersIn } from './options'
 import { answerUpgradeRequired } from './route'
@@ -43,9 +44,17 @@ export function defineWebSocket (definition: unknown): RouteOptions {
 /** A type provider has an effect on types alone. */
 defineWebSocket.withTypeProvider = () => defineWebSocket
 
-/** Gives a handler to WebSocket routes without one. Fastify refuses a route without a handler before any hook runs. */
-export function allowSessionHandlers (app: FastifyInstance): void {
-  // A hook may wrap the handler. So `kNoHandler` marks the options.
-  completeRoutes(app, (options) =>
-    options?.websocket && options.handler === undefined ? { ...options, handler: answerUpgradeRequired, [kNoHandler]: true } : options)
+/**
+ * Prepares WebSocket routes before the hooks of others get them, which may wrap the handlers:
+ *
+ * - A route without a handler gets one. Fastify refuses a route without a handler before any hook runs. `kNoHandler` marks the options.
+ * - No error leaves the handler that only says that the client has left.
+ */
+export function prepareRoutes (app: FastifyInstance): void {
+  completeRoutes(app, (options, handler) => {
+    if (options?.wsHandler !== undefined) return { options: { ...options, wsHandler: withoutDepartures(options.wsHandler) }, handler }
+    if (!options?.websocket) return { options, handler }
+    if (handler === undefined) return { options: { ...options, [kNoHandler]: true }, handler: answerUpgradeRequired }
+    return { options, handler: withoutDepartures(handler) }
+  })
 }

@@ -3,10 +3,11 @@ import { atMost } from '../base/deferred'
 import { injectWebSocket } from '../client/inject'
 import { Handshake } from '../handshake/handshake'
 import { answerBadGateway } from '../handshake/upstream'
+import { countApp } from '../observe/process-counters'
 import { furtherServers, rootOf } from './adapter'
 import { AppState } from './app-state'
 import { checkDeclared, markSeen } from './declared-routes'
-import { addWebSocketRoute, allowSessionHandlers } from './define-route'
+import { addWebSocketRoute, prepareRoutes } from './define-route'
 import { retentionBy } from './history-options'
 import { IncompleteRequests } from './incomplete-requests'
 import { Lookup } from './lookup'
@@ -28,6 +29,8 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
 
   reserve(app, appState)
   attach(app, appState)
+  const forget = countApp(appState.observer)
+  app.addHook('onClose', async () => forget())
   await routeUpgrades(app, appState)
   addWebSocketRoutes(app, appState)
   app.addHook('onError', answerBadGateway)
@@ -69,7 +72,7 @@ function addWebSocketRoutes (app: FastifyInstance, appState: AppState): void {
     mount(route, new Route(appState, this, route))
     appState.lookup.add(route)
   })
-  allowSessionHandlers(app)
+  prepareRoutes(app)
   // In all contexts, including the existing ones: a WebSocket request may be for any route.
   const root = rootOf(app)
   root.decorateRequest('ws', { getter () { return Handshake.isFor(this.raw) } })

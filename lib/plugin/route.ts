@@ -6,10 +6,12 @@ import { ConnectionLimit } from '../handshake/connection-limit'
 import { Handshake } from '../handshake/handshake'
 import { createOriginCheck, type OriginCheck } from '../handshake/origins'
 import { createRefusalHook, refusesByClosing, type Refuser } from '../handshake/refusal'
-import { keepHookError } from '../handshake/response'
+import { keepHookError, noteRequest, SWITCHING_PROTOCOLS } from '../handshake/response'
 import { acceptCompression, upgradeRaw, type Negotiation } from '../handshake/upgrader'
+import { observeRaw } from '../observe/raw-observer'
+import { endRequestSpan } from '../observe/request-span'
 import { guardListeners } from '../protocol/websocket'
-import { acceptFirst, sessionHandlers, type Handlers } from '../session/handlers'
+import { acceptFirst, sessionHandlers, withoutWrapper, type Handlers } from '../session/handlers'
 import { Lifecycle } from '../session/lifecycle'
 import { Session, type SessionPubSub, type SessionRoute } from '../session/session'
 import { contextCompilers, sendNull } from './adapter'
@@ -20,6 +22,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { JsonParse } from '../codec/decode'
 import type { Connection } from '../connection/connection'
+import type { RouteObserver } from '../observe/route-observer'
 import type { AppState, DeclaredRoute } from './app-state'
 import type { RawWebSocket } from '../../types/raw'
 
@@ -32,6 +35,7 @@ export class Route implements SessionRoute, Refuser, DeclaredRoute {
   readonly instance: FastifyInstance
   readonly hide: boolean
   readonly options: RouteSettings
+  readonly observer: RouteObserver
   readonly pubsub: SessionPubSub
   /** Whether the handler gets the `ws` socket. */
   readonly raw: boolean
@@ -56,16 +60,17 @@ export class Route implements SessionRoute, Refuser, DeclaredRoute {
     this.instance = instance
     this.hide = Boolean(schema?.hide)
     this.pubsub = appState.pubsub
+    const isGet = [route.method].flat().includes('GET')
+    this.observer = isGet ? appState.observer.route(route.url) : appState.observer.headRoute(route.url)
     this.options = routeSettings(appState.options, options, { receive: schema?.receive !== undefined, send: schema?.send !== undefined })
     this.raw = options.raw === true
     this.allowsOrigin = createOriginCheck(this.options.origins)
     this.#limit = new ConnectionLimit(this.options.maxConnections)
-    const handlers = options.onMessage === undefined ? { handle: wsHandler ?? handler } : sessionHandlers(options as never)
+    const handlers = options.onMessage === undefined ? { handle: withoutWrapper(wsHandler ?? handler) } : sessionHandlers(options as never)
     this.#handlers = this.options.autoAccept && !this.raw ? acceptFirst(handlers) : handlers
     this.#lifecycle = new Lifecycle({
       instance,
       handlers: this.#handlers,
-      catchDisconnect: this.options.catchDisconnect,
       errorHandler: appState.settings.errorHandler,
       closeTimeout: appState.settings.closeTimeout,
       onEnd: () => appState.handlerEnded()
@@ -74,7 +79,7 @@ export class Route implements SessionRoute, Refuser, DeclaredRoute {
     this.#parse = jsonParse(instance)
     this.#schemas = new MessageSchemas(route)
     // The HEAD route that Fastify adds has no messages.
-    if ([route.method].flat().includes('GET')) instance.addHook('onReady', async () => this.#schemas.compile(contextCompilers(instance)))
+    if (isGet) instance.addHook('onReady', async () => this.#schemas.compile(contextCompilers(instance)))
     appState.routes.push(this)
   }
 
@@ -134,12 +139,15 @@ export class Route implements SessionRoute, Refuser, DeclaredRoute {
     this.#appState.handlerBegun()
   }
 
-  accepted (connection: Connection): void {
-    this.#appState.accepted(connection)
+  accepted (session: Session, statusCode: number): void {
+    this.#appState.accepted(session.connection!)
+    this.observer.accepted(session, statusCode, session.protocol)
   }
 
   ended (session: Session): void {
+    const { connection } = session
     this.#appState.ended(session)
+    if (connection !== null) this.observer.closed(session, connection.end!, connection)
     this.#lifecycle.disconnected(session)
   }
 
@@ -155,17 +163,25 @@ export class Route implements SessionRoute, Refuser, DeclaredRoute {
   #openRaw (handshake: Handshake, request: FastifyRequest, reply: FastifyReply): void {
     reply.hijack()
     handshake.release()
+    let isOpen = false
     try {
-      upgradeRaw(this.#appState.websocketServer, request.raw, this.options, (raw) => this.#handleRaw(raw, request))
+      upgradeRaw(this.#appState.websocketServer, request.raw, this.options, (raw) => {
+        isOpen = true
+        this.#handleRaw(raw, request)
+      })
     } catch (error) { // there may be a connection or not
       logSafely(request, 'error', 'a listener on app.websocketServer threw', error)
       handshake.stream.destroy()
     }
+    // `ws` has answered by itself: it cannot read the offer of the client for compression.
+    if (!isOpen && handshake.stream.writableEnded) handshake.refusedWith(400)
   }
 
   /** Calls the handler of a route with `raw: true`. */
   #handleRaw (raw: RawWebSocket, request: FastifyRequest): void {
     this.#appState.openedRaw(raw)
+    endRequestSpan(request, SWITCHING_PROTOCOLS)
+    observeRaw(raw, request, this.observer, SWITCHING_PROTOCOLS, this.#appState.observer.sockets)
     const fail = (thrown: unknown): void => { // as @fastify/websocket handles an error of the handler
       const error = readable(thrown)
       logSafely(request, 'error', error?.message, error)
@@ -188,8 +204,9 @@ export function mount (options: AnyRouteOptions, route: Route): void {
     onError: [onError, keepHookError].flat()
   })
   const { refusal } = route.options
-  // The hook is the last one, so that it gets the payload that would have been sent.
-  if (refusal !== 'http') options.onSend = [onSend, createRefusalHook(route, refusal)].flat() as typeof options.onSend
+  // The hook that refuses is the last one, so that it gets the payload that would have been sent.
+  const last = refusal === 'http' ? [] : createRefusalHook(route, refusal)
+  options.onSend = [noteRequest, onSend, last].flat() as typeof options.onSend
 }
 
 /** Returns the WebSocket route of `request`; undefined if `request` is for another route. */

@@ -3,7 +3,7 @@ import { finished, type Duplex } from 'node:stream'
 import { WebSocketHandshakeError, type WebSocketError } from '../base/errors'
 import { show } from '../base/show'
 import { logSafely } from '../base/user-code'
-import { Handshake } from '../handshake/handshake'
+import { Handshake, type HandshakeObserver } from '../handshake/handshake'
 import { answerBy, isInjected } from '../handshake/response'
 import { serverOptions } from '../handshake/upgrader'
 import { limitRouting, registerFastifyWebsocket } from './adapter'
@@ -23,8 +23,16 @@ type Dispatch = (request: IncomingMessage, stream: Duplex) => void
 export async function routeUpgrades (app: FastifyInstance, appState: AppState): Promise<void> {
   // @fastify/http-proxy routes all upgrade requests of its prefixes as well. No request may be served twice.
   const routing = limitRouting(app, (request) => !Handshake.isFor(request))
+  const observer: HandshakeObserver = {
+    refused ({ fastifyRequest: request }, statusCode, closeCode) {
+      const route = request === null ? undefined : routeOf(request)
+      const { other } = appState.observer
+      ;(route?.observer ?? other).refused(request, statusCode, closeCode)
+    }
+  }
   const dispatch: Dispatch = (request, stream) => {
     const handshake = Handshake.begin(request, stream, appState.handshakes)
+    handshake.observer = observer
     if (isInjected(stream)) finished(stream, () => stream.destroy())
     const response = new ServerResponse(request)
     answerBy(response, handshake)
@@ -81,6 +89,7 @@ const RETRY_AFTER = 10
 export function checkUpgrade (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void | Promise<void> {
   const handshake = Handshake.of(request.raw)
   if (handshake === undefined) return done()
+  handshake.fastifyRequest = request
   if (request.is404) return done()
   const route = routeOf(request)
   if (route === undefined) return reply.callNotFound() as never

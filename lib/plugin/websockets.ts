@@ -9,6 +9,7 @@ import { checkTopic } from '../pubsub/topics'
 import { Session } from '../session/session'
 import type { AppState } from './app-state'
 import type { ValueType } from '../../types/message'
+import type { WebSocketStats } from '../../types/observe'
 import type { Publication, ResyncEvent, TopicHistory } from '../../types/session'
 
 const codec = new Codec({ sendType: 'any' })
@@ -33,6 +34,11 @@ export class WebSockets extends EventEmitter {
   /** Whether published messages reach other processes; `'up'` without a broker. */
   get brokerState (): 'up' | 'down' {
     return this.#appState.pubsub.link?.state ?? 'up'
+  }
+
+  /** A snapshot of the counters since the start of the app. */
+  stats (): WebSocketStats {
+    return this.#appState.observer.stats(this.brokerState)
   }
 
   has (session: unknown): boolean {
@@ -65,6 +71,7 @@ export class WebSockets extends EventEmitter {
       const type = typeIn('publish', options)
       const payload = codec.encoder(type)(message)
       const retention = pubsub.retentionOf(topic)
+      this.#appState.observer.other.published(null, topic, payload)
       return retention === null ? pubsub.publish(topic, payload) : pubsub.publishKept(topic, retention, kindOf(type ?? codec.sendType, message), payload)
     })
   }

@@ -2,8 +2,8 @@ import { Buffer } from 'node:buffer'
 import { Queue } from '../base/queue'
 import { MAX_SYNC, type Deflater, type History } from './deflate'
 import { firstByteOf, payloadLength, RSV1 } from './frame'
+import { Writer, type FrameWriter, type OnWritten } from './frame-writer'
 import type { Payload } from '../codec/encode'
-import type { FrameWriter, OnWritten, Writer } from './frame-writer'
 import type { Batch } from './prepared-message'
 
 const EMPTY = Buffer.alloc(0)
@@ -27,7 +27,7 @@ interface Waiting {
  * A message refers to those before it, so what has been published before must have been shared. The endpoint sees to it where it
  * hands out its writer.
  */
-export class CompressingWriter implements Writer {
+export class CompressingWriter extends Writer {
   readonly #frames: FrameWriter
   readonly #deflater: Deflater
   /** What the peer has received compressed; null if no message may refer to it. */
@@ -39,6 +39,7 @@ export class CompressingWriter implements Writer {
   #isFinishing = false
 
   constructor (frames: FrameWriter, deflater: Deflater, history: History | null) {
+    super()
     this.#frames = frames
     this.#deflater = deflater
     this.#history = history
@@ -50,25 +51,35 @@ export class CompressingWriter implements Writer {
 
   add (payload: Payload, onWritten?: OnWritten, firstByte = firstByteOf(payload)): number {
     const length = payloadLength(payload)
-    if (this.#long !== null) return this.#wait(length, payload, (payload) => this.add(payload, onWritten, firstByte))
+    this.count(length, firstByte)
+    return this.#add(payload, length, firstByte, onWritten)
+  }
+
+  #add (payload: Payload, length: number, firstByte: number, onWritten: OnWritten | undefined): number {
+    if (this.#long !== null) return this.#wait(length, payload, (payload) => this.#add(payload, length, firstByte, onWritten))
     const dictionary = this.#history?.dictionary ?? EMPTY
     const threshold = dictionary.length > 0 ? this.#deflater.thresholdWithHistory : this.#deflater.threshold
-    if (length < threshold || this.#isFinishing) return this.#frames.add(payload, onWritten, firstByte)
+    if (length < threshold || this.#isFinishing) return this.#frames.addFrame(firstByte, payload, onWritten)
     const content = typeof payload === 'string' ? Buffer.from(payload) : payload
     if (length > MAX_SYNC) return this.#deflateLater(content, dictionary, firstByte, onWritten)
     return this.#write(content, this.#deflater.deflate(content, dictionary), firstByte, onWritten)
   }
 
   share (batch: Batch, onWritten?: OnWritten): number {
-    if (this.#long !== null) return this.#wait(batch.byteLength, EMPTY, () => this.share(batch, onWritten))
-    const compressed = batch.compressed(this.#deflater)
-    this.#history?.append(compressed.tail)
-    return this.#frames.share(compressed, onWritten)
+    this.countAll(batch)
+    return this.#share(batch, onWritten)
   }
 
-  addFrame (firstByte: number, payload: Payload, onWritten?: OnWritten, isMasked?: boolean): void {
-    if (this.#long === null) this.#frames.addFrame(firstByte, payload, onWritten, isMasked)
-    else this.#wait(payloadLength(payload), payload, (payload) => this.addFrame(firstByte, payload, onWritten, isMasked))
+  #share (batch: Batch, onWritten: OnWritten | undefined): number {
+    if (this.#long !== null) return this.#wait(batch.byteLength, EMPTY, () => this.#share(batch, onWritten))
+    const compressed = batch.compressed(this.#deflater)
+    this.#history?.append(compressed.tail)
+    return this.#frames.shareFrames(compressed, onWritten)
+  }
+
+  addFrame (firstByte: number, payload: Payload, onWritten?: OnWritten, isMasked?: boolean): number {
+    if (this.#long === null) return this.#frames.addFrame(firstByte, payload, onWritten, isMasked)
+    return this.#wait(payloadLength(payload), payload, (payload) => this.addFrame(firstByte, payload, onWritten, isMasked))
   }
 
   flush (): void {
@@ -83,9 +94,9 @@ export class CompressingWriter implements Writer {
 
   /** Adds a message as what it has been `deflated` to, if that is smaller. */
   #write (content: Uint8Array, deflated: Buffer, firstByte: number, onWritten: OnWritten | undefined): number {
-    if (deflated.length >= content.length) return this.#frames.add(content, onWritten, firstByte)
+    if (deflated.length >= content.length) return this.#frames.addFrame(firstByte, content, onWritten)
     this.#history?.append(content)
-    return this.#frames.add(deflated, onWritten, firstByte | RSV1)
+    return this.#frames.addFrame(firstByte | RSV1, deflated, onWritten)
   }
 
   /** Compresses a long message in another thread. What is added until then waits behind it. */

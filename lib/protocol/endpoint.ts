@@ -66,6 +66,8 @@ export class Endpoint implements FrameHandler, Reader {
   reads = 0
   /** Whether this side's close frame has been written (RFC 6455, section 7.1.4). */
   isCloseSent = false
+  /** The code with which this side has begun the closing handshake; null if it has not, or without a code. */
+  sentCode: number | null = null
   /** Whether this side has dropped the connection. */
   isTerminated = false
   isPaused = false
@@ -154,6 +156,11 @@ export class Endpoint implements FrameHandler, Reader {
   close (code?: number, reason: string | Uint8Array = ''): void {
     const { writer } = this // what has been published goes out before; nothing follows a close frame
     if (this.readyState !== OPEN) return
+    this.sentCode = code ?? null
+    this.#sendClose(writer, code, reason)
+  }
+
+  #sendClose (writer: Writer, code: number | undefined, reason: string | Uint8Array): void {
     this.readyState = CLOSING
     writer.addFrame(CLOSE, closePayload(code, reason), (error) => {
       if (error || this.stream.destroyed) return // for a destroyed socket, Node reports unwritten bytes without an error
@@ -233,6 +240,7 @@ export class Endpoint implements FrameHandler, Reader {
   #conclude (pending: Violation | CloseFrame): void {
     this.#pending = null
     this.#isPeerDone = true
+    const { writer } = this // what has been published goes out before
     this.stream.resume() // what follows is read and dropped, so that the end of the stream can be seen
     if (pending instanceof Violation) {
       const isCause = this.readyState === OPEN
@@ -241,7 +249,7 @@ export class Endpoint implements FrameHandler, Reader {
     } else {
       this.#closeCode = pending.code
       this.#closeReason = pending.reason
-      this.close(pending.code === closeCodes.NO_STATUS_RECEIVED ? undefined : pending.code, pending.reason)
+      if (this.readyState === OPEN) this.#sendClose(writer, pending.code === closeCodes.NO_STATUS_RECEIVED ? undefined : pending.code, pending.reason)
     }
     this.#endIfDone()
   }

@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { Socket } from 'node:net'
 import { flushAfterTurn } from '../base/end-of-turn'
-import { firstByteOf, frameOf, headerOf, MAX_HEADER, payloadLength, writeFrame } from './frame'
+import { messageSent } from '../observe/channels'
+import { firstByteOf, frameOf, headerOf, MAX_HEADER, OPCODE, opcodes, payloadLength, writeFrame } from './frame'
 import { MAX_BATCH, type Batch } from './prepared-message'
 import type { Duplex } from 'node:stream'
 import type { Payload } from '../codec/encode'
@@ -24,27 +25,58 @@ let start = 0
 let end = 0
 let owner: FrameWriter | null = null
 
+/** Is told of each message that a writer takes. */
+export interface SentObserver {
+  /** `size`: the bytes of its content. */
+  sent (size: number, isText: boolean): void
+}
+
 /** Writes messages and frames to a stream in order. The writer holds those of a turn back, and writes them at once when the turn ends. */
-export interface Writer {
+export abstract class Writer {
+  /** The messages that the writer has taken, and the bytes of their contents, before compression. */
+  messages = 0
+  bytes = 0
+  /** Null on the side of a client. */
+  observer: SentObserver | null = null
+
   /** The bytes that have not yet been handed to the kernel, including those that are held back. */
-  readonly bufferedAmount: number
+  abstract readonly bufferedAmount: number
   /**
    * Adds a message. `onWritten` is called when the kernel has the whole message. The bytes of `payload` may change as soon as
    * `add` has returned. `firstByte`: the first byte of its frame. Returns the bytes that the message takes.
    */
-  add (payload: Payload, onWritten?: OnWritten, firstByte?: number): number
+  abstract add (payload: Payload, onWritten?: OnWritten, firstByte?: number): number
   /** Adds published messages. Returns the bytes that they take. */
-  share (batch: Batch, onWritten?: OnWritten): number
-  /** Adds a frame. `firstByte` is its first byte. `isMasked`: by default, the frames of a client are masked. */
-  addFrame (firstByte: number, payload: Payload, onWritten?: OnWritten, isMasked?: boolean): void
+  abstract share (batch: Batch, onWritten?: OnWritten): number
+  /**
+   * Adds a frame. `firstByte` is its first byte. `isMasked`: by default, the frames of a client are masked. Returns the bytes that the
+   * frame takes.
+   */
+  abstract addFrame (firstByte: number, payload: Payload, onWritten?: OnWritten, isMasked?: boolean): number
   /** Writes what is held back, at the end of the turn or before. */
-  flush (): void
+  abstract flush (): void
   /** Writes everything now: nothing is added any more. What waits to be compressed is written as it is. */
-  finish (): void
+  abstract finish (): void
+
+  /**
+   * Counts a message with a content of `size` bytes. `firstByte`: that of its first frame. `add` and `share` do it; who adds the frames of
+   * a message by itself has to.
+   */
+  count (size: number, firstByte: number): void {
+    this.messages++
+    this.bytes += size
+    if (messageSent.hasSubscribers) this.observer?.sent(size, (firstByte & OPCODE) === opcodes.TEXT)
+  }
+
+  protected countAll (batch: Batch): void {
+    this.messages += batch.count
+    this.bytes += batch.size
+    if (messageSent.hasSubscribers) batch.messages.forEach(({ size, isText }) => this.observer?.sent(size, isText))
+  }
 }
 
 /** Writes frames as they are. */
-export class FrameWriter implements Writer {
+export class FrameWriter extends Writer {
   readonly #stream: Duplex
   /** Whether the frames are those of a client. */
   readonly #isMasked: boolean
@@ -55,23 +87,32 @@ export class FrameWriter implements Writer {
   #batch: Batch | null = null
 
   constructor (stream: Duplex, isMasked: boolean) {
+    super()
     this.#stream = stream
     this.#isMasked = isMasked
   }
 
-  get bufferedAmount (): number {
+  override get bufferedAmount (): number {
     return this.#stream.writableLength + this.#heldBytes
   }
 
   add (payload: Payload, onWritten?: OnWritten, firstByte = firstByteOf(payload)): number {
-    return this.#add(firstByte, payload, onWritten, this.#isMasked)
+    const length = payloadLength(payload)
+    this.count(length, firstByte)
+    return this.#add(firstByte, payload, length, onWritten, this.#isMasked)
   }
 
-  addFrame (firstByte: number, payload: Payload, onWritten?: OnWritten, isMasked = this.#isMasked): void {
-    this.#add(firstByte, payload, onWritten, isMasked)
+  addFrame (firstByte: number, payload: Payload, onWritten?: OnWritten, isMasked = this.#isMasked): number {
+    return this.#add(firstByte, payload, payloadLength(payload), onWritten, isMasked)
   }
 
   share (batch: Batch, onWritten?: OnWritten): number {
+    this.countAll(batch)
+    return this.shareFrames(batch, onWritten)
+  }
+
+  /** Like `share`, but the messages have been counted. */
+  shareFrames (batch: Batch, onWritten?: OnWritten): number {
     const isBatch = this.#heldBytes === 0 || this.#batch !== null
     if (onWritten !== undefined || !isBatch || this.#heldBytes + batch.byteLength > MAX_BATCH) {
       return this.#handFrame(batch.bytes, onWritten)
@@ -93,8 +134,7 @@ export class FrameWriter implements Writer {
     this.flush()
   }
 
-  #add (firstByte: number, payload: Payload, onWritten: OnWritten | undefined, isMasked: boolean): number {
-    const length = payloadLength(payload)
+  #add (firstByte: number, payload: Payload, length: number, onWritten: OnWritten | undefined, isMasked: boolean): number {
     if (length > SMALL) return this.#addLarge(firstByte, payload, length, onWritten, isMasked)
     if (this.#batch !== null) this.#release()
     if (owner !== this) this.#takePool()

@@ -12,7 +12,8 @@ import type { Payload } from '../codec/encode'
  * Clients mask their frames, servers do not.
  */
 
-/** RFC 6455, section 5.2: the bits of the first byte beside the opcode. */
+/** RFC 6455, section 5.2: the bits of the first byte, those of the opcode and those beside it. */
+export const OPCODE = 0x0f
 export const FIN = 0x80
 export const RSV1 = 0x40
 export const RSV2_3 = 0x30

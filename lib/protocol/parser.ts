@@ -1,8 +1,9 @@
 import { isUtf8, Buffer } from 'node:buffer'
 import { decodeUtf8, isTooLong } from '../codec/bytes'
+import { messageReceived } from '../observe/channels'
 import { Assembly } from './assembly'
 import { MAX_SYNC } from './deflate'
-import { BINARY, FIN, LENGTH_16, MASKED, MAX_CONTROL_PAYLOAD, MAX_HEADER, opcodes, RSV1, TEXT } from './frame'
+import { BINARY, FIN, LENGTH_16, MASKED, MAX_CONTROL_PAYLOAD, MAX_HEADER, OPCODE, opcodes, RSV1, TEXT } from './frame'
 import { CUT, header, isControl, readHeader, type HeaderLimits } from './frame-header'
 import { unmask } from './mask'
 import { retain, retainBytes } from './read-buffer'
@@ -48,8 +49,9 @@ const HEADER = 6
 export class Parser implements HeaderLimits {
   readonly isServer: boolean
   readonly maxPayload: number
-  /** Gets the messages. Set before the first read. */
+  /** Gets the messages. Set before the first read. While `message.received` has subscribers, `observer` gets them and passes them on. */
   recipient!: Recipient
+  observer: Recipient | null = null
   /** Whether the last message was a text. A text that is too long for a string is delivered as bytes. */
   isText = false
   /** No further byte counts, after a close frame or a violation. */
@@ -137,8 +139,8 @@ export class Parser implements HeaderLimits {
 
   /** Delivers the whole messages in `chunk` from `offset` on. Returns the start of the first other frame. */
   #takeMessages (chunk: Buffer, offset: number): number {
-    const { recipient } = this
     const { maxPayload } = this
+    const recipient = this.#currentRecipient
     while (chunk.length - offset >= HEADER) {
       const first = chunk[offset]
       if (first !== TEXT && first !== BINARY) break
@@ -161,6 +163,10 @@ export class Parser implements HeaderLimits {
       offset = end
     }
     return offset
+  }
+
+  get #currentRecipient (): Recipient {
+    return this.observer !== null && messageReceived.hasSubscribers ? this.observer : this.recipient
   }
 
   /** Reads the frame at `offset`, or its beginning. Returns the start of the next frame. */
@@ -210,7 +216,7 @@ export class Parser implements HeaderLimits {
 
   #takeControl (first: number, bytes: Buffer, start: number, end: number): void {
     if (this.isServer) unmask(bytes, start, end)
-    this.#handler.onControlFrame(first & 0x0f, bytes.subarray(start, end))
+    this.#handler.onControlFrame(first & OPCODE, bytes.subarray(start, end))
   }
 
   /** Takes a message of one frame. Its payload is in `bytes` from `start` to `end`. */
@@ -248,7 +254,7 @@ export class Parser implements HeaderLimits {
   /** A message is complete. `first`: the first byte of its first frame. `isView`: the payload is in the memory of a read. */
   #complete (first: number, payload: Buffer, isAscii: boolean, isView: boolean): void {
     if (this.#isDiscarding) return
-    this.isText = (first & 0x0f) === opcodes.TEXT
+    this.isText = (first & OPCODE) === opcodes.TEXT
     if ((first & RSV1) === 0) this.#deliver(payload, isAscii, isView)
     else if (payload.length <= MAX_SYNC) this.#inflate(payload)
     else this.#inflateLater(isView ? retain(payload) : payload)
@@ -256,8 +262,8 @@ export class Parser implements HeaderLimits {
 
   #deliver (bytes: Buffer, isAscii: boolean, isView: boolean): void {
     if (this.isText && !isAscii && !isUtf8(bytes)) this.#fail(invalidText())
-    else if (this.isText && !isTooLong(bytes)) this.recipient.push(isAscii ? bytes.toString('latin1') : decodeUtf8(bytes), bytes.length)
-    else this.recipient.push(isView ? retain(bytes) : bytes, bytes.length)
+    else if (this.isText && !isTooLong(bytes)) this.#currentRecipient.push(isAscii ? bytes.toString('latin1') : decodeUtf8(bytes), bytes.length)
+    else this.#currentRecipient.push(isView ? retain(bytes) : bytes, bytes.length)
   }
 
   #inflate (payload: Buffer): void {

@@ -18,6 +18,10 @@ export abstract class Batch {
   /** The frames of the messages, one after the other. */
   abstract readonly bytes: Buffer
   abstract readonly byteLength: number
+  /** The bytes of the contents of the messages, before compression. */
+  abstract readonly size: number
+  /** The messages before compression. */
+  abstract readonly messages: readonly Content[]
   /** The first message. */
   abstract readonly first: Batch
   /** The last bytes of what the frames have compressed, at most `MAX_HISTORY`. */
@@ -44,17 +48,23 @@ export abstract class Batch {
   protected abstract compress (deflater: Deflater): Batch
 }
 
+/** A message as observers see it. */
+export interface Content {
+  readonly size: number
+  readonly isText: boolean
+}
+
 /** A batch of one message, encoded as a frame. */
-export class PreparedMessage extends Batch {
+export class PreparedMessage extends Batch implements Content {
   readonly count = 1
   readonly bytes: Buffer
-  readonly #length: number
+  readonly size: number
 
   /** `isText`: the message is a text; `payload` may be its UTF-8 then. */
   constructor (payload: Payload, isText = typeof payload === 'string') {
     super()
-    this.#length = payloadLength(payload)
-    this.bytes = frameOf(isText ? TEXT : BINARY, payload, this.#length, false)
+    this.size = payloadLength(payload)
+    this.bytes = frameOf(isText ? TEXT : BINARY, payload, this.size, false)
   }
 
   get byteLength (): number {
@@ -65,16 +75,24 @@ export class PreparedMessage extends Batch {
     return this
   }
 
+  get isText (): boolean {
+    return this.bytes[0] === TEXT
+  }
+
+  get messages (): Content[] {
+    return [this]
+  }
+
   get tail (): Buffer {
     return EMPTY
   }
 
   // A message that is too long for this thread is not compressed.
   protected override compress (deflater: Deflater): Batch {
-    if (this.#length < deflater.threshold || this.#length > MAX_SYNC) return this
-    const content = this.bytes.subarray(this.bytes.length - this.#length)
+    if (this.size < deflater.threshold || this.size > MAX_SYNC) return this
+    const content = this.bytes.subarray(this.bytes.length - this.size)
     const deflated = deflater.deflate(content, EMPTY)
-    return deflated.length < this.#length ? new CompressedMessage(this.bytes[0], deflated, content.subarray(-MAX_HISTORY)) : this
+    return deflated.length < this.size ? new CompressedMessage(this, deflated, content.subarray(-MAX_HISTORY)) : this
   }
 }
 
@@ -82,10 +100,14 @@ export class PreparedMessage extends Batch {
 class CompressedMessage extends Batch {
   readonly count = 1
   readonly bytes: Buffer
+  readonly size: number
+  readonly messages: Content[]
 
-  constructor (firstByte: number, deflated: Buffer, readonly tail: Buffer) {
+  constructor (message: PreparedMessage, deflated: Buffer, readonly tail: Buffer) {
     super()
-    this.bytes = frameOf(firstByte | RSV1, deflated, deflated.length, false)
+    this.bytes = frameOf(message.bytes[0] | RSV1, deflated, deflated.length, false)
+    this.size = message.size
+    this.messages = message.messages
   }
 
   get byteLength (): number {
@@ -105,6 +127,7 @@ class CompressedMessage extends Batch {
 class Sequence extends Batch {
   readonly count: number
   readonly byteLength: number
+  readonly size: number
   readonly first: Batch
   readonly #before: Batch
   #bytes: Buffer | null = null
@@ -116,11 +139,16 @@ class Sequence extends Batch {
     this.first = before.first
     this.count = before.count + last.count
     this.byteLength = before.byteLength + last.byteLength
+    this.size = before.size + last.size
   }
 
   get bytes (): Buffer {
     this.#bytes ??= Buffer.concat(this.#parts.map(({ bytes }) => bytes), this.byteLength)
     return this.#bytes
+  }
+
+  get messages (): Content[] {
+    return this.#parts.flatMap(({ messages }) => messages)
   }
 
   get tail (): Buffer {

@@ -5,8 +5,9 @@ import { MAX_REASON_BYTES } from '../base/close-reason'
 import { isSendable } from '../base/closing'
 import { guard } from '../base/user-code'
 import { OPEN, type Endpoint } from './endpoint'
-import { BINARY, FIN, MAX_CONTROL_PAYLOAD, opcodes, TEXT } from './frame'
+import { BINARY, FIN, MAX_CONTROL_PAYLOAD, OPCODE, opcodes, payloadLength, TEXT } from './frame'
 import type { Message } from '../codec/decode'
+import type { Payload } from '../codec/encode'
 import type { OnWritten } from './frame-writer'
 import type { RawSendOptions, RawWebSocket } from '../../types/raw'
 
@@ -36,8 +37,10 @@ export class SessionWebSocket extends Base implements RawWebSocket {
   readonly extensions: string
   readonly #endpoint: Endpoint
   #binaryType = 'nodebuffer'
-  /** Whether the frames that were sent last are the beginning of a message. */
-  #isContinued = false
+  /** The first byte of the message of which only fragments have been sent; null if there is none. */
+  #begun: number | null = null
+  /** The bytes of its fragments. */
+  #begunBytes = 0
   /** Settles when the blobs that were sent before have been read; null unless one is being read. */
   #blobs: Promise<void> | null = null
   /** The bytes of the blobs that are being read and of what waits for them, and the bytes that were sent too late. */
@@ -92,12 +95,23 @@ export class SessionWebSocket extends Base implements RawWebSocket {
     const payload = payloadOf(data)
     const { binary = typeof payload !== 'string', compress = true, fin = true, mask } = options ?? {}
     this.#whenOpen(payload, callback, (payload) => {
-      const isWhole = fin && !this.#isContinued
-      const opcode = this.#isContinued ? opcodes.CONTINUATION : binary ? opcodes.BINARY : opcodes.TEXT
-      this.#isContinued = !fin
-      if (isWhole && compress && mask === undefined) this.#endpoint.writer.add(payload, callback, binary ? BINARY : TEXT)
-      else this.#endpoint.writer.addFrame(fin ? FIN | opcode : opcode, payload, callback, mask)
+      const firstByte = binary ? BINARY : TEXT
+      if (fin && compress && mask === undefined && this.#begun === null) this.#endpoint.writer.add(payload, callback, firstByte)
+      else this.#sendFragment(payload, firstByte, fin, callback, mask)
     })
+  }
+
+  /** Sends a frame of a message, which may be the only one. The message counts when it is whole. */
+  #sendFragment (payload: Payload, firstByte: number, fin: boolean, callback?: Callback, mask?: boolean): void {
+    const { writer } = this.#endpoint
+    const opcode = this.#begun === null ? firstByte & OPCODE : opcodes.CONTINUATION
+    this.#begun ??= firstByte
+    this.#begunBytes += payloadLength(payload)
+    writer.addFrame(fin ? FIN | opcode : opcode, payload, callback, mask)
+    if (!fin) return
+    writer.count(this.#begunBytes, this.#begun)
+    this.#begun = null
+    this.#begunBytes = 0
   }
 
   ping (data?: unknown, mask?: boolean | Callback, callback?: Callback): void {

@@ -3,6 +3,7 @@ import { WebSocketBrokerError } from '../base/errors'
 import { ThrottledLog } from '../base/throttled-log'
 import { timers, Entry } from '../base/timers'
 import { logSafely, type Logging } from '../base/user-code'
+import { broker } from '../observe/channels'
 import { brokerFailure } from './broker-failure'
 import { createOrigin, isFrom, seal, unseal, type Letter } from './envelope'
 import type { Payload } from '../codec/encode'
@@ -177,6 +178,7 @@ export class BrokerLink implements BrokerListener {
     this.#reason = reason
     if (!this.#isConnected) return
     this.#disconnect()
+    tell('down', reason)
     logSafely(this.#logging, 'warn', 'the broker is down: topics reach only this process until the broker is up', reason)
   }
 
@@ -193,6 +195,7 @@ export class BrokerLink implements BrokerListener {
     const isBack = this.#wasUp || topics.length > 0
     this.state = 'up'
     this.#wasUp = true
+    tell('up', null)
     logSafely(this.#logging, 'info', 'the broker is up')
     if (isBack) this.#onResync(topics)
   }
@@ -253,6 +256,10 @@ export class BrokerLink implements BrokerListener {
       else if (this.#held.delete(topic)) this.#begin('unsubscribe', topic)
     }
   }
+}
+
+function tell (state: 'up' | 'down', reason: Error | null): void {
+  if (broker.hasSubscribers) broker.publish({ session: null, request: null, route: null, state, reason })
 }
 
 /** Passes topics on between one and two LINGERs after they were added. One timer serves all topics. */

@@ -3,7 +3,7 @@ import { isSendable } from '../base/closing'
 import { atMost, settled } from '../base/deferred'
 import { WebSocketError, WebSocketHandshakeError, WebSocketValidationError } from '../base/errors'
 import { logSafely, readable } from '../base/user-code'
-import { isDisconnect, type Handlers } from './handlers'
+import { departureIn, type Handlers } from './handlers'
 import type { FastifyInstance } from 'fastify'
 import type { Session } from './session'
 import type { WebSocketPluginOptions } from '../../types/options'
@@ -12,7 +12,6 @@ import type { WebSocketPluginOptions } from '../../types/options'
 export interface LifecycleSettings {
   readonly instance: FastifyInstance
   readonly handlers: Handlers
-  readonly catchDisconnect: boolean
   readonly errorHandler?: WebSocketPluginOptions['errorHandler']
   /**
    * Milliseconds in which `errorHandler` has to settle. After the end of a connection also the milliseconds in which
@@ -80,12 +79,9 @@ export class Lifecycle {
       session.refuse(error)
       return
     }
-    if (isDisconnect(session, error) && this.#settings.catchDisconnect) {
-      logSafely(session, 'debug', 'the WebSocket client has disconnected', error)
-      return
-    }
-    if (!session.accepted && error instanceof WebSocketHandshakeError) {
-      logSafely(session, 'debug', 'the WebSocket handshake was not completed', error)
+    const departure = departureIn(session, error)
+    if (departure !== undefined) {
+      logSafely(session, 'debug', departure, error)
       return
     }
     await this.#report(session, error)

@@ -14,11 +14,13 @@ import { guardListeners } from '../protocol/websocket'
 import { subscribeOptionsIn } from '../pubsub/beginning'
 import { checkTopic } from '../pubsub/topics'
 import { TopicSubscriber, type SubscriberSettings } from './subscriber'
+import { urlOf } from './url'
 import type { ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ConnectionEnd } from '../base/connection-end'
 import type { State } from '../base/state'
 import type { Codec } from '../codec/codec'
+import type { RouteObserver } from '../observe/route-observer'
 import type { Batch } from '../protocol/prepared-message'
 import type { PubSub } from '../pubsub/pubsub'
 import type { Standing } from '../pubsub/subscription'
@@ -43,10 +45,11 @@ export type SessionPubSub = PubSub<Session, TopicSubscriber<Session>>
 /** The members of a route that a session uses. */
 export interface SessionRoute extends DecisionRoute {
   readonly options: SessionSettings
+  readonly observer: RouteObserver
   readonly pubsub: SessionPubSub
   codec (request: FastifyRequest, reply: FastifyReply): Codec
   handlerBegun (): void
-  accepted (connection: Connection): void
+  accepted (session: Session, statusCode: number): void
   ended (session: Session): void
   /** Code of the user that is not awaited has thrown `error`. */
   failed (session: Session, error: unknown): void
@@ -102,6 +105,7 @@ export class Session extends StreamChannel {
     return this.#url
   }
 
+  get observer (): RouteObserver { return this.#route.observer }
   get headers (): FastifyRequest['headers'] { return this.request.headers }
   get params (): unknown { return this.request.params }
   get query (): unknown { return this.request.query }
@@ -148,13 +152,13 @@ export class Session extends StreamChannel {
     return this.#decision?.accepting
   }
 
-  /** The handshake is complete. `response`, if any, emits 'finish' when the session has ended. */
-  open (negotiated: Negotiated, response: ServerResponse | null): void {
+  /** The handshake is complete, with `statusCode`. `response`, if any, emits 'finish' when the session has ended. */
+  open (negotiated: Negotiated, response: ServerResponse | null, statusCode: number): void {
     const { stream } = this.#decision!.handshake
     this.#decision = null
     this.#response = response
     this.connection = new Connection(stream, negotiated, this.#route.options, this)
-    this.#route.accepted(this.connection)
+    this.#route.accepted(this, statusCode)
   }
 
   /** Ends the request of the session, which is over. Fastify runs onResponse hooks and logs. */
@@ -242,8 +246,10 @@ export class Session extends StreamChannel {
       this.opened()
       const { pubsub } = this.#route
       const retention = pubsub.retentionOf(topic)
-      if (retention === null) return pubsub.publish(topic, encode(message), this)
-      return pubsub.publishKept(topic, retention, kindOf(type ?? this.codec.sendType, message), encode(message), this.#subscriber?.subscriptionTo(topic))
+      const payload = encode(message)
+      this.observer.published(this, topic, payload)
+      if (retention === null) return pubsub.publish(topic, payload, this)
+      return pubsub.publishKept(topic, retention, kindOf(type ?? this.codec.sendType, message), payload, this.#subscriber?.subscriptionTo(topic))
     })
   }
 
@@ -252,7 +258,7 @@ export class Session extends StreamChannel {
     this.#subscriber!.deliver(batch)
   }
 
-  protected override get catchDisconnect (): boolean {
+  override get catchDisconnect (): boolean {
     return this.#route.options.catchDisconnect
   }
 
@@ -290,11 +296,4 @@ export class Session extends StreamChannel {
     if (this.#decision === null) throw new WebSocketHandshakeError(`${verb}: the handshake is complete already`)
     return this.#decision
   }
-}
-
-// The client can omit `Host` or send any text as `Host`, and it can send the whole URL as the target of the request (RFC 9112,
-// section 3.2.2).
-function urlOf ({ protocol, host, originalUrl }: FastifyRequest): URL {
-  const origin = `${protocol === 'https' ? 'wss' : 'ws'}://${host}`
-  return new URL(`${URL.canParse(origin) ? origin : 'ws://localhost'}${originalUrl.replace(/^https?:\/\/[^/?]*/i, '')}`)
 }

@@ -3,9 +3,11 @@ import { Deferred, quiet } from '../base/deferred'
 import { hasComeRound, markRound } from '../base/end-of-turn'
 import { excluding, includes, including, setOf, type SmallSet } from '../base/small-set'
 import { NOWHERE } from '../pubsub/subscription'
+import type { FastifyRequest } from 'fastify'
 import type { ConnectionEnd } from '../base/connection-end'
 import type { Connection } from '../connection/connection'
 import type { SendQueue } from '../connection/send-queue'
+import type { RouteObserver } from '../observe/route-observer'
 import type { Subscriber } from '../protocol/multicast'
 import type { Batch, PreparedMessage } from '../protocol/prepared-message'
 import type { SubscribeOptions } from '../pubsub/beginning'
@@ -30,6 +32,8 @@ export interface SubscribingSession extends Subscriber {
   /** Not null: a session subscribes only when the handshake is complete. */
   readonly connection: Connection | null
   close (code: number, reason: string): Promise<void>
+  readonly request: FastifyRequest
+  readonly observer: Pick<RouteObserver, 'skipped' | 'closedAsSlow'>
 }
 
 /** A subscription to a topic with history. */
@@ -114,7 +118,9 @@ export class TopicSubscriber<S extends SubscribingSession> implements Follower {
 
   /** Sends published messages, unless the session is too slow for them. */
   deliver (batch: Batch): void {
-    if (!this.offer(batch)) this.skipped += batch.count
+    if (this.offer(batch)) return
+    this.skipped += batch.count
+    this.session.observer.skipped(this.session, batch.count)
   }
 
   replay (message: PreparedMessage): Promise<void> {
@@ -123,6 +129,7 @@ export class TopicSubscriber<S extends SubscribingSession> implements Follower {
 
   giveUp (): void {
     this.#leaveAll()
+    if (this.session.connection!.state === 'open') this.session.observer.closedAsSlow(this.session)
     this.session.close(closeCodes.TRY_AGAIN_LATER, 'too slow')
   }
 

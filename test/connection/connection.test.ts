@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { timers } from '../../lib/base/timers'
 import { Connection, type Owner, type ConnectionOptions } from '../../lib/connection/connection'
+import { messageReceived, messageSent, subscribe } from '../../lib/observe/channels'
 import { Peer } from '../helpers/peer'
 import { until } from '../helpers/until'
 import { BINARY, clientFrame } from '../helpers/frames'
@@ -12,7 +13,7 @@ import type { ConnectionEnd } from '../../lib/base/connection-end'
 const OPTIONS: ConnectionOptions = { maxPayload: MAX_PAYLOAD, receiveHighWaterMark: 1000, sendHighWaterMark: 1000, sendTimeout: 5_000, closeTimeout: 5_000 }
 
 /** The server's Connection, and its client. `ends` are the ends that the Connection has reported. */
-async function createPair (t: Test, { secure, perMessageDeflate, ...options }: Partial<ConnectionOptions> & StreamPairOptions = {}) {
+async function createPair (t: Test, { secure, perMessageDeflate, observer, ...options }: Partial<ConnectionOptions> & StreamPairOptions & Pick<Owner, 'observer'> = {}) {
   const pair = await connectStream(t, { secure, perMessageDeflate })
   const ends: ConnectionEnd[] = []
   const reports: string[] = []
@@ -23,7 +24,8 @@ async function createPair (t: Test, { secure, perMessageDeflate, ...options }: P
       ends.push(end)
       resolve(end)
     },
-    reportLimit: (reason) => { reports.push(reason) }
+    reportLimit: (reason) => { reports.push(reason) },
+    observer
   }
   const negotiated = { isServer: true, protocol: 'chat', compression: compressionOf(pair) }
   const socket = new Connection(pair.stream, negotiated, { ...OPTIONS, ...options }, owner)
@@ -339,4 +341,46 @@ t.test('frames of one turn leave in one write', async (t) => {
   socket.sendQueue.send('10')
   for (let n = 0; n <= 10; n++) t.equal(await peer.next(), String(n))
   t.equal(writes(), 1)
+})
+
+t.test('a connection counts its messages, and tells them to the observer of its owner while somebody listens', async (t) => {
+  const told: unknown[] = []
+  const observer = {
+    received: (owner: unknown, ...message: unknown[]) => { told.push(['received', owner, ...message]) },
+    sent: (owner: unknown, ...message: unknown[]) => { told.push(['sent', owner, ...message]) }
+  }
+  const { socket, peer } = await createPair(t, { observer: observer as any, rateLimit: { messages: 3, interval: 3_600_000 } })
+  const talk = async (): Promise<void> => {
+    await peer.send('é')
+    await socket.receiveQueue.receive(text)
+    await socket.sendQueue.send(Buffer.alloc(3))
+    await peer.next()
+  }
+  await talk()
+  t.same(told, [])
+  for (const channel of [messageReceived, messageSent]) t.teardown(subscribe(channel as never, () => {}))
+  await talk()
+  t.same(told, [['received', socket.owner, 2, true], ['sent', socket.owner, 3, false]])
+  for (const message of ['1', 'over the limit']) await peer.send(message)
+  await peer.closed
+  t.same(told.slice(2), [['received', socket.owner, 1, true]])
+  t.same(socket.traffic, { received: { messages: 3, bytes: 5 }, sent: { messages: 2, bytes: 6 } })
+  t.same([socket.sentCode, socket.hasFailed, socket.isLost], [1008, false, false])
+})
+
+t.test('a connection tells how this side has ended it', async (t) => {
+  const failed = await createPair(t)
+  await failed.peer.write(Buffer.from([0xff, 0x80, 0, 0, 0, 0]))
+  await failed.ended
+  t.same([failed.socket.sentCode, failed.socket.hasFailed], [1002, true])
+
+  const answered = await createPair(t)
+  await answered.peer.close(4000)
+  await answered.ended
+  t.same([answered.socket.sentCode, answered.socket.hasFailed], [null, false])
+
+  const lost = await createPair(t)
+  lost.socket.lose('gone')
+  await lost.ended
+  t.same([lost.socket.sentCode, lost.socket.isLost], [null, true])
 })

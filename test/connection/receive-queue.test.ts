@@ -586,3 +586,12 @@ t.test('a signal that aborts or throws in addEventListener takes no message from
   push(receiveQueue, '1')
   t.equal(await other, '1')
 })
+
+t.test('what the queue has taken is counted, what it discards is not', async (t) => {
+  const queue = new ReceiveQueue(1_000, { pause () {}, resume () {} })
+  queue.push('é', 2)
+  queue.push(Buffer.alloc(3), 3)
+  queue.seal()
+  queue.push('late', 4)
+  t.same([queue.messages, queue.bytes], [2, 5])
+})

@@ -14,7 +14,7 @@ import { runBlock } from '../helpers/run-block'
 const where = ({ page, line }: Block): string => `${page}:${line}`
 
 /** The languages of programs, of output, and of configurations, which `proxies.test.ts` runs. */
-const LANGUAGES = ['ts', 'js', 'html', 'jsx', 'vue', 'console', 'text', 'nginx', 'haproxy', 'apache', 'caddyfile', 'lighttpd', 'vcl', 'nghttpx']
+const LANGUAGES = ['ts', 'js', 'html', 'jsx', 'vue', 'json', 'yaml', 'console', 'text', 'nginx', 'haproxy', 'apache', 'caddyfile', 'lighttpd', 'vcl', 'nghttpx']
 
 t.test('every block of code has one of the known languages', async (t) => {
   for (const block of blocks) t.ok(LANGUAGES.includes(block.language), `${where(block)}: ${block.language}`)
@@ -65,6 +65,18 @@ t.test('blocks of TypeScript, and the tables of members', async (t) => {
 
   t.test('the reference names every member of app.websockets', async (t) => {
     t.same(named(readTable('docs/api.md', '## app.websockets', 'member'), 'member'), program.membersOf('sessions').sort())
+  })
+
+  t.test('the table of channels names every field of their events', async (t) => {
+    for (const row of readTable('docs/observability.md', '## Channels', 'channel, after `fastify-async-websocket:`')) {
+      const [channel, , fields] = Object.values(row)
+      const outside = fields.replace(/\([^)]*\)/g, '')
+      t.same([...codesIn(outside), 'session', 'request', 'route'].sort(), program.membersOf(codeIn(channel)).sort(), channel)
+    }
+  })
+
+  t.test('the table of counters names every one', async (t) => {
+    t.same(named(readTable('docs/observability.md', '## Counters', 'member'), 'member'), program.membersOf('stats').sort())
   })
 
   t.test('the reference names every option of a client', async (t) => {
@@ -129,8 +141,18 @@ t.test('the examples that pages show are the files of the examples', async (t) =
 t.test('code for other compilers parses', async (t) => {
   for (const { language, code, ...place } of blocks) {
     if (language === 'jsx') await t.resolves(transform(code, { loader: 'jsx' }), `${place.page}:${place.line}`)
+    if (language === 'json') t.doesNotThrow(() => JSON.parse(code), `${place.page}:${place.line}`)
     if (language === 'vue') await t.resolves(transform(/<script setup>([^]*?)<\/script>/.exec(code)![1]), `${place.page}:${place.line}`)
   }
+})
+
+t.test('panels and alerts ask for metrics that the example has', async (t) => {
+  const app = await require(join(root, 'example', 'metrics.js')).build()
+  t.teardown(() => app.close())
+  const { body } = await app.inject('/metrics')
+  const asked = blocks.filter(({ page, language }) => page === 'docs/observability.md' && ['json', 'yaml'].includes(language)).flatMap(({ code }) => code.match(/websocket_\w+/g)!)
+  t.ok(asked.length >= 10)
+  for (const name of asked) t.match(body, `# TYPE ${name} `)
 })
 
 t.test('the diagram of states matches the code', async (t) => {

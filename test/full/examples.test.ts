@@ -23,6 +23,34 @@ const LIMIT = 5_000
 
 /** For each example: what it prints, and a test of what it does. */
 const talks: Record<string, Talk> = {
+  'metrics.js': {
+    urls: ['ws:/rooms/lobby', 'http:/metrics'],
+    async talk (t, { open, get }) {
+      const clients = await Promise.all([open('/rooms/lobby'), open('/rooms/lobby')])
+      await clients[0].send('hé')
+      t.equal(await clients[1].receive(), 'hé')
+      await refused(t, open('/rooms/secret'), 403, {})
+      await refused(t, open('/unknown'), 404, {})
+      const figures = async (): Promise<string[]> => (await get('/metrics')).body.split('\n').filter((line) => line.startsWith('websocket_') && !line.endsWith(' 0'))
+      const counted = [
+        'websocket_connections_accepted_total{route="/rooms/:room"} 2',
+        'websocket_refusals_total{route="/rooms/:room",status="403"} 1',
+        'websocket_refusals_total{route="",status="404"} 1',
+        'websocket_messages_total{route="/rooms/:room",direction="received"} 1',
+        'websocket_messages_total{route="/rooms/:room",direction="sent"} 1',
+        'websocket_bytes_total{route="/rooms/:room",direction="received"} 3',
+        'websocket_bytes_total{route="/rooms/:room",direction="sent"} 3',
+        'websocket_publications_total{route="/rooms/:room"} 1'
+      ]
+      t.same((await figures()).sort(), ['websocket_connections_open{route="/rooms/:room"} 2', ...counted, 'websocket_broker_up 1'].sort())
+      await Promise.all(clients.map((client) => client.close()))
+      t.same((await figures()).sort(), ['websocket_closes_total{route="/rooms/:room",code="1000"} 2', ...counted, 'websocket_broker_up 1'].sort())
+      const { body } = await get('/metrics')
+      t.match(body, 'http_request_duration_seconds_count{route="/metrics",status="200"} 2')
+      t.notMatch(body, /http_request_duration_seconds_count\{route="\/rooms/)
+    }
+  },
+
   'echo.js': {
     urls: ['ws:/echo'],
     async talk (t, { open }) {

@@ -389,3 +389,12 @@ t.test('a server that closes refuses undecided handshakes, and no others', async
   t.match(answer, 'HTTP/1.1 418 ')
   t.match(answer, 'the end')
 })
+
+t.test('if the serializer of a hook throws for the payload of deny, that error is the response', async (t) => {
+  const app = await createApp(t)
+  const onRequest = async (_request: unknown, reply: any): Promise<void> => { reply.serializer(() => { throw new Error('cannot be serialized') }) }
+  app.websocket('/', { onRequest }, (ws) => ws.deny(401, { a: 1 }))
+  const { status, body } = await refusal(await listen(app), '/')
+  t.equal(status, 401)
+  t.match(body, 'cannot be serialized')
+})

@@ -102,7 +102,7 @@ export function brokenLinks (page: string): string[] {
 const PRELUDE = `
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type fastifyWebsocket from 'fastify-async-websocket'
-import type { Broker, WebSocketClient, WebSocketPluginOptions, WebSocketSession, WebSocketSessions } from 'fastify-async-websocket'
+import type { Broker, ObservedEvents, WebSocketClient, WebSocketPluginOptions, WebSocketSession, WebSocketSessions, WebSocketStats } from 'fastify-async-websocket'
 import type * as client from 'fastify-async-websocket/client'
 
 declare global {
@@ -129,6 +129,15 @@ declare global {
     options: WebSocketPluginOptions
     connect: NonNullable<Parameters<typeof fastifyWebsocket.connect>[1]>
     inject: NonNullable<Parameters<FastifyInstance['injectWebSocket']>[1]>
+    stats: WebSocketStats
+    accepted: ObservedEvents['fastify-async-websocket:accepted']
+    refused: ObservedEvents['fastify-async-websocket:refused']
+    closed: ObservedEvents['fastify-async-websocket:closed']
+    'message.received': ObservedEvents['fastify-async-websocket:message.received']
+    'message.sent': ObservedEvents['fastify-async-websocket:message.sent']
+    published: ObservedEvents['fastify-async-websocket:published']
+    slow: ObservedEvents['fastify-async-websocket:slow']
+    broker: ObservedEvents['fastify-async-websocket:broker']
     pageClient: client.WebSocketClient
     pageConnect: client.ConnectOptions
     pageReconnect: client.ReconnectOptions

@@ -510,3 +510,11 @@ t.test('onInvalid may stand in websocket or beside it, but not in both places', 
   for (const options of [{ websocket: true, onInvalid }, { websocket: { onInvalid } }]) t.doesNotThrow(() => app.get(`/${typeof options.websocket}`, options as never, handler))
   t.throws(() => app.get('/twice', { websocket: { onInvalid }, onInvalid } as never, handler), { name: 'WebSocketOptionError', message: 'GET /twice: onInvalid is given twice' })
 })
+
+t.test('a handshake that ws refuses, on a route with raw: true, counts as refused', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/raw', { websocket: { raw: true, perMessageDeflate: true } }, () => { t.fail('the handler has run') })
+  const port = await listen(app)
+  t.equal((await refusal(port, '/raw', { 'sec-websocket-extensions': 'permessage-deflate; x=y; x=' })).status, 400)
+  t.same(app.websockets.stats().routes['/raw'].refusals, { 400: 1 })
+})

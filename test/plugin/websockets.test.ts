@@ -233,3 +233,16 @@ t.test('two apps share no sessions and topics', async (t) => {
   await one.websockets.publish('room', 'from its own')
   t.equal(await client.receive(), 'from its own')
 })
+
+t.test('stats has the counters of the app, with those of open sessions', async (t) => {
+  const app = await createApp(t)
+  app.websocket('/counted', async (ws) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(message)
+  })
+  const client = await app.injectWebSocket('/counted')
+  await client.pair('one')
+  t.match(app.websockets.stats(), { connections: { open: 1, accepted: 1 }, messages: { received: 1, sent: 1 }, brokerState: 'up' })
+  await client.close()
+  t.match(app.websockets.stats().routes['/counted'], { connections: { open: 0, accepted: 1 }, messages: { received: 1, sent: 1 }, closes: { 1000: 1 } })
+})

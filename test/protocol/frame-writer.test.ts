@@ -1,6 +1,8 @@
 import t, { type Test } from 'tap'
 import { PassThrough } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
+import { messageSent, subscribe } from '../../lib/observe/channels'
+import { BINARY, FIN, TEXT } from '../../lib/protocol/frame'
 import { PreparedMessage } from '../../lib/protocol/prepared-message'
 import { FrameWriter, type OnWritten } from '../../lib/protocol/frame-writer'
 import { connectClientStream, connectStream, countWrites, type StreamPair } from '../helpers/endpoint'
@@ -327,4 +329,28 @@ t.test('a writer that flushes before the end of the turn goes on in the turn', a
   t.equal(writes(), 1)
   await until(() => writes() === 2)
   t.same([await peer.next(), await peer.next()], ['1', '2'])
+})
+
+t.test('the writer counts messages, and tells them to its observer while somebody listens', async (t) => {
+  const { writer, peer } = await setUp(t)
+  const told: unknown[] = []
+  const observer = { sent: (...message: unknown[]) => { told.push(message) } }
+  const send = (): void => {
+    writer.add('é')
+    writer.add(Buffer.alloc(20 * KiB))
+    writer.add(Buffer.from('text'), undefined, TEXT)
+    writer.share(new PreparedMessage('published').and(new PreparedMessage(Buffer.alloc(2))))
+    writer.addFrame(FIN | PING, 'no message')
+    writer.count(7, BINARY)
+  }
+  writer.observer = observer
+  send()
+  const end = subscribe(messageSent, () => {})
+  t.teardown(end)
+  send()
+  writer.observer = null
+  send()
+  t.same([writer.messages, writer.bytes], [3 * 6, 3 * (2 + 20 * KiB + 4 + 9 + 2 + 7)])
+  t.same(told, [[2, true], [20 * KiB, false], [4, true], [9, true], [2, false], [7, false]])
+  for (let i = 0; i < 3 * 5; i++) await peer.next()
 })

@@ -1,5 +1,6 @@
 import { constants } from 'node:buffer'
 import t from 'tap'
+import { messageReceived, subscribe } from '../../lib/observe/channels'
 import { Parser } from '../../lib/protocol/parser'
 import { random, seed, runs } from '../helpers/fuzz'
 import { BINARY, CONTINUATION, PING, TEXT } from '../helpers/frames'
@@ -279,4 +280,22 @@ t.test('the time is linear in the number of reads and of fragments', async (t) =
 t.test('a parser without a message has no place for bytes', async (t) => {
   const { parser } = createParser(true, 1000)
   t.equal(parser.place, undefined)
+})
+
+t.test('while somebody listens, the observer gets the messages in place of the recipient', async (t) => {
+  const parser = new Parser({ isServer: true, maxPayload: MAX_PAYLOAD, decompressor: null }, { onControlFrame () {}, onViolation () {}, onBusy () {}, onIdle () {} })
+  const told: string[] = []
+  const to = (name: string): { push (message: unknown): void } => ({ push (message) { told.push(`${name} ${message}`) } })
+  parser.recipient = to('recipient')
+  const make = makeFor(true)
+  const read = (text: string): void => parser.read(Buffer.from(make(TEXT, text)))
+  read('a')
+  const end = subscribe(messageReceived, () => {})
+  read('b')
+  parser.observer = to('observer')
+  read('c')
+  read('d'.repeat(70_000))
+  end()
+  read('e')
+  t.same(told.map((line) => line.slice(0, 11)), ['recipient a', 'recipient b', 'observer c', 'observer dd', 'recipient e'])
 })

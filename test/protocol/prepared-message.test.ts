@@ -107,3 +107,14 @@ t.test('a batch of very many messages is compressed', async (t) => {
   for (let n = 1; n < 20_000; n++) batch = batch.and(new PreparedMessage(''))
   t.same(batch.compressed(new Deflater({}, 15)).bytes, batch.bytes)
 })
+
+t.test('a batch tells the sizes and types of its messages, compressed or not', async (t) => {
+  const long = 'x'.repeat(2_000)
+  const batch = new PreparedMessage('é').and(new PreparedMessage(Buffer.alloc(3))).and(new PreparedMessage(long))
+  const contents = [{ size: 2, isText: true }, { size: 3, isText: false }, { size: 2_000, isText: true }]
+  for (const each of [batch, batch.compressed(new Deflater({}, 15))]) {
+    t.same(each.messages.map(({ size, isText }) => ({ size, isText })), contents)
+    t.equal(each.size, 2_005)
+    t.equal(each.count, 3)
+  }
+})

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { createOrigin, seal } from '../../lib/pubsub/envelope'
 import { Deferred } from '../../lib/base/deferred'
 import { WebSocketBrokerError } from '../../lib/base/errors'
+import { broker as channel, subscribe } from '../../lib/observe/channels'
 import { BrokerLink } from '../../lib/pubsub/broker-link'
 import { PubSub } from '../../lib/pubsub/pubsub'
 import type { Topics } from '../../lib/pubsub/topics'
@@ -544,4 +545,17 @@ t.test('delays', async (t) => {
     t.strictSame(lines, ['warn the broker has not closed within 5000 ms'])
     broker.close = async () => {}
   })
+})
+
+t.test('the channel of brokers tells of each change, and of no close', async (t) => {
+  const { broker, link } = create(t, new ScriptedBroker())
+  const told: unknown[] = []
+  t.teardown(subscribe(channel, ({ state, reason }) => { told.push([state, reason]) }))
+  await link.start()
+  broker.listener.onUp()
+  const reason = new Error('lost')
+  broker.listener.onDown(reason)
+  broker.listener.onUp()
+  await link.close()
+  t.same(told, [['up', null], ['down', reason], ['up', null]])
 })

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { PubSub } from '../../lib/pubsub/pubsub'
 import { Deferred } from '../../lib/base/deferred'
 import { PreparedMessage, type Batch } from '../../lib/protocol/prepared-message'
+import { RouteObserver } from '../../lib/observe/route-observer'
 import { TopicSubscriber, type SubscribingSession } from '../../lib/session/subscriber'
 import { createApp, listen, serve } from '../helpers/app'
 import { MemoryBroker, MemoryServer } from '../helpers/memory-broker'
@@ -140,6 +141,8 @@ function createFake (slowSubscriber: 'close' | 'skip'): Fake {
   const socket: any = { sendQueue, state: 'open' }
   const session: SubscribingSession = {
     connection: socket,
+    request: {} as any,
+    observer: new RouteObserver('/'),
     deliver () {},
     close: async (...args) => {
       closes.push(args)

@@ -7,7 +7,8 @@ const net = require('node:net')
 const { setTimeout: delay } = require('node:timers/promises')
 const { DOWN, TOPIC, UP, difference, messageOf } = require('./messages')
 const { openPeer } = require('./peers')
-const { planOf } = require('./plan')
+const { Accounts } = require('./accounts')
+const { LIMIT, planOf } = require('./plan')
 const { problem, remains, work } = require('./worker')
 
 const seed = Number(process.argv[2])
@@ -18,13 +19,14 @@ const LANES = 200
 /** In ms: how long one client may take. */
 const PATIENCE = 20_000
 
+const accounts = new Accounts()
 const counts = { connections: 0, clean: 0, killed: 0, refused: 0, left: 0, received: 0 }
 
 /** The status of each refusal, by the form of the connection. */
 const STATUS = { denies: 403, 'throws-early': 500, undecided: 503, hook: 401 }
 
 /** The method of the client for a form, if the method has another name than the form. */
-const SIDES = { iterate: 'converse', receive: 'converse', handlers: 'converse', 'handlers-throw': 'throws', 'hook-close': 'refused' }
+const SIDES = { 'slow-skip': 'slow', 'slow-close': 'slow', iterate: 'converse', receive: 'converse', handlers: 'converse', 'handlers-throw': 'throws', 'hook-close': 'refused' }
 
 /** The fates in which the client ends the connection. */
 const STRIKES = {
@@ -40,6 +42,9 @@ class Visit {
   #peer
   #received = 0
   #isStruck = false
+  /** All messages that the client has sent and received. */
+  #sentCount = 0
+  #receivedCount = 0
 
   constructor (plan, port) {
     this.#plan = plan
@@ -53,11 +58,15 @@ class Visit {
     const { peer, status } = await openPeer(this.#plan.client, `ws://127.0.0.1:${this.#port}/${form}/${this.#plan.id}`)
     if (STATUS[form] !== undefined || peer === undefined) {
       counts.refused++
+      accounts.add(form, `refused ${status}`)
       return this.#check('status', status, STATUS[form])
     }
     this.#peer = peer
+    if (form !== 'hook-close') accounts.add(form, 'accepted')
     await this[SIDES[form] ?? form]()
-    await peer.closed
+    const code = await peer.closed
+    if (form === 'hook-close') accounts.add(form, `refused ${code - 4000}`)
+    else accounts.end(this.#plan, code, this.#receivedCount, this.#sentCount)
     if (this.#isStruck || this.#plan.fate === 'server-terminate') counts.killed++
     else counts.clean++
   }
@@ -95,6 +104,31 @@ class Visit {
     this.#check('close code', await this.#peer.closed, 1000)
   }
 
+  /** The client sends more than the server takes. */
+  async flood () {
+    const { up } = this.#plan
+    const received = this.#receiveAll()
+    for (let n = 0; n < LIMIT + up; n++) this.#peer.send(messageOf(seed, this.#plan.id, UP, n)).catch(() => {})
+    await received
+    this.#sentCount = LIMIT // the server takes no more
+    this.#check('close code', await this.#peer.closed, 1008)
+  }
+
+  /** The client reads nothing for a while. */
+  async slow () {
+    const { form, pause } = this.#plan
+    await this.#send('go')
+    this.#peer.pause()
+    await delay(300 + pause)
+    this.#peer.resume()
+    let last
+    for (let message = await this.#next(); message !== undefined; message = await this.#next()) last = message
+    const code = await this.#peer.closed
+    if (form === 'slow-close' && code === 1013) return
+    this.#check('close code', code, 1000)
+    this.#check('published messages received', `sent ${this.#receivedCount - 1}`, last)
+  }
+
   async throws () {
     const { closeCode, down } = this.#plan
     await Promise.all([this.#sendAll().catch(() => {}), this.#receiveAll()]) // the server closes before it has received all messages
@@ -107,9 +141,8 @@ class Visit {
     const { up, topic, fate, fateAt } = this.#plan
     const commanded = this.#command(up, fate, fateAt)
     commanded.catch(() => {})
-    let next = numberAfter('from', await this.#peer.receive())
-    for (let message = await this.#peer.receive(); message !== undefined; message = await this.#peer.receive()) {
-      counts.received++
+    let next = numberAfter('from', await this.#next())
+    for (let message = await this.#next(); message !== undefined; message = await this.#next()) {
       const until = numberAfter('until', message)
       if (until !== undefined) {
         this.#check('published messages received', next, until)
@@ -130,8 +163,7 @@ class Visit {
       await this.#strike(n)
       if (this.#isStruck) break
       await this.#send(message)
-      const answer = await this.#peer.receive()
-      counts.received++
+      const answer = await this.#next()
       const wrong = difference(answer, message)
       if (wrong !== undefined) this.problem(wrong)
     }
@@ -166,13 +198,20 @@ class Visit {
 
   /** Receives and checks a message. Returns false at the end of the connection. */
   async #receive () {
-    const message = await this.#peer.receive()
+    const message = await this.#next()
     if (message === undefined) return false
-    counts.received++
     const wrong = difference(message, messageOf(seed, this.#plan.id, DOWN, this.#received++))
     if (wrong !== undefined) this.problem(wrong)
     this.#onReceived?.()
     return true
+  }
+
+  async #next () {
+    const message = await this.#peer.receive()
+    if (message === undefined) return undefined
+    counts.received++
+    this.#receivedCount++
+    return message
   }
 
   #onReceived
@@ -195,6 +234,7 @@ class Visit {
   }
 
   async #send (message) {
+    this.#sentCount++
     await this.#peer.send(message)
   }
 
@@ -260,7 +300,7 @@ async function visit (plan, port) {
 }
 
 async function settle (options) {
-  return { counts, remains: await remains([], options) }
+  return { counts, accounts: accounts.rows, remains: await remains([], options) }
 }
 
 work({ run, settle })

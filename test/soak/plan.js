@@ -12,6 +12,9 @@ const FORMS = [
   ['throws', 5], // the handler throws
   ['handlers-throw', 5], // onMessage throws
   ['raw', 4], // raw: true
+  ['flood', 3], // the client sends more than `rateLimit` allows
+  ['slow-skip', 1], // the client reads nothing while messages are published to it, with `slowSubscriber: 'skip'`
+  ['slow-close', 1], // the same with `slowSubscriber: 'close'`
   ['denies', 2], // deny()
   ['throws-early', 1], // the handler throws before accept()
   ['undecided', 1], // neither accept() nor deny() within handshakeTimeout
@@ -31,6 +34,12 @@ const FATES = [
   ['server-terminate', 7]
 ]
 
+/** In these forms, no fate comes before the end that the form is about. */
+const FATELESS = ['throws', 'handlers-throw', 'flood', 'slow-skip', 'slow-close']
+
+/** The most messages of the client with the form `flood`. */
+const LIMIT = 20
+
 const KILLS = ['terminate', 'reset', 'half-close', 'server-terminate']
 
 function length (dice) {
@@ -42,7 +51,7 @@ function planOf (seed, id) {
   const dice = new Dice(seed, id)
   const form = dice.pick(FORMS)
   const throws = form === 'throws' || form === 'handlers-throw'
-  const fate = throws ? 'none' : dice.pick(FATES)
+  const fate = FATELESS.includes(form) ? 'none' : dice.pick(FATES)
   const up = length(dice) + 1
   return {
     id,
@@ -72,4 +81,4 @@ function planOf (seed, id) {
   }
 }
 
-module.exports = { planOf }
+module.exports = { LIMIT, planOf }

@@ -1,5 +1,7 @@
 'use strict'
 
+const { differences, table } = require('./accounts')
+
 /** In bytes: how much memory may grow for each connection. This is 1 KB for a thousand connections. */
 const ALLOWED = 1.024
 
@@ -21,6 +23,7 @@ function problemsOf (rounds) {
   return [
     ...told,
     ...count > told.length ? [`and ${count - told.length} more`] : [],
+    ...differences(last.server.accounts, last.clients.accounts),
     ...last.clients.counts.clean === 0 ? ['no connection has ended cleanly'] : [],
     ...SIDES.flatMap((side) => {
       const { resources } = last[side]
@@ -38,6 +41,7 @@ function summary (rounds) {
   return [
     `${number(clients.connections)} connections: ${number(clients.clean)} ended cleanly, ${number(clients.killed)} killed, ${number(clients.refused)} refused, ${number(clients.left)} left before the response`,
     `${number(server.received)} messages received by the server, ${number(clients.received)} by the clients`,
+    ...table(rounds.at(-1).server.accounts, rounds.at(-1).clients.accounts),
     `${number(server.begun)} handlers begun, ${number(server.ended)} ended; onDisconnect has run ${number(server.disconnects)} times for ${number(server.toDisconnect)} sessions`,
     ...SIDES.map((side) => `memory of the ${side}: ${describe(growth(rounds, side))}; handles left: ${rounds.at(-1)[side].resources.length}`)
   ]

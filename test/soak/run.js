@@ -48,8 +48,8 @@ async function soak ({ seconds, seed }) {
 }
 
 async function told (process, options) {
-  const { counts, remains: { resources, snapshot }, problems } = await process.call('settle', options)
-  return { counts, resources, problems, bytes: snapshot === undefined ? undefined : readSnapshot(snapshot) }
+  const { counts, accounts, remains: { resources, snapshot }, problems } = await process.call('settle', options)
+  return { counts, accounts, resources, problems, bytes: snapshot === undefined ? undefined : readSnapshot(snapshot) }
 }
 
 async function main () {

@@ -7,7 +7,8 @@ const { promisify } = require('node:util')
 const Fastify = require('fastify')
 const websocket = require('../..')
 const { DOWN, TOPIC, UP, difference, messageOf } = require('./messages')
-const { planOf } = require('./plan')
+const { ServerAccounts } = require('./accounts')
+const { LIMIT, planOf } = require('./plan')
 const { PATIENCE, problem, remains, work } = require('./worker')
 
 const seed = Number(process.argv[2])
@@ -21,8 +22,13 @@ const TOO_LATE = `neither accept() nor deny() within ${HANDSHAKE_TIMEOUT} ms (ha
 /** More than the number of clients at one time. If the plugin did not count a connection out, it would refuse others sooner or later. */
 const MAX_CONNECTIONS = 1_000
 
+/** A message of which a client that reads nothing has soon too many, and how many are published to it at most. */
+const LARGE = Buffer.alloc(256 * 1024)
+const MOST_PUBLISHED = 200
+
 const app = Fastify({ logger: { level: 'error', stream: { write: logged } } })
 
+const accounts = new ServerAccounts(app, seed)
 const counts = { begun: 0, ended: 0, toDisconnect: 0, disconnects: 0, received: 0 }
 /** The number of calls of `onDisconnect` for each accepted session. */
 const disconnects = new Map()
@@ -72,7 +78,8 @@ class Visit {
 
   /** Checks the end, after all messages before it: a closing client has sent all its messages before its close. */
   checkEnd ({ code, wasClean }) {
-    const { closer, up, isKilled, closeCode, throws } = this.plan
+    const { form, closer, up, isKilled, closeCode, throws } = this.plan
+    if (form === 'flood' || form === 'slow-close') return
     if (!throws && closer === 'client' && wasClean && this.received < up) this.problem(`received ${this.received} of ${up}`)
     if (!isKilled && code !== (throws ? closeCode : 1000)) this.problem(`ended with ${code}`)
   }
@@ -155,6 +162,25 @@ async function topic (ws, visit) {
       await ws.send(message) // ws.publish does not send to the publishing session
     }
   }
+}
+
+async function flood (ws, visit) {
+  await visit.accept()
+  for await (const message of ws) await visit.receive(message)
+  visit.problem(`a flood has ended after ${visit.received} messages`)
+}
+
+/** Publishes to a client that reads nothing, until the client is slow, or for a while. Tells the client how much it has missed. */
+async function slow (ws, visit) {
+  await visit.accept()
+  const name = `slow ${visit.plan.id}`
+  await ws.subscribe(name)
+  await ws.receive()
+  counts.received++
+  let published = 0
+  for (; published < MOST_PUBLISHED && ws.skipped === 0 && ws.state === 'open'; published++) await app.websockets.publish(name, LARGE)
+  await ws.unsubscribe(name)
+  if (ws.state === 'open') await ws.send(`sent ${published - ws.skipped}`)
 }
 
 async function throws (ws, visit) {
@@ -240,6 +266,9 @@ async function listen () {
   app.websocket('/throws/:id', handler(throws))
   app.websocket('/handlers-throw/:id', handlers(receiveAndThrow))
   app.websocket('/raw/:id', { websocket: { raw: true } }, raw)
+  app.websocket('/flood/:id', { websocket: { rateLimit: { messages: LIMIT, interval: 86_400_000 } } }, handler(flood))
+  app.websocket('/slow-skip/:id', { websocket: { slowSubscriber: 'skip' } }, handler(slow))
+  app.websocket('/slow-close/:id', handler(slow))
   app.websocket('/denies/:id', handler((ws) => ws.deny(403, { no: 'entry' }, { 'x-soak': 'yes' })))
   app.websocket('/throws-early/:id', handler(() => { throw new Error(ON_PURPOSE) }))
   app.websocket('/undecided/:id', { websocket: { handshakeTimeout: HANDSHAKE_TIMEOUT } }, handler((ws) => ws.closed))
@@ -267,7 +296,8 @@ async function settle (options) {
     const { size } = app.websockets.subscribers(`topic ${topic}`)
     if (size > 0) problem(`server: ${size} subscribers are left`)
   }
-  return { counts, remains: await remains(['TCPServerWrap'], options) }
+  for (const text of accounts.problems) problem(text)
+  return { counts, accounts: accounts.rows, remains: await remains(['TCPServerWrap'], options) }
 }
 
 work({ listen, settle })

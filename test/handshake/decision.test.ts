@@ -392,8 +392,8 @@ t.test('a server that closes refuses undecided handshakes, and no others', async
 
 t.test('if the serializer of a hook throws for the payload of deny, that error is the response', async (t) => {
   const app = await createApp(t)
-  const onRequest = async (_request: unknown, reply: any): Promise<void> => { reply.serializer(() => { throw new Error('cannot be serialized') }) }
-  app.websocket('/', { onRequest }, (ws) => ws.deny(401, { a: 1 }))
+  const onRequest = async (_request: unknown, reply: any): Promise<void> => { reply.type('application/x-own').serializer(() => { throw new Error('cannot be serialized') }) }
+  app.websocket('/', { onRequest }, (ws) => ws.deny(401, 'no'))
   const { status, body } = await refusal(await listen(app), '/')
   t.equal(status, 401)
   t.match(body, 'cannot be serialized')

@@ -154,6 +154,11 @@ export interface WebSocketPluginOptions extends WebSocketSettings {
    * Default: none.
    */
   rawRoutes?: readonly string[] | ((route: RouteOptions) => boolean)
+  /**
+   * Whether WebSockets that come over HTTP/2 (RFC 8441) are served, and announced to clients. Default: true if the server of the
+   * app speaks HTTP/2. True is an error if the server does not speak HTTP/2.
+   */
+  http2?: boolean
   /** How `app.close()` ends the connections. */
   shutdown?: ShutdownOptions
   /** Connects the topics of this process to the topics of other processes. Default: none. */

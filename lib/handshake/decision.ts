@@ -5,18 +5,19 @@ import { show } from '../base/show'
 import { acceptanceIn, type AcceptOptions } from '../base/verb-options'
 import { endRequestSpan } from '../observe/request-span'
 import { mergeHeaders, refusalHeaders, repliedHeaders, type HeaderPairs } from './headers'
-import { detachResponse, SWITCHING_PROTOCOLS } from './response'
+import { detachResponse } from './response'
 import { switchProtocols, type Negotiation } from './upgrader'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Negotiated } from '../connection/connection'
 import type { Acceptance, Handshake, HandshakeOwner } from './handshake'
+import type { RequestEnd } from './kind'
 import type { HeadersLike } from '../../types/message'
 
 /** The session of a handshake. */
 export interface DecisionOwner {
-  /** The handshake is complete, with `statusCode`: the stream belongs to the connection. If there is a `response`, it has to emit 'finish' at the end. */
-  open (negotiated: Negotiated, response: ServerResponse | null, statusCode: number): void
+  /** The handshake is complete, with `statusCode`: the stream belongs to the connection. If there is a `requestEnd`, it has to emit 'finish' at the end. */
+  open (negotiated: Negotiated, requestEnd: RequestEnd | null, statusCode: number): void
   /** The handshake has ended without a connection. */
   finish (end: ConnectionEnd): void
 }
@@ -109,7 +110,7 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     this.handshake.decide(subprotocol, this.#route.options.subprotocols, headers)
     this.#accepted = new Deferred()
     this.handshake.acceptance = this
-    this.#route.sendNull(this.#reply.code(SWITCHING_PROTOCOLS))
+    this.#route.sendNull(this.#reply.code(this.handshake.kind.status))
     return this.#accepted.promise
   }
 
@@ -132,7 +133,8 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     this.#answer?.resolve(undefined)
     const { statusCode } = this.#reply
     endRequestSpan(this.#request, statusCode)
-    this.#owner.open({ isServer: true, protocol, compression: negotiation.compression }, detachResponse(this.#reply.raw, handshake.stream), statusCode)
+    const requestEnd = detachResponse(handshake.kind, this.#reply.raw, handshake.stream)
+    this.#owner.open({ isServer: true, protocol, compression: negotiation.compression }, requestEnd, statusCode)
     this.#accepted!.resolve(this.#owner)
   }
 

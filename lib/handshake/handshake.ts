@@ -1,19 +1,16 @@
-import { IncomingMessage } from 'node:http'
 import { TOKEN } from '../base/checks'
 import { Deferred } from '../base/deferred'
 import { WebSocketHandshakeError } from '../base/errors'
 import { show } from '../base/show'
-import { abort } from './answered'
 import { switchingHeaders, type HeaderPairs } from './headers'
 import { isRead, WaitingClient } from './waiting-client'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Closing } from '../base/closing'
 import type { ConnectionEnd } from '../base/connection-end'
+import type { HandshakeKind } from './kind'
 import type { HeadersLike } from '../../types/message'
-
-/** RFC 6455, section 4.1: the key is 16 bytes in base64. */
-const KEY = /^[+/0-9A-Za-z]{22}==$/
 
 /** The milliseconds for which a refused client may go on sending. */
 const LINGER = 1_000
@@ -23,11 +20,11 @@ const kHandshake = Symbol('fastify-async-websocket.handshake')
 /** The value is null when the handshake is complete, or when another listener has taken the connection over. */
 interface UpgradeRequest extends IncomingMessage { [kHandshake]?: Handshake | null }
 
-/** Gets the outcome of a handshake for which Fastify has to answer 101. */
+/** Gets the outcome of a handshake that Fastify has to accept with its answer. */
 export interface Acceptance {
   /** The error of a hook. */
   error: unknown
-  /** The hooks have run, and the status is still 101. `headers` are the headers of the reply. */
+  /** The hooks have run, and the status is still the one that accepts. `headers` are the headers of the reply. */
   switchProtocols (headers: HeadersLike): void
   /** A hook has changed the status. The response is being sent with `status`. */
   answerOtherwise (status: number): void
@@ -53,7 +50,7 @@ export interface HandshakeOwner {
 /**
  * The states of a handshake. Every state but `undecided` is final.
  *
- *      ┌───────────┐  101 is written                               ┌──────────┐
+ *      ┌───────────┐  101, or 200 of HTTP/2, is written            ┌──────────┐
  *      │ undecided │ ────────────────────────────────────────────> │ accepted │
  *      └───────────┘                                               └──────────┘
  *        │   │   │    a response, or a connection that is closed   ┌─────────┐
@@ -68,19 +65,20 @@ export interface HandshakeOwner {
  */
 export type HandshakeState = 'undecided' | 'accepted' | 'refused' | 'left' | 'taken'
 
-/** The handshake of an upgrade request. It watches the client until it is over, and holds the contents of the 101 response. */
+/** The handshake of a request. It watches the client until it is over, and holds the contents of the response that accepts. */
 export class Handshake {
+  readonly kind: HandshakeKind
   readonly stream: Duplex
   owner: HandshakeOwner | null = null
   observer: HandshakeObserver | null = null
   /** Fastify's request, as soon as a hook of this package has seen it. */
   fastifyRequest: FastifyRequest | null = null
-  /** Whether `check` has found that the request meets RFC 6455, section 4.2.1. */
+  /** Whether `check` has found that the request is a valid handshake. */
   isValid = false
-  /** The subprotocol of the 101 response; undefined until it is decided. */
+  /** The subprotocol of the response that accepts; undefined until it is decided. */
   protocol: string | undefined
   headers: HeaderPairs = []
-  /** Gets the outcome when the head of the response is written; null unless Fastify has to answer 101. */
+  /** Gets the outcome when the head of the response is written; null unless Fastify has to accept. */
   acceptance: Acceptance | null = null
   /** The close code and reason of a refusal with a connection; null if they follow from the response. */
   closing: Closing | null = null
@@ -94,23 +92,24 @@ export class Handshake {
   #isDropping = false
   #linger?: NodeJS.Timeout
 
-  /** Returns the handshake of an upgrade request; undefined for any other request, and when the handshake is complete. */
+  /** Returns the handshake of a WebSocket request; undefined for any other request, and when the handshake is complete. */
   static of (request: UpgradeRequest): Handshake | undefined {
     return request[kHandshake] ?? undefined
   }
 
-  /** Whether `request` is an upgrade request. This remains true when its handshake is over. */
+  /** Whether `request` is a WebSocket request. This remains true when its handshake is over. */
   static isFor (request: UpgradeRequest): boolean {
     return request[kHandshake] !== undefined
   }
 
   /** Returns the handshake of `request`, created if missing. `pending` has each handshake from its `watch` until its end. */
-  static begin (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>): Handshake {
-    request[kHandshake] ??= new Handshake(request, stream, pending)
+  static begin (kind: HandshakeKind, request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>): Handshake {
+    request[kHandshake] ??= new Handshake(kind, request, stream, pending)
     return request[kHandshake]
   }
 
-  private constructor (request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>) {
+  private constructor (kind: HandshakeKind, request: UpgradeRequest, stream: Duplex, pending: Set<Handshake>) {
+    this.kind = kind
     this.#request = request
     this.#pending = pending
     this.stream = stream
@@ -127,24 +126,13 @@ export class Handshake {
     return this.#over.promise
   }
 
-  /** Throws `WebSocketHandshakeError` with status 400 or 426 unless the request meets RFC 6455, section 4.2.1. */
+  /** Throws `WebSocketHandshakeError` with status 400 or 426 unless the request meets RFC 6455, section 4.2.1, or RFC 8441, section 5. */
   check (): void {
-    const { headers, method, httpVersion } = this.#request
     // The version is a number in requests of `injectWS` of @fastify/websocket.
-    if (String(headers['sec-websocket-version']) !== '13') {
+    if (String(this.#request.headers['sec-websocket-version']) !== '13') {
       throw new WebSocketHandshakeError('Sec-WebSocket-Version is not 13', { statusCode: 426 })
     }
-    if (method !== 'GET' || httpVersion !== '1.1') {
-      throw new WebSocketHandshakeError('a WebSocket handshake is a GET request of HTTP/1.1', { statusCode: 400 })
-    }
-    // Node does not require `Host` in upgrade requests. Requests of `injectWS` of @fastify/websocket are no `IncomingMessage`
-    // and need no `Host`.
-    if (headers.host === undefined && this.#request instanceof IncomingMessage) {
-      throw new WebSocketHandshakeError('Host is missing', { statusCode: 400 })
-    }
-    if (!KEY.test(headers['sec-websocket-key'] ?? '')) {
-      throw new WebSocketHandshakeError('Sec-WebSocket-Key is missing or invalid', { statusCode: 400 })
-    }
+    this.kind.check(this.#request)
     const offered = offeredBy(this.#request)
     if (new Set(offered).size < offered.length || !offered.every((protocol) => TOKEN.test(protocol))) {
       throw new WebSocketHandshakeError('Sec-WebSocket-Protocol is invalid', { statusCode: 400 })
@@ -153,7 +141,7 @@ export class Handshake {
   }
 
   /**
-   * Decides the headers and the subprotocol of the 101 response: `subprotocol`, or the first of `supported` that the client
+   * Decides the headers and the subprotocol of the response that accepts: `subprotocol`, or the first of `supported` that the client
    * offers. Throws `WebSocketHandshakeError` for a subprotocol that the client did not offer, and the errors of
    * `switchingHeaders`.
    */
@@ -185,7 +173,7 @@ export class Handshake {
     this.owner?.over()
   }
 
-  /** A response other than 101 is being sent, or a connection that is closed. A client that has left is not refused. */
+  /** A response that does not accept is being sent, or a connection that is closed. A client that has left is not refused. */
   refusedWith (statusCode: number, closeCode: number | null = null): void {
     if (this.#state !== 'left') this.observer?.refused(this, statusCode, closeCode)
   }
@@ -197,7 +185,7 @@ export class Handshake {
     this.#watch?.giveBack()
   }
 
-  /** Ends the handshake: the 101 response has been written, or else the client has left before. The response writes nothing more. */
+  /** Ends the handshake: the response that accepts has been written, or else the client has left. The response writes nothing more. */
   complete (isWritten: boolean): void {
     this.#become(isWritten ? 'accepted' : 'left')
     this.#forget()
@@ -233,7 +221,7 @@ export class Handshake {
     this.#settle()
     clearTimeout(this.#linger)
     this.#become('left')
-    if (this.#linger === undefined) abort(this.#request) // no response has been sent
+    if (this.#linger === undefined) this.kind.abort(this.#request) // no response has been sent
     this.owner?.over()
   }
 

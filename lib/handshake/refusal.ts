@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { Connection, type ConnectionOptions } from '../connection/connection'
 import { Handshake } from './handshake'
 import { repliedHeaders } from './headers'
-import { detachResponse, SWITCHING_PROTOCOLS } from './response'
+import { accepts, detachResponse } from './response'
 import { switchProtocols } from './upgrader'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Closing } from '../base/closing'
@@ -41,9 +41,10 @@ export interface Refuser {
 export function createRefusalHook (refuser: Refuser, refusal: Refusal) {
   return function refuseInstead (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null, payload: unknown) => void): void {
     if (reply.sent) return // a second response, whose hooks were slower than those of the first
-    if (reply.statusCode === SWITCHING_PROTOCOLS || !refusesByClosing(refusal, request)) return done(null, payload)
+    const handshake = Handshake.of(request.raw)
+    if (handshake === undefined || accepts(handshake, reply.statusCode) || !refusesByClosing(refusal, request)) return done(null, payload)
     const status = statusOf(reply, payload)
-    const { closing } = Handshake.of(request.raw)!
+    const { closing } = handshake
     refuse(refuser, request, reply, status, closing ?? { code: FIRST_CODE + status, reason: messageOf(reply, payload) ?? STATUS_CODES[status] ?? '' })
     discard(payload)
   }
@@ -58,7 +59,7 @@ function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply,
   handshake.release()
   const protocol = switchProtocols(request.raw)
   handshake.complete(protocol !== null)
-  const response = detachResponse(reply.raw, handshake.stream)
+  const response = detachResponse(handshake.kind, reply.raw, handshake.stream)
   const over = (end?: ConnectionEnd): void => {
     handshake.owner?.over(end)
     response?.emit('finish')

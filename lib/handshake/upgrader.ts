@@ -1,11 +1,12 @@
 import { WebSocketHandshakeError } from '../base/errors'
 import { messageOf } from '../base/show'
-import { acceptKey } from '../protocol/accept-key'
 import { Compression } from '../protocol/compression'
 import { acceptOffer } from '../protocol/extension'
 import { Handshake, offeredBy } from './handshake'
 import type { IncomingMessage } from 'node:http'
 import type { WebSocketServer } from 'ws'
+import type { HeaderPairs } from './headers'
+import type { HandshakeResponse } from './kind'
 import type { RawWebSocket } from '../../types/raw'
 
 /** The options of the connections of a route: `maxPayload` in bytes. */
@@ -13,8 +14,6 @@ export interface UpgraderOptions {
   maxPayload: number
   perMessageDeflate: boolean | object
 }
-
-const EMPTY = Buffer.alloc(0)
 
 /** What the server answers to the extensions that a client offers. */
 export interface Negotiation {
@@ -42,7 +41,7 @@ export function acceptCompression (header: string | undefined, perMessageDeflate
 }
 
 /**
- * Writes the 101 response to `request` (RFC 6455, section 4.2.2) with the decided subprotocol and headers. A refusal with a
+ * Writes the response that accepts `request` (RFC 6455, section 4.2.2) with the decided subprotocol and headers. A refusal with a
  * connection decides no subprotocol. It takes the first offered one: without one, a browser fails the connection by itself.
  * `extensions`: the value of Sec-WebSocket-Extensions, if any. Returns the subprotocol, or null if the client has left.
  */
@@ -53,12 +52,11 @@ export function switchProtocols (request: IncomingMessage, extensions?: string):
     stream.destroy()
     return null
   }
-  let head = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-    `Sec-WebSocket-Accept: ${acceptKey(request.headers['sec-websocket-key']!)}\r\n`
-  if (protocol !== '') head += `Sec-WebSocket-Protocol: ${protocol}\r\n`
-  if (extensions !== undefined) head += `Sec-WebSocket-Extensions: ${extensions}\r\n`
-  for (const [name, value] of handshake.headers) head += `${name}: ${value}\r\n`
-  stream.write(`${head}\r\n`, 'latin1') // as Node writes headers
+  const headers: HeaderPairs = []
+  if (protocol !== '') headers.push(['Sec-WebSocket-Protocol', protocol])
+  if (extensions !== undefined) headers.push(['Sec-WebSocket-Extensions', extensions])
+  headers.push(...handshake.headers)
+  handshake.kind.accept(request, stream, headers)
   return protocol
 }
 
@@ -71,12 +69,14 @@ export function serverOptions ({ maxPayload, perMessageDeflate, closeTimeout }: 
  * Completes the handshake of a route with `raw: true` through `app.websocketServer`, as @fastify/websocket does. The server has
  * the `options` of the route only during the call, since other routes have other values.
  */
-export function upgradeRaw (server: WebSocketServer, request: IncomingMessage, options: UpgraderOptions, then: (raw: RawWebSocket) => void): void {
+export function upgradeRaw (server: WebSocketServer, request: IncomingMessage, response: HandshakeResponse, options: UpgraderOptions, then: (raw: RawWebSocket) => void): void {
+  const handshake = Handshake.of(request)!
   const { maxPayload, perMessageDeflate } = server.options
   const ofRoute = { maxPayload: options.maxPayload, perMessageDeflate: options.perMessageDeflate as boolean }
   Object.assign(server.options, ofRoute)
   try {
-    server.handleUpgrade(request, Handshake.of(request)!.stream, EMPTY, (raw) => {
+    handshake.kind.acceptRaw(server, request, response, handshake.stream, (raw) => {
+      handshake.complete(true)
       server.emit('connection', raw, request)
       then(raw)
     })

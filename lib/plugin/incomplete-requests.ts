@@ -1,5 +1,6 @@
 import { responseOn, whenAnswered } from '../handshake/answered'
-import type { Server } from 'node:http'
+import { hasOtherConnects, ownListener } from './other-listeners'
+import type { IncomingMessage, Server } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -102,10 +103,11 @@ export class IncompleteRequests {
     const server = this.#server
     const isHttp2 = 'updateSettings' in server
     const session = (session: ServerHttp2Session): void => this.#sessions.add(session)
-    const connect = (_request: unknown, socket: Socket): void => {
+    const connect = ownListener((request: IncomingMessage, socket: Socket): void => {
+      if (request.httpVersionMajor === 2) return
       release(socket)
-      if (server.listenerCount('connect') === 1) socket.destroy() // as Node does without a listener
-    }
+      if (!hasOtherConnects(server)) socket.destroy() // as Node does without a listener
+    })
     // Without a listener for 'connect', Node closes the connection of a CONNECT request. So this listener comes only beside
     // another one.
     const newListener = (event: string, listener: unknown): void => {

@@ -56,7 +56,7 @@ export class Lookup {
   has ({ method, url, headers }: IncomingMessage): boolean {
     if (rewritesUrls(this.#app)) return true
     this.#mirror ??= this.#createMirror()
-    const target = { method: method as 'GET', url: url!, constraints: { host: headers.host, version: headers['accept-version'] } as never }
+    const target = { method: method as 'GET', url: url!, constraints: { host: headers.host ?? headers[':authority'], version: headers['accept-version'] } as never }
     const own = this.#mirror.findRoute(target) as Found | null
     if (own === null || own.searchParams === undefined) return false // `searchParams` is undefined for a text that is no URL
     const found = this.#app.findRoute(target) as Found | null

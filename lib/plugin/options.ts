@@ -59,6 +59,8 @@ export interface PluginSettings {
   shutdown: ShutdownSettings
   /** Carries messages to other processes. */
   broker?: Broker
+  /** Whether WebSockets over HTTP/2 are served. Undefined: if the server speaks HTTP/2. */
+  http2?: boolean
   /** How much of which topics is kept. */
   history: NonNullable<WebSocketPluginOptions['history']>
 }
@@ -143,6 +145,7 @@ const PLUGIN_CHECKS: Checks = {
   closeTimeout: milliseconds,
   errorHandler: func,
   rawRoutes: routes,
+  http2: flag,
   shutdown: members({
     code: optional(closeCode),
     reason: optional(text),

@@ -1,9 +1,24 @@
 import { responseOn } from '../handshake/answered'
 import { isRead } from '../handshake/waiting-client'
+import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-/* Other listeners to upgrades of the same server get the requests that are theirs, and only those. */
+/* Other listeners to upgrades and to CONNECT requests of the same server get the requests that are theirs, and only those. */
+
+/** The listeners of this package to 'connect'. */
+const own = new WeakSet<Function>()
+
+/** Marks `listener` as one of this package. */
+export function ownListener<Listener extends Function> (listener: Listener): Listener {
+  own.add(listener)
+  return listener
+}
+
+/** Whether `server` has a listener to 'connect' that is not marked. */
+export function hasOtherConnects (server: EventEmitter): boolean {
+  return server.listeners('connect').some((listener) => !own.has(listener))
+}
 
 /**
  * Calls `then` when all listeners to an upgrade have been called. `isServed` tells whether one of them has begun to serve the

@@ -6,8 +6,10 @@ import { answerBadGateway } from '../handshake/upstream'
 import { countApp } from '../observe/process-counters'
 import { furtherServers, rootOf } from './adapter'
 import { AppState } from './app-state'
+import { checkHttp2, serveConnects } from './connects'
 import { checkDeclared, markSeen } from './declared-routes'
 import { addWebSocketRoute, prepareRoutes } from './define-route'
+import { createDispatch, type Dispatch } from './dispatch'
 import { retentionBy } from './history-options'
 import { IncompleteRequests } from './incomplete-requests'
 import { Lookup } from './lookup'
@@ -26,12 +28,14 @@ async function plugin (app: FastifyInstance, options: Record<string, unknown>): 
   checkPluginOptions(options)
   checkDeclared(app)
   const appState = new AppState(options, pluginSettings(options), new Lookup(app))
+  checkHttp2(appState, app.server)
 
   reserve(app, appState)
-  attach(app, appState)
+  const dispatch = createDispatch(app, appState)
+  attach(app, appState, dispatch)
   const forget = countApp(appState.observer)
   app.addHook('onClose', async () => forget())
-  await routeUpgrades(app, appState)
+  await routeUpgrades(app, appState, dispatch)
   addWebSocketRoutes(app, appState)
   app.addHook('onError', answerBadGateway)
   endConnections(app, appState)
@@ -80,12 +84,13 @@ function addWebSocketRoutes (app: FastifyInstance, appState: AppState): void {
 }
 
 /** Attaches the plugin to the servers of `app`, and detaches it when the app has closed. */
-function attach (app: FastifyInstance, { settings: { shutdown } }: AppState): void {
+function attach (app: FastifyInstance, appState: AppState, dispatch: Dispatch): void {
   const detach: (() => void)[] = []
   const attachTo = (server: FastifyInstance['server']): void => {
-    const connections = new IncompleteRequests(server, shutdown.timeout)
+    const connections = new IncompleteRequests(server, appState.settings.shutdown.timeout)
     detach.push(() => connections.stop())
     detach.push(upgradeOnly(server, isUpgrade.bind(null, app.server)))
+    detach.push(serveConnects(server, appState, dispatch))
   }
   attachTo(app.server)
   app.addHook('onListen', async () => { furtherServers(app).forEach(attachTo) })

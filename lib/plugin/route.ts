@@ -6,7 +6,7 @@ import { ConnectionLimit } from '../handshake/connection-limit'
 import { Handshake } from '../handshake/handshake'
 import { createOriginCheck, type OriginCheck } from '../handshake/origins'
 import { createRefusalHook, refusesByClosing, type Refuser } from '../handshake/refusal'
-import { keepHookError, noteRequest, SWITCHING_PROTOCOLS } from '../handshake/response'
+import { keepHookError, noteRequest } from '../handshake/response'
 import { acceptCompression, upgradeRaw, type Negotiation } from '../handshake/upgrader'
 import { observeRaw } from '../observe/raw-observer'
 import { endRequestSpan } from '../observe/request-span'
@@ -165,9 +165,9 @@ export class Route implements SessionRoute, Refuser, DeclaredRoute {
     handshake.release()
     let isOpen = false
     try {
-      upgradeRaw(this.#appState.websocketServer, request.raw, this.options, (raw) => {
+      upgradeRaw(this.#appState.websocketServer, request.raw, reply.raw, this.options, (raw) => {
         isOpen = true
-        this.#handleRaw(raw, request)
+        this.#handleRaw(raw, request, handshake.kind.status)
       })
     } catch (error) { // there may be a connection or not
       logSafely(request, 'error', 'a listener on app.websocketServer threw', error)
@@ -178,10 +178,10 @@ export class Route implements SessionRoute, Refuser, DeclaredRoute {
   }
 
   /** Calls the handler of a route with `raw: true`. */
-  #handleRaw (raw: RawWebSocket, request: FastifyRequest): void {
+  #handleRaw (raw: RawWebSocket, request: FastifyRequest, statusCode: number): void {
     this.#appState.openedRaw(raw)
-    endRequestSpan(request, SWITCHING_PROTOCOLS)
-    observeRaw(raw, request, this.observer, SWITCHING_PROTOCOLS, this.#appState.observer.sockets)
+    endRequestSpan(request, statusCode)
+    observeRaw(raw, request, this.observer, statusCode, this.#appState.observer.sockets)
     const fail = (thrown: unknown): void => { // as @fastify/websocket handles an error of the handler
       const error = readable(thrown)
       logSafely(request, 'error', error?.message, error)

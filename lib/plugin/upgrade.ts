@@ -3,10 +3,10 @@ import { finished, type Duplex } from 'node:stream'
 import { WebSocketHandshakeError, type WebSocketError } from '../base/errors'
 import { show } from '../base/show'
 import { logSafely } from '../base/user-code'
-import { Handshake, type HandshakeObserver } from '../handshake/handshake'
-import { answerBy, isInjected } from '../handshake/response'
+import { Handshake } from '../handshake/handshake'
+import { http1, isInjected } from '../handshake/http1'
 import { serverOptions } from '../handshake/upgrader'
-import { limitRouting, registerFastifyWebsocket } from './adapter'
+import { registerFastifyWebsocket } from './adapter'
 import { release } from './incomplete-requests'
 import { afterOthers } from './other-listeners'
 import { asksForWebSocket, handBack } from './other-protocols'
@@ -16,37 +16,20 @@ import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AppState } from './app-state'
+import type { Dispatch } from './dispatch'
 
-type Dispatch = (request: IncomingMessage, stream: Duplex) => void
-
-/** Routes the upgrade requests of the server of `app`, and watches each client until its request is answered. */
-export async function routeUpgrades (app: FastifyInstance, appState: AppState): Promise<void> {
-  // @fastify/http-proxy routes all upgrade requests of its prefixes as well. No request may be served twice.
-  const routing = limitRouting(app, (request) => !Handshake.isFor(request))
-  const observer: HandshakeObserver = {
-    refused ({ fastifyRequest: request }, statusCode, closeCode) {
-      const route = request === null ? undefined : routeOf(request)
-      const { other } = appState.observer
-      ;(route?.observer ?? other).refused(request, statusCode, closeCode)
-    }
+/** Has `dispatch` route the upgrade requests of the server of `app`. */
+export async function routeUpgrades (app: FastifyInstance, appState: AppState, dispatch: Dispatch): Promise<void> {
+  const dispatchUpgrade = (request: IncomingMessage, stream: Duplex): void => {
+    dispatch(http1, request, stream, () => {
+      if (isInjected(stream)) finished(stream, () => stream.destroy())
+      const response = new ServerResponse(request)
+      response.assignSocket(stream as Socket)
+      return response
+    })
   }
-  const dispatch: Dispatch = (request, stream) => {
-    const handshake = Handshake.begin(request, stream, appState.handshakes)
-    handshake.observer = observer
-    if (isInjected(stream)) finished(stream, () => stream.destroy())
-    const response = new ServerResponse(request)
-    answerBy(response, handshake)
-    response.assignSocket(stream as Socket)
-    try {
-      routing(request, response)
-    } catch (error) { // `rewriteUrl` and `genReqId` run before there is an error handler
-      logSafely(app, 'error', 'a WebSocket request could not be routed', error)
-      response.writeHead(500).end()
-    }
-    handshake.watch() // usually the handshake is over: a handler that accepts at once has completed it
-  }
-  appState.websocketServer = await registerFastifyWebsocket(app, serverOptions(appState.settings), dispatch)
-  listen(app, appState, dispatch)
+  appState.websocketServer = await registerFastifyWebsocket(app, serverOptions(appState.settings), dispatchUpgrade)
+  listen(app, appState, dispatchUpgrade)
 }
 
 /** Whether this package, or another listener to upgrades of `server`, upgrades `request`. */
@@ -55,7 +38,7 @@ export function isUpgrade (server: EventEmitter, request: IncomingMessage): bool
 }
 
 /** Takes the upgrade requests that are for this package, or that have no other listener. */
-function listen (app: FastifyInstance, appState: AppState, dispatch: Dispatch): void {
+function listen (app: FastifyInstance, appState: AppState, dispatch: (request: IncomingMessage, stream: Duplex) => void): void {
   const { server } = app
   const { leftovers, limit, lookup, settings: { handshakeTimeout } } = appState
   const onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
@@ -65,7 +48,7 @@ function listen (app: FastifyInstance, appState: AppState, dispatch: Dispatch): 
     } else if (server.listenerCount('upgrade') === 1) {
       take(request, stream, head)
     } else if (asksForWebSocket(request) && lookup.has(request)) {
-      const handshake = Handshake.begin(request, stream, appState.handshakes)
+      const handshake = Handshake.begin(http1, request, stream, appState.handshakes)
       afterOthers(request, stream, (isServed) => { isServed ? handshake.abandon() : take(request, stream, head) })
     } else {
       leftovers.add(request, stream, handshakeTimeout)

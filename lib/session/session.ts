@@ -15,13 +15,13 @@ import { subscribeOptionsIn } from '../pubsub/beginning'
 import { checkTopic } from '../pubsub/topics'
 import { TopicSubscriber, type SubscriberSettings } from './subscriber'
 import { urlOf } from './url'
-import type { ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ConnectionEnd } from '../base/connection-end'
 import type { State } from '../base/state'
 import type { Codec } from '../codec/codec'
 import type { RouteObserver } from '../observe/route-observer'
 import type { Batch } from '../protocol/prepared-message'
+import type { RequestEnd } from '../handshake/kind'
 import type { PubSub } from '../pubsub/pubsub'
 import type { Standing } from '../pubsub/subscription'
 import type { HeadersLike, IncomingEvent, OutgoingEvent, ValueType } from '../../types/message'
@@ -67,7 +67,7 @@ export class Session extends StreamChannel {
   #subscriber: TopicSubscriber<Session> | null = null
   #id: string | null = null
   #log: FastifyBaseLogger | null = null
-  #response: ServerResponse | null = null
+  #requestEnd: RequestEnd | null = null
   #url: URL | null = null
 
   /** Whether `value` is a session. Reads no property of `value`, since a getter might throw. */
@@ -152,19 +152,19 @@ export class Session extends StreamChannel {
     return this.#decision?.accepting
   }
 
-  /** The handshake is complete, with `statusCode`. `response`, if any, emits 'finish' when the session has ended. */
-  open (negotiated: Negotiated, response: ServerResponse | null, statusCode: number): void {
+  /** The handshake is complete, with `statusCode`. `requestEnd`, if any, emits 'finish' when the session has ended. */
+  open (negotiated: Negotiated, requestEnd: RequestEnd | null, statusCode: number): void {
     const { stream } = this.#decision!.handshake
     this.#decision = null
-    this.#response = response
+    this.#requestEnd = requestEnd
     this.connection = new Connection(stream, negotiated, this.#route.options, this)
     this.#route.accepted(this, statusCode)
   }
 
   /** Ends the request of the session, which is over. Fastify runs onResponse hooks and logs. */
   endRequest (): void {
-    this.#response?.emit('finish')
-    this.#response = null
+    this.#requestEnd?.emit('finish')
+    this.#requestEnd = null
   }
 
   deny (statusCode = 403, payload?: unknown, headers?: HeadersLike): Promise<void> {

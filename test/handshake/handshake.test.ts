@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocketDisconnect, WebSocketHandshakeError } from '../../lib/base/errors'
+import { http1 } from '../../lib/handshake/http1'
 import { Handshake } from '../../lib/handshake/handshake'
 import { Deferred } from '../../lib/base/deferred'
 import { createApp, listen } from '../helpers/app'
@@ -327,7 +328,7 @@ t.test('the time to check and choose a subprotocol is linear in the number that 
   isLinear(t, 10_000, (n) => {
     const protocols = Array.from({ length: n }, (_, i) => `p${i}`)
     const headers = { host: 'localhost', 'sec-websocket-version': '13', 'sec-websocket-key': `${'A'.repeat(22)}==`, 'sec-websocket-protocol': protocols.join(', ') }
-    const handshake = Handshake.begin({ method: 'GET', httpVersion: '1.1', headers } as any, new PassThrough(), new Set())
+    const handshake = Handshake.begin(http1, { method: 'GET', httpVersion: '1.1', headers } as any, new PassThrough(), new Set())
     return () => {
       handshake.check()
       handshake.decide(undefined, [...protocols].reverse(), undefined)

@@ -1,0 +1,96 @@
+import { WebSocketHandshakeError } from '../base/errors'
+import { negotiateRaw } from './raw-upgrade'
+import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import type { HeaderPairs } from './headers'
+import type { HandshakeKind, HandshakeResponse } from './kind'
+
+/** Headers that belong to a connection, which HTTP/2 does not have (RFC 9113, section 8.2.2). Node throws for them. */
+const OF_CONNECTION = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade|http2-settings|te)$/i
+
+/** Statuses that would open the connection (RFC 8441, section 5). */
+const isSuccess = (status: number): boolean => status >= 200 && status < 300
+
+/** The status of a refusal whose own status would open the connection. */
+const FORBIDDEN = 403
+
+/** The handshake of HTTP/2: an extended CONNECT request, whose stream is the connection (RFC 8441, section 5). */
+export const http2: HandshakeKind = {
+  status: 200,
+
+  check ({ headers }) {
+    // A request that has passed a proxy may have `Host` in place of `:authority` (RFC 9113, section 8.3.1).
+    if (!headers[':authority'] && headers.host === undefined) {
+      throw new WebSocketHandshakeError('the pseudo-header :authority is missing', { statusCode: 400 })
+    }
+  },
+
+  // The response itself emits 'finish' only when the stream has closed.
+  prepare (response, stream, onResponded) {
+    stream.on('finish', () => onResponded.call(response))
+  },
+
+  accept (request, stream, headers) {
+    respond(stream as ServerHttp2Stream, headers)
+    // A client that resets an open connection does not abort its request, as over HTTP/1.1: the request has been answered.
+    Object.defineProperty(request, 'aborted', { value: false })
+  },
+
+  acceptRaw (server, request, response, stream, then) {
+    const raw = negotiateRaw(server, request)
+    if (raw === null) return (stream as ServerHttp2Stream).respond({ ':status': 400 }, { endStream: true })
+    this.accept(request, stream, raw.headers)
+    this.detach(response, stream, () => {}) // without an end: as over HTTP/1.1, onResponse hooks of raw routes do not run
+    raw.open(stream, then)
+  },
+
+  detach (response) {
+    const listeners = response.rawListeners('finish')
+    response.removeAllListeners('finish') // the stream emits it when it has closed, which may be before the session is over
+    Object.assign(response, SILENT)
+    return listeners.length === 0 ? null : { emit: () => listeners.forEach((listener) => listener.call(response)) }
+  },
+
+  writeRefusal (response, status, rest) {
+    for (const name of response.getHeaderNames().filter(isOfConnection)) response.removeHeader(name)
+    const headers = Object.entries(rest.at(-1) ?? {}).filter(([name]) => !isOfConnection(name))
+    const { writeHead } = Object.getPrototypeOf(response) as HandshakeResponse
+    const sent = isSuccess(status) ? FORBIDDEN : status
+    writeHead.call(response, sent, Object.fromEntries(headers) as OutgoingHttpHeaders)
+    return sent
+  },
+
+  /** Node does it. */
+  abort () {}
+}
+
+/** The methods of a response that would write to the connection. */
+const SILENT: Partial<HandshakeResponse> = {
+  writeHead () { return this as never },
+  write: () => true,
+  end () { return this as never },
+  destroy () { return this as never }
+}
+
+function isOfConnection (name: string): boolean {
+  return OF_CONNECTION.test(name)
+}
+
+/** Opens the connection. Values of one name become one value, except for cookies (RFC 9110, section 5.3). */
+function respond (stream: ServerHttp2Stream, pairs: HeaderPairs): void {
+  const headers: OutgoingHttpHeaders = { ':status': http2.status }
+  for (const [name, value] of pairs) {
+    const key = name.toLowerCase()
+    if (isOfConnection(key)) continue
+    const before = headers[key] as string[] | string | undefined
+    if (key === 'set-cookie') headers[key] = [before ?? [], value].flat()
+    else headers[key] = before === undefined ? value : `${before as string}, ${value}`
+  }
+  stream.respond(headers)
+  stream.on('aborted', drop)
+}
+
+/** The client has reset the stream. A stream that is paused would not tell of it, if the code is NO_ERROR. */
+function drop (this: Duplex): void {
+  this.destroy()
+}

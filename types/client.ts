@@ -38,6 +38,8 @@ interface ClientOptions<Value extends ValueType = ValueType, Receive extends Val
   closeTimeout?: number
   /** Whether messages are compressed, or the options of `ws` for compression. Default: false. */
   perMessageDeflate?: boolean | object
+  /** Whether the connection is a stream of HTTP/2 (RFC 8441), which the server has to offer. Default: false, HTTP/1.1. */
+  http2?: boolean
 }
 
 /** The TLS options that `connect` passes to Node. Node documents them at `tls.connect` and `tls.createSecureContext`. */

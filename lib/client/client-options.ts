@@ -63,7 +63,8 @@ const CLIENT_CHECKS: Checks = {
   sendHighWaterMark: bytes,
   sendTimeout: milliseconds,
   closeTimeout: milliseconds,
-  perMessageDeflate
+  perMessageDeflate,
+  http2: flag
 }
 
 /** The options of `tls.createSecureContext`, which checks them itself. */
@@ -96,6 +97,7 @@ const INJECT_CHECKS: Checks = {
 export function connectSettings (options: unknown): ClientSettings {
   const own = defined(readOptions('connect', options))
   checkAll(own, CONNECT_CHECKS, 'of connect')
+  if (own.http2 === true && own.agent) throw new WebSocketOptionError('option agent of connect makes connections of HTTP/1.1: leave it out, or leave out http2')
   checkContext(own)
   return { ...DEFAULTS, handshakeTimeout: HANDSHAKE_TIMEOUT, ...own }
 }

@@ -15,7 +15,7 @@ export class InjectedStream extends Duplex {
   readonly remotePort = 0
   readonly encrypted: boolean
   /** Properties that Node's HTTP/2 server reads of a socket that may speak HTTP/1.1. */
-  readonly alpnProtocol = 'http/1.1'
+  readonly alpnProtocol: string
   server: object | null = null
   /** The bytes that this end has received, as of a socket. */
   bytesRead = 0
@@ -24,10 +24,11 @@ export class InjectedStream extends Duplex {
   /** The callback of a write for which the peer has no room yet. Later writes wait behind it. */
   #waiting: Written | null = null
 
-  constructor (remoteAddress: string, encrypted: boolean) {
+  constructor (remoteAddress: string, encrypted: boolean, alpnProtocol: string) {
     super()
     this.remoteAddress = remoteAddress
     this.encrypted = encrypted
+    this.alpnProtocol = alpnProtocol
   }
 
   // This end has room for more bytes, unless bytes are still on their way to this end.
@@ -92,9 +93,9 @@ export class InjectedStream extends Duplex {
 }
 
 /** Returns both ends of a connection: the client's end, and the server's end, which sees the client at `remoteAddress`. */
-export function connectStreams (remoteAddress: string, encrypted: boolean): [near: InjectedStream, far: InjectedStream] {
-  const near = new InjectedStream('127.0.0.1', encrypted)
-  const far = new InjectedStream(remoteAddress, encrypted)
+export function connectStreams (remoteAddress: string, encrypted: boolean, alpnProtocol = 'http/1.1'): [near: InjectedStream, far: InjectedStream] {
+  const near = new InjectedStream('127.0.0.1', encrypted, alpnProtocol)
+  const far = new InjectedStream(remoteAddress, encrypted, alpnProtocol)
   near.peer = far
   far.peer = near
   return [near, far]

@@ -1,4 +1,4 @@
-import { STATUS_CODES, type IncomingMessage } from 'node:http'
+import { STATUS_CODES, type IncomingHttpHeaders } from 'node:http'
 import { WebSocketUpgradeError } from '../base/errors'
 
 /** Bytes. The client reads at most so much of the body of a refusal, and the rest of the chunk that reaches this limit. */
@@ -15,22 +15,20 @@ export function failure (error: NodeJS.ErrnoException | undefined): WebSocketUpg
 }
 
 /**
- * Reads the body of `response`, a response other than 101, and resolves with the error that describes the refusal. If the
- * connection breaks within the body, or `response` is destroyed, the body of the error is the part that has come. Never rejects.
+ * Reads the bytes of the body of a response that refuses, and resolves with the error that describes the refusal. If the
+ * connection breaks within the body, or its stream is destroyed, the body of the error is the part that has come. Never rejects.
  */
-export async function refusal (response: IncomingMessage): Promise<WebSocketUpgradeError> {
-  const { headers } = response
-  const statusCode = response.statusCode!
-  const body = await bodyOf(response)
+export async function refusal (statusCode: number, headers: IncomingHttpHeaders, bytes: AsyncIterable<Buffer>): Promise<WebSocketUpgradeError> {
+  const body = await textOf(bytes)
   const status = [statusCode, STATUS_CODES[statusCode] ?? []].flat().join(' ') // the status text of Node, since that of the server may say anything
   return new WebSocketUpgradeError(`the server refused the handshake: ${status}`, { statusCode, headers, body })
 }
 
-async function bodyOf (response: IncomingMessage): Promise<string> {
+async function textOf (body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
   try {
-    for await (const chunk of response) {
+    for await (const chunk of body) {
       chunks.push(chunk)
       if ((bytes += chunk.length) >= MAX_BODY_BYTES) break
     }

@@ -8,6 +8,10 @@ function responseOf (statusCode: number, body: Iterable<Buffer>): any {
   return Object.assign(Readable.from(body), { statusCode, headers: { 'x-a': '1' } })
 }
 
+function refusalOf (response: any): ReturnType<typeof refusal> {
+  return refusal(response.statusCode, response.headers, response)
+}
+
 t.test('failure: the code of the error is in the message, and the error is the cause', async (t) => {
   const cause = Object.assign(new Error('connect ECONNREFUSED 10.0.0.5:1'), { code: 'ECONNREFUSED' })
   t.match(failure(cause), { name: 'WebSocketUpgradeError', message: 'the handshake failed: ECONNREFUSED', cause, body: '', responseHeaders: {} })
@@ -24,17 +28,17 @@ t.test('failure: an error of this package stays unchanged', async (t) => {
 })
 
 t.test('refusal: status, headers and body', async (t) => {
-  const error = await refusal(responseOf(401, [Buffer.from('who '), Buffer.from('are you?')]))
+  const error = await refusalOf(responseOf(401, [Buffer.from('who '), Buffer.from('are you?')]))
   t.match(error, { name: 'WebSocketUpgradeError', message: 'the server refused the handshake: 401 Unauthorized', statusCode: 401, responseHeaders: { 'x-a': '1' }, body: 'who are you?' })
 })
 
 t.test('refusal: a status without a name is given as a number', async (t) => {
-  t.match(await refusal(responseOf(499, [])), { message: 'the server refused the handshake: 499', body: '' })
+  t.match(await refusalOf(responseOf(499, [])), { message: 'the server refused the handshake: 499', body: '' })
 })
 
 t.test('refusal: a character that two chunks share is whole', async (t) => {
   const bytes = Buffer.from('grüße')
-  t.equal((await refusal(responseOf(403, [bytes.subarray(0, 3), bytes.subarray(3)]))).body, 'grüße')
+  t.equal((await refusalOf(responseOf(403, [bytes.subarray(0, 3), bytes.subarray(3)]))).body, 'grüße')
 })
 
 t.test('refusal: the body is the part that came before an error', async (t) => {
@@ -42,7 +46,7 @@ t.test('refusal: the body is the part that came before an error', async (t) => {
     yield Buffer.from('not all')
     throw new Error('broken')
   })())
-  t.equal((await refusal(response)).body, 'not all')
+  t.equal((await refusalOf(response)).body, 'not all')
 })
 
 t.test('refusal: a body is read up to 16 MiB', async (t) => {
@@ -53,7 +57,7 @@ t.test('refusal: a body is read up to 16 MiB', async (t) => {
       yield Buffer.alloc(1024 * 1024, 'a')
     }
   })())
-  t.equal((await refusal(response)).body.length, 16 * 1024 * 1024)
+  t.equal((await refusalOf(response)).body.length, 16 * 1024 * 1024)
   t.ok(chunks < 32, `${chunks} chunks were asked for`)
   t.ok(response.destroyed)
 })

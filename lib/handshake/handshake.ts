@@ -217,6 +217,11 @@ export class Handshake {
     this.owner?.over()
   }
 
+  /** Drops the connection at once, unless a response is on its way that would be lost. */
+  terminate (): void {
+    if (this.#linger === undefined || !this.kind.losesWritten) this.stream.destroy()
+  }
+
   #leave (): void {
     this.#settle()
     clearTimeout(this.#linger)

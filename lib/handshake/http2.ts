@@ -17,6 +17,7 @@ const FORBIDDEN = 403
 /** The handshake of HTTP/2: an extended CONNECT request, whose stream is the connection (RFC 8441, section 5). */
 export const http2: HandshakeKind = {
   status: 200,
+  losesWritten: true,
 
   check ({ headers }) {
     // A request that has passed a proxy may have `Host` in place of `:authority` (RFC 9113, section 8.3.1).

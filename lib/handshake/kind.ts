@@ -23,6 +23,8 @@ export interface RequestEnd {
 export interface HandshakeKind {
   /** The status of the response that completes the handshake. */
   readonly status: 101 | 200
+  /** Whether a stream that is destroyed takes with it what has been written and has not left. A socket has it in the kernel. */
+  readonly losesWritten: boolean
   /** Throws `WebSocketHandshakeError` with status 400 unless `request` asks for a connection as this kind has to. */
   check (request: HandshakeRequest): void
   /** Prepares `response` to answer on `stream`. `onResponded` is called, with `response` as `this`, when it has been written. */

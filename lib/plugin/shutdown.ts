@@ -33,7 +33,7 @@ export async function shutDown (appState: AppState, settings: ShutdownSettings, 
   late.abort()
   const remaining = { connections: appState.connections.size + appState.sockets.size, handshakes: appState.handshakes.size, handlers: appState.handlers }
   for (const connection of [...appState.connections, ...appState.sockets]) connection.terminate()
-  for (const { stream } of appState.handshakes) stream.destroy()
+  for (const handshake of appState.handshakes) handshake.terminate()
   for (const client of appState.injected) client.terminate()
   await atMost(LAST_MOMENT, allEnded(appState))
   await atMost(LAST_MOMENT, Promise.all(appState.routes.map((route) => route.disconnectAll())))

@@ -1,4 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { urlOver } from './transport'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import websocket from '../../lib/index'
@@ -26,5 +27,5 @@ export async function serve (t: Test, handler: Handler, options: WebSocketPlugin
   const app = await createApp(t, options, serverOptions)
   app.websocket('/*', handler)
   const port = await listen(app)
-  return { app, port, url: `ws://127.0.0.1:${port}` }
+  return { app, port, url: urlOver(`ws://127.0.0.1:${port}`) }
 }

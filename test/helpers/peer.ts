@@ -1,4 +1,6 @@
 import { on, once } from 'node:events'
+import { connectHttp2Peer } from './http2'
+import { http2Server, urlOver } from './transport'
 import type { Duplex } from 'node:stream'
 import type { Test } from 'tap'
 import WebSocket from 'ws'
@@ -79,6 +81,7 @@ function decode ([data, isBinary]: [Buffer, boolean]): string | Buffer {
 
 /** Connects a `ws` client. The client is terminated at the end of `t`. */
 export async function connectPeer (t: Pick<Test, 'teardown'>, url: string, options: WebSocket.ClientOptions & { subprotocols?: string[] } = {}): Promise<Peer> {
+  if (http2Server !== undefined) return await connectHttp2Peer(t, urlOver(url), options)
   const socket = new WebSocket(url, options.subprotocols, options)
   t.teardown(() => socket.terminate())
   const peer = new Peer(socket)

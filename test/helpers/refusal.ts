@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { http2Refusal } from './http2'
+import { http2Server, urlOver } from './transport'
 
 export interface Refusal {
   status: number
@@ -10,6 +12,7 @@ export interface Refusal {
 
 /** Sends an upgrade request. Resolves with the response of the server, which must refuse the handshake. */
 export async function refusal (port: number, path: string, headers: Record<string, string> = {}): Promise<Refusal> {
+  if (http2Server !== undefined) return await http2Refusal(urlOver(`http://127.0.0.1:${port}`), path, headers)
   const asked = request({
     port,
     host: '127.0.0.1',

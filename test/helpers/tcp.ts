@@ -4,6 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import WebSocket from 'ws'
+import { http1Only } from './transport'
 import { until } from './until'
 import type { FastifyInstance } from 'fastify'
 
@@ -74,6 +75,7 @@ export interface RequestOptions {
 
 /** The bytes of an upgrade request. */
 export function upgradeRequest (target: string, { method = 'GET', version = '1.1', headers = {} }: RequestOptions = {}): string {
+  http1Only('the bytes of an upgrade request')
   const all: RequestOptions['headers'] = {
     host: 'example.com',
     connection: 'Upgrade',
@@ -95,6 +97,7 @@ export function upgradeResponse (request: string, headers = ''): string {
 
 /** Starts a TCP server on 127.0.0.1. It calls `answer` when a connection has sent the headers of its request. Returns the port. */
 export async function serveTcp (t: Test, answer: (socket: Socket, request: string) => void): Promise<number> {
+  http1Only('a server that answers an upgrade request')
   const server = createServer((socket) => {
     t.teardown(() => socket.destroy())
     socket.on('error', () => {})

@@ -57,7 +57,7 @@ const ROUTE_OPTIONS: Record<string, keyof typeof KINDS> = {
   onInvalid: 'func'
 }
 
-const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', errorHandler: 'func', rawRoutes: 'routes', shutdown: 'shutdown', broker: 'broker' }
+const PLUGIN_ONLY: Record<string, keyof typeof KINDS> = { closeTimeout: 'milliseconds', errorHandler: 'func', rawRoutes: 'routes', http2: 'flag', shutdown: 'shutdown', broker: 'broker' }
 
 const ROUTE_ONLY: Record<string, keyof typeof KINDS> = { raw: 'flag', onConnect: 'func', onMessage: 'func', onDisconnect: 'func' }
 

@@ -1,0 +1,217 @@
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
+import { Deferred } from '../../lib/base/deferred'
+import { http2 } from '../../lib/handshake/http2'
+import { createApp, listen } from '../helpers/app'
+import { clientFrame, CLOSE, closePayload, messagesIn, TEXT } from '../helpers/frames'
+import { connectRequest, openSession, peerOf, refusalOf, responseTo } from '../helpers/http2'
+import { HTTP2_SERVERS } from '../helpers/http2-servers'
+import { collectLogs } from '../helpers/logs'
+import { until } from '../helpers/until'
+import type { FastifyInstance } from 'fastify'
+import type { ClientHttp2Session } from 'node:http2'
+import type { WebSocketPluginOptions } from '../../types/options'
+
+async function createHttp2App (t: Test, options?: WebSocketPluginOptions, serverOptions: object = {}): Promise<FastifyInstance> {
+  return await createApp(t, options, { ...HTTP2_SERVERS['in the clear'], ...serverOptions })
+}
+
+async function connectTo (t: Test, app: FastifyInstance): Promise<ClientHttp2Session> {
+  return await openSession(t, `http://127.0.0.1:${await listen(app)}`)
+}
+
+t.test('accept answers 200 with the headers of hooks and of accept, without those of a connection', async (t) => {
+  const app = await createHttp2App(t)
+  app.addHook('onRequest', async (_request, reply) => { reply.header('set-cookie', 'a=1').header('x-hook', '1').header('keep-alive', 'timeout=5').header('content-length', '5') })
+  app.websocket('/', { websocket: { subprotocols: ['v1'] } }, async (ws) => {
+    await ws.accept({ headers: [['set-cookie', 'b=2'], ['set-cookie', 'c=3'], ['x-own', '1'], ['x-own', '2'], ['proxy-connection', 'close']] })
+  })
+  const session = await connectTo(t, app)
+  const stream = connectRequest(session, '/', { 'sec-websocket-protocol': 'v2, v1' })
+  const { date, ...headers } = await responseTo(stream)
+  t.same(headers, { ':status': 200, 'set-cookie': ['a=1', 'b=2', 'c=3'], 'x-hook': '1', 'x-own': '1, 2', 'sec-websocket-protocol': 'v1' })
+})
+
+t.test('a request needs an authority, in :authority or Host', async (t) => {
+  t.throws(() => http2.check({ headers: {} } as any), { name: 'WebSocketHandshakeError', statusCode: 400, message: ':authority' })
+  t.doesNotThrow(() => http2.check({ headers: { ':authority': 'localhost' } } as any))
+  t.doesNotThrow(() => http2.check({ headers: { host: 'localhost' } } as any))
+})
+
+t.test('a version other than 13, and an invalid subprotocol, are refused', async (t) => {
+  const app = await createHttp2App(t)
+  app.websocket('/', () => { t.fail('the handler runs') })
+  const session = await connectTo(t, app)
+  t.match(await refusalOf(connectRequest(session, '/', { 'sec-websocket-version': '12' })), { status: 426, headers: { 'sec-websocket-version': '13', upgrade: undefined } })
+  t.match(await refusalOf(connectRequest(session, '/', { 'sec-websocket-protocol': 'a, a' })), { status: 400, body: /Sec-WebSocket-Protocol/ })
+})
+
+t.test('a refusal has its status, headers and body, without headers of a connection', async (t) => {
+  const app = await createHttp2App(t)
+  app.addHook('onRequest', async (_request, reply) => { reply.raw.setHeader('keep-alive', 'timeout=5') })
+  app.websocket('/', async (ws) => { await ws.deny(401, { who: 'are you?' }, { 'www-authenticate': 'Basic', 'proxy-connection': 'close' }) })
+  const session = await connectTo(t, app)
+  const { date, ...headers } = await refusalOf(connectRequest(session, '/')).then(({ status, headers, body }) => ({ ...headers, status, body }))
+  t.same(headers, { status: 401, body: '{"who":"are you?"}', 'www-authenticate': 'Basic', 'content-type': 'application/json; charset=utf-8', 'content-length': '18' })
+})
+
+t.test('a refusal whose status would open the connection is 403, from whatever it comes', async (t) => {
+  const app = await createHttp2App(t)
+  const statuses: number[] = []
+  app.addHook('onResponse', async (_request, { statusCode }) => { statuses.push(statusCode) })
+  app.setNotFoundHandler(async (_request, reply) => await reply.code(200).type('text/html').send('<p>the page</p>'))
+  app.websocket('/deny', async (ws) => { await ws.deny(204) })
+  app.websocket('/hook', { preHandler: async (_request, reply) => await reply.send('busy') }, () => { t.fail('the handler runs') })
+  app.websocket('/onSend', { onSend: async (_request, reply) => { reply.code(201) } }, async (ws) => { await t.rejects(ws.accept(), { message: /to status 201/ }) })
+  const session = await connectTo(t, app)
+  for (const [path, body] of [['/deny', ''], ['/hook', 'busy'], ['/onSend', ''], ['/unknown', '<p>the page</p>']]) {
+    t.match(await refusalOf(connectRequest(session, path)), { status: 403, body }, path)
+  }
+  await until(() => statuses.length === 4)
+  t.same(statuses, [403, 403, 403, 403])
+})
+
+t.test('a refusal that exceeds the windows is sent to its end, also while the app closes, and leaves no stream', async (t) => {
+  const app = await createHttp2App(t)
+  const begun = new Deferred<void>()
+  app.websocket('/', async (ws) => {
+    ws.deny(401, 'x'.repeat(4 * 1024 * 1024))
+    begun.resolve()
+  })
+  const session = await connectTo(t, app)
+  const refused = refusalOf(connectRequest(session, '/'))
+  await begun.promise
+  const closed = app.close()
+  t.equal((await refused).body.length, 4 * 1024 * 1024)
+  await closed
+})
+
+t.test('a client that leaves its side open after a refusal is reset without an error', async (t) => {
+  const app = await createHttp2App(t)
+  app.websocket('/', async (ws) => { await ws.deny() })
+  const session = await connectTo(t, app)
+  const stream = connectRequest(session, '/')
+  await responseTo(stream)
+  await once(stream.resume(), 'close')
+  t.equal(stream.rstCode, 0)
+})
+
+t.test("with refusal: 'close' the connection opens, and is closed with the code and reason; onResponse has the status of the refusal", async (t) => {
+  const app = await createHttp2App(t, { refusal: 'close' })
+  const statuses: number[] = []
+  app.addHook('onResponse', async (_request, { statusCode }) => { statuses.push(statusCode) })
+  app.websocket('/', async (ws) => { await ws.deny(401, 'who are you?') })
+  const session = await connectTo(t, app)
+  const peer = await peerOf(connectRequest(session, '/', { 'sec-websocket-protocol': 'v1' }))
+  t.same(await peer.closed, { code: 4401, reason: 'who are you?' })
+  t.equal(await peer.protocol(), 'v1')
+  session.close()
+  await app.close()
+  t.same(statuses, [401])
+})
+
+t.test('onResponse hooks run once, with 200, when the session is over, and the response of a complete handshake writes nothing', async (t) => {
+  const { lines, serverOptions } = collectLogs('info')
+  const app = await createHttp2App(t, {}, serverOptions)
+  const order: unknown[] = []
+  app.addHook('onResponse', async (request, reply) => { order.push([reply.statusCode, request.ip, request.protocol, request.raw.aborted]) })
+  app.addHook('onRequestAbort', async (_request) => { order.push('abort') })
+  app.websocket('/', async (ws) => {
+    const { raw } = (ws.request as any).server.replies.pop()
+    await ws.accept()
+    raw.writeHead(500)
+    raw.write('nothing')
+    raw.end('nothing')
+    raw.destroy()
+    await ws.send('hello')
+    await ws.closed
+    order.push('closed')
+    await new Promise(setImmediate)
+    order.push('returned')
+  })
+  app.decorate('replies', [] as unknown[])
+  app.addHook('preHandler', async (_request, reply) => { (app as any).replies.push(reply) })
+  const session = await connectTo(t, app)
+  const stream = connectRequest(session, '/')
+  const [bytes] = await once(stream, 'data')
+  t.same(messagesIn(bytes), ['hello'])
+  stream.close(8)
+  await until(() => order.length === 3)
+  t.same(order, ['closed', 'returned', [200, '127.0.0.1', 'http', false]])
+  await until(() => lines.some(({ msg }) => msg === 'request completed'))
+})
+
+t.test('a client that resets the stream during the handshake has left', async (t) => {
+  const app = await createHttp2App(t)
+  const arrived = new Deferred<void>()
+  const told: unknown[] = []
+  app.addHook('onRequest', async ({ raw }) => { raw.on('aborted', () => told.push('aborted')).on('close', () => told.push('close')) })
+  app.websocket('/before', async (ws) => {
+    arrived.resolve()
+    told.push(await ws.closed)
+    await t.rejects(ws.accept(), { message: 'the client left during the handshake' })
+  })
+  const session = await connectTo(t, app)
+  for (const code of [0, 2, 7, 8]) {
+    told.length = 0
+    const stream = connectRequest(session, '/before')
+    await arrived.promise
+    stream.close(code)
+    await until(() => told.length === 3)
+    t.same(told, ['aborted', 'close', { code: 1006, reason: '', wasClean: false }], `code ${code}`)
+  }
+})
+
+t.test('a raw route gets the plain ws socket: its subprotocol, compression, headers, clients, and the close of its own', async (t) => {
+  const app = await createHttp2App(t)
+  let responses = 0
+  app.addHook('onResponse', async () => { responses++ })
+  const handler = (socket: any): void => {
+    socket.on('message', (message: Buffer) => {
+      if (message.toString() === 'close') socket.close(4001, 'bye')
+      else socket.send(`${message.toString()}!`)
+    })
+  }
+  app.get('/', { websocket: { raw: true, perMessageDeflate: true } }, handler)
+  app.get('/plain', { websocket: { raw: true } }, handler)
+  await app.ready()
+  app.websocketServer.on('headers', (headers: string[]) => headers.push('X-Added: by a listener'))
+  const session = await connectTo(t, app)
+  const offer = { 'sec-websocket-extensions': 'permessage-deflate', 'sec-websocket-protocol': 'a, b' }
+  const stream = connectRequest(session, '/', offer)
+  t.match(await responseTo(stream), { 'sec-websocket-extensions': 'permessage-deflate', 'sec-websocket-protocol': 'a', 'x-added': 'by a listener' })
+  t.equal(app.websocketServer.clients.size, 1)
+  stream.close(8)
+  await until(() => app.websocketServer.clients.size === 0)
+  for (const [path, extensions] of [['/plain', 'permessage-deflate'], ['/', 'x-other']]) {
+    const peer = await peerOf(connectRequest(session, path, { 'sec-websocket-extensions': extensions }))
+    await peer.send('hello')
+    t.equal(await peer.next(), 'hello!')
+    await peer.send('close')
+    t.same(await peer.closed, { code: 4001, reason: 'bye' })
+  }
+  t.match(await refusalOf(connectRequest(session, '/', { 'sec-websocket-extensions': 'permessage-deflate; nonsense=1' })), { status: 400 })
+  app.websocketServer.options.handleProtocols = (protocols) => [...protocols][1]
+  t.match(await responseTo(connectRequest(session, '/', offer)), { 'sec-websocket-protocol': 'b' })
+  app.websocketServer.options.handleProtocols = () => false
+  t.notMatch(await responseTo(connectRequest(session, '/', offer)), { 'sec-websocket-protocol': /./ })
+  t.equal(responses, 1, 'only the refusal has a response')
+})
+
+t.test('early messages are not lost, and a message before a reset is delivered', async (t) => {
+  const app = await createHttp2App(t)
+  const told: unknown[] = []
+  app.websocket('/', async (ws) => {
+    await new Promise((resolve) => { setTimeout(resolve, 20) })
+    await ws.accept()
+    await ws.closed
+    for (;;) told.push(await ws.receive().catch(({ closeCode }) => { throw closeCode }))
+  })
+  const session = await connectTo(t, app)
+  const stream = connectRequest(session, '/')
+  stream.write(clientFrame(TEXT, 'early'))
+  await responseTo(stream)
+  stream.write(Buffer.concat([clientFrame(TEXT, 'late'), clientFrame(CLOSE, closePayload(4002))]))
+  await until(() => told.length === 2)
+  t.same(told, ['early', 'late'])
+})

@@ -1,0 +1,85 @@
+import { once } from 'node:events'
+import { connect, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
+import { text } from 'node:stream/consumers'
+import WebSocket from 'ws'
+import { Peer } from './peer'
+import type { Duplex } from 'node:stream'
+import type { Test } from 'tap'
+import type { Refusal } from './refusal'
+
+/** Opens an HTTP/2 connection to `origin`, and waits for the settings of the server. The connection is destroyed at the end of `t`. */
+export async function openSession (t: Pick<Test, 'teardown'>, origin: string, options: object = {}): Promise<ClientHttp2Session> {
+  const session = connect(origin.replace('ws', 'http'), { rejectUnauthorized: false, ...options })
+  t.teardown(() => session.destroy())
+  session.on('error', () => {}) // 'close' follows
+  await once(session, 'remoteSettings')
+  return session
+}
+
+/** Sends an extended CONNECT request. An error of the stream ends nothing: 'close' follows. */
+export function connectRequest (session: ClientHttp2Session, path: string, headers: OutgoingHttpHeaders = {}): ClientHttp2Stream {
+  const all = { ':method': 'CONNECT', ':protocol': 'websocket', ':path': path, 'sec-websocket-version': '13', ...headers }
+  return session.request(all, { endStream: false }).on('error', () => {})
+}
+
+/** Resolves with the headers of the response to `stream`. Rejects if there is none. */
+export async function responseTo (stream: ClientHttp2Stream): Promise<IncomingHttpHeaders & { ':status'?: number }> {
+  const closed = once(stream, 'close').then(() => { throw new Error(`the stream was reset with ${stream.rstCode}`) })
+  closed.catch(() => {})
+  const [headers] = await Promise.race([once(stream, 'response'), closed])
+  return Object.fromEntries(Object.entries(headers)) as IncomingHttpHeaders // without the symbols that Node adds
+}
+
+/** Sends a handshake to `origin` on a connection of its own. Resolves with the response of the server, which must refuse the handshake. */
+export async function http2Refusal (origin: string, path: string, headers?: OutgoingHttpHeaders): Promise<Refusal> {
+  const sessions: ClientHttp2Session[] = []
+  try {
+    const session = await openSession({ teardown: (end: unknown) => { sessions.push(end as never) } } as never, origin)
+    return await refusalOf(connectRequest(session, path, headers))
+  } finally {
+    for (const end of sessions as unknown as (() => void)[]) end()
+  }
+}
+
+/** Resolves with the response to `stream`, which must refuse the handshake. */
+export async function refusalOf (stream: ClientHttp2Stream): Promise<Refusal> {
+  const { ':status': status, ...headers } = await responseTo(stream)
+  if (status === 200) throw new Error('the handshake was accepted')
+  const body = await text(stream)
+  stream.end()
+  return { status: status!, headers, body }
+}
+
+export interface Http2PeerOptions {
+  subprotocols?: string[]
+  origin?: string
+  headers?: OutgoingHttpHeaders
+}
+
+/** Connects a plain `ws` socket to `url` over an HTTP/2 connection of its own, which is destroyed at the end of `t`. */
+export async function connectHttp2Peer (t: Pick<Test, 'teardown'>, url: string, { subprotocols = [], origin, headers = {} }: Http2PeerOptions = {}): Promise<Peer> {
+  const { pathname, search, protocol: scheme, host } = new URL(url)
+  const session = await openSession(t, `${scheme.replace('ws', 'http')}//${host}`)
+  const own = { ...headers, ...subprotocols.length > 0 && { 'sec-websocket-protocol': subprotocols.join(',') }, ...origin !== undefined && { origin } }
+  const stream = connectRequest(session, pathname + search, own)
+  const peer = await peerOf(stream)
+  stream.once('close', () => session.close())
+  return peer
+}
+
+/** Resolves with a plain `ws` socket on `stream`, when the server has accepted its handshake. */
+export async function peerOf (stream: ClientHttp2Stream): Promise<Peer> {
+  const { ':status': status, 'sec-websocket-protocol': protocol } = await responseTo(stream)
+  if (status !== 200) throw new Error(`the handshake failed: ${status}`)
+  return new Peer(socketOver(stream, protocol))
+}
+
+/** The socket of `ws` for the client's side of an open connection. */
+function socketOver (stream: Duplex, protocol = ''): WebSocket {
+  const options = { autoPong: true, closeTimeout: 30_000, maxPayload: 100 * 1024 * 1024, allowSynchronousEvents: true }
+  const socket: any = new WebSocket(null as never, undefined, options as never)
+  socket._isServer = false // without an address, it would be the server's side
+  socket._protocol = protocol
+  socket.setSocket(stream, Buffer.alloc(0), options)
+  return socket
+}

@@ -1,0 +1,41 @@
+import { Http1Only } from './http1-only'
+import { HTTP2_SERVERS } from './http2-servers'
+import type { FastifyServerOptions } from 'fastify'
+
+/*
+ * The tests of this process run over HTTP/1.1, or over the transport that the variable TRANSPORT names: apps then have a server that
+ * speaks HTTP/2 only, and the clients of the helpers, `connect` and `injectWebSocket` open their connections over HTTP/2. A helper
+ * that has no meaning over HTTP/2, such as the bytes of an upgrade request, throws `Http1Only`.
+ */
+
+const SERVERS: Record<string, FastifyServerOptions> = { http2: HTTP2_SERVERS['in the clear'], 'http2-tls': HTTP2_SERVERS['with TLS'] }
+
+const name = process.env.TRANSPORT ?? 'http1'
+
+/** The options of the servers of apps; undefined over HTTP/1.1. */
+export const http2Server: FastifyServerOptions | undefined = SERVERS[name]
+
+/** The URL of a server of an app as clients have to call it. */
+export function urlOver (url: string): string {
+  return name === 'http2-tls' ? url.replace(/^(ws|http):/, '$1s:') : url
+}
+
+/** Throws `Http1Only` unless the tests run over HTTP/1.1. `what` names what HTTP/2 does not have. */
+export function http1Only (what: string): void {
+  if (http2Server !== undefined) throw new Http1Only(what)
+}
+
+if (http2Server !== undefined) {
+  // Apps have such a server, unless a test says which server. This module has to be loaded before the test imports Fastify.
+  const fastify = require('fastify')
+  const create = (own: object): unknown => fastify({ ...http2Server, ...own })
+  require.cache[require.resolve('fastify')]!.exports = Object.assign(create, fastify, { default: create, fastify: create })
+  // The clients of the package connect over HTTP/2, unless a test says how to connect.
+  const options = require('../../lib/client/client-options')
+  const target = require('../../lib/client/target')
+  const { connectSettings, injectSettings } = options
+  const { targetIn } = target
+  options.connectSettings = (own: object) => connectSettings({ http2: true, rejectUnauthorized: false, ...own })
+  options.injectSettings = (own: object) => injectSettings({ http2: true, ...own })
+  target.targetIn = (url: string) => targetIn(urlOver(url))
+}

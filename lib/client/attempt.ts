@@ -75,6 +75,11 @@ export abstract class Attempt {
     refusal(statusCode, headers, body).then((error) => this.fail(error))
   }
 
+  /** The connection has ended. The end of a refusal is the end of its body. */
+  protected lose (error: unknown): void {
+    if (!this.#isRefused) this.fail(error)
+  }
+
   /** Drops the connection of a handshake that has failed, and whatever has come of a response. */
   protected abstract dropConnection (): void
 }

@@ -33,8 +33,8 @@ export class ConnectAttempt extends Attempt {
       settings: { enablePush: false }
     })
     this.#socket.once('secureConnect', () => this.#checkProtocol())
-    this.#session.on('error', (error) => this.fail(failure(error)))
-    this.#session.on('close', () => this.fail(new WebSocketUpgradeError('the handshake failed: the connection has ended')))
+    this.#session.on('error', (error) => this.lose(failure(error)))
+    this.#session.on('close', () => this.lose(new WebSocketUpgradeError('the handshake failed: the connection has ended')))
     this.#session.once('remoteSettings', ({ enableConnectProtocol }) => {
       if (enableConnectProtocol === true) this.#request()
       else this.fail(new WebSocketUpgradeError('the handshake failed: the server takes no WebSockets over HTTP/2 (SETTINGS_ENABLE_CONNECT_PROTOCOL): connect without http2'))
@@ -47,7 +47,7 @@ export class ConnectAttempt extends Attempt {
 
   #request (): void {
     const stream = this.#session.request(this.#headers, { endStream: false })
-    stream.on('error', (error) => this.fail(failure(error)))
+    stream.on('error', (error) => this.lose(failure(error)))
     stream.on('close', () => this.#end())
     stream.on('response', (headers) => this.#onResponse(stream, headers))
   }
@@ -61,7 +61,7 @@ export class ConnectAttempt extends Attempt {
 
   /** The stream has ended, and with it the use of the connection. */
   #end (): void {
-    this.fail(new WebSocketUpgradeError('the handshake failed: the server has reset the stream'))
+    this.lose(new WebSocketUpgradeError('the handshake failed: the server has reset the stream'))
     this.#session.close()
     setTimeout(() => this.#socket.destroy(), LINGER).unref()
   }

@@ -1,7 +1,8 @@
+import { constants } from 'node:http2'
 import { responseOn, whenAnswered } from '../handshake/answered'
 import { hasOtherConnects, ownListener } from './other-listeners'
 import type { IncomingMessage, Server } from 'node:http'
-import type { ServerHttp2Session } from 'node:http2'
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
@@ -72,6 +73,10 @@ export class IncompleteRequests {
   readonly #inTlsHandshake = new List<Socket>()
   readonly #connections = new List<Socket>()
   readonly #sessions = new List<ServerHttp2Session>()
+  /** The requests of HTTP/2, without those that ask for a connection. */
+  readonly #streams = new List<ServerHttp2Stream>()
+  /** The connection of each session, which the session forgets before it ends. */
+  readonly #sockets = new WeakMap<ServerHttp2Session, Socket>()
   readonly #timeout: number
   #timer?: NodeJS.Timeout
   #isClosing = false
@@ -94,7 +99,7 @@ export class IncompleteRequests {
     for (const [event, listener] of Object.entries(this.#listeners)) this.#server.removeListener(event, listener)
     this.#restoreClose()
     clearTimeout(this.#timer)
-    for (const list of [this.#inTlsHandshake, this.#connections, this.#sessions]) {
+    for (const list of [this.#inTlsHandshake, this.#connections, this.#sessions, this.#streams]) {
       for (const item of list) release(item)
     }
   }
@@ -102,7 +107,13 @@ export class IncompleteRequests {
   #createListeners (): Record<string, (...args: any[]) => void> {
     const server = this.#server
     const isHttp2 = 'updateSettings' in server
-    const session = (session: ServerHttp2Session): void => this.#sessions.add(session)
+    const session = (session: ServerHttp2Session): void => {
+      this.#sessions.add(session)
+      this.#sockets.set(session, session.socket.off('close', unlink) as Socket) // `session.socket` is a proxy; `off` returns the socket itself
+    }
+    const stream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
+      if (headers[':method'] !== 'CONNECT') this.#streams.add(stream)
+    }
     const connect = ownListener((request: IncomingMessage, socket: Socket): void => {
       if (request.httpVersionMajor === 2) return
       release(socket)
@@ -113,7 +124,7 @@ export class IncompleteRequests {
     const newListener = (event: string, listener: unknown): void => {
       if (event === 'connect' && listener !== connect && !server.listeners('connect').includes(connect)) server.prependListener('connect', connect)
     }
-    const listeners = { ...isHttp2 && { session }, connect, newListener }
+    const listeners = { ...isHttp2 && { session, stream }, connect, newListener }
     if ('setSecureContext' in server) {
       // The connections of a Unix socket have no addresses to distinguish them.
       const connection = (socket: Socket): void => { if (socket.remotePort !== undefined) this.#add(this.#inTlsHandshake, socket) }
@@ -149,13 +160,22 @@ export class IncompleteRequests {
     this.#timer ??= setTimeout(() => this.#drop(), this.#timeout)
   }
 
-  /** Stops waiting for requests whose body is incomplete. */
+  /** Stops waiting for requests whose body is incomplete, and for clients that do not close their side of a session that has ended. */
   #drop (): void {
     for (const socket of this.#connections) {
       if (responseOn(socket)?.req.complete === false) socket.destroy()
     }
+    for (const stream of this.#streams) {
+      if (SENDING.includes(stream.state.state!)) stream.close(constants.NGHTTP2_CANCEL)
+    }
+    for (const session of this.#sessions) {
+      if (session.destroyed) this.#sockets.get(session)!.destroy()
+    }
   }
 }
+
+/** The states of a stream whose client has not sent the end of its request. */
+const SENDING: number[] = [constants.NGHTTP2_STREAM_STATE_OPEN, constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL]
 
 function isListed (item: Listed & Link): boolean {
   return item[kNext] != null

@@ -34,6 +34,7 @@ const BOTH: Record<string, Kind> = {
   sendHighWaterMark: BYTES,
   sendTimeout: MILLISECONDS,
   closeTimeout: MILLISECONDS,
+  http2: { good: [true, false], bad: [null, 1, 'true', {}] },
   perMessageDeflate: { good: [true, false, {}, { threshold: 0 }], bad: [null, 1, 'true', [], { level: 9 }, { zlibDeflateOptions: { level: 99 } }] }
 }
 
@@ -125,4 +126,10 @@ t.test('a URL is a string or a URL', async (t) => {
   for (const url of [undefined, null, 5, {}, [], Symbol('url'), Object.create(null), { href: 'ws://localhost' }, revoked(), throwing()]) {
     t.throws(() => checkUrl('it', url), { ...OPTION_ERROR, message: /^the URL of it is .*: use a string$/ })
   }
+})
+
+t.test('an agent, which makes connections of HTTP/1.1, cannot stand beside http2: true', async (t) => {
+  const agent = { addRequest () {} }
+  t.throws(() => connectSettings({ http2: true, agent }), { name: 'WebSocketOptionError', message: /^option agent of connect .*leave out http2$/ })
+  for (const options of [{ http2: true, agent: false }, { http2: false, agent }]) t.doesNotThrow(() => connectSettings(options))
 })

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
-import { createSecureServer, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
 import { mkdtempSync, rmSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer as createTlsServer } from 'node:tls'
 import t, { type Test } from 'tap'
 import { openHandshake } from '../../lib/client/client-handshake'
 import { WebSocketUpgradeError } from '../../lib/base/errors'
@@ -31,7 +32,7 @@ async function listen (t: Test, server: net.Server, path?: string): Promise<numb
 
 /** A server that takes extended CONNECT. `answer` gets each stream. */
 function serverOf (answer: (stream: ServerHttp2Stream, headers: any) => void, isAnnounced = true): Http2Server {
-  const server = createServer({ settings: { enableConnectProtocol: isAnnounced } })
+  const server = createServer({ settings: { enableConnectProtocol: isAnnounced } }, () => {}) // without a listener to requests, Node emits no 'connect'
   server.on('connect', (request) => {
     request.stream.on('error', () => {})
     answer(request.stream, request.headers)
@@ -62,8 +63,17 @@ t.test('the request is an extended CONNECT, with the headers of the user that HT
   t.match({ protocol, extensions, head }, { protocol: 'b', extensions: 'e', head: { length: 0 } })
   t.same(Object.keys(response.headers).sort(), ['date', 'sec-websocket-extensions', 'sec-websocket-protocol', 'set-cookie'])
   t.match(seen[0], {
-    ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'http', ':authority': `127.0.0.1:${port}`, ':path': '/path?a=1',
-    'sec-websocket-version': '13', 'sec-websocket-protocol': 'a,b', 'sec-websocket-extensions': 'e', authorization: `Basic ${Buffer.from('ada:pa ss').toString('base64')}`, 'x-one': '1', 'x-two': '2, 3'
+    ':method': 'CONNECT',
+    ':protocol': 'websocket',
+    ':scheme': 'http',
+    ':authority': `127.0.0.1:${port}`,
+    ':path': '/path?a=1',
+    'sec-websocket-version': '13',
+    'sec-websocket-protocol': 'a,b',
+    'sec-websocket-extensions': 'e',
+    authorization: `Basic ${Buffer.from('ada:pa ss').toString('base64')}`,
+    'x-one': '1',
+    'x-two': '2, 3'
   })
   for (const name of ['connection', 'upgrade', 'te', 'sec-websocket-key', 'x-none', 'host']) t.notOk(name in seen[0], name)
   await open(t, `ws://127.0.0.1:${port}/`, { headers: { Host: 'chat.example.com' }, subprotocols: ['b'], extensions: 'e' })
@@ -89,7 +99,7 @@ t.test('the authority leaves out the port of the scheme, and is localhost for a 
 
 t.test('a header that Node refuses is an error at once', async (t) => {
   for (const headers of [{ 'a b': '1' }, { 'x-a': 'a\nb' }, { 'x-a': ['1', '\0'] }, { host: '\n' }]) {
-    await t.rejects(openHandshake('ws://127.0.0.1:1', { ...OVER_HTTP2, headers }), { name: 'WebSocketOptionError', message: /^connect: Invalid/ })
+    await t.rejects(openHandshake('ws://127.0.0.1:1', { ...OVER_HTTP2, headers }), { name: 'WebSocketOptionError', message: /^connect: / })
   }
 })
 
@@ -98,7 +108,7 @@ t.test('a refusal has its status, headers and body, and the connection ends', as
     stream.respond({ ':status': 401, 'www-authenticate': 'Basic' })
     stream.end('who are you?')
   })
-  const closed = once(server, 'session').then(async ([session]: [ServerHttp2Session]) => { await once(session, 'close') })
+  const closed = once(server, 'session').then(async ([session]) => { await once(session as ServerHttp2Session, 'close') })
   const error = await failureOf(t, open(t, `ws://127.0.0.1:${await listen(t, server)}`))
   t.match(error, { statusCode: 401, responseHeaders: { 'www-authenticate': 'Basic' }, body: 'who are you?', message: 'the server refused the handshake: 401 Unauthorized' })
   t.notOk(':status' in error.responseHeaders)
@@ -124,10 +134,10 @@ t.test('a reset, and a connection that ends, fail the handshake', async (t) => {
 t.test('a server that does not offer WebSockets over HTTP/2, or no HTTP/2, is an error that says so', async (t) => {
   const unannounced = await listen(t, serverOf(() => {}, false))
   t.match(await failureOf(t, open(t, `ws://127.0.0.1:${unannounced}`)), { message: /takes no WebSockets over HTTP\/2 .*connect without http2/ })
-  const https = await listen(t, createHttpsServer({ ...TLS, ALPNCallback: () => undefined } as object))
-  t.match(await failureOf(t, open(t, `wss://127.0.0.1:${https}`)), { message: /^the handshake failed: / })
-  const noProtocol = await listen(t, createSecureServer({ ...TLS, ALPNProtocols: [] } as object))
-  t.match(await failureOf(t, open(t, `wss://127.0.0.1:${noProtocol}`)), { message: /^the handshake failed/ })
+  const https = await listen(t, createHttpsServer(TLS))
+  t.match(await failureOf(t, open(t, `wss://127.0.0.1:${https}`)), { message: /^the handshake failed: ERR_SSL_/ })
+  const noProtocol = await listen(t, createTlsServer(TLS))
+  t.match(await failureOf(t, open(t, `wss://127.0.0.1:${noProtocol}`)), { message: /does not speak HTTP\/2: connect without http2/ })
   const http = await listen(t, createHttpServer())
   t.match(await failureOf(t, open(t, `ws://127.0.0.1:${http}`)), { message: /^the handshake failed: / })
   t.match(await failureOf(t, open(t, 'ws://127.0.0.1:1')), { message: 'the handshake failed: ECONNREFUSED' })
@@ -162,11 +172,17 @@ t.test('the connection ends with its stream, whoever ends it, and with a server 
     stream.resume()[end]()
     await once(sockets.at(-1)!, 'close')
   }
-  const server = createServer({ settings: { enableConnectProtocol: true } })
-  server.on('connect', (request) => request.stream.respond({ ':status': 200 }))
-  const { stream } = await open(t, `ws://127.0.0.1:${await listen(t, server)}`)
-  const [socket] = await Promise.all([new Promise<net.Socket>((resolve) => { server.once('connection', resolve); resolve(null as never) }), once(stream.destroy(), 'close')])
-  t.equal(socket, null)
+  const relay = net.createServer({ allowHalfOpen: true }, (socket) => {
+    const onward = net.connect(closing, '127.0.0.1')
+    socket.on('error', () => {}).on('data', (data) => onward.write(data)) // passes on everything but the end
+    onward.on('error', () => {}).on('data', (data) => socket.write(data))
+    sockets.push(socket)
+    t.teardown(() => onward.destroy())
+  })
+  const closing = await listen(t, serverOf((stream) => stream.respond({ ':status': 200 })))
+  const { stream } = await open(t, `ws://127.0.0.1:${await listen(t, relay)}`)
+  stream.destroy()
+  await once(sockets.at(-1)!, 'end')
 })
 
 t.test('a stream that is reset while it is paused has ended, with any code', async (t) => {

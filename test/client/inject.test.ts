@@ -535,3 +535,25 @@ t.test('the server counts the bytes that it reads from an injected client, as fr
   for (let n = 0; n < 2; n++) t.equal(await client.pair('x'.repeat(10)), 'x'.repeat(10))
   t.equal(counts[1] - counts[0], 2 + 4 + 10) // header, mask and payload
 })
+
+t.test('with http2: true an injection is a stream of HTTP/2, which passes through the server like others', async (t) => {
+  for (const [options, protocol] of [[{ http2: true }, 'http'], [{ http2: true, https: { key, cert } }, 'https']] as const) {
+    const app = await createApp(t, {}, options as object)
+    app.websocket('/', async (ws, request) => {
+      await ws.accept()
+      await ws.sendJson([request.raw.httpVersion, request.protocol, request.ip, request.host, ws.query])
+      for await (const message of ws) await ws.send(message)
+    })
+    const client = await app.injectWebSocket('/?a=1', { http2: true, remoteAddress: '203.0.113.7', query: { b: '2' } })
+    t.same(await client.receiveJson(), ['2.0', protocol, '203.0.113.7', 'localhost', { a: '1', b: '2' }])
+    t.equal(await client.pair(CHUNK.repeat(10)), CHUNK.repeat(10))
+    await client.close()
+    await t.rejects(app.injectWebSocket('/unknown', { http2: true }), { ...UPGRADE, statusCode: 404 })
+    t.equal(app.server.listenerCount('session'), 2, 'those of Fastify and the plugin')
+  }
+})
+
+t.test('http2: true needs a server that speaks HTTP/2', async (t) => {
+  const app = await createApp(t)
+  await t.rejects(app.injectWebSocket('/', { http2: true }), { name: 'WebSocketOptionError', message: /option http2 of injectWebSocket .*Fastify\({ http2: true }\)/ })
+})

@@ -15,6 +15,12 @@ const OF_CONNECTION = ['connection', 'host', 'http2-settings', 'keep-alive', 'pr
 /** The milliseconds that the other side has to close the connection, when the only stream on it has ended. */
 const LINGER = 1_000
 
+/**
+ * Bytes that the server may send before the client takes them, on the stream and on its connection. The default of HTTP/2, 64 KiB, is
+ * less than a line of some speed has under way. A network socket takes as much before it pushes back.
+ */
+const WINDOW = 1024 * 1024
+
 const EMPTY = Buffer.alloc(0)
 
 /** A handshake of HTTP/2: an extended CONNECT request on a connection of its own (RFC 8441, section 5). */
@@ -30,8 +36,9 @@ export class ConnectAttempt extends Attempt {
     this.#socket = createConnection?.() ?? connectTo(target, settings, { ALPNProtocols: ['h2'] })
     this.#session = connect(`${headers[':scheme'] as string}://${headers[':authority'] as string}`, {
       createConnection: () => this.#socket as TLSSocket,
-      settings: { enablePush: false }
+      settings: { enablePush: false, initialWindowSize: WINDOW }
     })
+    this.#session.once('connect', () => this.#session.setLocalWindowSize(WINDOW))
     this.#socket.once('secureConnect', () => this.#checkProtocol())
     this.#session.on('error', (error) => this.lose(failure(error)))
     this.#session.on('close', () => this.lose(new WebSocketUpgradeError('the handshake failed: the connection has ended')))

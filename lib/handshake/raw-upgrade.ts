@@ -31,6 +31,9 @@ interface Options {
   maxPayload: number
 }
 
+/** A server whose `close` has been called tells its listeners when its last client has gone. */
+interface Closing extends WebSocketServer { _shouldEmitClose?: boolean }
+
 interface RawSocket extends WebSocket {
   _protocol: string
   _extensions: object
@@ -99,6 +102,9 @@ function pairIn (line: string): HeaderPairs[number] {
 function open (server: WebSocketServer, socket: RawSocket, stream: Duplex, then: (raw: RawWebSocket) => void): void {
   socket.setSocket(stream, Buffer.alloc(0), server.options)
   server.clients.add(socket)
-  socket.on('close', () => server.clients.delete(socket))
+  socket.on('close', () => {
+    server.clients.delete(socket)
+    if ((server as Closing)._shouldEmitClose && server.clients.size === 0) process.nextTick(() => server.emit('close'))
+  })
   then(socket as unknown as RawWebSocket)
 }

@@ -34,8 +34,8 @@ const BOTH: Record<string, Kind> = {
   sendHighWaterMark: BYTES,
   sendTimeout: MILLISECONDS,
   closeTimeout: MILLISECONDS,
-  http2: { good: [true, false], bad: [null, 1, 'true', {}] },
-  perMessageDeflate: { good: [true, false, {}, { threshold: 0 }], bad: [null, 1, 'true', [], { level: 9 }, { zlibDeflateOptions: { level: 99 } }] }
+  perMessageDeflate: { good: [true, false, {}, { threshold: 0 }], bad: [null, 1, 'true', [], { level: 9 }, { zlibDeflateOptions: { level: 99 } }] },
+  http2: { good: [true, false], bad: [null, 1, 'true', {}] }
 }
 
 const CONNECT: Record<string, Kind> = {

@@ -215,3 +215,9 @@ t.test('early messages are not lost, and a message before a reset is delivered',
   await until(() => told.length === 2)
   t.same(told, ['early', 'late'])
 })
+
+t.test('a request that cannot be routed is 500', async (t) => {
+  const app = await createHttp2App(t, {}, { rewriteUrl () { throw new Error('from rewriteUrl') } })
+  const session = await connectTo(t, app)
+  t.match(await refusalOf(connectRequest(session, '/')), { status: 500, body: '' })
+})

@@ -7,12 +7,16 @@ import type { Duplex } from 'node:stream'
 import type { Test } from 'tap'
 import type { Refusal } from './refusal'
 
+/** Bytes. Browsers have windows of this size or more. */
+const WINDOW = 4 * 1024 * 1024
+
 /** Opens an HTTP/2 connection to `origin`, and waits for the settings of the server. The connection is destroyed at the end of `t`. */
 export async function openSession (t: Pick<Test, 'teardown'>, origin: string, options: object = {}): Promise<ClientHttp2Session> {
-  const session = connect(origin.replace('ws', 'http'), { rejectUnauthorized: false, ...options })
+  const session = connect(origin.replace('ws', 'http'), { rejectUnauthorized: false, settings: { initialWindowSize: WINDOW }, ...options })
   t.teardown(() => session.destroy())
   session.on('error', () => {}) // 'close' follows
   await once(session, 'remoteSettings')
+  session.setLocalWindowSize(WINDOW)
   return session
 }
 

@@ -1,0 +1,75 @@
+import t, { type Test } from 'tap'
+import { createApp, listen } from '../helpers/app'
+import { BROWSERS } from '../helpers/browsers'
+import { TLS } from '../helpers/http2-servers'
+import { until } from '../helpers/until'
+import type { FastifyInstance } from 'fastify'
+import type { Tab } from '../helpers/tab'
+
+/* Chromium and Firefox open the WebSockets of a page that came over HTTP/2 on the same connection. */
+
+/** The routes of the page, and the HTTP version of each handshake. */
+async function serve (t: Test): Promise<{ app: FastifyInstance, origin: string, versions: string[] }> {
+  const app = await createApp(t, { refusal: 'auto', maxConnections: 200, perMessageDeflate: true }, { http2: true, https: { ...TLS, allowHTTP1: true } } as object)
+  const versions: string[] = []
+  app.addHook('onRequest', async ({ ws, raw }) => { if (ws) versions.push(raw.httpVersion) })
+  app.get('/', async (_request, reply) => reply.type('text/html').header('set-cookie', 'who=ada').send('<p>a page'))
+  app.websocket('/echo', { websocket: { valueType: 'any', subprotocols: ['v2'] } }, async (ws) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(message)
+  })
+  app.websocket('/cookie', async (ws) => {
+    await ws.accept()
+    await ws.send(String(ws.headers.cookie))
+    await ws.close(4001, 'so long')
+  })
+  app.websocket('/refused', async (ws) => { await ws.deny(401, 'who are you?') })
+  app.websocket('/origin', { websocket: { origins: ['https://example.com'] } }, async () => {})
+  app.websocket('/lost', async (ws) => {
+    await ws.accept()
+    ws.terminate()
+  })
+  return { app, origin: `https://localhost:${await listen(app)}`, versions }
+}
+
+/** Tells what a page sees of a WebSocket: its messages, and its close. The page sends `messages` when it is open, then closes with `code`. */
+function conversation (path: string, { messages = [] as string[], code = 0, subprotocols = [] as string[] } = {}): string {
+  return `new Promise((resolve) => {
+    const ws = new WebSocket(${JSON.stringify(path)}.replace(/^/, location.origin.replace('http', 'ws')), ${JSON.stringify(subprotocols)})
+    const seen = []
+    const messages = ${JSON.stringify(messages)}
+    ws.onopen = () => { seen.push('open ' + ws.protocol); messages.forEach((message) => ws.send(message)) }
+    ws.onmessage = ({ data }) => {
+      seen.push(data.length > 100 ? data.length : data)
+      if (messages.length > 0 && seen.length === messages.length + 1) ws.close(${code}, 'enough')
+    }
+    ws.onclose = ({ code, reason, wasClean }) => { seen.push([code, reason, wasClean]); resolve(seen) }
+  })`
+}
+
+for (const [name, { missing, launch }] of Object.entries(BROWSERS)) {
+  t.test(`${name} opens WebSockets over HTTP/2`, { skip: missing }, async (t) => {
+    const { app, origin, versions } = await serve(t)
+    const tab: Tab = await launch(t)
+    await tab.goto(origin)
+    const sees = async (path: string, options?: object): Promise<any> => await tab.evaluate(conversation(path, options))
+
+    t.same(await sees('/echo', { messages: ['hello', 'x'.repeat(1_000_000)], code: 4000, subprotocols: ['v1', 'v2'] }), ['open v2', 'hello', 1_000_000, [4000, 'enough', true]])
+    t.same(await sees('/cookie'), ['open ', 'who=ada', [4001, 'so long', true]])
+    t.same(await sees('/refused'), ['open ', [4401, 'who are you?', true]])
+    t.same(await sees('/origin'), ['open ', [4403, 'Forbidden', true]])
+    t.same((await sees('/lost')).at(-1), [1006, '', false])
+    t.same(await sees('/unknown'), [[1006, '', false]])
+    t.same(new Set(versions), new Set(['2.0']), versions.join())
+
+    const many = `Promise.all(Array.from({ length: 100 }, () => new Promise((resolve) => {
+      const ws = new WebSocket(location.origin.replace('http', 'ws') + '/echo')
+      ws.onopen = () => resolve(ws)
+      ws.onclose = () => resolve('closed')
+    }))).then((all) => { globalThis.sockets = all; return all.filter(({ readyState }) => readyState === 1).length })`
+    t.equal(await tab.evaluate(many), 100)
+    await until(() => app.websockets.size === 100)
+    await tab.evaluate('sockets.map((ws) => ws.close()).length')
+    await until(() => app.websockets.size === 0)
+  })
+}

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 
@@ -38,11 +38,15 @@ interface Outcome {
   failed: string[]
 }
 
+/** Without what tap tells its own children. */
+const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TAP')))
+
 /** Runs a suite over a transport. A test has its subtests in front of it, and what is wrong with it behind it. */
 async function run (suite: string, transport: string): Promise<Outcome> {
-  const child = spawn(process.execPath, [
-    join(root, '..', 'node_modules', '.bin', 'ts-node-transpile-only'), '-r', preload, join(root, `${suite}.test.ts`)
-  ], { env: { ...process.env, TRANSPORT: transport, TAP: '1', TAP_CHILD_ID: '' }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('env', [
+    '-u', 'NODE_OPTIONS', // with which tap would load its own modules into the child
+    process.execPath, join(root, '..', 'node_modules', '.bin', 'ts-node-transpile-only'), '-r', preload, join(root, `${suite}.test.ts`)
+  ], { env: { ...environment, TRANSPORT: transport }, stdio: ['ignore', 'pipe', 'inherit'] })
   const timer = setTimeout(() => child.kill(), 120_000)
   const [output] = await Promise.all([text(child.stdout), once(child, 'exit')])
   clearTimeout(timer)
@@ -63,9 +67,9 @@ for (const transport of ['http2', 'http2-tls']) {
   for (const suite of SUITES) {
     t.test(`${suite} over ${transport}`, { timeout: 150_000, buffered: true }, async (t) => {
       const { passed, http1, failed } = await run(suite, transport)
-      t.comment(`${relative(root, suite)}, ${transport}: ${passed} passed, ${http1} are about HTTP/1.1, ${failed.length} failed`)
+      t.comment(`${suite}, ${transport}: ${passed} passed, ${http1} are about HTTP/1.1, ${failed.length} failed`)
       t.same(failed, [])
-      t.ok(passed > 0 || http1 > 0)
+      t.ok(passed > 0)
     })
   }
 }

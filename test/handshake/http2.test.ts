@@ -211,7 +211,7 @@ t.test('early messages are not lost, and a message before a reset is delivered',
   const stream = connectRequest(session, '/')
   stream.write(clientFrame(TEXT, 'early'))
   await responseTo(stream)
-  stream.write(Buffer.concat([clientFrame(TEXT, 'late'), clientFrame(CLOSE, closePayload(4002))]))
+  stream.end(Buffer.concat([clientFrame(TEXT, 'late'), clientFrame(CLOSE, closePayload(4002))]))
   await until(() => told.length === 2)
   t.same(told, ['early', 'late'])
 })

@@ -38,7 +38,7 @@ export class ConnectAttempt extends Attempt {
       createConnection: () => this.#socket as TLSSocket,
       settings: { enablePush: false, initialWindowSize: WINDOW }
     })
-    this.#session.once('connect', () => this.#session.setLocalWindowSize(WINDOW))
+    this.#session.once('connect', (session) => { if (!session.destroyed) session.setLocalWindowSize(WINDOW) })
     this.#socket.once('secureConnect', () => this.#checkProtocol())
     this.#session.on('error', (error) => this.lose(failure(error)))
     this.#session.on('close', () => this.lose(new WebSocketUpgradeError('the handshake failed: the connection has ended')))

@@ -392,3 +392,31 @@ t.test('a close from before the plugin is restored', async (t) => {
   await app.close()
   t.equal(app.server.close, theirs)
 })
+
+t.test('over HTTP/2, app.close() drops half a request at shutdown.timeout, and waits for the response to a whole one', async (t) => {
+  const timeout = 200
+  const app = await createApp(t, { shutdown: { timeout } }, { http2: true } as object)
+  app.post('/', async ({ body }) => body)
+  app.get('/slow', async () => await setTimeout(2 * timeout, 'slow'))
+  const session = connectHttp2(`http://127.0.0.1:${await listen(app)}`)
+  t.teardown(() => session.destroy())
+  await once(session, 'remoteSettings')
+  const half = session.request({ ':method': 'POST', ':path': '/', 'content-type': 'text/plain' }, { endStream: false }).on('error', () => {})
+  half.write('ha')
+  const slow = session.request({ ':path': '/slow' })
+  await new Promise<void>((resolve) => { session.ping(() => resolve()) })
+  const ended = once(half, 'close')
+  const closed = app.close()
+  t.equal((await slow.toArray()).join(''), 'slow')
+  await Promise.all([ended, closed])
+})
+
+t.test('over HTTP/2, app.close() does not wait longer than shutdown.timeout for a client that never closes its side', async (t) => {
+  const app = await createApp(t, { shutdown: { timeout: 200 } }, { http2: true } as object)
+  app.get('/', async () => 'http')
+  const socket = connect({ port: await listen(app), host: '127.0.0.1', allowHalfOpen: true })
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {}).resume().write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0')
+  await once(socket, 'data')
+  await closes(t, app)
+})

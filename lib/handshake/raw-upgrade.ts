@@ -31,6 +31,9 @@ interface Options {
   maxPayload: number
 }
 
+/** The value of `_state` of a server that has closed. */
+const CLOSED = 2
+
 /** A server whose `close` has been called tells its listeners when its last client has gone. */
 interface Closing extends WebSocketServer { _shouldEmitClose?: boolean }
 
@@ -104,7 +107,7 @@ function open (server: WebSocketServer, socket: RawSocket, stream: Duplex, then:
   server.clients.add(socket)
   socket.on('close', () => {
     server.clients.delete(socket)
-    if ((server as Closing)._shouldEmitClose && server.clients.size === 0) process.nextTick(() => server.emit('close'))
+    if ((server as Closing)._shouldEmitClose && server.clients.size === 0) process.nextTick(() => Object.assign(server, { _state: CLOSED }).emit('close'))
   })
   then(socket as unknown as RawWebSocket)
 }

@@ -175,7 +175,7 @@ t.test('1,000 streams on one connection, of which 100 do not read: bounded memor
     await ws.accept()
     for await (const message of ws) await ws.send(message)
   })
-  const session = await openSession(t, `http://127.0.0.1:${await listen(app)}`, { peerMaxConcurrentStreams: streams })
+  const session = await openSession(t, `http://127.0.0.1:${await listen(app)}`, { peerMaxConcurrentStreams: streams, settings: { initialWindowSize: 64 * 1024 } })
   session.setMaxListeners(0)
   for (let i = 0; i < stalled; i++) await responseTo(connectRequest(session, '/flood').pause())
   const echoes = []

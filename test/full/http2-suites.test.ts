@@ -28,6 +28,8 @@ const HTTP1: [name: RegExp, why: string][] = [
   [/invalid handshake|plain requests and refused handshakes do not count/, 'they have an invalid key or Upgrade'],
   [/with 101 and all of its time|all hooks of the app and the route run/, 'they look for the status 101, or for the order of an end'],
   [/like one of @fastify\/websocket|options of any Fastify route/, 'they compare with @fastify/websocket, which has no HTTP/2, or send plain bytes'],
+  [/with another listener/, 'its other listener takes upgrades'],
+  [/no browser, may connect|an allowed origin is accepted|properties of its upgrade request|cookies are for TLS only/, 'they expect a server without TLS'],
   [/maxPayload and perMessageDeflate of a route/, 'its client compresses, which the client of the helpers does not'],
   [/same events of a client that leaves|behind a plain request|size is the number|request.ws is true in hooks from before/, 'they send bytes of HTTP/1.1, or compare the order of two connections']
 ]

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { Deferred } from '../../lib/base/deferred'
 import { http2 } from '../../lib/handshake/http2'
 import { createApp, listen } from '../helpers/app'
+import { brief, listen as listenToEvents } from '../helpers/events'
 import { clientFrame, CLOSE, closePayload, messagesIn, TEXT } from '../helpers/frames'
 import { connectRequest, openSession, peerOf, refusalOf, responseTo } from '../helpers/http2'
 import { HTTP2_SERVERS } from '../helpers/http2-servers'
@@ -214,6 +215,51 @@ t.test('early messages are not lost, and a message before a reset is delivered',
   stream.end(Buffer.concat([clientFrame(TEXT, 'late'), clientFrame(CLOSE, closePayload(4002))]))
   await until(() => told.length === 2)
   t.same(told, ['early', 'late'])
+})
+
+t.test('an accept is observed with 200, of sessions and of raw sockets, and ends the span of its request with 200', async (t) => {
+  const app = await createHttp2App(t)
+  const told = listenToEvents(t, ['accepted', 'closed'])
+  const spans: unknown[] = []
+  app.decorateRequest('opentelemetry', () => ({ span: { setAttribute (name: string, value: number) { spans.push([name, value]) }, end () { spans.push('end') } } }) as never)
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    await ws.closed
+  })
+  app.get('/raw', { websocket: { raw: true } }, () => {})
+  const session = await connectTo(t, app)
+  for (const path of ['/', '/raw']) {
+    const peer = await peerOf(connectRequest(session, path))
+    const { connections, routes } = app.websockets.stats()
+    t.same([connections.open, routes[path].connections.open], [1, 1], path)
+    await peer.close(1000)
+    await until(() => app.websockets.stats().connections.open === 0)
+  }
+  t.match(app.websockets.stats(), { connections: { open: 0, accepted: 2 }, refusals: {}, closes: { 1000: 2 } })
+  t.same(brief(told, 'statusCode', 'code'), [['accepted', '/', 200], ['closed', '/', 1000], ['accepted', '/raw', 200], ['closed', '/raw', 1000]])
+  t.same(spans, [['http.response.status_code', 200], 'end', ['http.response.status_code', 200], 'end'])
+})
+
+t.test('a refusal is observed once, with the status that the client gets', async (t) => {
+  const app = await createHttp2App(t)
+  const told = listenToEvents(t, ['refused'])
+  app.websocket('/deny', async (ws) => { await ws.deny(401) })
+  app.websocket('/success', async (ws) => { await ws.deny(200, 'no') })
+  app.websocket('/reply', { preHandler: async (_request, reply) => { reply.hijack().raw.end('by itself') } }, () => { t.fail('the handler runs') })
+  app.websocket('/close', { websocket: { refusal: 'close' } }, async (ws) => { await ws.deny(409) })
+  app.get('/raw', { websocket: { raw: true, perMessageDeflate: true } }, () => { t.fail('the handler runs') })
+  const session = await connectTo(t, app)
+  t.equal((await refusalOf(connectRequest(session, '/deny'))).status, 401)
+  t.match(await refusalOf(connectRequest(session, '/success')), { status: 403, body: 'no' })
+  t.match(await refusalOf(connectRequest(session, '/reply')), { status: 403, body: 'by itself' })
+  t.equal((await (await peerOf(connectRequest(session, '/close'))).closed).code, 4409)
+  t.equal((await refusalOf(connectRequest(session, '/raw', { 'sec-websocket-extensions': 'permessage-deflate; nonsense=1' }))).status, 400)
+  t.equal((await refusalOf(connectRequest(session, '/unknown'))).status, 404)
+  t.same(brief(told, 'statusCode', 'closeCode'), [
+    ['refused', '/deny', 401, null], ['refused', '/success', 403, null], ['refused', '/reply', 403, null],
+    ['refused', '/close', 409, 4409], ['refused', '/raw', 400, null], ['refused', null, 404, null]
+  ])
+  t.match(app.websockets.stats(), { connections: { accepted: 0 }, refusals: { 400: 1, 401: 1, 403: 2, 404: 1, 409: 1 } })
 })
 
 t.test('a request that cannot be routed is 500', async (t) => {

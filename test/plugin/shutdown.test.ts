@@ -7,6 +7,7 @@ import { collectLogs, ERROR, WARN } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
 import { connectTcp, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
+import { http1Only } from '../helpers/transport'
 import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
 import type { WebSocketSession } from '../../types/session'
@@ -432,6 +433,7 @@ t.test('if the timeout is shorter than closeTimeout, onDisconnect has run when a
 })
 
 t.test('app.websocketServer closes as with @fastify/websocket: clients without a route of the app are closed, and not awaited', async (t) => {
+  http1Only('handleUpgrade of ws, which the hook of this test calls')
   const app = await createApp(t)
   const ended = new Deferred<void>()
   app.addHook('onRequest', async ({ url, raw }, reply) => {

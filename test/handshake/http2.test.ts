@@ -199,6 +199,21 @@ t.test('a raw route gets the plain ws socket: its subprotocol, compression, head
   t.equal(responses, 1, 'only the refusal has a response')
 })
 
+for (const event of ['headers', 'connection']) {
+  t.test(`a listener to '${event}' of app.websocketServer that throws resets the stream, and the handler does not run`, async (t) => {
+    const { lines, serverOptions } = collectLogs('warn')
+    const app = await createHttp2App(t, {}, serverOptions)
+    app.get('/', { websocket: { raw: true } }, () => { t.fail('the handler runs') })
+    await app.ready()
+    app.websocketServer.on(event, () => { throw new Error('from the listener') })
+    const session = await connectTo(t, app)
+    await once(connectRequest(session, '/').resume(), 'close')
+    t.match(lines, [{ err: { message: 'from the listener' } }])
+    t.equal(lines.length, 1)
+    await until(() => app.websocketServer.clients.size === 0)
+  })
+}
+
 t.test('early messages are not lost, and a message before a reset is delivered', async (t) => {
   const app = await createHttp2App(t)
   const told: unknown[] = []

@@ -58,13 +58,20 @@ export interface Http2PeerOptions {
   subprotocols?: string[]
   origin?: string
   headers?: OutgoingHttpHeaders
+  /** Whether to offer compression, as `ws` does by default. */
+  perMessageDeflate?: boolean | object
 }
 
 /** Connects a plain `ws` socket to `url` over an HTTP/2 connection of its own, which is destroyed at the end of `t`. */
-export async function connectHttp2Peer (t: Pick<Test, 'teardown'>, url: string, { subprotocols = [], origin, headers = {} }: Http2PeerOptions = {}): Promise<Peer> {
+export async function connectHttp2Peer (t: Pick<Test, 'teardown'>, url: string, { subprotocols = [], origin, headers = {}, perMessageDeflate = true }: Http2PeerOptions = {}): Promise<Peer> {
   const { pathname, search, protocol: scheme, host } = new URL(url)
   const session = await openSession(t, `${scheme.replace('ws', 'http')}//${host}`)
-  const own = { ...headers, ...subprotocols.length > 0 && { 'sec-websocket-protocol': subprotocols.join(',') }, ...origin !== undefined && { origin } }
+  const own = {
+    ...headers,
+    ...subprotocols.length > 0 && { 'sec-websocket-protocol': subprotocols.join(',') },
+    ...origin !== undefined && { origin },
+    ...perMessageDeflate !== false && { 'sec-websocket-extensions': 'permessage-deflate; client_max_window_bits' }
+  }
   const stream = connectRequest(session, pathname + search, own)
   const peer = await peerOf(stream)
   stream.once('close', () => session.close())
@@ -73,17 +80,24 @@ export async function connectHttp2Peer (t: Pick<Test, 'teardown'>, url: string, 
 
 /** Resolves with a plain `ws` socket on `stream`, when the server has accepted its handshake. */
 export async function peerOf (stream: ClientHttp2Stream): Promise<Peer> {
-  const { ':status': status, 'sec-websocket-protocol': protocol } = await responseTo(stream)
+  const { ':status': status, ...headers } = await responseTo(stream)
   if (status !== 200) throw new Error(`the handshake failed: ${status}`)
-  return new Peer(socketOver(stream, protocol))
+  stream.on('aborted', () => stream.destroy()) // otherwise a reset with NO_ERROR does not end a stream with a write under way
+  return new Peer(socketOver(stream, headers))
 }
 
 /** The socket of `ws` for the client's side of an open connection. */
-function socketOver (stream: Duplex, protocol = ''): WebSocket {
+function socketOver (stream: Duplex, { 'sec-websocket-protocol': protocol = '', 'sec-websocket-extensions': extensions }: IncomingHttpHeaders): WebSocket {
   const options = { autoPong: true, closeTimeout: 30_000, maxPayload: 100 * 1024 * 1024, allowSynchronousEvents: true }
   const socket: any = new WebSocket(null as never, undefined, options as never)
   socket._isServer = false // without an address, it would be the server's side
   socket._protocol = protocol
+  if (extensions !== undefined) {
+    const { extension, PerMessageDeflate } = WebSocket as any
+    const deflate = new PerMessageDeflate({ isServer: false, maxPayload: options.maxPayload })
+    deflate.accept(extension.parse(extensions)['permessage-deflate'])
+    socket._extensions = { 'permessage-deflate': deflate }
+  }
   socket.setSocket(stream, Buffer.alloc(0), options)
   return socket
 }

@@ -15,6 +15,7 @@ import { collectLogs, ERROR, WARN } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
 import { connectTcp, exchange, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
+import { http1Only } from '../helpers/transport'
 import type { Socket } from 'node:net'
 import type { RawWebSocket } from '../../types/raw'
 import type { WebSocketSession } from '../../types/session'
@@ -237,6 +238,7 @@ t.test('a handshake is refused by the hooks, by the handler, and by the connecti
 })
 
 t.test('upgrade requests after app.close() get 503, even if Fastify goes on answering', async (t) => {
+  http1Only('a connection that is open before its upgrade request')
   for (const return503OnClosing of [true, false]) {
     const app = await createApp(t, { closeTimeout: 500 }, { return503OnClosing })
     const goOn = new Deferred<void>()

@@ -9,6 +9,7 @@ import { collectLogs, ERROR } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
 import { connectTcp, exchange, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
+import { http1Only } from '../helpers/transport'
 import { until } from '../helpers/until'
 import type { Socket } from 'node:net'
 
@@ -374,6 +375,7 @@ t.test('end of the response of a complete handshake ends neither the process nor
 
 /** The events that the hooks of a request get when the client leaves while they run. */
 async function toldOf (t: Test, request: string, leave: 'end' | 'destroy' | 'resetAndDestroy', hook: 'onRequest' | 'preHandler'): Promise<string[]> {
+  http1Only('the bytes of an upgrade request')
   const app = await createApp(t)
   const told: string[] = []
   const arrived = new Deferred<void>()
@@ -412,6 +414,7 @@ t.test('hooks get the same events of a client that leaves as on an HTTP route', 
 })
 
 t.test('with another listener, each handshake is served once: a handshake of a route by the plugin, others by the listener', async (t) => {
+  http1Only('another listener to upgrades')
   const app = await createApp(t)
   app.websocket('/ws', async (ws) => { await ws.accept() })
   app.get('/theirs', (_request, reply) => reply.code(402).header('connection', 'close').send())

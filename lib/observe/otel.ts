@@ -52,5 +52,3 @@ export const otel = fastifyPlugin(async (app: FastifyInstance, options: OtelOpti
   const api = await import('@opentelemetry/api')
   app.addHook('onClose', register(api, options) as never)
 }, { fastify: '>=5.3.0 <6', name: `${NAME}/otel` })
-
-export default otel

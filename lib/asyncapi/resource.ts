@@ -43,7 +43,7 @@ export class Resource {
   /** Collects the parts with an `$id` below `schema`. */
   #collect (schema: SchemaObject, name: string): void {
     eachSchema(schema, (inner) => {
-      if (typeof inner.$id === 'string' && !inner.$id.startsWith('#')) new Resource(inner, `${name}.${nameOf(inner.$id)}`, this) // eslint-disable-line no-new
+      if (typeof inner.$id === 'string' && !inner.$id.startsWith('#')) new Resource(inner, `${name}.${nameOf(inner.$id)}`, this) // eslint-disable-line no-new -- a resource adds itself to its parent
       else this.#collect(inner, name)
     })
   }

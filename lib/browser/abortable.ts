@@ -2,7 +2,7 @@ import { forgetSignal, listenTo, reasonOf } from '../base/signal'
 
 /**
  * Begins `operation`, which settles the promise. When `signal` aborts first, the promise rejects with the signal's reason. `operation`
- * returns what is to be done when the promise has settled.
+ * returns a function, which runs when the promise has settled.
  */
 export async function abortable<T> (signal: AbortSignal | undefined, operation: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void): Promise<T> {
   signal?.throwIfAborted()

@@ -9,7 +9,7 @@ import type { ValueType } from '../../types/message'
 
 /** The options of `connect`. Times are in milliseconds, sizes in bytes. */
 export interface ClientOptions extends PlatformConnectionOptions {
-  subprotocols?: string[]
+  subprotocols?: readonly string[]
   valueType?: ValueType
   receiveType?: ValueType
   sendType?: ValueType

@@ -5,26 +5,14 @@ import { forgetSignal, listenTo } from '../base/signal'
 import { abortable } from './abortable'
 import { delayAfter, isBusy, mayPass } from './backoff'
 import { PlatformClient } from './client'
-import { absolute, callable, checked, CLIENT_CHECKS, positive, type ClientOptions } from './client-options'
+import { absolute, callable, checked, CLIENT_CHECKS, positive } from './client-options'
 import { open } from './connect'
 import { copyOf, keeper, type Positions } from './positions'
 import { wait } from './wake'
 import type { ReceiveOptions } from '../base/verb-options'
 import type { Iteration } from '../connection/iteration'
 import type { CloseInfo, ValueType } from '../../types/message'
-import type { ReconnectDetails, ReconnectStatus, ReconnectUrl } from '../../types/browser'
-
-/** The options of `reconnect`. Times are in milliseconds. */
-interface ReconnectOptions extends Omit<ClientOptions, 'subprotocols'> {
-  subprotocols?: ClientOptions['subprotocols'] | (() => ClientOptions['subprotocols'] | Promise<ClientOptions['subprotocols']>)
-  baseDelay?: number
-  maxDelay?: number
-  stableAfter?: number
-  attempts?: number
-  retry?: (info: CloseInfo) => boolean
-  onStatus?: (status: ReconnectStatus, details?: ReconnectDetails) => void
-  resume?: boolean
-}
+import type { ReconnectOptions, ReconnectUrl } from '../../types/browser'
 
 /** Throws `WebSocketOptionError` for an unknown option and for an invalid value. */
 function checkedOptions (url: ReconnectUrl, options: object | undefined): ReconnectOptions {
@@ -140,7 +128,7 @@ async function pause ({ error, info }: End, waits: number, { baseDelay = 500, ma
 /** Opens the next connection. */
 async function next (url: ReconnectUrl, options: ReconnectOptions, positions: Positions): Promise<PlatformClient> {
   const { signal, resume } = options
-  const [address, subprotocols] = await abortable<[string | URL, string[] | undefined]>(signal, (resolve, reject) => {
+  const [address, subprotocols] = await abortable<[string | URL, readonly string[] | undefined]>(signal, (resolve, reject) => {
     Promise.all([read(url, { positions: copyOf(positions) }), read(options.subprotocols)]).then(resolve, reject)
     return () => {}
   })

@@ -16,25 +16,12 @@ import { openHandshake, type HandshakeSettings, type Opened } from '../../lib/cl
 import { connectStreams } from '../../lib/client/duplex-pair'
 import { acceptKey } from '../../lib/protocol/accept-key'
 import { serverFrame, TEXT } from '../helpers/frames'
+import { listen } from '../helpers/listen'
 import { serveTcp, upgradeResponse } from '../helpers/tcp'
 import { runningTimers } from '../helpers/timers'
 
 const key = readFileSync(join(__dirname, '..', 'fixtures/key.pem'))
 const cert = readFileSync(join(__dirname, '..', 'fixtures/cert.pem'))
-
-/** Lets `server` listen on a free port of 127.0.0.1, or on `path`. The server and its connections end with `t`. Returns the port. */
-async function listen (t: Test, server: http.Server, path?: string): Promise<number> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket) => sockets.add(socket))
-  t.teardown(() => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  if (path === undefined) server.listen(0, '127.0.0.1')
-  else server.listen(path)
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
-}
 
 /** Completes the handshake of `request`. */
 function accept (request: IncomingMessage, socket: Duplex): void {

@@ -3,7 +3,7 @@ import { createServer as createHttpServer } from 'node:http'
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
 import { mkdtempSync, rmSync } from 'node:fs'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
@@ -12,23 +12,10 @@ import { openHandshake } from '../../lib/client/client-handshake'
 import { WebSocketUpgradeError } from '../../lib/base/errors'
 import { createApp, listen as listenApp } from '../helpers/app'
 import { HTTP2_SERVERS, TLS } from '../helpers/http2-servers'
+import { listen } from '../helpers/listen'
 import type { HandshakeSettings, Opened } from '../../lib/client/attempt'
 
 const OVER_HTTP2 = { http2: true, rejectUnauthorized: false }
-
-/** Lets `server` listen on a free port of 127.0.0.1, or on `path`. The server and its sessions end with `t`. Returns the port. */
-async function listen (t: Test, server: net.Server, path?: string): Promise<number> {
-  const sockets = new Set<net.Socket>()
-  server.on('connection', (socket) => sockets.add(socket))
-  t.teardown(() => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  if (path === undefined) server.listen(0, '127.0.0.1')
-  else server.listen(path)
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
-}
 
 /** A server that takes extended CONNECT. `answer` gets each stream. */
 function serverOf (answer: (stream: ServerHttp2Stream, headers: any) => void, isAnnounced = true): Http2Server {

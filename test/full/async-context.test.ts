@@ -35,7 +35,7 @@ t.test('a handler keeps the async context of its request across each await', asy
     seen.push(storage.getStore())
     await ws.ping()
     seen.push(storage.getStore())
-    for await (const _message of ws.messages('any')) { // eslint-disable-line @typescript-eslint/no-unused-vars
+    for await (const _message of ws.messages('any')) { // eslint-disable-line @typescript-eslint/no-unused-vars -- the messages do not matter here
       seen.push(storage.getStore())
       if (seen.length === 7) break
     }

@@ -160,7 +160,7 @@ t.test('messages', (t) => {
     client.write(upgradeRequest('/'))
     await client.until('\x81\x01a\x88\x02\x03\xe8')
     client.write(clientFrame(CLOSE, closePayload(1000)))
-    t.match(await client.ended, /\x81\x01a\x88\x02\x03\xe8$/) // eslint-disable-line no-control-regex
+    t.match(await client.ended, /\x81\x01a\x88\x02\x03\xe8$/) // eslint-disable-line no-control-regex -- the bytes of frames
   })
 
   t.test('frames of one turn of the event loop leave in one write', async (t) => {
@@ -243,7 +243,7 @@ t.test('the end of a connection', (t) => {
     const { session, client } = await connectSession(t)
     client.write(Buffer.concat([clientFrame(TEXT, 'sound'), Buffer.from([0x81, 1, 97])])) // a frame without a mask
     t.same(await drain(session), ['sound', 1006])
-    t.match(await client.ended, /\x88\x02\x03\xea$/) // eslint-disable-line no-control-regex
+    t.match(await client.ended, /\x88\x02\x03\xea$/) // eslint-disable-line no-control-regex -- the bytes of frames
   })
 
   t.end()

@@ -72,7 +72,7 @@ export class NatsServer {
     const child = this.#process!
     if (pattern.test(this.#log)) return
     if (child.exitCode === null) {
-      for await (const _chunk of on(child.stderr!, 'data', { close: ['close'] })) if (pattern.test(this.#log)) return // eslint-disable-line @typescript-eslint/no-unused-vars
+      for await (const _chunk of on(child.stderr!, 'data', { close: ['close'] })) if (pattern.test(this.#log)) return // eslint-disable-line @typescript-eslint/no-unused-vars -- the listener of `start` keeps the chunk
     }
     throw new Error(`nats-server has ended: ${this.#log}`)
   }

@@ -42,7 +42,7 @@ t.test('an error of onMessage is an error of its span, a client that leaves is n
   const app = await createApp(t)
   let go = (): void => {}
   app.websocket('/throws', { onMessage () { throw new Error('failed') } })
-  app.websocket('/null', { onMessage () { throw null } }) // eslint-disable-line no-throw-literal
+  app.websocket('/null', { onMessage () { throw null } }) // eslint-disable-line no-throw-literal -- users can throw any value
   app.websocket('/leaves', {
     async onMessage (ws) {
       await new Promise<void>((resolve) => { go = resolve })

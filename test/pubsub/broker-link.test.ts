@@ -118,7 +118,7 @@ t.test('an unobserved refusal is no unhandled rejection', async (t) => {
 
 t.test('a broker that throws has refused, and one that returns nothing has confirmed', async (t) => {
   const { broker, join } = await createUp(t)
-  broker.subscribe = () => { throw null } // eslint-disable-line no-throw-literal
+  broker.subscribe = () => { throw null } // eslint-disable-line no-throw-literal -- users can throw any value
   await t.rejects(join('a').confirmed!, { code: 'FST_WS_BROKER', message: /: null$/ })
   broker.subscribe = () => undefined as never
   await join('b').confirmed

@@ -219,7 +219,7 @@ export class Handshake {
 
   /** Drops the connection at once, unless a response is on its way that would be lost. */
   terminate (): void {
-    if (this.#linger === undefined || !this.kind.losesWritten) this.stream.destroy()
+    if (this.#linger === undefined || !this.kind.isMultiplexed) this.stream.destroy()
   }
 
   #leave (): void {

@@ -16,7 +16,7 @@ const { writeHead } = ServerResponse.prototype
 /** The handshake of HTTP/1.1: the request upgrades its connection, which is the stream (RFC 6455, section 4.2). */
 export const http1: HandshakeKind = {
   status: 101,
-  losesWritten: false,
+  isMultiplexed: false,
 
   check (request) {
     const { headers, method, httpVersion } = request

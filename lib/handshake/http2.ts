@@ -1,12 +1,17 @@
+import { constants } from 'node:http2'
 import { WebSocketHandshakeError } from '../base/errors'
-import { negotiateRaw } from './raw-upgrade'
+import { http1 } from './http1'
+import { upgradeStream } from './raw-upgrade'
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { HeaderPairs } from './headers'
 import type { HandshakeKind, HandshakeResponse } from './kind'
 
-/** Headers that belong to a connection, which HTTP/2 does not have (RFC 9113, section 8.2.2). Node throws for them. */
-const OF_CONNECTION = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade|http2-settings|te)$/i
+/**
+ * Headers that belong to a connection, which HTTP/2 does not have (RFC 9113, section 8.2.2), and for which Node throws. The answer to
+ * a key has no meaning either (RFC 8441, section 5).
+ */
+const OF_CONNECTION = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade|http2-settings|te|sec-websocket-accept)$/i
 
 /** Statuses that would open the connection (RFC 8441, section 5). */
 const isSuccess = (status: number): boolean => status >= 200 && status < 300
@@ -14,10 +19,13 @@ const isSuccess = (status: number): boolean => status >= 200 && status < 300
 /** The status of a refusal whose own status would open the connection. */
 const FORBIDDEN = 403
 
+/** The milliseconds that a client has to end its side of a stream, when the server has ended its own. */
+const LINGER = 1_000
+
 /** The handshake of HTTP/2: an extended CONNECT request, whose stream is the connection (RFC 8441, section 5). */
 export const http2: HandshakeKind = {
   status: 200,
-  losesWritten: true,
+  isMultiplexed: true,
 
   check ({ headers }) {
     // A request that has passed a proxy may have `Host` in place of `:authority` (RFC 9113, section 8.3.1).
@@ -38,11 +46,11 @@ export const http2: HandshakeKind = {
   },
 
   acceptRaw (server, request, response, stream, then) {
-    const raw = negotiateRaw(server, request)
-    if (raw === null) return (stream as ServerHttp2Stream).respond({ ':status': 400 }, { endStream: true })
-    this.accept(request, stream, raw.headers)
-    this.detach(response, stream, () => {}) // without an end: as over HTTP/1.1, onResponse hooks of raw routes do not run
-    raw.open(stream, then)
+    upgradeStream(server, request, stream, ({ status, headers, body }) => {
+      if (status !== http1.status) return refuse(stream as ServerHttp2Stream, status, headers, body)
+      this.accept(request, stream, headers)
+      this.detach(response, stream, () => {}) // without an end: as over HTTP/1.1, onResponse hooks of raw routes do not run
+    }, then)
   },
 
   detach (response) {
@@ -77,9 +85,21 @@ function isOfConnection (name: string): boolean {
   return OF_CONNECTION.test(name)
 }
 
-/** Opens the connection. Values of one name become one value, except for cookies (RFC 9110, section 5.3). */
+/** Opens the connection. */
 function respond (stream: ServerHttp2Stream, pairs: HeaderPairs): void {
-  const headers: OutgoingHttpHeaders = { ':status': http2.status }
+  stream.respond(headersOf(http2.status, pairs))
+  stream.on('aborted', drop)
+  stream.on('finish', resetLater)
+}
+
+function refuse (stream: ServerHttp2Stream, status: number, pairs: HeaderPairs, body: string): void {
+  stream.respond(headersOf(status, pairs))
+  stream.end(body)
+}
+
+/** Values of one name become one value, except for cookies (RFC 9110, section 5.3). */
+function headersOf (status: number, pairs: HeaderPairs): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = { ':status': status }
   for (const [name, value] of pairs) {
     const key = name.toLowerCase()
     if (isOfConnection(key)) continue
@@ -87,8 +107,16 @@ function respond (stream: ServerHttp2Stream, pairs: HeaderPairs): void {
     if (key === 'set-cookie') headers[key] = [before ?? [], value].flat()
     else headers[key] = before === undefined ? value : `${before as string}, ${value}`
   }
-  stream.respond(headers)
-  stream.on('aborted', drop)
+  return headers
+}
+
+/**
+ * The server has ended its side, and waits for the client to do the same. Firefox often does not. A reset that comes at once would hide
+ * a clean close from Chromium.
+ */
+function resetLater (this: ServerHttp2Stream): void {
+  const timer = setTimeout(() => this.close(constants.NGHTTP2_NO_ERROR), LINGER)
+  this.once('close', () => clearTimeout(timer))
 }
 
 /** The client has reset the stream. A stream that is paused would not tell of it, if the code is NO_ERROR. */

@@ -23,8 +23,11 @@ export interface RequestEnd {
 export interface HandshakeKind {
   /** The status of the response that completes the handshake. */
   readonly status: 101 | 200
-  /** Whether a stream that is destroyed takes with it what has been written and has not left. A socket has it in the kernel. */
-  readonly losesWritten: boolean
+  /**
+   * Whether the stream shares its network connection with others. Two things follow. A stream that is destroyed takes with it what has
+   * been written and has not left, which a socket has in the kernel. And a client may forget to end its side of the stream.
+   */
+  readonly isMultiplexed: boolean
   /** Throws `WebSocketHandshakeError` with status 400 unless `request` asks for a connection as this kind has to. */
   check (request: HandshakeRequest): void
   /** Prepares `response` to answer on `stream`. `onResponded` is called, with `response` as `this`, when it has been written. */

@@ -1,113 +1,58 @@
-import WebSocket, { type WebSocketServer } from 'ws'
-import { offeredBy } from './handshake'
 import type { Duplex } from 'node:stream'
+import type { WebSocketServer } from 'ws'
 import type { HeaderPairs } from './headers'
 import type { HandshakeRequest } from './kind'
 import type { RawWebSocket } from '../../types/raw'
 
 /*
- * A `WebSocketServer` of `ws` upgrades connections of HTTP/1.1 only. These functions open its sockets on other streams, with what
- * its `handleUpgrade` does apart from HTTP/1.1: the same options, events and clients.
+ * A `WebSocketServer` of `ws` upgrades connections of HTTP/1.1 only. It gets the request of a stream of HTTP/2 as a request of HTTP/1.1. It
+ * reads headers of that request, and writes the head of its response to the stream, in one piece. The stream takes the head
+ * for the caller, so that no part of `ws` is touched.
  */
 
-/** Parts of `ws` that its types lack. */
-interface Ws {
-  PerMessageDeflate: { new (options: object): Deflate, extensionName: string }
-  extension: {
-    parse (header: string): Record<string, object[]>
-    format (extensions: object): string
-  }
-}
+/** The headers of an upgrade request that a request of HTTP/2 lacks. The key is that of RFC 6455, section 1.3. */
+const OF_UPGRADE = { upgrade: 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
 
-interface Deflate {
-  params: object
-  accept (offers: object[]): object
-}
+const EMPTY = Buffer.alloc(0)
 
-interface Options {
-  WebSocket: new (address: null, protocols: undefined, options: object) => RawSocket
-  handleProtocols? (protocols: Set<string>, request: HandshakeRequest): string | false
-  perMessageDeflate: boolean | object
-  maxPayload: number
-}
-
-/** The value of `_state` of a server that has closed. */
-const CLOSED = 2
-
-/** A server whose `close` has been called tells its listeners when its last client has gone. */
-interface Closing extends WebSocketServer { _shouldEmitClose?: boolean }
-
-interface RawSocket extends WebSocket {
-  _protocol: string
-  _extensions: object
-  setSocket (stream: Duplex, head: Buffer, options: object): void
-}
-
-/** What a `WebSocketServer` agrees on with a client. */
-export interface RawHandshake {
-  /** The headers of the response. */
+/** A response that `ws` has written. `body` is empty when it opens the connection. */
+export interface RawResponse {
+  readonly status: number
   readonly headers: HeaderPairs
-  /** Makes the socket of `ws`, when the response has been written. */
-  open (stream: Duplex, then: (raw: RawWebSocket) => void): void
+  readonly body: string
 }
 
-/** Agrees with `request` on a subprotocol and on compression, as the options of `server` say. Returns null for an invalid offer of extensions. */
-export function negotiateRaw (server: WebSocketServer, request: HandshakeRequest): RawHandshake | null {
-  const options = server.options as unknown as Options
-  const socket = new options.WebSocket(null, undefined, options)
-  const headers: HeaderPairs = []
-  const protocol = chooseProtocol(options, request)
-  if (protocol) {
-    headers.push(['sec-websocket-protocol', protocol])
-    socket._protocol = protocol
+/**
+ * Has `server` upgrade `request`, whose connection is `stream`, as `server.handleUpgrade` does. `respond` has to send the response
+ * of `server`. The status of a response that opens the connection is 101.
+ */
+export function upgradeStream (server: WebSocketServer, request: HandshakeRequest, stream: Duplex, respond: (response: RawResponse) => void, then: (raw: RawWebSocket) => void): void {
+  const headers = { ...request.headers, ...OF_UPGRADE }
+  takeHead(stream, (head) => respond(readResponse(head)))
+  server.handleUpgrade(Object.create(request, { headers: { value: headers } }), stream, EMPTY, then)
+}
+
+/**
+ * Calls `then` with the text that is written to `stream` first, in place of writing it. A stream that is destroyed before is ended
+ * without a text, by Node.
+ */
+function takeHead (stream: Duplex, then: (head: string) => void): void {
+  const take = (head?: string): unknown => {
+    delete (stream as Partial<Duplex>).write
+    delete (stream as Partial<Duplex>).end
+    return head === undefined ? stream.end() : then(head)
   }
-  try {
-    const deflate = acceptDeflate(options, request.headers['sec-websocket-extensions'])
-    if (deflate !== null) {
-      const { extensionName } = ws.PerMessageDeflate
-      headers.push(['sec-websocket-extensions', ws.extension.format({ [extensionName]: [deflate.params] })])
-      socket._extensions = { [extensionName]: deflate }
-    }
-  } catch {
-    return null
-  }
-  const lines: string[] = []
-  server.emit('headers', lines, request)
-  headers.push(...lines.map(pairIn))
-  return { headers, open: (stream, then) => open(server, socket, stream, then) }
+  Object.assign(stream, { write: take, end: take })
 }
 
-const ws = WebSocket as unknown as Ws
-
-function chooseProtocol (options: Options, request: HandshakeRequest): string | false | undefined {
-  const protocols = new Set(offeredBy(request))
-  if (protocols.size === 0) return undefined
-  return options.handleProtocols === undefined || options.handleProtocols === null ? [...protocols][0] : options.handleProtocols(protocols, request)
+function readResponse (response: string): RawResponse {
+  const [head, body] = response.split(/\r\n\r\n([^]*)/)
+  const [statusLine, ...lines] = head.split('\r\n')
+  const headers = lines.map(pairIn)
+  return { status: Number(statusLine.split(' ')[1]), headers, body }
 }
 
-/** Throws for an offer that cannot be read. */
-function acceptDeflate ({ perMessageDeflate, maxPayload }: Options, header: string | undefined): Deflate | null {
-  if (!perMessageDeflate || header === undefined) return null
-  const { PerMessageDeflate, extension } = ws
-  const offers = extension.parse(header)[PerMessageDeflate.extensionName]
-  if (offers === undefined) return null
-  const deflate = new PerMessageDeflate({ ...perMessageDeflate as object, isServer: true, maxPayload })
-  deflate.accept(offers)
-  return deflate
-}
-
-/** The name and the value in a line of a header, as a listener to 'headers' adds it. */
 function pairIn (line: string): HeaderPairs[number] {
   const colon = line.indexOf(':')
   return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()]
-}
-
-function open (server: WebSocketServer, socket: RawSocket, stream: Duplex, then: (raw: RawWebSocket) => void): void {
-  socket.setSocket(stream, Buffer.alloc(0), server.options)
-  server.clients.add(socket)
-  socket.on('close', () => {
-    server.clients.delete(socket)
-    if ((server as Closing)._shouldEmitClose && server.clients.size === 0) process.nextTick(() => Object.assign(server, { _state: CLOSED }).emit('close'))
-  })
-  then(socket as unknown as RawWebSocket)
 }

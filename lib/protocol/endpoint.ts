@@ -25,6 +25,8 @@ export interface EndpointOptions {
   closeTimeout: number
   /** Null unless both sides have agreed on it. */
   compression: Compression | null
+  /** Whether the connection is over when the closing handshake is and this side has ended the stream, whatever the peer does with its side. */
+  endsAlone: boolean
 }
 
 /** The owner of an endpoint. */
@@ -74,6 +76,7 @@ export class Endpoint implements FrameHandler, Reader {
   readonly #writer: Writer
   readonly #owner: EndpointOwner
   readonly #closeTimeout: number
+  readonly #endsAlone: boolean
   #closeTimer?: NodeJS.Timeout
   /** Whether the peer's close frame or a violation has taken effect: the stream is ended when this side's close frame is written. */
   #isPeerDone = false
@@ -88,13 +91,14 @@ export class Endpoint implements FrameHandler, Reader {
   /** The payload of the last ping, while `MAX_PONGS` pongs wait to be written. */
   #lastPing: Buffer | null = null
 
-  constructor (stream: Duplex, { isServer, maxPayload, closeTimeout, compression }: EndpointOptions, owner: EndpointOwner) {
+  constructor (stream: Duplex, { isServer, maxPayload, closeTimeout, compression, endsAlone }: EndpointOptions, owner: EndpointOwner) {
     const frames = new FrameWriter(stream, !isServer)
     this.stream = stream
     this.#writer = compression === null ? frames : compression.createWriter(frames)
     this.parser = new Parser({ isServer, maxPayload, decompressor: compression }, this)
     this.#owner = owner
     this.#closeTimeout = closeTimeout
+    this.#endsAlone = endsAlone
   }
 
   /** Writes what is sent, after what has been published before. */
@@ -135,6 +139,7 @@ export class Endpoint implements FrameHandler, Reader {
    * it has broken.
    */
   streamClosed (rest: Buffer | null): void {
+    if (this.readyState === CLOSED) return
     this.#isStreamClosed = true
     if (rest !== null) this.read(rest)
     this.flush()
@@ -256,7 +261,9 @@ export class Endpoint implements FrameHandler, Reader {
 
   /** Ends the stream when both sides have sent their close frames. */
   #endIfDone (): void {
-    if (this.#isPeerDone && this.isCloseSent) this.#end()
+    if (!this.#isPeerDone || !this.isCloseSent) return
+    if (this.#endsAlone) this.stream.once('finish', () => this.streamClosed(null))
+    this.#end()
   }
 
   /** Ends the stream once. For each further `end`, Node makes an error with a stack, which nobody gets. */

@@ -125,6 +125,30 @@ t.test('a violation while the close frame of this side waits: the stream is ende
   await closed
 })
 
+t.test('a stream that ends alone ends the connection once, after both close frames, although the peer leaves its side open', async (t) => {
+  const before = runningTimers()
+  for (const isFirst of [true, false]) {
+    const [stream, other] = connectStreams('127.0.0.1', false)
+    const owned = ownEndpoint(stream, { endsAlone: true })
+    const { endpoint, closed } = owned
+    other.resume()
+    if (isFirst) {
+      endpoint.close(4001)
+      await until(() => endpoint.isCloseSent)
+      t.equal(stream.writableEnded, false)
+    }
+    other.write(clientFrame(CLOSE, closePayload(4002)))
+    t.same(await closed, { code: 4002, reason: '' })
+    t.equal(stream.destroyed, false)
+    t.equal(endpoint.readyState, CLOSED)
+    const hasClosed = once(stream, 'close')
+    stream.destroy()
+    await hasClosed
+    t.equal(owned.ends, 1)
+  }
+  t.equal(runningTimers(), before)
+})
+
 t.test('a peer that does not answer the close frame is dropped after closeTimeout', async (t) => {
   const { endpoint, client, closed } = await createEndpoint(t, { closeTimeout: 30 })
   socketOf(client).pause()

@@ -1,7 +1,7 @@
 import { Deferred } from '../base/deferred'
 import { Queue } from '../base/queue'
 import type { Duplex } from 'node:stream'
-import type { OnWritten } from '../protocol/frame-writer'
+import type { FrameWriter, OnWritten } from '../protocol/frame-writer'
 
 /** The private handle of a socket of Node. */
 interface Handle {
@@ -13,6 +13,7 @@ interface Handle {
 /** The part of an endpoint that a congestion uses. */
 export interface Writing {
   readonly stream: Duplex
+  readonly frames: Pick<FrameWriter, 'piecesWritten'>
   terminate (): void
 }
 
@@ -51,7 +52,8 @@ export class Congestion {
   }
 
   /**
-   * The bytes that have drained since the connection began. Without a handle: the messages above the mark that have been written.
+   * The bytes that have drained since the connection began. Without a handle: the messages above the mark that have been written, and
+   * the pieces of long ones.
    *
    * A large message on a slow line drains for long before it is written. Only the private handle tells how much of it the kernel
    * has; the socket timeout of Node reads it, too. Over TLS a message is encrypted as a whole, and the handle of the TLS socket
@@ -60,7 +62,8 @@ export class Congestion {
   get drained (): number {
     const { _handle: own } = this.#endpoint.stream as { _handle?: Handle | null }
     const handle = own?._parent ?? own
-    return (handle?.bytesWritten ?? this.#drained) - (handle?.writeQueueSize ?? 0)
+    if (handle?.bytesWritten === undefined) return this.#drained + this.#endpoint.frames.piecesWritten
+    return handle.bytesWritten - (handle.writeQueueSize ?? 0)
   }
 
   /** Resolves when the messages above the mark have been written. If the connection is not open, the promise waits for `end`. */

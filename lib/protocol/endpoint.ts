@@ -63,6 +63,7 @@ const EMPTY: Buffer = Buffer.alloc(0)
 export class Endpoint implements FrameHandler, Reader {
   readonly stream: Duplex
   readonly parser: Parser
+  readonly frames: FrameWriter
   readyState: typeof OPEN | typeof CLOSING | typeof CLOSED = OPEN
   /** The number of reads that have brought bytes. */
   reads = 0
@@ -92,9 +93,9 @@ export class Endpoint implements FrameHandler, Reader {
   #lastPing: Buffer | null = null
 
   constructor (stream: Duplex, { isServer, maxPayload, closeTimeout, compression, endsAlone }: EndpointOptions, owner: EndpointOwner) {
-    const frames = new FrameWriter(stream, !isServer)
     this.stream = stream
-    this.#writer = compression === null ? frames : compression.createWriter(frames)
+    this.frames = new FrameWriter(stream, !isServer)
+    this.#writer = compression === null ? this.frames : compression.createWriter(this.frames)
     this.parser = new Parser({ isServer, maxPayload, decompressor: compression }, this)
     this.#owner = owner
     this.#closeTimeout = closeTimeout

@@ -12,6 +12,9 @@ export type OnWritten = (error?: Error | null) => void
 /** Bytes. The frames of messages up to this length are written into the pool; a longer frame has a buffer of its own. */
 const SMALL = 16 * 1024
 
+/** Bytes. A stream of HTTP/2 gets a longer frame in pieces of this length: Node tells only of a whole write that it has left. */
+const PIECE = 64 * 1024
+
 /** The size of the pool in bytes. It holds the answers to the messages of one read, 64 KiB, with room to spare. */
 const POOL = 256 * 1024
 
@@ -77,7 +80,11 @@ export abstract class Writer {
 
 /** Writes frames as they are. */
 export class FrameWriter extends Writer {
+  /** The pieces of long frames that have left. Grows on streams of HTTP/2 only. */
+  piecesWritten = 0
   readonly #stream: Duplex
+  readonly #isInPieces: boolean
+  readonly #onPiece: OnWritten = (error) => { if (!error) this.piecesWritten++ }
   /** Whether the frames are those of a client. */
   readonly #isMasked: boolean
   /** Whether the frames of this turn wait for its end. */
@@ -89,6 +96,7 @@ export class FrameWriter extends Writer {
   constructor (stream: Duplex, isMasked: boolean) {
     super()
     this.#stream = stream
+    this.#isInPieces = separateWrites(stream)
     this.#isMasked = isMasked
   }
 
@@ -219,7 +227,15 @@ export class FrameWriter extends Writer {
       this.#isCorked = true
       this.#stream.cork()
     }
+    if (this.#isInPieces) frames = this.#writePieces(frames)
     this.#stream.write(frames, onWritten)
+  }
+
+  /** Writes all pieces of `frames` but the last, which it returns. */
+  #writePieces (frames: Uint8Array): Uint8Array {
+    let at = 0
+    for (; at + PIECE < frames.length; at += PIECE) this.#stream.write(frames.subarray(at, at + PIECE), this.#onPiece)
+    return at === 0 ? frames : frames.subarray(at)
   }
 
   #uncork (): void {
@@ -227,6 +243,13 @@ export class FrameWriter extends Writer {
     this.#isCorked = false
     this.#stream.uncork()
   }
+}
+
+/** Has a stream of HTTP/2 make a write of each chunk, in place of one write of all that wait. Returns whether `stream` is such a stream. */
+function separateWrites (stream: Duplex): boolean {
+  const isHttp2 = 'rstCode' in stream
+  if (isHttp2) Object.assign(stream, { _writev: null })
+  return isHttp2
 }
 
 /** Whether `payload` is bytes in a memory that cannot shrink. */

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Deferred } from '../../lib/base/deferred'
 import { http2 } from '../../lib/handshake/http2'
@@ -281,4 +283,32 @@ t.test('a request that cannot be routed is 500', async (t) => {
   const app = await createHttp2App(t, {}, { rewriteUrl () { throw new Error('from rewriteUrl') } })
   const session = await connectTo(t, app)
   t.match(await refusalOf(connectRequest(session, '/')), { status: 500, body: '' })
+})
+
+t.test('sendTimeout lets a slow client take a message longer than its window, compressed or not, and ends a client that takes nothing', async (t) => {
+  const message = randomBytes(1024 * 1024)
+  const app = await createHttp2App(t, { perMessageDeflate: { threshold: 0 } })
+  const sent: unknown[] = []
+  app.websocket('/', { websocket: { sendTimeout: 200 } }, async (ws) => {
+    await ws.accept()
+    const begin = performance.now()
+    sent.push(await ws.send(message).then(() => performance.now() - begin, ({ closeCode }) => closeCode))
+    await ws.close()
+  })
+  const session = await openSession(t, `http://127.0.0.1:${await listen(app)}`, { settings: { initialWindowSize: 64 * 1024 } })
+  for (const headers of [{}, { 'sec-websocket-extensions': 'permessage-deflate' }]) {
+    const stream = connectRequest(session, '/', headers)
+    await responseTo(stream)
+    for (let read = 0; read < message.length && !stream.destroyed;) {
+      const chunk = stream.read()
+      read += chunk?.length ?? 0
+      await delay(20) // a slow client
+    }
+    await until(() => sent.length === 1)
+    t.ok(sent.pop() as number > 250, 'the client took longer than sendTimeout')
+    stream.close()
+  }
+  await responseTo(connectRequest(session, '/').pause())
+  await until(() => sent.length === 1)
+  t.same(sent, [1006])
 })

@@ -24,7 +24,7 @@ export async function createSendQueue (t: Test, { secure = false, ...options }: 
     fixture.stalls++
     endpoint.terminate()
   }
-  const sending = { stream: endpoint.stream, writer: endpoint.writer, get readyState () { return endpoint.readyState }, terminate }
+  const sending = { stream: endpoint.stream, writer: endpoint.writer, frames: endpoint.frames, get readyState () { return endpoint.readyState }, terminate }
   const sendQueue = new SendQueue(sending, { sendHighWaterMark: MARK, sendTimeout: 30_000, ...options })
   const fixture = { ...owned, sendQueue, stalls: 0, taker: { isCatchingUp: false } }
   fixture.closed = closed.then((end) => {

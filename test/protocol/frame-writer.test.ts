@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { PassThrough } from 'node:stream'
+import { Duplex, PassThrough } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { messageSent, subscribe } from '../../lib/observe/channels'
 import { BINARY, FIN, TEXT } from '../../lib/protocol/frame'
@@ -353,4 +353,37 @@ t.test('the writer counts messages, and tells them to its observer while somebod
   t.same([writer.messages, writer.bytes], [3 * 6, 3 * (2 + 20 * KiB + 4 + 9 + 2 + 7)])
   t.same(told, [[2, true], [20 * KiB, false], [4, true], [9, true], [2, false], [7, false]])
   for (let i = 0; i < 3 * 5; i++) await peer.next()
+})
+
+t.test('a stream of HTTP/2 gets long frames in pieces, one write each, and the writer counts those that have left', async (t) => {
+  const writes: number[] = []
+  const leave: OnWritten[] = []
+  const stream = new Duplex({
+    read () {},
+    write (chunk, _encoding, callback) {
+      writes.push(chunk.length)
+      leave.push(callback)
+    },
+    writev () { t.fail('several chunks are written at once') }
+  })
+  const writer = new FrameWriter(Object.assign(stream, { rstCode: 0 }), false)
+  let written = 0
+  writer.add(Buffer.alloc(200 * KiB), () => { written++ })
+  writer.add('short')
+  writer.flush()
+  for (const piecesWritten of [0, 1, 2, 3]) {
+    t.same([writer.piecesWritten, written], [piecesWritten, 0])
+    leave.shift()!()
+    await setImmediate()
+  }
+  t.equal(written, 1)
+  t.same(writes, [64 * KiB, 64 * KiB, 64 * KiB, 8 * KiB + 10, 7])
+
+  writer.add(Buffer.alloc(100 * KiB))
+  writer.flush()
+  stream.on('error', () => {})
+  leave.pop()!()
+  leave.pop()!(new Error('lost'))
+  await setImmediate()
+  t.equal(writer.piecesWritten, 3)
 })

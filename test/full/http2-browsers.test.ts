@@ -1,12 +1,17 @@
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { connect } from '../../lib/index'
 import { createApp, listen } from '../helpers/app'
 import { BROWSERS } from '../helpers/browsers'
+import { Example, root } from '../helpers/example'
 import { TLS } from '../helpers/http2-servers'
 import { until } from '../helpers/until'
 import type { FastifyInstance } from 'fastify'
 import type { Tab } from '../helpers/tab'
 
 /* Chromium and Firefox open the WebSockets of a page that came over HTTP/2 on the same connection. */
+
+const FIXTURES = join(root, 'test', 'fixtures')
 
 /** The routes of the page, and the HTTP version of each handshake. */
 async function serve (t: Test): Promise<{ app: FastifyInstance, origin: string, versions: string[] }> {
@@ -71,5 +76,26 @@ for (const [name, { missing, launch }] of Object.entries(BROWSERS)) {
     await until(() => app.websockets.size === 100)
     await tab.evaluate('sockets.map((ws) => ws.close()).length')
     await until(() => app.websockets.size === 0, 3_000) // Firefox leaves its side of a stream open: nothing waits for it
+  })
+
+  t.test(`the chat, started with --http2, in ${name}`, { skip: missing }, async (t) => {
+    const chat = new Example('chat/server.js', ['--http2'], { TLS_KEY: join(FIXTURES, 'key.pem'), TLS_CERT: join(FIXTURES, 'cert.pem') })
+    t.teardown(() => chat.child.kill())
+    const [url] = await chat.ready()
+    const tab: Tab = await launch(t)
+    await tab.goto(url)
+    t.equal(await tab.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol"), 'h2')
+    await tab.evaluate(`(() => {
+      document.querySelector('#name').value = 'ada'
+      document.querySelector('#room').value = 'lobby'
+      document.querySelector('#join').requestSubmit()
+      return true
+    })()`)
+    const shows = (text: string): Promise<void> => until(() => tab.evaluate(`document.body !== null && document.body.innerText.includes(${JSON.stringify(text)})`))
+    await shows('ada')
+    const grace = await connect(`${url.replace('https', 'wss')}chat/lobby?name=grace`, { http2: true, rejectUnauthorized: false, valueType: 'json' })
+    await grace.send({ type: 'message', id: 'one', text: 'over HTTP/2' })
+    await shows('over HTTP/2')
+    await grace.close()
   })
 }

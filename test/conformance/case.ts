@@ -54,13 +54,13 @@ export interface Outcome {
   close?: readonly number[]
   /** The extensions in the response to the handshake. Default: `''`, none. */
   extensions?: string
-  /** The status of the response to the handshake. Default: 101. */
-  status?: number
+  /** The status with which the server refuses the handshake. Default: the server accepts the handshake. */
+  refusal?: number
 }
 
 /**
  * How the bytes are split: as few parts as possible; frame by frame; or this number of octets at a time. Each part is
- * one packet.
+ * one packet, or one DATA frame.
  */
 export type Chop = 'whole' | 'frames' | number
 

@@ -1,23 +1,13 @@
 import { isUtf8 } from 'node:buffer'
-import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { CLOSE, CONTINUATION, fragments, PING, PONG, TEXT, type Chop, type Frame, type Message, type Received } from './case'
 import { Deflate } from './deflate'
 import { closeCode, encode, FrameReader, refuse, type ServerFrame } from './frame'
+import type { Answer } from './transport'
 
-/** RFC 6455, section 1.3. */
-const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
-
-/** The server's response to the handshake. */
-export interface Answer {
-  status: number
-  extensions: string
-}
-
-/** A client that sends bytes. It checks that the server sends only what RFC 6455 and RFC 7692 allow. */
+/** A client that has sent its handshake, and sends bytes. It checks that the server sends only what RFC 6455 and RFC 7692 allow. */
 export class Peer {
+  readonly answer: Answer
   readonly received: Received[] = []
   /** The code of the server's close frame, once it has arrived. */
   closeCode: number | null = null
@@ -25,48 +15,17 @@ export class Peer {
   ended = false
   /** The server's first violation. */
   violation: Error | null = null
-  readonly #socket: Socket
-  readonly #chunks: AsyncIterator<Buffer>
   readonly #reader = new FrameReader()
-  #deflate: Deflate | null = null
+  readonly #deflate: Deflate | null
   #message: ServerFrame | null = null
   #parts: Buffer[] = []
   #wake = (): void => {}
 
-  static async connect (port: number): Promise<Peer> {
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-    await once(socket, 'connect')
-    return new Peer(socket)
-  }
-
-  private constructor (socket: Socket) {
-    this.#socket = socket
-    this.#chunks = socket[Symbol.asyncIterator]()
-    socket.on('error', () => {}) // a write after the server has ended the connection; the received bytes show the end
-  }
-
-  /** Opens the WebSocket connection. Throws `ProtocolViolation` for an invalid response. */
-  async open (path: string, offer?: string): Promise<Answer> {
-    const key = randomBytes(16).toString('base64')
-    const lines = [`GET ${path} HTTP/1.1`, 'Host: 127.0.0.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', `Sec-WebSocket-Key: ${key}`]
-    if (offer !== undefined) lines.push(`Sec-WebSocket-Extensions: ${offer}`)
-    this.#socket.write(`${lines.join('\r\n')}\r\n\r\n`)
-
-    let response = ''
-    while (!response.includes('\r\n\r\n')) response += await this.#chunk()
-    const [head] = response.split('\r\n\r\n', 1)
-    const header = (name: string): string => new RegExp(`^${name}: *(.*)$`, 'im').exec(head)?.[1].trim() ?? ''
-    const answer = { status: Number(head.split(' ')[1]), extensions: header('sec-websocket-extensions') }
-    if (answer.status !== 101) return answer
-
-    refuse(header('upgrade').toLowerCase() !== 'websocket' || header('connection').toLowerCase() !== 'upgrade', 'a 101 without an upgrade')
-    refuse(header('sec-websocket-accept') !== createHash('sha1').update(key + GUID).digest('base64'), 'a wrong Sec-WebSocket-Accept')
-    if (answer.extensions !== '') {
-      this.#deflate = new Deflate(answer.extensions)
-      this.#reader.compresses = true
-    }
-    this.#read(Buffer.from(response.slice(head.length + 4), 'latin1'))
-    return answer
+  constructor (answer: Answer) {
+    this.answer = answer
+    this.#deflate = answer.extensions === '' ? null : new Deflate(answer.extensions)
+    this.#reader.compresses = this.#deflate !== null
+    if (answer.refusal === undefined) this.#read()
   }
 
   /** The frames of a message. */
@@ -76,11 +35,11 @@ export class Peer {
     return [{ ...first, rsv: 4 }, ...rest]
   }
 
-  /** Writes frames, split as `chop` says. Each part arrives in a packet of its own. */
+  /** Writes frames, split as `chop` says. Each part arrives in a packet or a DATA frame of its own. */
   async write (frames: readonly (Frame | Buffer)[], chop: Chop): Promise<void> {
     const bytes = frames.map((frame) => Buffer.isBuffer(frame) ? frame : encode(frame))
     for (const part of split(bytes, chop)) {
-      this.#socket.write(part)
+      this.answer.stream.write(part)
       // The server is in this process, and reads each part in this turn of the event loop.
       await setImmediate()
       await setImmediate()
@@ -105,26 +64,19 @@ export class Peer {
     clearTimeout(timer)
   }
 
+  /** Ends the client's side: in order if the server has ended its own side, else at once. */
   destroy (): void {
-    this.#socket.destroy()
+    if (this.ended) this.answer.stream.end()
+    else this.answer.stream.destroy()
     this.#deflate?.close()
     this.ended = true
     this.#wake()
   }
 
-  async #chunk (): Promise<string> {
-    const { value, done } = await this.#chunks.next()
-    refuse(done === true, 'nothing more in the handshake')
-    return value.toString('latin1')
-  }
-
-  async #read (first: Buffer): Promise<void> {
+  async #read (): Promise<void> {
     try {
-      for (let chunk = first; ;) {
+      for await (const chunk of this.answer.stream) {
         for (const frame of this.#reader.read(chunk)) await this.#take(frame)
-        const { value, done } = await this.#chunks.next()
-        if (done === true) break
-        chunk = value
       }
     } catch (error) {
       if (!this.ended) this.violation = error as Error

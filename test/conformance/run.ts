@@ -1,9 +1,10 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { AddressInfo } from 'node:net'
 import websocket from '../../lib/index'
 import { close, STILL_OPEN, type Case, type Chop, type Outcome, type Received } from './case'
 import { encode } from './frame'
-import { Peer, type Answer } from './peer'
+import { Peer } from './peer'
+import type { Client, Transport } from './transport'
 import type { WebSocketPluginOptions } from '../../types/options'
 
 export type Verdict = 'passed' | 'non-strict' | 'failed'
@@ -26,9 +27,20 @@ const SMALL = 4096
 /** The best verdict first. */
 const VERDICTS: readonly Verdict[] = ['passed', 'non-strict', 'failed']
 
-/** Runs cases against apps with an echo route. */
+/** An app with an echo route, and its client. */
+interface Pair {
+  app: FastifyInstance
+  client: Client
+}
+
+/** Runs cases over one transport, against apps with an echo route. */
 export class Runner {
-  readonly #apps = new Map<string, Promise<FastifyInstance>>()
+  readonly #transport: Transport
+  readonly #pairs = new Map<string, Promise<Pair>>()
+
+  constructor (transport: Transport) {
+    this.#transport = transport
+  }
 
   /** Runs a case once for each way to split its bytes. Resolves with the worst result. */
   async run (test: Case): Promise<Result> {
@@ -43,39 +55,44 @@ export class Runner {
   }
 
   async close (): Promise<void> {
-    for (const app of this.#apps.values()) await (await app).close()
-  }
-
-  async #runOnce (test: Case, chop: Chop): Promise<Result> {
-    const app = await this.#app(test.server)
-    const peer = await Peer.connect((app.server.address() as AddressInfo).port)
-    let isLate = false
-    const timer = setTimeout(() => {
-      isLate = true
-      peer.destroy()
-    }, LIMIT)
-    try {
-      const answer = await peer.open('/', test.offer)
-      if (answer.status === 101 && agrees(answer.extensions, test.extensions)) await converse(peer, test, chop)
-      return isLate ? { verdict: 'failed', detail: `not over after ${LIMIT} ms: ${describe(peer, answer)}` } : judge(peer, answer, test)
-    } catch (error) {
-      return { verdict: 'failed', detail: (error as Error).message }
-    } finally {
-      clearTimeout(timer)
-      peer.destroy()
+    for (const pair of this.#pairs.values()) {
+      const { app, client } = await pair
+      client.close()
+      await app.close()
     }
   }
 
-  #app (options: WebSocketPluginOptions = {}): Promise<FastifyInstance> {
+  async #runOnce (test: Case, chop: Chop): Promise<Result> {
+    const { client } = await this.#pair(test.server)
+    const deadline = AbortSignal.timeout(LIMIT)
+    let peer: Peer | undefined
+    try {
+      peer = new Peer(await client.open('/', test.offer, deadline))
+      if (peer.answer.refusal === undefined && agrees(peer.answer.extensions, test.extensions)) await converse(peer, test, chop)
+      return deadline.aborted ? { verdict: 'failed', detail: `not over after ${LIMIT} ms: ${describe(peer)}` } : judge(peer, test)
+    } catch (error) {
+      return { verdict: 'failed', detail: (error as Error).message }
+    } finally {
+      peer?.destroy()
+    }
+  }
+
+  #pair (options: WebSocketPluginOptions = {}): Promise<Pair> {
     const key = JSON.stringify(options)
-    const app = this.#apps.get(key) ?? echo(options)
-    this.#apps.set(key, app)
-    return app
+    const pair = this.#pairs.get(key) ?? this.#start(options)
+    this.#pairs.set(key, pair)
+    return pair
+  }
+
+  async #start (options: WebSocketPluginOptions): Promise<Pair> {
+    const app = await echo(this.#transport.server, options)
+    const client = await this.#transport.connect((app.server.address() as AddressInfo).port)
+    return { app, client }
   }
 }
 
-async function echo (options: WebSocketPluginOptions): Promise<FastifyInstance> {
-  const app = Fastify()
+async function echo (server: FastifyServerOptions, options: WebSocketPluginOptions): Promise<FastifyInstance> {
+  const app = Fastify(server)
   await app.register(websocket, { heartbeat: false, ...options }) // no case expects pings
   app.websocket('/', { websocket: { valueType: 'any' } }, async (ws) => {
     await ws.accept()
@@ -124,18 +141,18 @@ async function converse (peer: Peer, { send, nonStrict, ...strict }: Case, chop:
   await peer.until(() => false) // the server ends the connection first (RFC 6455, section 7.1.1)
 }
 
-function judge (peer: Peer, answer: Answer, test: Case): Result {
+function judge (peer: Peer, test: Case): Result {
   if (peer.violation !== null) return { verdict: 'failed', detail: peer.violation.message }
-  if (isOutcome(peer, answer, test)) return { verdict: 'passed', detail: '' }
+  if (isOutcome(peer, test)) return { verdict: 'passed', detail: '' }
   const { nonStrict } = test
-  if (nonStrict?.outcomes.some((outcome) => isOutcome(peer, answer, outcome))) return { verdict: 'non-strict', detail: nonStrict.why }
-  return { verdict: 'failed', detail: describe(peer, answer) }
+  if (nonStrict?.outcomes.some((outcome) => isOutcome(peer, outcome))) return { verdict: 'non-strict', detail: nonStrict.why }
+  return { verdict: 'failed', detail: describe(peer) }
 }
 
-function isOutcome (peer: Peer, answer: Answer, outcome: Outcome): boolean {
-  const { status = 101, extensions = '', close = [1000] } = outcome
-  if (answer.status !== status || !agrees(answer.extensions, extensions)) return false
-  return status !== 101 || (hasReceived(peer, outcome) && peer.closeCode !== null && close.includes(peer.closeCode))
+function isOutcome (peer: Peer, outcome: Outcome): boolean {
+  const { refusal, extensions = '', close = [1000] } = outcome
+  if (peer.answer.refusal !== refusal || !agrees(peer.answer.extensions, extensions)) return false
+  return refusal !== undefined || (hasReceived(peer, outcome) && peer.closeCode !== null && close.includes(peer.closeCode))
 }
 
 function hasReceived ({ received }: Peer, { receive }: Outcome): boolean {
@@ -153,8 +170,8 @@ function agrees (extensions: string, expected = ''): boolean {
   return parts(extensions) === parts(expected)
 }
 
-function describe ({ received, closeCode }: Peer, { status, extensions }: Answer): string {
-  if (status !== 101) return `answered with ${status}`
+function describe ({ answer, received, closeCode }: Peer): string {
+  if (answer.refusal !== undefined) return `refused with ${answer.refusal}`
   const events = received.map((one) => typeof one === 'string' ? one : `opcode ${one.opcode}: ${one.payload.length} octets`)
-  return [`extensions '${extensions}'`, ...events.slice(0, 5), closeCode === null ? 'no close frame' : `close ${closeCode}`].join(', ')
+  return [`extensions '${answer.extensions}'`, ...events.slice(0, 5), closeCode === null ? 'no close frame' : `close ${closeCode}`].join(', ')
 }

@@ -111,7 +111,7 @@ const configured: [title: string, options: object, offer: string, extensions: st
 const hello = text('Hello')
 const MAY_REFUSE = {
   why: 'RFC 6455, section 4.2.2, lets a server refuse any handshake; RFC 7692, section 5.1, only lets it decline the offer',
-  outcomes: [{ receive: [], status: 400 }]
+  outcomes: [{ receive: [], refusal: 400 }]
 }
 
 /** An offer that the server has to decline. The connection then has no compression (RFC 7692, section 7). */

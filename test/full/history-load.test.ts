@@ -48,7 +48,7 @@ async function replay (t: Test, broker?: Broker): Promise<void> {
 
   const before = usedMemory()
   const client = await connect(`${url}/?after=${encodeURIComponent(position!)}`)
-  await until(() => session?.bufferedAmount > 32 * 1024) // the client has taken nothing, and is paused
+  await until(() => session?.bufferedAmount > 32 * 1024, 30_000) // the client has taken nothing, and is paused
   let most = 0
   let growth = 0
   for (let n = 0; n < COUNT; n++) {

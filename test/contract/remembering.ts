@@ -244,10 +244,10 @@ export function rememberingContract (t: Test, engine?: Engine): void {
   })
 
   t.test('a session that unsubscribes, or closes, in a replay', async (t) => {
-    const [one, two] = await createHubs(t)
+    const [one, two] = await createHubs(t, { history: { ...HISTORY, maxBytes: 100_000_000 } })
     const topic = newTopic()
     const [from] = await publishAll(two.app, topic, ['first'])
-    await Promise.all(numbers(0, 200).map((n) => two.app.websockets.publish(topic, n.padEnd(2_000))))
+    await Promise.all(numbers(0, 200).map((n) => two.app.websockets.publish(topic, n.padEnd(10_000)))) // more than the window of a client of HTTP/2
     for (const end of ['unsubscribe', 'close'] as const) {
       const { client, session } = await one.join(newTopic())
       client.raw.pause()
@@ -297,7 +297,7 @@ export function rememberingContract (t: Test, engine?: Engine): void {
   })
 
   t.test('a slow session with positions whose messages are gone from the history is closed with 1013', async (t) => {
-    const [one, two] = await createHubs(t, { slowSubscriber: 'skip', sendHighWaterMark: 4096, history: { ...HISTORY, size: 5 } })
+    const [one, two] = await createHubs(t, { closeTimeout: SOON, slowSubscriber: 'skip', sendHighWaterMark: 4096, history: { ...HISTORY, size: 5 } })
     const topic = newTopic()
     const [slow, witness] = [await one.join(topic, { positions: true }), await one.join(topic)]
     for (const { client } of [slow, witness]) client.raw.pause()

@@ -5,7 +5,7 @@ const { parseArgs } = require('node:util')
 const { OPTIONAL, PEERS } = require('./peers')
 
 const FULL = { rounds: 5, seconds: 0.5, warmUp: 0.2 }
-const QUICK = { rounds: 1, seconds: 0.2, warmUp: 0.2 }
+const QUICK = { rounds: 1, seconds: 0.1, warmUp: 0.1 }
 
 const USAGE = `npm run bench -- [options]
 npm run bench -- cluster [--quick] [--only <text>]: topics over several processes, by themselves

@@ -26,7 +26,7 @@ export class UpgradeAttempt extends Attempt {
     const request = this.#request = createRequest(target, headers, settings, createConnection)
     request.on('upgrade', (response, stream, head) => this.#onUpgrade(response, stream, head))
     request.on('response', (response) => this.#onRefusal(response))
-    request.on('error', (error) => this.fail(failure(error)))
+    request.on('error', (error) => this.lose(failure(error)))
     request.end()
   }
 

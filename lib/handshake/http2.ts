@@ -34,9 +34,9 @@ export const http2: HandshakeKind = {
     }
   },
 
-  // The response itself emits 'finish' only when the stream has closed.
+  // The response itself emits 'finish' only when the stream has closed. The stream emits it also when the client's connection has gone.
   prepare (response, stream, onResponded) {
-    stream.on('finish', () => onResponded.call(response))
+    stream.on('finish', () => { if (response.headersSent) onResponded.call(response) })
   },
 
   accept (request, stream, headers) {

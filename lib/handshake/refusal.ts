@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { Connection, type ConnectionOptions } from '../connection/connection'
 import { Handshake } from './handshake'
 import { repliedHeaders } from './headers'
-import { accepts, detachResponse } from './response'
+import { accepts, detachResponse, discard, statusOf } from './response'
 import { switchProtocols } from './upgrader'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Closing } from '../base/closing'
@@ -17,8 +17,6 @@ export type Refusal = 'http' | 'close' | 'auto'
 
 /** The first close code for private use (RFC 6455, section 7.4.2). The status of the response is added to it. */
 const FIRST_CODE = 4000
-
-function ignore (): void {}
 
 /** Whether `request` is a valid handshake whose refusal is a connection that is closed. */
 export function refusesByClosing (refusal: Refusal, request: FastifyRequest): boolean {
@@ -42,7 +40,7 @@ export function createRefusalHook (refuser: Refuser, refusal: Refusal) {
   return function refuseInstead (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null, payload: unknown) => void): void {
     if (reply.sent) return // a second response, whose hooks were slower than those of the first
     const handshake = Handshake.of(request.raw)
-    if (handshake === undefined || accepts(handshake, reply.statusCode) || !refusesByClosing(refusal, request)) return done(null, payload)
+    if (handshake === undefined || accepts(handshake, statusOf(reply, payload)) || !refusesByClosing(refusal, request)) return done(null, payload)
     const status = statusOf(reply, payload)
     const { closing } = handshake
     refuse(refuser, request, reply, status, closing ?? { code: FIRST_CODE + status, reason: messageOf(reply, payload) ?? STATUS_CODES[status] ?? '' })
@@ -77,11 +75,6 @@ function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply,
   connection.close(closing.code, closing.reason)
 }
 
-/** Returns the status of the response. A `Response` of the fetch API has its own status. */
-function statusOf (reply: FastifyReply, payload: unknown): number {
-  return payload instanceof Response ? payload.status : reply.statusCode
-}
-
 /** Returns the text of a response: the message of an error in JSON, or a plain text. */
 function messageOf (reply: FastifyReply, payload: unknown): string | undefined {
   if (typeof payload !== 'string' || payload === '') return undefined
@@ -97,10 +90,4 @@ function messageIn (json: string): string | undefined {
   } catch {
     return undefined // not JSON, or `null`
   }
-}
-
-/** Ends a payload that will not be read. An error of its stream is ignored, so that the error does not end the process. */
-function discard (payload: any): void {
-  if (typeof payload?.destroy === 'function') payload.on('error', ignore).destroy()
-  else (payload?.body ?? payload)?.cancel?.().catch(ignore) // a stream of the fetch API, or a `Response` with one
 }

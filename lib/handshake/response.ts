@@ -35,6 +35,30 @@ export function noteRequest (request: FastifyRequest, _reply: FastifyReply, payl
 }
 
 /**
+ * An onSend hook of a route, the last one but that which refuses with a connection: discards the payload of the response that
+ * accepts. Fastify would send it with the status 200 of HTTP/2.
+ */
+export function sendNoBody ({ raw }: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null, payload: unknown) => void): void {
+  const handshake = Handshake.of(raw)
+  if (handshake === undefined || !accepts(handshake, statusOf(reply, payload))) return done(null, payload)
+  discard(payload)
+  done(null, null)
+}
+
+/** Returns the status of the response. A `Response` of the fetch API has its own status. */
+export function statusOf (reply: FastifyReply, payload: unknown): number {
+  return payload instanceof Response ? payload.status : reply.statusCode
+}
+
+/** Ends a payload that will not be read. An error of its stream is ignored, so that the error does not end the process. */
+export function discard (payload: any): void {
+  if (typeof payload?.destroy === 'function') payload.on('error', ignore).destroy()
+  else (payload?.body ?? payload)?.cancel?.().catch(ignore) // a stream of the fetch API, or a `Response` with one
+}
+
+function ignore (): void {}
+
+/**
  * Detaches `response` from the connection, since the handshake is complete. Returns the end of its request if `response` has a
  * listener for 'finish', which Fastify adds to run onResponse hooks and to log; else null.
  */

@@ -6,7 +6,7 @@ import { ConnectionLimit } from '../handshake/connection-limit'
 import { Handshake } from '../handshake/handshake'
 import { createOriginCheck, type OriginCheck } from '../handshake/origins'
 import { createRefusalHook, refusesByClosing, type Refuser } from '../handshake/refusal'
-import { keepHookError, noteRequest } from '../handshake/response'
+import { keepHookError, noteRequest, sendNoBody } from '../handshake/response'
 import { acceptCompression, upgradeRaw, type Negotiation } from '../handshake/upgrader'
 import { observeRaw } from '../observe/raw-observer'
 import { endRequestSpan } from '../observe/request-span'
@@ -206,7 +206,7 @@ export function mount (options: AnyRouteOptions, route: Route): void {
   const { refusal } = route.options
   // The hook that refuses is the last one, so that it gets the payload that would have been sent.
   const last = refusal === 'http' ? [] : createRefusalHook(route, refusal)
-  options.onSend = [noteRequest, onSend, last].flat() as typeof options.onSend
+  options.onSend = [noteRequest, onSend, sendNoBody, last].flat() as typeof options.onSend
 }
 
 /** Returns the WebSocket route of `request`; undefined if `request` is for another route. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Deferred } from '../../lib/base/deferred'
@@ -144,6 +145,27 @@ t.test('onResponse hooks run once, with 200, when the session is over, and the r
   await until(() => lines.some(({ msg }) => msg === 'request completed'))
 })
 
+t.test('the payload that a hook returns for a handshake that is accepted is discarded', async (t) => {
+  const app = await createHttp2App(t)
+  const stream = new Readable({ read () {} })
+  const payloads: Record<string, unknown> = { stream, text: 'text', bytes: Buffer.from('bytes'), response: new Response('response') }
+  for (const [name, payload] of Object.entries(payloads)) {
+    app.websocket(`/${name}`, { onSend: async () => payload }, async (ws) => {
+      await ws.accept()
+      for await (const message of ws) await ws.send(message)
+    })
+  }
+  const session = await connectTo(t, app)
+  for (const name of Object.keys(payloads)) {
+    const peer = await peerOf(connectRequest(session, `/${name}`))
+    peer.socket.send('echo')
+    t.equal(await peer.next(), 'echo', name)
+    peer.socket.close()
+    await peer.closed
+  }
+  t.ok(stream.destroyed)
+})
+
 t.test('a client that resets the stream during the handshake has left', async (t) => {
   const app = await createHttp2App(t)
   const arrived = new Deferred<void>()
@@ -163,6 +185,22 @@ t.test('a client that resets the stream during the handshake has left', async (t
     await until(() => told.length === 3)
     t.same(told, ['aborted', 'close', { code: 1006, reason: '', wasClean: false }], `code ${code}`)
   }
+})
+
+t.test('a client whose connection ends during the handshake has left, and is not refused', async (t) => {
+  const app = await createHttp2App(t)
+  const arrived = new Deferred<void>()
+  const ended = new Deferred<unknown>()
+  app.websocket('/', async (ws) => {
+    arrived.resolve()
+    await ws.closed
+    ended.resolve(await ws.accept().catch((error: Error) => error.message))
+  })
+  const session = await connectTo(t, app)
+  connectRequest(session, '/')
+  await arrived.promise
+  session.destroy()
+  t.equal(await ended.promise, 'the client left during the handshake')
 })
 
 t.test('a raw route gets the plain ws socket: its subprotocol, compression, headers, clients, and the close of its own', async (t) => {

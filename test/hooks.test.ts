@@ -6,7 +6,9 @@ import { createApp, listen } from './helpers/app'
 import { codeIn, readTable, root } from './helpers/docs'
 import { connectPeer } from './helpers/peer'
 import { refusal } from './helpers/refusal'
-import { connectTcp, assertNoConnections, upgradeRequest } from './helpers/tcp'
+import { sendHandshake } from './helpers/request-client'
+import { assertNoConnections } from './helpers/tcp'
+import { http1Only, http2Server } from './helpers/transport'
 import { until } from './helpers/until'
 import type { FastifyInstance } from 'fastify'
 
@@ -80,13 +82,13 @@ t.test('the table of hooks is right about a client that leaves during its handsh
       await ws.accept()
     })
   })
-  const client = await connectTcp(t, port)
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, port, '/')
   await started.promise
-  client.socket.destroy()
+  client.leave()
   await assertNoConnections(t, app)
   await app.close()
-  t.same(order, documented('the client leaves first'))
+  const onClose = http2Server === undefined ? [] : ['onResponse'] // as for a plain request over HTTP/2
+  t.same(order, [...documented('the client leaves first'), ...onClose])
 })
 
 t.test('the table of hooks is right about a route with raw: true', async (t) => {
@@ -99,6 +101,7 @@ t.test('the table of hooks is right about a route with raw: true', async (t) => 
 })
 
 t.test('onTimeout hooks run when connectionTimeout passes before the answer, and the handshake goes on', async (t) => {
+  http1Only('a request that hears the timeout of its connection')
   const app = await createApp(t, {}, { connectionTimeout: 500 })
   const timedOut = new Deferred<void>()
   app.addHook('onTimeout', async () => { timedOut.resolve() })

@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify'
  * target of the request (RFC 9112, section 3.2.2).
  */
 export function urlOf ({ protocol, host, originalUrl }: FastifyRequest): URL {
-  const origin = `${protocol === 'https' ? 'wss' : 'ws'}://${host}`
-  return new URL(`${URL.canParse(origin) ? origin : 'ws://localhost'}${originalUrl.replace(/^https?:\/\/[^/?]*/i, '')}`)
+  const scheme = protocol === 'https' ? 'wss' : 'ws'
+  const origin = `${scheme}://${host}`
+  return new URL(`${URL.canParse(origin) ? origin : `${scheme}://localhost`}${originalUrl.replace(/^https?:\/\/[^/?]*/i, '')}`)
 }

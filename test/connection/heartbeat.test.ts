@@ -13,7 +13,8 @@ import { FakeClock } from '../helpers/fake-clock'
 import { collectLogs, INFO } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { clientFrame, PING, serverFrame, TEXT } from '../helpers/frames'
-import { connectTcp, upgradeRequest } from '../helpers/tcp'
+import { sendHandshake } from '../helpers/request-client'
+import { ACCEPTED, bytesReadOf } from '../helpers/transport'
 import { until } from '../helpers/until'
 import type { StreamChannel } from '../../lib/connection/stream-channel'
 
@@ -101,8 +102,9 @@ async function answeredPing (clock: FakeClock, sessions: Pick<Session, 'raw'>[])
 
 /** A client in another process. It answers pings and does nothing else. */
 async function spawnClient (t: Test, port: number): Promise<ChildProcess> {
-  const script = `const { WebSocket } = require('ws'); new WebSocket('ws://127.0.0.1:${port}').on('open', () => console.log('open'))`
-  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const script = `require('./peer').connectPeer({ teardown () {} }, 'ws://127.0.0.1:${port}').then(() => console.log('open'))`
+  const tsNode = join(__dirname, '..', '..', 'node_modules', '.bin', 'ts-node-transpile-only')
+  const child = spawn(process.execPath, [tsNode, '-e', script], { cwd: join(__dirname, '..', 'helpers'), stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => child.kill('SIGKILL'))
   await once(child.stdout, 'data')
   return child
@@ -151,14 +153,13 @@ t.test('a client within the process that does not answer is terminated', async (
 t.test('a client that sends no pong but the bytes of a message, slowly, stays connected', async (t) => {
   const clock = new FakeClock(t)
   const { port, ends, sessions } = await createRoute(t, { heartbeat: { interval: 40, timeout: 250 } })
-  const client = await connectTcp(t, port)
-  client.write(upgradeRequest('/'))
-  await client.until('\r\n\r\n')
+  const client = await sendHandshake(t, port, '/')
+  await client.answer
   const { _socket: stream } = sessions[0].raw as any
   for (const byte of clientFrame(TEXT, 'slowly, '.repeat(3))) {
-    const before = stream.bytesRead
+    const before = bytesReadOf(stream)
     client.write(Buffer.from([byte]))
-    await until(() => stream.bytesRead > before)
+    await until(() => bytesReadOf(stream) > before)
     await clock.pass(200)
   }
   await client.until('slowly, slowly, slowly, ')
@@ -243,21 +244,19 @@ t.test('a ping finds out that a paused client has left', async (t) => {
       resolve(await ws.closed)
     })
   })
-  const client = await connectTcp(t, await listen(app))
-  client.write(upgradeRequest('/'))
-  await client.until('\r\n\r\n')
+  const client = await sendHandshake(t, await listen(app), '/')
+  await client.answer
   client.write(Buffer.concat([clientFrame(TEXT, 'x'.repeat(120)), clientFrame(TEXT, 'x')]))
   await client.until('\x89') // a ping
-  client.socket.resetAndDestroy()
+  client.reset()
   t.match(await ended, { code: 1006 })
 })
 
 t.test('a connection that is closing is left to the closing handshake', async (t) => {
   const clock = new FakeClock(t)
   const { port, sessions, ends } = await createRoute(t, { closeTimeout: 100 })
-  const client = await connectTcp(t, port) // the client answers no close frame
-  client.write(upgradeRequest('/'))
-  await client.until('\r\n\r\n')
+  const client = await sendHandshake(t, port, '/') // the client answers no close frame
+  await client.answer
   sessions[0].close(4001)
   await clock.pass(10_000)
   await until(() => ends.length === 1)
@@ -275,15 +274,14 @@ t.test('a client that ends its side without a closing handshake and does not tak
         await setImmediate()
       }
       t.equal(ws.state, 'open')
-      client.socket.end()
+      client.stream.end()
       await until(() => (ws.raw as any)._socket.readableEnded)
       for (let n = 0; n < 3; n++) await clock.pass(500)
       resolve(await ws.closed)
     })
   })
-  const client = await connectTcp(t, await listen(app))
-  client.socket.pause()
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, await listen(app), '/')
+  client.stream.pause()
   t.match(await ended, { code: 1006 })
 })
 
@@ -294,16 +292,13 @@ t.test('heartbeat: false, a route with raw: true and injectWS have no heartbeat'
   app.get('/raw', { websocket: { raw: true } }, () => {})
   app.websocket('/on', async (ws) => { await (await ws.accept()).closed })
   const port = await listen(app)
-  const clients = [await connectTcp(t, port), await connectTcp(t, port)]
-  for (const [i, path] of ['/off', '/raw'].entries()) {
-    clients[i].write(upgradeRequest(path))
-    await clients[i].until('\r\n\r\n')
-  }
+  const clients = [await sendHandshake(t, port, '/off'), await sendHandshake(t, port, '/raw')]
+  for (const { answer } of clients) t.match(await answer, { status: ACCEPTED })
   const injected = await (app as any).injectWS('/on')
   t.equal(timers.size, 0)
   await clock.pass(100)
   await setImmediate()
-  for (const client of clients) t.notOk(client.socket.closed)
+  for (const client of clients) t.notOk(client.hasEnded)
   t.equal(injected.readyState, injected.OPEN)
   injected.terminate()
 })
@@ -453,8 +448,7 @@ t.test('a client that is paused at the deadline is not dropped', async (t) => {
 
 t.test('a ping is one frame of three bytes', async (t) => {
   const { port } = await createRoute(t, { heartbeat: { interval: 20, timeout: 5_000 } })
-  const client = await connectTcp(t, port)
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, port, '/')
   const received = await client.until(serverFrame(PING, '0').toString('latin1'))
-  t.ok(received.endsWith('\r\n\r\n\x89\x010'))
+  t.equal(received, '\x89\x010')
 })

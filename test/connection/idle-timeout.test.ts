@@ -7,7 +7,7 @@ import { createApp, listen } from '../helpers/app'
 import { FakeClock } from '../helpers/fake-clock'
 import { collectLogs, INFO } from '../helpers/logs'
 import { connectPeer, type Peer } from '../helpers/peer'
-import { connectTcp, upgradeRequest } from '../helpers/tcp'
+import { sendHandshake } from '../helpers/request-client'
 import { until } from '../helpers/until'
 import type { WebSocketSession } from '../../types/session'
 
@@ -146,8 +146,8 @@ t.test('a closing connection ends with the code of its close', async (t) => {
       resolve(await ws.closed)
     })
   })
-  const client = await connectTcp(t, await listen(app))
-  await client.write(upgradeRequest('/')).until('\x88\x02\x0f\xa1')
+  const client = await sendHandshake(t, await listen(app), '/')
+  await client.until('\x88\x02\x0f\xa1')
   await clock.pass(120)
   client.write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x0f, 0xa1]))
   t.match(await end, { code: 4001, wasClean: true })

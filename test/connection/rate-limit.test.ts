@@ -7,7 +7,7 @@ import { createApp, listen } from '../helpers/app'
 import { collectLogs, INFO } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { BINARY, clientFrame, CONTINUATION, PING, TEXT } from '../helpers/frames'
-import { connectTcp, upgradeRequest } from '../helpers/tcp'
+import { sendHandshake } from '../helpers/request-client'
 import { until } from '../helpers/until'
 import type { WebSocketSession } from '../../types/session'
 
@@ -127,9 +127,8 @@ t.test('messages within the limit that still wait are delivered before the disco
 
 t.test('a message counts once, in any number of frames, and control frames do not count', async (t) => {
   const { app, url, messages, ends } = await createRoute(t, { messages: 3, interval: 60_000 })
-  const client = await connectTcp(t, Number(new URL(url).port))
-  client.write(upgradeRequest('/'))
-  await client.until('\r\n\r\n')
+  const client = await sendHandshake(t, Number(new URL(url).port), '/')
+  await client.answer
   const fragments = ['a', 'b', 'c', 'd'].map((text) => clientFrame(CONTINUATION, text, false))
   const pings = Array.from({ length: 20 }, () => clientFrame(PING, ''))
   client.write(Buffer.concat([clientFrame(TEXT, '', false), ...fragments, ...pings, clientFrame(CONTINUATION, 'e')]))

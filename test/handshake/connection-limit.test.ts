@@ -7,9 +7,10 @@ import { createApp, listen } from '../helpers/app'
 import { collectLogs, WARN } from '../helpers/logs'
 import { connectPeer, type Peer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
-import { connectTcp, exchange, upgradeRequest, type TcpClient } from '../helpers/tcp'
+import { sendHandshake, type RequestClient } from '../helpers/request-client'
 import { until } from '../helpers/until'
 import { unhandledRejections } from '../helpers/unhandled'
+import { http1Only } from '../helpers/transport'
 import type { WebSocketPluginOptions } from '../../types/options'
 import type { WebSocketSession } from '../../types/session'
 
@@ -101,8 +102,8 @@ t.test('a handshake over the limit is refused as the option refusal says, and do
   const port = await listen(app)
   const url = `ws://127.0.0.1:${port}`
   const first = await connectPeer(t, url)
-  const client = await connectTcp(t, port)
-  await client.write(upgradeRequest('/')).until('too many connections') // the client does not answer the close
+  const client = await sendHandshake(t, port, '/')
+  await client.until('too many connections') // the client does not answer the close
   t.same(await (await connectPeer(t, url)).closed, { code: 4503, reason: 'too many connections' })
   first.socket.terminate()
   for (;;) {
@@ -156,7 +157,7 @@ t.test('plain requests and refused handshakes do not count', async (t) => {
   const port = await listen(app)
   const http = app.inject('/both')
   await started.promise
-  for (const [name, value] of [['sec-websocket-key', 'none'], ['sec-websocket-version', '1'], ['upgrade', 'h2c']]) {
+  for (const [name, value] of [['sec-websocket-protocol', 'a, a'], ['sec-websocket-version', '1']]) {
     t.not((await refusal(port, '/', { [name]: value })).status, 503)
   }
   t.equal((await refusal(port, '/unknown')).status, 404)
@@ -166,6 +167,17 @@ t.test('plain requests and refused handshakes do not count', async (t) => {
   goOn.resolve()
   t.equal((await http).body, 'http')
   await connectWhenFree(t, `ws://127.0.0.1:${port}/both`)
+})
+
+t.test('invalid upgrade requests do not count', async (t) => {
+  http1Only('a key, and another protocol to upgrade to')
+  const app = await createApp(t, { maxConnections: 1 })
+  app.websocket('/', stay)
+  const port = await listen(app)
+  for (const [name, value] of [['sec-websocket-key', 'none'], ['upgrade', 'h2c']]) {
+    for (let i = 0; i < 2; i++) t.not((await refusal(port, '/', { [name]: value })).status, 503)
+  }
+  await connectPeer(t, `ws://127.0.0.1:${port}`)
 })
 
 t.test('connections of injectWebSocket and injectWS count until they end', async (t) => {
@@ -185,8 +197,8 @@ t.test('connections of injectWebSocket and injectWS count until they end', async
 interface Client {
   /** Connects, and resolves when the handshake is complete. */
   open (): Promise<Peer>
-  /** Sends an upgrade request, and resolves with the connection. */
-  ask (headers?: Record<string, string>): Promise<TcpClient>
+  /** Sends a handshake, and resolves with the connection. */
+  ask (headers?: Record<string, string>): Promise<RequestClient>
 }
 
 interface Case {
@@ -271,7 +283,7 @@ for (const [name, { options, before, register, act }] of Object.entries(ENDS)) {
     const url = `ws://127.0.0.1:${port}`
     await act({
       open: () => connectPeer(t, url),
-      ask: async (headers) => (await connectTcp(t, port)).write(upgradeRequest('/', { headers }))
+      ask: (headers) => sendHandshake(t, port, '/', { headers })
     })
     await connectWhenFree(t, `${url}/probe`)
     t.equal((await refusal(port, '/probe')).status, 503, 'one place')
@@ -289,7 +301,7 @@ t.test('a limit causes no warning and no unhandled rejection', async (t) => {
   const port = await listen(app)
   t.same(await unhandledRejections(async () => {
     for (let i = 0; i < 20; i++) (await connectWhenFree(t, `ws://127.0.0.1:${port}`)).socket.terminate()
-    await exchange(t, port, '/', { headers: { origin: 'https://evil.example' } })
+    await refusal(port, '/', { origin: 'https://evil.example' })
   }), [])
   t.same(warnings, [])
   t.same(lines.filter(({ level, err }) => level >= WARN && err?.statusCode !== 503), [])

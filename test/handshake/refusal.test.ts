@@ -9,7 +9,9 @@ import { collectLogs, ERROR } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { CLOSE, clientFrame } from '../helpers/frames'
 import { refusal } from '../helpers/refusal'
-import { connectTcp, exchange, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
+import { linesOver, sendHandshake, statusOf } from '../helpers/request-client'
+import { frame, assertNoConnections } from '../helpers/tcp'
+import { ACCEPTED, http1Only } from '../helpers/transport'
 import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
@@ -140,9 +142,9 @@ t.test("close(null) before accept sends 403, or with refusal: 'close' a close wi
   for (const refusal of ['http', 'close'] as const) app.websocket(`/${refusal}`, { websocket: { refusal } }, (ws) => ws.close(null))
   const port = await listen(app)
   t.match(await refusal(port, '/http'), { status: 403, body: '' })
-  const client = await connectTcp(t, port)
-  await client.write(upgradeRequest('/close')).until('\r\n\r\n\x88\x00')
-  t.ok((await client.write(clientFrame(CLOSE, '')).ended).endsWith('\r\n\r\n\x88\x00'))
+  const client = await sendHandshake(t, port, '/close')
+  await client.until('\x88\x00')
+  t.equal(await client.write(clientFrame(CLOSE, '')).ended, '\x88\x00')
 })
 
 t.test('a session that is refused by closing is never open, and ends like a session that is refused with a response', async (t) => {
@@ -186,9 +188,9 @@ t.test('the 101 of a refusal has the headers of the response, and none of an acc
     await t.rejects(ws.accept({ subprotocol: 'b', headers: { 'x-accept': '1' } }), { code: 'FST_WS_HANDSHAKE' })
     await ws.deny(401, 'no', { 'www-authenticate': 'Bearer' })
   })
-  const client = await connectTcp(t, await listen(app))
-  const answer = await client.write(upgradeRequest('/', { headers: { 'sec-websocket-protocol': 'a' } })).until('\x88\x04\x11\x31no')
-  t.equal(answer.replace(/(?<=accept: ).*/i, '…'), 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: …\r\nSec-WebSocket-Protocol: a\r\nwww-authenticate: Bearer\r\n\r\n\x88\x04\x11\x31no')
+  const client = await sendHandshake(t, await listen(app), '/', { headers: { 'sec-websocket-protocol': 'a' } })
+  t.same(await client.answer, { status: ACCEPTED, lines: linesOver(['Sec-WebSocket-Protocol: a', 'www-authenticate: Bearer']) })
+  t.equal(await client.until('no'), '\x88\x04\x11\x31no')
 })
 
 t.test('a refusal works where the route compresses messages', async (t) => {
@@ -210,16 +212,15 @@ t.test('the bytes that the client sends too early are dropped', async (t) => {
   })
   const port = await listen(app)
   const close = '\x88\x0e\x11\x31who are you?'
-  const atOnce = await connectTcp(t, port)
-  await atOnce.write(Buffer.concat([Buffer.from(upgradeRequest('/at-once')), frame('too early'), frame('half').subarray(0, 5)])).until(close)
-  atOnce.socket.destroy()
-  const later = await connectTcp(t, port)
-  later.write(Buffer.concat([Buffer.from(upgradeRequest('/later')), frame('too early')]))
+  const atOnce = await sendHandshake(t, port, '/at-once', { early: Buffer.concat([frame('too early'), frame('half').subarray(0, 5)]) })
+  await atOnce.until(close)
+  atOnce.leave()
+  const later = await sendHandshake(t, port, '/later', { early: frame('too early') })
   await started.promise
   later.write(frame('early, too')).write(frame('half').subarray(0, 5))
   goOn.resolve()
   await later.until(close)
-  later.socket.destroy()
+  later.leave()
   await assertNoConnections(t, app)
 })
 
@@ -230,8 +231,8 @@ t.test('a client that does not answer the close is dropped after closeTimeout', 
     await ws.deny(401)
     ended.resolve(await ws.closed)
   })
-  const client = await connectTcp(t, await listen(app))
-  t.match(await client.write(upgradeRequest('/')).ended, /\x88\x0e\x11\x31Unauthorized$/) // eslint-disable-line no-control-regex
+  const client = await sendHandshake(t, await listen(app), '/')
+  t.equal(await client.ended, '\x88\x0e\x11\x31Unauthorized')
   t.same(await ended.promise, { code: 1006, reason: '', wasClean: false })
   await assertNoConnections(t, app)
 })
@@ -239,8 +240,8 @@ t.test('a client that does not answer the close is dropped after closeTimeout', 
 t.test('app.close() waits for the end of a connection that is being refused', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   app.websocket('/', unauthorized)
-  const client = await connectTcp(t, await listen(app))
-  await client.write(upgradeRequest('/')).until('who are you?')
+  const client = await sendHandshake(t, await listen(app), '/')
+  await client.until('who are you?')
   let isClosed = false
   const closed = app.close().then(() => { isClosed = true })
   for (let turn = 0; turn < 50; turn++) await setImmediate() // an app that does not wait closes in fewer turns
@@ -277,7 +278,7 @@ t.test('a session ends if its client leaves while it is being refused', async (t
   })
   const port = await listen(app)
   for (const [i, url] of ['/deny', '/close'].entries()) {
-    t.equal(await exchange(t, port, url), '', url)
+    t.equal(await statusOf(t, port, url), undefined, url)
     const ws = await ended[i].promise
     t.equal(ws.state, 'closed')
     t.same(await ws.closed, { code: 1006, reason: '', wasClean: false })
@@ -292,10 +293,9 @@ t.test('a refusal with a connection takes no extension, whatever the client offe
     session = ws
     await ws.close(4001)
   })
-  const answer = await exchange(t, await listen(app), '/', { headers: { 'sec-websocket-extensions': 'permessage-deflate; nonsense=1' } })
-  t.match(answer, /^HTTP\/1\.1 101 /)
-  t.notMatch(answer, 'xtensions')
-  t.ok(answer.endsWith('\x88\x02\x0f\xa1'))
+  const client = await sendHandshake(t, await listen(app), '/', { headers: { 'sec-websocket-extensions': 'permessage-deflate; nonsense=1' } })
+  t.same(await client.answer, { status: ACCEPTED, lines: [] })
+  t.equal(await client.ended, '\x88\x02\x0f\xa1')
   await until(() => session!.state === 'closed')
   await assertNoConnections(t, app)
 })
@@ -306,10 +306,18 @@ t.test('an invalid handshake, or a handshake for no WebSocket route, gets an HTT
   app.get('/http', neverRuns)
   const port = await listen(app)
   t.equal((await refusal(port, '/ws', { 'sec-websocket-version': '12' })).status, 426)
-  t.equal((await refusal(port, '/ws', { 'sec-websocket-key': 'none' })).status, 400)
-  t.equal((await refusal(port, '/ws', { upgrade: 'h2c' })).status, 426)
+  t.equal((await refusal(port, '/ws', { 'sec-websocket-protocol': 'a, a' })).status, 400)
   t.equal((await refusal(port, '/http')).status, 404)
   t.equal((await refusal(port, '/unknown')).status, 404)
+})
+
+t.test('an invalid upgrade request gets an HTTP response', async (t) => {
+  http1Only('a key, and another protocol to upgrade to')
+  const app = await createApp(t, { refusal: 'close' })
+  app.websocket('/', neverRuns)
+  const port = await listen(app)
+  t.equal((await refusal(port, '/', { 'sec-websocket-key': 'none' })).status, 400)
+  t.equal((await refusal(port, '/', { upgrade: 'h2c' })).status, 426)
 })
 
 t.test('plain requests for the URL get HTTP responses', async (t) => {
@@ -326,7 +334,7 @@ t.test('plain requests for the URL get HTTP responses', async (t) => {
   t.equal((await (await connectPeer(t, `ws://127.0.0.1:${port}/both`)).closed).code, 4401)
 })
 
-t.test('all hooks of the app and the route run for the refusal, except onResponse: there is no response', async (t) => {
+t.test('all hooks of the app and the route run for the refusal', async (t) => {
   const app = await createApp(t, { refusal: 'close' })
   const seen: string[] = []
   const hook = (name: string) => (request: any, reply: any, value: any, done: (error?: null, payload?: unknown) => void) => {
@@ -340,9 +348,9 @@ t.test('all hooks of the app and the route run for the refusal, except onRespons
   app.websocket('/', { onSend: [hook('first of the route'), hook('second of the route')] }, unauthorized)
   const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}`)
   t.equal((await peer.closed).code, 4401)
-  await assertNoConnections(t, app)
+  await until(() => seen.includes('onResponse'))
   const body = '{"statusCode":401,"error":"Unauthorized","message":"who are you?"}'
-  t.same(seen, ['onError true 200 who are you?', `onSend true 401 ${body}`, `first of the route true 401 ${body}`, `second of the route true 401 ${body}`])
+  t.same(seen, ['onError true 200 who are you?', `onSend true 401 ${body}`, `first of the route true 401 ${body}`, `second of the route true 401 ${body}`, 'onResponse'])
 })
 
 t.test('callNotFound() in a hook is a refusal like others, whichever handler answers', async (t) => {
@@ -374,8 +382,8 @@ t.test('a response whose hooks are slower than the hooks of another response is 
       if (run === 1) last.resolve()
     }
   }, (ws) => ws.deny(401))
-  const client = await connectTcp(t, await listen(app))
-  const answer = await client.write(upgradeRequest('/')).until('\x88')
+  const client = await sendHandshake(t, await listen(app), '/')
+  const answer = await client.until('Service Unavailable')
   waits[1].resolve()
   await last.promise
   client.write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x11, 0x31]))

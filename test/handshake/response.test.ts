@@ -7,26 +7,23 @@ import { createApp, listen } from '../helpers/app'
 import { collectLogs, WARN } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
-import { connectTcp, upgradeRequest } from '../helpers/tcp'
+import { linesOver, sendHandshake } from '../helpers/request-client'
+import { ACCEPTED } from '../helpers/transport'
 import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { WebSocketSession } from '../../types/session'
 
-/** The head of the response to a handshake for `path`, line by line, without the lines that all of them have. */
-async function headOf (t: Test, port: number, path = '/'): Promise<string[]> {
-  const client = await connectTcp(t, port)
-  const answer = await client.write(upgradeRequest(path)).until('\r\n\r\n')
-  client.socket.destroy()
-  const [status, ...lines] = answer.split('\r\n\r\n')[0].split('\r\n')
-  return [status, ...lines.filter((line) => !/^(?:upgrade: websocket|connection: upgrade|sec-websocket-accept: )/i.test(line))]
+/** Asserts that the handshake for `path` is accepted, with these lines in the head of the answer. */
+async function assertHead (t: Test, port: number, lines: string[], path = '/'): Promise<void> {
+  const client = await sendHandshake(t, port, path)
+  t.same(await client.answer, { status: ACCEPTED, lines: linesOver(lines) })
+  client.leave()
 }
 
 async function accept (ws: WebSocketSession): Promise<void> {
   await ws.accept()
 }
-
-const SWITCHING = 'HTTP/1.1 101 Switching Protocols'
 
 t.test('headers and cookies that hooks have set go out with the 101', async (t) => {
   const app = await createApp(t)
@@ -34,7 +31,7 @@ t.test('headers and cookies that hooks have set go out with the 101', async (t) 
   app.addHook('preHandler', async (_request, reply) => { reply.header('x-handler', 2).raw.setHeader('x-raw', ['3', '4']) })
   app.addHook('onSend', async (_request, reply) => { reply.header('x-send', '5') })
   app.websocket('/', accept)
-  t.same(await headOf(t, await listen(app)), [SWITCHING, 'x-raw: 3', 'x-raw: 4', 'x-request: 1', 'set-cookie: a=1', 'set-cookie: b=2', 'x-handler: 2', 'x-send: 5'])
+  await assertHead(t, await listen(app), ['x-raw: 3', 'x-raw: 4', 'x-request: 1', 'set-cookie: a=1', 'set-cookie: b=2', 'x-handler: 2', 'x-send: 5'])
 })
 
 t.test('headers of hooks that would break the handshake are left out', async (t) => {
@@ -44,14 +41,14 @@ t.test('headers of hooks that would break the handshake are left out', async (t)
     reply.header('content-security-policy', "default-src 'self'").trailer('x-trailer', (_reply, _payload, done) => { done(null, 'late') })
   })
   app.websocket('/', accept)
-  t.same(await headOf(t, await listen(app)), [SWITCHING, "content-security-policy: default-src 'self'"])
+  await assertHead(t, await listen(app), ["content-security-policy: default-src 'self'"])
 })
 
 t.test('headers of accept override the headers of hooks; cookies are added', async (t) => {
   const app = await createApp(t)
   app.addHook('onRequest', async (_request, reply) => { reply.header('x-one', 'hook').header('x-two', 'hook').header('set-cookie', 'a=1') })
   app.websocket('/', async (ws) => { await ws.accept({ headers: { 'X-One': 'accept', 'set-cookie': 'b=2' } }) })
-  t.same(await headOf(t, await listen(app)), [SWITCHING, 'x-two: hook', 'set-cookie: a=1', 'X-One: accept', 'set-cookie: b=2'])
+  await assertHead(t, await listen(app), ['x-two: hook', 'set-cookie: a=1', 'X-One: accept', 'set-cookie: b=2'])
 })
 
 t.test('onSend hooks run before the 101, with null as the payload; the payload that they return is discarded', async (t) => {
@@ -71,13 +68,12 @@ t.test('onSend hooks run before the 101, with null as the payload; the payload t
     await ws.accept()
     await ws.send('hello')
   })
-  const client = await connectTcp(t, await listen(app))
-  const answer = await client.write(upgradeRequest('/')).until('hello')
-  t.ok(answer.startsWith(`${SWITCHING}\r\n`) && answer.includes('\r\n\r\n\x81\x05hello'), answer) // the close may have arrived as well
-  t.notMatch(answer, /content-|transfer-encoding|text/i)
+  const client = await sendHandshake(t, await listen(app), '/')
+  t.ok((await client.until('hello')).startsWith('\x81\x05hello')) // the close may have arrived as well
+  t.same(await client.answer, { status: ACCEPTED, lines: [] })
   t.same(payloads[0], null)
   t.equal(payloads.length, 4)
-  t.same(new Set(types), new Set([101]))
+  t.same(new Set(types), new Set([ACCEPTED]))
 })
 
 t.test('a route without onSend hooks is open when accept returns', async (t) => {
@@ -117,7 +113,7 @@ async function refuseIn (t: Test, onSend: (reply: FastifyReply) => unknown, more
   const app = await createApp(t)
   const error = new Deferred<any>()
   more(app)
-  app.websocket('/', { onSend: async (_request, reply) => reply.statusCode === 101 ? onSend(reply) : undefined }, async (ws) => {
+  app.websocket('/', { onSend: async (_request, reply) => reply.statusCode === ACCEPTED ? onSend(reply) : undefined }, async (ws) => {
     try {
       await ws.accept()
       t.fail('accepted')
@@ -195,10 +191,9 @@ t.test('accept rejects and the signal is aborted if the client leaves while onSe
     const error = await ws.accept().catch((error: Error) => error)
     ended.resolve([(error as Error).message, ws.state, ws.signal.aborted])
   })
-  const client = await connectTcp(t, await listen(app))
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, await listen(app), '/')
   await running.promise
-  client.socket.destroy()
+  client.leave()
   t.same(await ended.promise, ['the client left during the handshake', 'closed', true])
   goOn.resolve()
   await app.close()
@@ -212,8 +207,7 @@ t.test('a client that has ended its side before the 101 gets no 101', async (t) 
   }, async (ws) => {
     await ws.accept().catch((error: Error) => ended.resolve(error.message))
   })
-  const client = await connectTcp(t, await listen(app))
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, await listen(app), '/')
   t.equal(await client.ended, '')
   t.equal(await ended.promise, 'the client left during the handshake')
 })
@@ -221,7 +215,7 @@ t.test('a client that has ended its side before the 101 gets no 101', async (t) 
 t.test('an onSend hook that never ends is a 503 after handshakeTimeout', async (t) => {
   const app = await createApp(t, { handshakeTimeout: 20 })
   const ended = new Deferred<unknown>()
-  app.websocket('/', { onSend: async (_request, reply) => { if (reply.statusCode === 101) await new Promise(() => {}) } }, async (ws) => {
+  app.websocket('/', { onSend: async (_request, reply) => { if (reply.statusCode === ACCEPTED) await new Promise(() => {}) } }, async (ws) => {
     ended.resolve(await ws.accept().catch((error) => error))
   })
   t.match(await refusal(await listen(app), '/'), { status: 503, body: /neither accept\(\) nor deny\(\) within 20 ms/ })
@@ -272,7 +266,7 @@ t.test('a middleware that wraps writeHead of the response sees the 101 and adds 
     } as never
   })
   app.websocket('/', accept)
-  t.same(await headOf(t, await listen(app)), [SWITCHING, 'x-wrapped: 101'])
+  await assertHead(t, await listen(app), [`x-wrapped: ${ACCEPTED}`])
 })
 
 t.test('accept rejects if a reply has been sent already', async (t) => {
@@ -301,7 +295,7 @@ t.test('a route with raw: true answers as @fastify/websocket does: without heade
   app.addHook('onRequest', async (_request, reply) => { reply.header('x-hook', '1') })
   app.addHook('onSend', async () => { t.fail('onSend runs') })
   app.get('/', { websocket: { raw: true } }, (socket) => { socket.close() })
-  t.same(await headOf(t, await listen(app)), [SWITCHING])
+  await assertHead(t, await listen(app), [])
 })
 
 t.test('onResponse hooks run once, when the session is over, with 101 and all of its time', async (t) => {
@@ -328,9 +322,9 @@ t.test('onResponse hooks run once, when the session is over, with 101 and all of
   peer.socket.close()
   const elapsed = await responded.promise
   t.ok(elapsed >= 30, `${elapsed} ms`)
-  t.same(order, ['message', 'onDisconnect', 'onResponse 101 true'])
+  t.same(order, ['message', 'onDisconnect', `onResponse ${ACCEPTED} true`])
   await until(() => lines.some(({ msg }) => msg === 'request completed'))
-  t.match(lines.filter(({ msg }) => msg === 'request completed'), [{ res: { statusCode: 101 }, responseTime: elapsed }])
+  t.match(lines.filter(({ msg }) => msg === 'request completed'), [{ res: { statusCode: ACCEPTED }, responseTime: elapsed }])
 })
 
 t.test('onResponse hooks run once for a refusal, by its response or by a connection that is closed', async (t) => {
@@ -358,8 +352,8 @@ t.test('the 101 of a refusal with a connection has the headers of the response, 
   app.websocket('/denied', (ws) => ws.deny(401, 'no', { 'www-authenticate': 'Bearer' }))
   app.websocket('/closed', (ws) => ws.close(4001, 'go away'))
   const port = await listen(app)
-  t.same(await headOf(t, port, '/denied'), [SWITCHING, 'set-cookie: a=1', 'www-authenticate: Bearer', 'x-status: 401'])
-  t.same(await headOf(t, port, '/closed'), [SWITCHING, 'set-cookie: a=1', 'x-status: 403'])
+  await assertHead(t, port, ['set-cookie: a=1', 'www-authenticate: Bearer', 'x-status: 401'], '/denied')
+  await assertHead(t, port, ['set-cookie: a=1', 'x-status: 403'], '/closed')
 })
 
 t.test('handlerTimeout ends at accept', async (t) => {
@@ -384,7 +378,7 @@ t.test('onSend hooks get undefined if a reply does not show where it keeps its s
   app.addHook('onSend', async (_request, _reply, payload) => { payloads.push(payload) })
   app.addHook('preHandler', async (_request, reply) => { Object.defineProperty(reply, 'serializer', { value: () => reply }) })
   app.websocket('/', accept)
-  t.same(await headOf(t, await listen(app)), [SWITCHING])
+  await assertHead(t, await listen(app), [])
   t.same(payloads, [undefined])
 })
 
@@ -393,7 +387,7 @@ t.test('onSend hooks see the content type that an earlier hook has set', async (
   app.addHook('preHandler', async (_request, reply) => { reply.type('text/html') })
   app.addHook('onSend', async (_request, reply) => { reply.header('x-type', reply.getHeader('content-type')) })
   app.websocket('/', accept)
-  t.same(await headOf(t, await listen(app)), [SWITCHING, 'x-type: text/html'])
+  await assertHead(t, await listen(app), ['x-type: text/html'])
 })
 
 t.test("a listener to 'close' of the response is called at the end of the connection", async (t) => {
@@ -429,8 +423,8 @@ t.test('the response of a complete handshake writes nothing, whatever ends it', 
     await ended.promise
     await ws.send('hello')
   })
-  const client = await connectTcp(t, await listen(app))
-  t.match(await client.write(upgradeRequest('/')).until('hello'), '\r\n\r\n\x81\x05hello')
+  const client = await sendHandshake(t, await listen(app), '/')
+  t.match(await client.until('hello'), /^\x81\x05hello/) // eslint-disable-line no-control-regex
 })
 
 t.test('a refusal of injectWS of @fastify/websocket ends its stream', async (t) => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { promisify } from 'node:util'
+import type { Duplex } from 'node:stream'
 import type { Test } from 'tap'
 import WebSocket from 'ws'
 import { http1Only } from './transport'
@@ -9,22 +10,24 @@ import { until } from './until'
 import type { FastifyInstance } from 'fastify'
 
 /** A client that sends bytes, for requests that no client library would send. */
-export class TcpClient {
-  readonly socket: Socket
+export class ByteClient<S extends Duplex> {
+  readonly stream: S
   /** Resolves with all received bytes, as latin1, when the connection has ended. */
   readonly ended: Promise<string>
+  hasEnded = false
   #received = ''
-  #wake = (): void => {}
+  #waiting: (() => void)[] = []
 
-  constructor (socket: Socket) {
-    this.socket = socket
-    socket.setEncoding('latin1').on('data', (chunk) => {
+  constructor (stream: S) {
+    this.stream = stream
+    stream.setEncoding('latin1').on('data', (chunk) => {
       this.#received += chunk
       this.#wake()
     })
-    socket.on('error', () => {}) // 'close' follows
+    stream.on('error', () => {}) // 'close' follows
     this.ended = new Promise((resolve) => {
-      socket.once('close', () => {
+      stream.once('close', () => {
+        this.hasEnded = true
         this.#wake()
         resolve(this.#received)
       })
@@ -34,24 +37,42 @@ export class TcpClient {
   /** Resolves with all received bytes, as latin1, as soon as they contain `text`. Rejects if the connection ends before. */
   async until (text: string): Promise<string> {
     while (!this.#received.includes(text)) {
-      if (this.socket.closed) throw new Error(`the connection has ended without ${JSON.stringify(text)}: ${JSON.stringify(this.#received.slice(0, 500))}`)
-      await new Promise<void>((resolve) => { this.#wake = resolve })
+      if (this.hasEnded) throw new Error(`the connection has ended without ${JSON.stringify(text)}: ${JSON.stringify(this.#received.slice(0, 500))}`)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
     return this.#received
   }
 
+  /** Like `until`, but takes the bytes up to `text` out of the received ones, and resolves with them. */
+  async take (text: string): Promise<string> {
+    const end = (await this.until(text)).indexOf(text) + text.length
+    const taken = this.#received.slice(0, end)
+    this.#received = this.#received.slice(end)
+    return taken
+  }
+
   write (data: string | Buffer): this {
-    this.socket.write(data)
+    this.stream.write(data)
     return this
+  }
+
+  #wake (): void {
+    for (const goOn of this.#waiting.splice(0)) goOn()
   }
 }
 
+export type TcpClient = ByteClient<Socket>
+
 /** Connects to `port` of 127.0.0.1. The socket is destroyed at the end of `t`. */
-export async function connectTcp (t: Test, port: number): Promise<TcpClient> {
-  const socket = connect(port, '127.0.0.1')
+export async function openTcp (t: Test, port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
-  return new TcpClient(socket)
+  return socket
+}
+
+export async function connectTcp (t: Test, port: number): Promise<TcpClient> {
+  return new ByteClient(await openTcp(t, port))
 }
 
 /** Both ends of a TCP connection. They are destroyed at the end of `t`. */
@@ -66,18 +87,23 @@ export async function connectTcpPair (t: Test): Promise<{ client: Socket, stream
   return { client, stream }
 }
 
+/** Changes of the headers of a valid handshake: `null` leaves a header out, an array repeats it. */
+export type RequestHeaders = Record<string, string | string[] | null>
+
 export interface RequestOptions {
   method?: string
   version?: string
-  /** Change the headers of a valid handshake: `null` leaves a header out, an array repeats it. */
-  headers?: Record<string, string | string[] | null>
+  headers?: RequestHeaders
 }
+
+/** The host that requests name, unless a test says which. */
+export const HOST = 'example.com'
 
 /** The bytes of an upgrade request. */
 export function upgradeRequest (target: string, { method = 'GET', version = '1.1', headers = {} }: RequestOptions = {}): string {
   http1Only('the bytes of an upgrade request')
-  const all: RequestOptions['headers'] = {
-    host: 'example.com',
+  const all: RequestHeaders = {
+    host: HOST,
     connection: 'Upgrade',
     upgrade: 'websocket',
     'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',

@@ -1,5 +1,8 @@
 import { Http1Only } from './http1-only'
 import { HTTP2_SERVERS } from './http2-servers'
+import type { ClientHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { FastifyServerOptions } from 'fastify'
 
 /*
@@ -15,9 +18,27 @@ const name = process.env.TRANSPORT ?? 'http1'
 /** The options of the servers of apps; undefined over HTTP/1.1. */
 export const http2Server: FastifyServerOptions | undefined = SERVERS[name]
 
+/** The status with which a server accepts a handshake. */
+export const ACCEPTED = http2Server === undefined ? 101 : 200
+
+/** The event of a server that gets a handshake. */
+export const HANDSHAKE_EVENT = http2Server === undefined ? 'upgrade' : 'connect'
+
+/** The header `Connection` of an answer after which the server ends the connection. HTTP/2 does not have it. */
+export const CONNECTION_CLOSE = http2Server === undefined ? 'close' : undefined
+
+/** Whether the servers of apps have TLS. */
+export const IS_SECURE = name === 'http2-tls'
+
+/** The bytes that were read of the connection that carries `stream`, as over HTTP/2 also those of its frames. */
+export function bytesReadOf (stream: Duplex): number {
+  const { socket } = (stream as ClientHttp2Stream).session ?? { socket: stream as Socket }
+  return socket.bytesRead
+}
+
 /** The URL of a server of an app as clients have to call it. */
 export function urlOver (url: string): string {
-  return name === 'http2-tls' ? url.replace(/^(ws|http):/, '$1s:') : url
+  return IS_SECURE ? url.replace(/^(ws|http):/, '$1s:') : url
 }
 
 /** Throws `Http1Only` unless the tests run over HTTP/1.1. `what` names what HTTP/2 does not have. */

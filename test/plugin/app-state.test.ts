@@ -5,7 +5,7 @@ import t from 'tap'
 import { Deferred } from '../../lib/base/deferred'
 import { createApp, listen } from '../helpers/app'
 import { connectPeer } from '../helpers/peer'
-import { connectTcp, upgradeRequest } from '../helpers/tcp'
+import { sendHandshake, type RequestClient } from '../helpers/request-client'
 import { until } from '../helpers/until'
 
 /** Lets `ms` milliseconds pass for `setTimeout`, in steps, so that the callbacks of the timers can finish. */
@@ -55,15 +55,16 @@ t.test('app.close() answers handshakes with 503: at once if their handler runs, 
   }
   app.websocket('/hook', { preHandler }, () => { t.fail('the handler runs') })
   const port = await listen(app)
-  const clients = [await connectTcp(t, port), await connectTcp(t, port)]
+  const clients = []
   for (const [i, path] of ['/handler', '/hook'].entries()) {
-    clients[i].write(upgradeRequest(path))
+    clients.push(await sendHandshake(t, port, path))
     await started[i].promise
   }
   const closed = app.close()
-  t.match(await clients[0].ended, /^HTTP\/1\.1 503 .*the server is closing/s)
+  t.match(await clients[0].ended, 'the server is closing')
   goOn.resolve()
-  t.match(await clients[1].ended, /^HTTP\/1\.1 503 .*the server is closing/s)
+  t.match(await clients[1].ended, 'the server is closing')
+  for (const { answer } of clients) t.match(await answer, { status: 503 })
   await closed
 })
 
@@ -84,15 +85,13 @@ t.test('app.close() does not change the response of a handshake that is being re
   app.websocket('/open', async (ws) => { await (await ws.accept()).closed })
   const port = await listen(app)
   const peer = await connectPeer(t, `ws://127.0.0.1:${port}/open`)
-  const client = await connectTcp(t, port)
-  client.write(upgradeRequest('/refused'))
+  const client = await sendHandshake(t, port, '/refused')
   await answering.promise
   const closed = app.close()
   t.equal((await peer.closed).code, 1001) // the shutdown is running
   goOn.resolve()
-  const response = await client.ended
-  t.match(response, /^HTTP\/1\.1 401 .*\r\n\r\nno$/s)
-  t.equal(response.split('HTTP/1.1').length, 2, 'one response')
+  t.equal(await client.ended, 'no', 'one response')
+  t.match(await client.answer, { status: 401 })
   await closed
 })
 
@@ -151,10 +150,9 @@ t.test('app.close() drops connections and handshakes that do not end within 10 s
   }, () => { t.fail('the handler runs') })
   app.get('/raw', { websocket: { raw: true } }, () => { started.add('raw') })
   const port = await listen(app)
-  const clients = new Map<string, Awaited<ReturnType<typeof connectTcp>>>()
+  const clients = new Map<string, RequestClient>()
   for (const name of ['handler', 'handshake', 'refused', 'hook', 'raw']) {
-    const client = await connectTcp(t, port) // the client does not answer a close frame
-    client.write(upgradeRequest(`/${name}`))
+    const client = await sendHandshake(t, port, `/${name}`) // the client does not answer a close frame
     clients.set(name, client)
     while (!started.has(name)) await setImmediate()
   }
@@ -163,10 +161,11 @@ t.test('app.close() drops connections and handshakes that do not end within 10 s
   let isClosed = false
   const closed = app.close().then(() => { isClosed = true })
   for (const name of ['handler', 'raw']) await clients.get(name)!.until('\x88\x02\x03\xe9')
-  t.match(await clients.get('handshake')!.ended, 'HTTP/1.1 503 ')
+  t.match(await clients.get('handshake')!.answer, { status: 503 })
+  await clients.get('handshake')!.ended
   await pass(9_900)
   t.notOk(isClosed)
-  for (const name of ['handler', 'hook', 'raw']) t.notOk(clients.get(name)!.socket.closed, name)
+  for (const name of ['handler', 'hook', 'raw']) t.notOk(clients.get(name)!.hasEnded, name)
   await pass(200)
   for (const name of ['handler', 'hook', 'raw']) await clients.get(name)!.ended
   await closed

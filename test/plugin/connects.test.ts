@@ -1,7 +1,7 @@
 import dns from 'node:dns'
 import { once } from 'node:events'
 import { mock } from 'node:test'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { createServer } from 'node:http2'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -10,7 +10,7 @@ import { createApp, listen } from '../helpers/app'
 import { connectHttp2Peer, connectRequest, openSession, peerOf, refusalOf, responseTo } from '../helpers/http2'
 import { HTTP2_SERVERS, TLS } from '../helpers/http2-servers'
 import { connectPeer } from '../helpers/peer'
-import { TcpClient } from '../helpers/tcp'
+import { ByteClient } from '../helpers/tcp'
 import { until } from '../helpers/until'
 import type { FastifyInstance } from 'fastify'
 import type { AddressInfo } from 'node:net'
@@ -151,7 +151,7 @@ t.test('beside another listener, requests for no WebSocket route are left to it,
 t.test('without another listener, CONNECT of HTTP/1.1 ends the connection, as without the plugin', async (t) => {
   const app = await createApp(t, {}, HTTP2_SERVERS['with TLS, beside HTTP/1.1'])
   const port = await listen(app)
-  const client = (): TcpClient => new TcpClient(connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }))
+  const client = (): ByteClient<TLSSocket> => new ByteClient(connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }))
   t.equal(await client().write('CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n').ended, '')
   app.server.on('connect', (request, stream) => { if (request.httpVersionMajor === 1) stream.end('HTTP/1.1 200 Connected\r\n\r\n') })
   t.match(await client().write('CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n').ended, '200 Connected')

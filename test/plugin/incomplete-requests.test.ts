@@ -17,7 +17,7 @@ import websocket from '../../lib/index'
 import { Deferred } from '../../lib/base/deferred'
 import { createApp, listen } from '../helpers/app'
 import { connectPeer } from '../helpers/peer'
-import { connectTcpPair, connectTcp, TcpClient, upgradeRequest } from '../helpers/tcp'
+import { ByteClient, connectTcpPair, connectTcp, upgradeRequest, type TcpClient } from '../helpers/tcp'
 import { until } from '../helpers/until'
 import type { Duplex } from 'node:stream'
 
@@ -63,7 +63,7 @@ async function open (t: Test, port: number, options: ConnectionOptions | null): 
   const socket = connectTls({ port, host: '127.0.0.1', ...SECURE, ...options })
   t.teardown(() => socket.destroy())
   await once(socket, 'secureConnect')
-  return new TcpClient(socket)
+  return new ByteClient(socket)
 }
 
 /** The kinds of servers, and the clients that do not complete a request. */
@@ -93,7 +93,7 @@ for (const [name, { server, clients }] of Object.entries(SERVERS)) {
       app.get('/', async () => 'http')
       const port = await listen(app)
       const connection = await open(t, port, options)
-      connection.socket.write(bytes)
+      connection.stream.write(bytes)
       await taken(app, 1)
       await closes(t, app)
       await connection.ended
@@ -216,7 +216,7 @@ t.test('app.close() lets a response over TLS end, also on a Unix socket', async 
     await taken(app, 1)
     const socket = connectTls({ ...to, ...SECURE })
     t.teardown(() => socket.destroy())
-    const client = new TcpClient(socket)
+    const client = new ByteClient(socket)
     client.write('GET /http HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
     await started.promise
     const closed = app.close()

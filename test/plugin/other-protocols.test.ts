@@ -9,7 +9,7 @@ import websocket from '../../lib/index'
 import { asksForWebSocket, handBack, upgradeOnly } from '../../lib/plugin/other-protocols'
 import { Deferred } from '../../lib/base/deferred'
 import { listen } from '../helpers/app'
-import { connectTcp, TcpClient, upgradeRequest } from '../helpers/tcp'
+import { connectTcp, ByteClient, upgradeRequest } from '../helpers/tcp'
 
 const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
 const https = { key: fixture('key.pem'), cert: fixture('cert.pem') }
@@ -33,11 +33,11 @@ async function serve (t: Test, server: object, hasPlugin: boolean): Promise<numb
 
 /** The responses of the server at `port` to a request that is sent packet by packet, and to a second one if the connection goes on. */
 async function answers (t: Test, port: number, isSecure: boolean, packets: string[]): Promise<string> {
-  const client = isSecure ? new TcpClient(connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })) : await connectTcp(t, port)
-  t.teardown(() => client.socket.destroy())
-  client.socket.setNoDelay(true)
+  const client = isSecure ? new ByteClient(connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })) : await connectTcp(t, port)
+  t.teardown(() => client.stream.destroy())
+  client.stream.setNoDelay(true)
   for (const packet of packets) {
-    await new Promise<void>((resolve) => client.socket.write(Buffer.from(packet, 'latin1'), () => setImmediate(resolve)))
+    await new Promise<void>((resolve) => client.stream.write(Buffer.from(packet, 'latin1'), () => setImmediate(resolve)))
   }
   await client.until('"end":true}').catch(() => {}) // the connection ends without it
   client.write(LAST)

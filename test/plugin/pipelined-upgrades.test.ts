@@ -98,7 +98,7 @@ t.test('an upgrade that waits counts for maxConnections, until it is answered or
   goOn.resolve()
   await client.until('101')
   t.equal((await refusal(port, '/ws')).status, 503)
-  client.socket.destroy()
+  client.stream.destroy()
   await until(() => app.websockets.size === 0)
   await connectPeer(t, `ws://127.0.0.1:${port}/ws`)
 })
@@ -112,7 +112,7 @@ t.test('a client that leaves while it waits no longer counts, and the earlier re
     const request = await slow
     const told = Promise.all([next(request.raw, 'aborted'), next(request.raw, 'close'), request.signal === undefined ? undefined : next(request.signal, 'abort')])
     await arrived
-    client.socket[leave]()
+    client.stream[leave]()
     await told
     await connectPeer(t, `ws://127.0.0.1:${port}/ws`)
   }
@@ -125,7 +125,7 @@ t.test('a connection that is reset while it waits does not end the process', asy
   client.write(get('/slow') + upgradeRequest('/ws'))
   const closed = next((await slow).raw.socket, 'close')
   await arrived
-  client.socket.resetAndDestroy()
+  client.stream.resetAndDestroy()
   t.equal(await closed, true, 'with an error')
 })
 

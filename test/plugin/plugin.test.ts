@@ -12,7 +12,9 @@ import { connectPeer, type Peer } from '../helpers/peer'
 import { BINARY, clientFrame } from '../helpers/frames'
 import { refusal } from '../helpers/refusal'
 import { ScriptedBroker } from '../helpers/scripted-broker'
+import { linesOver, sendHandshake, statusOf } from '../helpers/request-client'
 import { connectTcp, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
+import { ACCEPTED } from '../helpers/transport'
 import type { WebSocketSession } from '../../types/session'
 
 async function echo (ws: WebSocketSession): Promise<void> {
@@ -95,9 +97,9 @@ t.test('a message that is too large for a closing session is not logged', async 
     ws.close(4000)
     await ws.closed
   })
-  const client = await connectTcp(t, await listen(app))
-  await client.write(upgradeRequest('/')).until('\x88\x02\x0f\xa0')
-  t.ok((await client.write(clientFrame(BINARY, Buffer.alloc(101))).ended).endsWith('\x88\x02\x0f\xa0'), 'it has sent its close frame')
+  const client = await sendHandshake(t, await listen(app), '/')
+  await client.until('\x88\x02\x0f\xa0')
+  t.equal(await client.write(clientFrame(BINARY, Buffer.alloc(101))).ended, '\x88\x02\x0f\xa0', 'it has sent its close frame')
   t.same(lines.filter(({ ws }) => ws !== undefined), [])
 })
 
@@ -116,11 +118,10 @@ t.test('the 101 has the subprotocol and headers of accept; a route with raw: tru
   app.websocket('/none', (ws) => { ws.accept() })
   app.get('/raw', { websocket: { raw: true } }, () => {})
   const port = await listen(app)
-  for (const [path, protocol, headers] of [['/session', 'b', ['x-a: 1', 'x-a: 2']], ['/none', undefined, null], ['/raw', 'a', null]] as const) {
-    const client = await connectTcp(t, port)
-    const response = await client.write(upgradeRequest(path, { headers: { 'sec-websocket-protocol': 'a, b' } })).until('\r\n\r\n')
-    t.equal(response.match(/^sec-websocket-protocol: (.*)\r$/mi)?.[1], protocol)
-    t.same(response.match(/^x-a: \d/gm), headers)
+  const lines = { '/session': ['Sec-WebSocket-Protocol: b', 'x-a: 1', 'x-a: 2'], '/none': [], '/raw': ['Sec-WebSocket-Protocol: a'] }
+  for (const [path, expected] of Object.entries(lines)) {
+    const client = await sendHandshake(t, port, path, { headers: { 'sec-websocket-protocol': 'a, b' } })
+    t.same(await client.answer, { status: ACCEPTED, lines: linesOver(expected) })
   }
 })
 
@@ -132,9 +133,7 @@ t.test('messages are compressed with perMessageDeflate', async (t) => {
   t.match(peer.socket.extensions, 'permessage-deflate')
   peer.socket.send('x'.repeat(1000))
   t.equal(await peer.next(), 'x'.repeat(1000))
-  const client = await connectTcp(t, port)
-  client.write(upgradeRequest('/', { headers: { 'sec-websocket-extensions': 'permessage-deflate; nonsense=1' } }))
-  t.match(await client.ended, 'HTTP/1.1 400 ')
+  t.equal(await statusOf(t, port, '/', { headers: { 'sec-websocket-extensions': 'permessage-deflate; nonsense=1' } }), 400)
 })
 
 t.test('there is no compression by default', async (t) => {

@@ -14,7 +14,8 @@ import { createApp, listen } from '../helpers/app'
 import { collectLogs, ERROR, WARN } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
-import { connectTcp, exchange, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
+import { sendHandshake, statusOf } from '../helpers/request-client'
+import { connectTcp, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
 import { http1Only } from '../helpers/transport'
 import type { Socket } from 'node:net'
 import type { RawWebSocket } from '../../types/raw'
@@ -276,8 +277,7 @@ const SCENARIOS: Record<string, (t: Test, side: Side) => Promise<unknown>> = {
   },
   async 'keeps messages of the packet of the upgrade request, if the handler listens at once' (t, { raw, start }) {
     raw((socket) => socket.on('message', (data: Buffer) => socket.send(`got ${data}`)))
-    const client = await connectTcp(t, await start())
-    client.write(Buffer.concat([Buffer.from(upgradeRequest('/')), frame('a'), frame('b')]))
+    const client = await sendHandshake(t, await start(), '/', { early: Buffer.concat([frame('a'), frame('b')]) })
     return (await client.until('got b')).includes('got a')
   },
   async 'takes the first subprotocol that is offered' (t, { raw, start }) {
@@ -301,8 +301,8 @@ const SCENARIOS: Record<string, (t: Test, side: Side) => Promise<unknown>> = {
   async 'drops the connection and logs when the client breaks the protocol' (t, { raw, start, errors }) {
     const ends = new Deferred<unknown>()
     raw((socket) => socket.on('close', (code: number) => ends.resolve(code)))
-    const client = await connectTcp(t, await start())
-    client.write(upgradeRequest('/')).write(Buffer.from([0x83, 0x80, 0, 0, 0, 0])) // an opcode that does not exist
+    const client = await sendHandshake(t, await start(), '/')
+    client.write(Buffer.from([0x83, 0x80, 0, 0, 0, 0])) // an opcode that does not exist
     await client.ended
     return [await ends.promise, errors()]
   },
@@ -320,7 +320,7 @@ const SCENARIOS: Record<string, (t: Test, side: Side) => Promise<unknown>> = {
     let runs = false
     app.addHook('preHandler', async (request) => { await once(request.raw.socket.destroy(), 'close') })
     raw(() => { runs = true })
-    const answer = await exchange(t, await start(), '/')
+    const answer = await statusOf(t, await start(), '/')
     await assertNoConnections(t, app)
     return [answer, runs]
   }
@@ -349,6 +349,7 @@ async function side (t: Test, plugin: any, option: unknown): Promise<Side> {
 
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
   t.test(`a route with raw: true, like one of @fastify/websocket, ${name}`, async (t) => {
+    http1Only('@fastify/websocket')
     const theirs = await scenario(t, await side(t, fastifyWebsocket, true))
     const ours = await scenario(t, await side(t, websocket, { raw: true }))
     t.not(theirs, undefined)
@@ -363,8 +364,7 @@ t.test('a handshake is not answered if a hook has taken the connection over with
   app.websocket('/', {
     async preHandler ({ raw }) { taken.resolve(raw.socket.on('data', () => {})) }
   }, () => { t.fail('the handler runs') })
-  const client = await connectTcp(t, await listen(app))
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, await listen(app), '/')
   const socket = await taken.promise
   await new Promise((resolve) => setImmediate(resolve))
   socket.end('theirs')
@@ -459,7 +459,7 @@ for (const event of ['headers', 'connection']) {
     app.get('/', { websocket: { raw: true } }, () => { t.fail('the handler runs') })
     app.websocketServer.on(event, () => { throw new Error('from the listener') })
     const port = await listen(app)
-    await exchange(t, port, '/')
+    await statusOf(t, port, '/')
     await assertNoConnections(t, app)
     t.match(lines.filter(({ level }) => level >= WARN), [{ level: ERROR, err: { message: 'from the listener' } }])
     t.equal(lines.filter(({ level }) => level >= WARN).length, 1)

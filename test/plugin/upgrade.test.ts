@@ -8,8 +8,9 @@ import { createApp, listen } from '../helpers/app'
 import { collectLogs, ERROR } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
+import { sendGet, sendHandshake, type RequestClient } from '../helpers/request-client'
 import { connectTcp, exchange, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
-import { http1Only } from '../helpers/transport'
+import { CONNECTION_CLOSE, http1Only, urlOver } from '../helpers/transport'
 import { until } from '../helpers/until'
 import type { Socket } from 'node:net'
 
@@ -20,7 +21,7 @@ t.test('a WebSocket request for an unknown route is 404, from the not-found hand
     child.setNotFoundHandler((request, reply) => { reply.code(404).send({ mine: request.url, ws: request.ws }) })
   }, { prefix: '/child' })
   const port = await listen(app)
-  t.match(await refusal(port, '/unknown'), { status: 404, body: /Route GET:\/unknown not found/, headers: { connection: 'close' } })
+  t.match(await refusal(port, '/unknown'), { status: 404, body: /Route GET:\/unknown not found/, headers: { connection: CONNECTION_CLOSE } })
   t.match(await refusal(port, '/child/unknown'), { status: 404, body: '{"mine":"/child/unknown","ws":true}' })
   await assertNoConnections(t, app)
 })
@@ -35,7 +36,6 @@ t.test('a WebSocket request for an HTTP-only route is 404, and neither hooks nor
   app.register(async (child) => { child.get('/', options, runs('the handler')) }, { prefix: '/child' })
   const port = await listen(app)
   for (const path of ['/', '/false', '/child']) t.match(await refusal(port, path), { status: 404, body: /Route GET:.* not found/ }, path)
-  t.match(await exchange(t, port, '/', { method: 'POST' }), 'HTTP/1.1 404 ')
   await assertNoConnections(t, app)
 })
 
@@ -69,8 +69,9 @@ t.test('a WebSocket request for an HTTP route outside of the context of the plug
 t.test('a WebSocket request of another method is 404, also with a body', async (t) => {
   const app = await createApp(t)
   app.websocket('/', () => { t.fail('the handler runs') })
+  app.post('/http', async () => { t.fail('the handler runs') })
   const port = await listen(app)
-  t.match(await exchange(t, port, '/', { method: 'POST' }), 'HTTP/1.1 404 ')
+  for (const path of ['/', '/http']) t.match(await exchange(t, port, path, { method: 'POST' }), 'HTTP/1.1 404 ')
   const client = await connectTcp(t, port)
   client.write(upgradeRequest('/', { method: 'POST', headers: { 'content-length': '2', 'content-type': 'application/json' } }) + '{}')
   t.match(await client.ended, /^HTTP\/1\.1 40[04] /)
@@ -101,7 +102,17 @@ t.test('an invalid handshake is refused before the hooks and the handler of the 
   app.websocket('/', { preHandler: async () => { t.fail('the hook runs') } }, () => { t.fail('the handler runs') })
   const port = await listen(app)
   const badVersion = await refusal(port, '/', { 'sec-websocket-version': '12' })
-  t.match(badVersion, { status: 426, headers: { 'sec-websocket-version': '13', upgrade: 'websocket', connection: 'close, upgrade' }, body: /FST_WS_HANDSHAKE/ })
+  t.match(badVersion, { status: 426, headers: { 'sec-websocket-version': '13' }, body: /FST_WS_HANDSHAKE/ })
+  await assertNoConnections(t, app)
+})
+
+t.test('an invalid upgrade request is refused before the hooks and the handler of the route run', async (t) => {
+  http1Only('a key, and the header Connection')
+  const app = await createApp(t)
+  app.websocket('/', { preHandler: async () => { t.fail('the hook runs') } }, () => { t.fail('the handler runs') })
+  const port = await listen(app)
+  const badVersion = await refusal(port, '/', { 'sec-websocket-version': '12' })
+  t.match(badVersion, { status: 426, headers: { upgrade: 'websocket', connection: 'close, upgrade' } })
   const badKey = await refusal(port, '/', { 'sec-websocket-key': 'none' })
   t.match(badKey, { status: 400, headers: { 'sec-websocket-version': undefined, connection: 'close' }, body: /Sec-WebSocket-Key/ })
   await assertNoConnections(t, app)
@@ -111,7 +122,7 @@ t.test('a request from a page of another origin is 403 before the hooks and the 
   const app = await createApp(t)
   app.websocket('/', { preHandler: async () => { t.fail('the hook runs') } }, () => { t.fail('the handler runs') })
   const refused = await refusal(await listen(app), '/', { origin: 'https://evil.com' })
-  t.match(refused, { status: 403, headers: { connection: 'close' }, body: /FST_WS_HANDSHAKE/ })
+  t.match(refused, { status: 403, headers: { connection: CONNECTION_CLOSE }, body: /FST_WS_HANDSHAKE/ })
   await assertNoConnections(t, app)
 })
 
@@ -121,7 +132,7 @@ t.test('a request over maxConnections is 503 with Retry-After before the hooks a
   app.websocket('/', { preHandler: async () => { runs++ } }, async (ws) => { await (await ws.accept()).closed })
   const port = await listen(app)
   await connectPeer(t, `ws://127.0.0.1:${port}`)
-  t.match(await refusal(port, '/'), { status: 503, headers: { 'retry-after': '10', connection: 'close' }, body: /too many connections/ })
+  t.match(await refusal(port, '/'), { status: 503, headers: { 'retry-after': '10', connection: CONNECTION_CLOSE }, body: /too many connections/ })
   t.equal(runs, 1)
 })
 
@@ -152,7 +163,7 @@ t.test('a request from a page of an allowed origin is accepted', async (t) => {
   const app = await createApp(t)
   app.websocket('/', async (ws) => { await ws.accept() })
   const host = `127.0.0.1:${await listen(app)}`
-  t.equal((await (await connectPeer(t, `ws://${host}`, { origin: `http://${host}` })).closed).code, 1000)
+  t.equal((await (await connectPeer(t, `ws://${host}`, { origin: urlOver(`http://${host}`) })).closed).code, 1000)
 })
 
 t.test('Upgrade without Connection: upgrade is a plain request', async (t) => {
@@ -164,7 +175,7 @@ t.test('Upgrade without Connection: upgrade is a plain request', async (t) => {
 t.test('an invalid URL is 400, and the connection ends', async (t) => {
   const app = await createApp(t)
   app.websocket('/*', () => { t.fail('the handler runs') })
-  t.match(await exchange(t, await listen(app), '/%zz'), 'HTTP/1.1 400 ')
+  t.equal((await refusal(await listen(app), '/%zz')).status, 400)
   await assertNoConnections(t, app)
 })
 
@@ -204,6 +215,7 @@ t.test('request.ws is true in hooks from before the plugin, and in other context
   const port = await listen(app)
   await refusal(port, '/ws')
   await refusal(port, '/http')
+  await until(() => seen.onResponse?.length === 2)
   await app.inject('/http')
   await until(() => seen.onResponse?.length === 3)
   t.same(seen, { onRequest: [true, true, false], child: [true, false], preHandler: [true, true, false], onResponse: [true, true, false] })
@@ -247,8 +259,7 @@ t.test('hooks run once, and may be slow: the client waits', async (t) => {
     await ws.accept()
     for await (const message of ws) await ws.send(message)
   })
-  const client = await connectTcp(t, await listen(app))
-  client.write(Buffer.concat([Buffer.from(upgradeRequest('/')), frame('a')]))
+  const client = await sendHandshake(t, await listen(app), '/', { early: frame('a') })
   await client.until('\x81\x01a')
   client.write(frame('b'))
   await client.until('\x81\x01b')
@@ -309,6 +320,7 @@ t.test('an upgrade request behind a plain request on the same connection is answ
   const app = await createApp(t)
   app.get('/', async () => 'first')
   app.websocket('/ws', async (ws) => { await ws.accept() })
+  http1Only('a connection that is used again')
   const client = await connectTcp(t, await listen(app))
   await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n').until('first')
   await client.write(upgradeRequest('/ws')).until('101 Switching Protocols')
@@ -336,7 +348,7 @@ for (const option of ['rewriteUrl', 'genReqId']) {
     app.websocket('/', () => { t.fail('the handler runs') })
     const port = await listen(app)
     lines.length = 0
-    t.match(await exchange(t, port, '/'), /^HTTP\/1\.1 500 Internal Server Error\r\n/)
+    t.equal((await refusal(port, '/')).status, 500)
     t.match(lines, [{ level: ERROR, err: { message: `from ${option}` } }])
     t.equal(lines.length, 1)
     await assertNoConnections(t, app)
@@ -368,14 +380,12 @@ t.test('end of the response of a complete handshake ends neither the process nor
     await ws.send('still here')
     await ws.closed
   })
-  const client = await connectTcp(t, await listen(app))
-  const answer = await client.write(upgradeRequest('/')).until('still here')
-  t.match(answer, '\r\n\r\n\x81\x0astill here')
+  const client = await sendHandshake(t, await listen(app), '/')
+  t.equal(await client.until('still here'), '\x81\x0astill here')
 })
 
 /** The events that the hooks of a request get when the client leaves while they run. */
-async function toldOf (t: Test, request: string, leave: 'end' | 'destroy' | 'resetAndDestroy', hook: 'onRequest' | 'preHandler'): Promise<string[]> {
-  http1Only('the bytes of an upgrade request')
+async function toldOf (t: Test, send: typeof sendGet, leave: (client: RequestClient) => unknown, hook: 'onRequest' | 'preHandler'): Promise<string[]> {
   const app = await createApp(t)
   const told: string[] = []
   const arrived = new Deferred<void>()
@@ -392,10 +402,9 @@ async function toldOf (t: Test, request: string, leave: 'end' | 'destroy' | 'res
     await goOn.promise
   })
   app.route({ method: 'GET', url: '/', handler: async () => 'http', wsHandler: async (ws) => { await ws.accept() } })
-  const client = await connectTcp(t, await listen(app))
-  client.write(request)
+  const client = await send(t, await listen(app), '/')
   await arrived.promise
-  client.socket[leave]()
+  leave(client)
   await closed.promise
   goOn.resolve()
   await assertNoConnections(t, app)
@@ -404,12 +413,12 @@ async function toldOf (t: Test, request: string, leave: 'end' | 'destroy' | 'res
 
 t.test('hooks get the same events of a client that leaves as on an HTTP route', async (t) => {
   for (const hook of ['onRequest', 'preHandler'] as const) {
-    for (const leave of ['destroy', 'resetAndDestroy'] as const) {
-      const told = await toldOf(t, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', leave, hook)
+    for (const leave of ['leave', 'reset'] as const) {
+      const told = await toldOf(t, sendGet, (client) => client[leave](), hook)
       t.ok(told.includes('aborted') && told.includes('onRequestAbort'))
-      t.same(await toldOf(t, upgradeRequest('/'), leave, hook), told, `${leave} in ${hook}`)
+      t.same(await toldOf(t, sendHandshake, (client) => client[leave](), hook), told, `${leave} in ${hook}`)
     }
-    t.ok((await toldOf(t, upgradeRequest('/'), 'end', hook)).includes('aborted'), 'also where it ends its side only')
+    t.ok((await toldOf(t, sendHandshake, ({ stream }) => stream.end(), hook)).includes('aborted'), 'also where it ends its side only')
   }
 })
 

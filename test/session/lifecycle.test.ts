@@ -7,7 +7,7 @@ import { createApp, listen } from '../helpers/app'
 import { collectLogs, DEBUG, ERROR, INFO, WARN, type LogLine } from '../helpers/logs'
 import { connectPeer, type Peer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
-import { connectTcp, upgradeRequest } from '../helpers/tcp'
+import { sendHandshake } from '../helpers/request-client'
 import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
@@ -66,8 +66,7 @@ t.test('with autoAccept the handler does not run for a client that has left, and
       t.fail('the handler ran')
     })
   }, { autoAccept: true })
-  const socket = await connectTcp(t, served.port)
-  socket.write(upgradeRequest('/'))
+  await sendHandshake(t, served.port, '/')
   await until(() => served.errors().length > 0)
   t.match(served.errors(), [{ level: DEBUG, err: { type: 'WebSocketHandshakeError' } }])
   await allEnded(served.app)
@@ -490,10 +489,9 @@ t.test('the error of accept() after the client has left is logged at debug', asy
       await ws.accept()
     })
   })
-  const client = await connectTcp(t, served.port)
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, served.port, '/')
   await started.promise
-  client.socket.destroy()
+  client.leave()
   await until(() => served.errors().length === 1)
   t.match(served.errors()[0], { level: DEBUG, reqId: 'req-1', err: { code: 'FST_WS_HANDSHAKE', message: 'the client left during the handshake' } })
 })
@@ -507,10 +505,9 @@ t.test('another error after the client has left during the handshake is logged a
       throw new Error('lost its client')
     })
   })
-  const client = await connectTcp(t, served.port)
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, served.port, '/')
   await started.promise
-  client.socket.destroy()
+  client.leave()
   await until(() => served.errors().length === 1)
   t.match(served.errors()[0], { level: ERROR, reqId: 'req-1', err: { message: 'lost its client' } })
 })

@@ -8,7 +8,9 @@ import { revoked, throwing } from '../helpers/hostile'
 import { collectLogs, ERROR, INFO } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
-import { exchange, assertNoConnections } from '../helpers/tcp'
+import { sendHandshake, statusOf } from '../helpers/request-client'
+import { assertNoConnections } from '../helpers/tcp'
+import { http1Only, urlOver } from '../helpers/transport'
 import { until } from '../helpers/until'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocketSession } from '../../types/session'
@@ -30,10 +32,11 @@ t.test('a session has the properties of its upgrade request', async (t) => {
     t.equal(ws.url, ws.url)
     t.equal(ws.url.pathname, '/chat/7')
     t.equal(ws.url.search, '?age=36')
-    t.match(ws.url.href, /^ws:\/\/127\.0\.0\.1:\d+\/chat\/7\?age=36$/)
+    t.equal(ws.url.href, url)
     await ws.accept()
   })
-  const peer = await connectPeer(t, `ws://127.0.0.1:${await listen(app)}/chat/7?age=36`, { headers: { 'x-a': 'b' } })
+  const url = urlOver(`ws://127.0.0.1:${await listen(app)}/chat/7?age=36`)
+  const peer = await connectPeer(t, url, { headers: { 'x-a': 'b' } })
   t.equal((await peer.closed).code, 1000)
 })
 
@@ -55,12 +58,20 @@ t.test('url is a URL, whatever the client sends', async (t) => {
     'ws://example.com/a?b=1': ['/a?b=1', {}],
     'wss://example.org/a': ['/a', { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'example.org' }],
     'ws://example.com//elsewhere.com/a': ['//elsewhere.com/a', {}],
-    'ws://example.com/absolute': ['http://example.com/absolute', {}],
-    'ws://localhost/badhost': ['/badhost', { host: 'a b[' }]
+    'ws://localhost/badhost': ['/badhost', { host: 'a[' }],
+    'wss://localhost/badhost?secure': ['/badhost?secure', { host: 'a[', 'x-forwarded-proto': 'https' }]
   } as const
   for (const [url, [target, headers]] of Object.entries(targets)) {
-    t.match(await exchange(t, port, target, { headers }), `\r\n\r\n${url}`, target)
+    const client = await sendHandshake(t, port, target, { headers })
+    t.equal(await client.ended, urlOver(url), target)
   }
+})
+
+t.test('url is a URL for a request target in absolute form', async (t) => {
+  http1Only('a request target in absolute form')
+  const { port } = await serve(t, async (ws) => { await ws.deny(400, ws.url.href) })
+  const client = await sendHandshake(t, port, 'http://example.com/absolute')
+  t.equal(await client.ended, 'ws://example.com/absolute')
 })
 
 t.test('Session.is recognizes a session without reading the value', async (t) => {
@@ -208,7 +219,7 @@ t.test('terminate before accept drops the connection without a response', async 
     await ws.closed
     t.equal(ws.state, 'closed')
   })
-  t.equal(await exchange(t, port, '/'), '')
+  t.equal(await statusOf(t, port, '/'), undefined)
   await assertNoConnections(t, app)
   await app.close()
 })

@@ -10,7 +10,7 @@ import { MemoryBroker, MemoryServer } from '../helpers/memory-broker'
 import { connectPeer } from '../helpers/peer'
 import { ScriptedBroker } from '../helpers/scripted-broker'
 import { isPending } from '../helpers/send-queue'
-import { connectTcp, upgradeRequest, type TcpClient } from '../helpers/tcp'
+import { sendHandshake, type RequestClient } from '../helpers/request-client'
 import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
 import type { FastifyInstance } from 'fastify'
@@ -307,9 +307,8 @@ t.test('a subscriber that does not read is closed with 1013, and no more message
     subscribed.resolve(ws)
     ended.resolve(await ws.closed)
   })
-  const client = await connectTcp(t, await listen(app))
-  client.socket.pause()
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, await listen(app), '/')
+  client.stream.pause()
   const ws = await subscribed.promise
   while (ws.state === 'open') {
     await app.websockets.publish('a', BIG)
@@ -321,7 +320,7 @@ t.test('a subscriber that does not read is closed with 1013, and no more message
   t.ok(bufferedAmount < 2 * SMALL.maxBufferedAmount, `${bufferedAmount} bytes wait`)
   for (let i = 0; i < 100; i++) await app.websockets.publish('a', BIG)
   t.ok(ws.bufferedAmount <= bufferedAmount)
-  client.socket.resume()
+  client.stream.resume()
   const received = await client.until('too slow')
   t.equal(received.slice(-12), '\x88\x0a\x03\xf5too slow', 'the close frame comes last')
   await ended.promise
@@ -336,9 +335,8 @@ t.test('with slowSubscriber: skip, messages for a client that does not read are 
     subscribed.resolve(ws)
     await ws.closed
   })
-  const client = await connectTcp(t, await listen(app))
-  client.socket.pause()
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, await listen(app), '/')
+  client.stream.pause()
   const ws = await subscribed.promise
   t.equal(ws.skipped, 0)
   while (ws.skipped < 10) {
@@ -348,7 +346,7 @@ t.test('with slowSubscriber: skip, messages for a client that does not read are 
   t.equal(ws.state, 'open')
   const frame = BIG.length + 4
   t.ok(ws.bufferedAmount <= 3 * frame, `${ws.bufferedAmount} bytes wait`) // what came in two rounds of the event loop, beyond the mark
-  client.socket.resume()
+  client.stream.resume()
   await until(() => ws.bufferedAmount === 0)
   const { skipped } = ws
   await app.websockets.publish('a', 'it drains again')
@@ -366,9 +364,8 @@ t.test('publish does not wait for a slow subscriber, and the other subscribers g
     await ws.closed
   })
   const port = await listen(app)
-  const slow = await connectTcp(t, port)
-  slow.socket.pause()
-  slow.write(upgradeRequest('/'))
+  const slow = await sendHandshake(t, port, '/')
+  slow.stream.pause()
   const peer = await connectPeer(t, `ws://127.0.0.1:${port}`)
   await until(() => count === 2)
   for (let i = 0; i < 500; i++) {
@@ -387,13 +384,12 @@ t.test('messages that are published while a session closes do not reach it', asy
     t.equal(ws.bufferedAmount, bufferedAmount)
     await closing
   }, { closeTimeout: 100 })
-  const client = await connectTcp(t, port)
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, port, '/')
   t.notMatch(await client.ended, 'too late')
 })
 
 /** A client that does not read, and its session, which has subscribed to 'a'. */
-async function connectDeaf (t: Test, options: WebSocketPluginOptions): Promise<{ app: FastifyInstance, client: TcpClient, ws: WebSocketSession }> {
+async function connectDeaf (t: Test, options: WebSocketPluginOptions): Promise<{ app: FastifyInstance, client: RequestClient, ws: WebSocketSession }> {
   const app = await createApp(t, { closeTimeout: 500, ...options })
   const subscribed = new Deferred<WebSocketSession>()
   app.websocket('/', async (ws) => {
@@ -402,9 +398,8 @@ async function connectDeaf (t: Test, options: WebSocketPluginOptions): Promise<{
     subscribed.resolve(ws)
     await ws.closed
   })
-  const client = await connectTcp(t, await listen(app))
-  client.socket.pause()
-  client.write(upgradeRequest('/'))
+  const client = await sendHandshake(t, await listen(app), '/')
+  client.stream.pause()
   return { app, client, ws: await subscribed.promise }
 }
 

@@ -98,7 +98,7 @@ export class IncompleteRequests {
   stop (): void {
     for (const [event, listener] of Object.entries(this.#listeners)) this.#server.removeListener(event, listener)
     this.#restoreClose()
-    clearTimeout(this.#timer)
+    clearInterval(this.#timer)
     for (const list of [this.#inTlsHandshake, this.#connections, this.#sessions, this.#streams]) {
       for (const item of list) release(item)
     }
@@ -157,7 +157,7 @@ export class IncompleteRequests {
     for (const socket of this.#connections) {
       whenAnswered(socket, () => { if (isListed(socket)) socket.destroy() })
     }
-    this.#timer ??= setTimeout(() => this.#drop(), this.#timeout)
+    this.#timer ??= setInterval(() => this.#drop(), this.#timeout) // again and again: a session may end later, too
   }
 
   /** Stops waiting for requests whose body is incomplete, and for clients that do not close their side of a session that has ended. */

@@ -16,6 +16,7 @@ import { IncompleteRequests, release } from '../../lib/plugin/incomplete-request
 import websocket from '../../lib/index'
 import { Deferred } from '../../lib/base/deferred'
 import { createApp, listen } from '../helpers/app'
+import { connectRequest, openSession, responseTo } from '../helpers/http2'
 import { connectPeer } from '../helpers/peer'
 import { ByteClient, connectTcpPair, connectTcp, upgradeRequest, type TcpClient } from '../helpers/tcp'
 import { until } from '../helpers/until'
@@ -418,5 +419,13 @@ t.test('over HTTP/2, app.close() does not wait longer than shutdown.timeout for 
   t.teardown(() => socket.destroy())
   socket.on('error', () => {}).resume().write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0')
   await once(socket, 'data')
+  await closes(t, app)
+})
+
+t.test('over HTTP/2, app.close() does not wait for a client that neither reads a refusal nor closes its side, if the session ends after shutdown.timeout', async (t) => {
+  const app = await createApp(t, { shutdown: { timeout: 100 } }, { http2: true } as object)
+  app.websocket('/', async (ws) => { await ws.deny(403, 'no') })
+  const session = await openSession(t, `http://127.0.0.1:${await listen(app)}`)
+  await responseTo(connectRequest(session, '/'))
   await closes(t, app)
 })

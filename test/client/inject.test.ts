@@ -9,6 +9,7 @@ import t from 'tap'
 import { connectStreams } from '../../lib/client/duplex-pair'
 import type { WebSocketChannel, WebSocketSession } from '../../types/session'
 import { createApp } from '../helpers/app'
+import { until } from '../helpers/until'
 
 const key = readFileSync(join(__dirname, '..', 'fixtures/key.pem'))
 const cert = readFileSync(join(__dirname, '..', 'fixtures/cert.pem'))
@@ -442,7 +443,7 @@ t.test('many clients connect at once', async (t) => {
     }
     await client.close()
   }))
-  t.equal(app.websockets.size, 0)
+  await until(() => app.websockets.size === 0)
 })
 
 t.test('an https app takes injections', async (t) => {

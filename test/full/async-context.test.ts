@@ -1,9 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
+import type { FastifyRequest } from 'fastify'
 import { createApp, listen } from '../helpers/app'
 import { connectPeer, type Peer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
+import { http2Server } from '../helpers/transport'
 import { until } from '../helpers/until'
 
 type Test = Parameters<typeof createApp>[0]
@@ -56,8 +58,12 @@ t.test('a handler keeps the async context of its request across each await', asy
 t.test('the hooks before and after the handler have the same async context', async (t) => {
   const app = await createStoringApp(t)
   const seen: Record<string, string | undefined> = {}
+  const responded: string[] = []
   for (const hook of ['preParsing', 'preValidation', 'preHandler', 'onSend', 'onError', 'onResponse'] as const) {
-    app.addHook(hook, async () => { seen[hook] = storage.getStore() })
+    app.addHook(hook, async ({ url }: FastifyRequest) => {
+      seen[hook] = storage.getStore()
+      if (hook === 'onResponse') responded.push(url)
+    })
   }
   app.websocket('/refused', async (ws) => { await ws.deny(403) })
   app.websocket('/throws', async () => {
@@ -67,8 +73,8 @@ t.test('the hooks before and after the handler have the same async context', asy
   const port = await listen(app)
   await refusal(port, '/refused')
   await refusal(port, '/throws')
-  await until(() => seen.onResponse === '/throws')
-  t.same(seen, { preParsing: '/throws', preValidation: '/throws', preHandler: '/throws', onSend: '/throws', onError: '/throws', onResponse: '/throws' })
+  await until(() => responded.length === 2)
+  t.same(seen, { preParsing: '/throws', preValidation: '/throws', preHandler: '/throws', onSend: '/throws', onError: '/throws', onResponse: http2Server === undefined ? '/throws' : undefined }) // Node tells of the end of a response of HTTP/2 in another context
 })
 
 t.test('session handlers keep the async context of their own request', async (t) => {

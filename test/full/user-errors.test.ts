@@ -2,12 +2,14 @@ import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import WebSocket from 'ws'
 import { Deferred } from '../../lib/base/deferred'
 import { createApp, listen } from '../helpers/app'
 import { collectLogs, DEBUG, ERROR, INFO, WARN, type LogLine } from '../helpers/logs'
+import { connectPeer, type Peer } from '../helpers/peer'
+import { refusedWith } from '../helpers/transport'
 import { unhandledRejections } from '../helpers/unhandled'
 import { until } from '../helpers/until'
+import type WebSocket from 'ws'
 import type { FastifyBaseLogger, FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { WebSocketPluginOptions } from '../../types/options'
 import type { WebSocketSession } from '../../types/session'
@@ -436,20 +438,18 @@ function isInvalid ({ how, what }: Kind): boolean {
 // The client, the app and the tests.
 
 interface Visit {
-  socket: WebSocket
-  opened: Promise<unknown>
+  /** Does not settle if the handshake fails. */
+  opened: Promise<Peer>
   ended: Promise<string>
 }
 
 function visit (t: Test, url: string): Visit {
-  const socket = new WebSocket(url, { origin: 'http://app.example' })
-  t.teardown(() => socket.terminate())
-  socket.on('error', () => {}) // 'close' follows
-  const ended = new Promise<string>((resolve) => {
-    socket.once('unexpected-response', (_, response) => response.resume().once('end', () => resolve(`HTTP ${response.statusCode}`)))
-    socket.once('close', (code) => resolve(`close ${code}`))
+  const connecting = connectPeer(t, url, { origin: 'http://app.example' })
+  const ended = connecting.then(async ({ closed }) => `close ${(await closed).code}`, ({ message }) => {
+    const [status] = /\d{3}$/.exec(message) ?? []
+    return status === undefined ? 'close 1006' : `HTTP ${status}`
   })
-  return { socket, opened: new Promise((resolve) => socket.once('open', resolve)), ended }
+  return { opened: new Promise((resolve) => { connecting.then(resolve, () => {}) }), ended }
 }
 
 /** Resolves with 'open' when the server has answered a ping of `socket`. */
@@ -480,14 +480,13 @@ async function serve (t: Test, options: WebSocketPluginOptions, serverOptions: F
   })
   routes(app)
   const port = await listen(app)
-  const { socket, opened } = visit(t, `ws://127.0.0.1:${port}/echo`)
-  await opened
+  const peer = await visit(t, `ws://127.0.0.1:${port}/echo`).opened
   return {
     app,
     port,
     async echo () {
-      socket.send('another connection')
-      t.equal(String((await once(socket, 'message'))[0]), 'another connection')
+      await peer.send('another connection')
+      t.equal(await peer.next(), 'another connection')
     }
   }
 }
@@ -502,10 +501,10 @@ async function closesInTime (t: Test, app: FastifyInstance): Promise<void> {
 
 /** Connects to `url`, and returns how the connection ends. `ran` resolves when the failing code runs. */
 async function endOf (t: Test, url: string, expected: string, ran: Promise<void>, act: (socket: WebSocket) => void): Promise<string> {
-  const { socket, opened, ended } = visit(t, url)
-  opened.then(() => act(socket))
+  const { opened, ended } = visit(t, url)
+  opened.then(({ socket }) => act(socket))
   if (expected === 'waits') return await Promise.race([ran.then(() => 'waits'), opened.then(() => 'opens'), ended])
-  if (expected === 'open') return await Promise.race([Promise.all([ran, opened]).then(() => isAnswered(socket)), ended])
+  if (expected === 'open') return await Promise.race([Promise.all([opened, ran]).then(([{ socket }]) => isAnswered(socket)), ended])
   return await ended
 }
 
@@ -513,7 +512,7 @@ async function endOf (t: Test, url: string, expected: string, ran: Promise<void>
 async function endOfHttp (app: FastifyInstance, url: string): Promise<string> {
   const { statusCode, body } = await app.inject(url)
   await setImmediate() // onResponse hooks run after the response
-  return body === 'http' ? 'close 1000' : `HTTP ${statusCode}` // the handler has run: the handler of the WebSocket route accepts and returns
+  return body === 'http' ? 'close 1000' : `HTTP ${refusedWith(statusCode)}` // the handler has run: the handler of the WebSocket route accepts and returns
 }
 
 for (const [name, place] of Object.entries(PLACES)) {

@@ -15,7 +15,9 @@ export async function openSession (t: Pick<Test, 'teardown'>, origin: string, op
   const session = connect(origin.replace('ws', 'http'), { rejectUnauthorized: false, settings: { initialWindowSize: WINDOW }, ...options })
   t.teardown(() => session.destroy())
   session.on('error', () => {}) // 'close' follows
-  await once(session, 'remoteSettings')
+  await new Promise((resolve, reject) => {
+    session.once('remoteSettings', resolve).once('close', () => reject(new Error('the connection has ended before the settings of the server')))
+  })
   session.setLocalWindowSize(WINDOW)
   return session
 }
@@ -60,35 +62,39 @@ export interface Http2PeerOptions {
   headers?: OutgoingHttpHeaders
   /** Whether to offer compression, as `ws` does by default. */
   perMessageDeflate?: boolean | object
+  /** Whether to answer pings. */
+  autoPong?: boolean
 }
 
 /** Connects a plain `ws` socket to `url` over an HTTP/2 connection of its own, which is destroyed at the end of `t`. */
-export async function connectHttp2Peer (t: Pick<Test, 'teardown'>, url: string, { subprotocols = [], origin, headers = {}, perMessageDeflate = true }: Http2PeerOptions = {}): Promise<Peer> {
+export async function connectHttp2Peer (t: Pick<Test, 'teardown'>, url: string, { subprotocols = [], origin, headers = {}, perMessageDeflate = true, autoPong = true }: Http2PeerOptions = {}): Promise<Peer> {
   const { pathname, search, protocol: scheme, host } = new URL(url)
   const session = await openSession(t, `${scheme.replace('ws', 'http')}//${host}`)
+  const { host: authority, ...others } = headers
   const own = {
-    ...headers,
+    ...others,
+    ...authority !== undefined && { ':authority': authority },
     ...subprotocols.length > 0 && { 'sec-websocket-protocol': subprotocols.join(',') },
     ...origin !== undefined && { origin },
     ...perMessageDeflate !== false && { 'sec-websocket-extensions': 'permessage-deflate; client_max_window_bits' }
   }
   const stream = connectRequest(session, pathname + search, own)
-  const peer = await peerOf(stream)
+  const peer = await peerOf(stream, autoPong)
   stream.once('close', () => session.close())
   return peer
 }
 
 /** Resolves with a plain `ws` socket on `stream`, when the server has accepted its handshake. */
-export async function peerOf (stream: ClientHttp2Stream): Promise<Peer> {
+export async function peerOf (stream: ClientHttp2Stream, autoPong = true): Promise<Peer> {
   const { ':status': status, ...headers } = await responseTo(stream)
   if (status !== 200) throw new Error(`the handshake failed: ${status}`)
   stream.on('aborted', () => stream.destroy()) // otherwise a reset with NO_ERROR does not end a stream with a write under way
-  return new Peer(socketOver(stream, headers))
+  return new Peer(socketOver(stream, headers, autoPong))
 }
 
 /** The socket of `ws` for the client's side of an open connection. */
-function socketOver (stream: Duplex, { 'sec-websocket-protocol': protocol = '', 'sec-websocket-extensions': extensions }: IncomingHttpHeaders): WebSocket {
-  const options = { autoPong: true, closeTimeout: 30_000, maxPayload: 100 * 1024 * 1024, allowSynchronousEvents: true }
+function socketOver (stream: Duplex, { 'sec-websocket-protocol': protocol = '', 'sec-websocket-extensions': extensions }: IncomingHttpHeaders, autoPong: boolean): WebSocket {
+  const options = { autoPong, closeTimeout: 30_000, maxPayload: 100 * 1024 * 1024, allowSynchronousEvents: true }
   const socket: any = new WebSocket(null as never, undefined, options as never)
   socket._isServer = false // without an address, it would be the server's side
   socket._protocol = protocol

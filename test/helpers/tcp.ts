@@ -36,6 +36,10 @@ export class ByteClient<S extends Duplex> {
 
   /** Resolves with all received bytes, as latin1, as soon as they contain `text`. Rejects if the connection ends before. */
   async until (text: string): Promise<string> {
+    return await this.#until(text)
+  }
+
+  async #until (text: string): Promise<string> {
     while (!this.#received.includes(text)) {
       if (this.hasEnded) throw new Error(`the connection has ended without ${JSON.stringify(text)}: ${JSON.stringify(this.#received.slice(0, 500))}`)
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
@@ -45,7 +49,7 @@ export class ByteClient<S extends Duplex> {
 
   /** Like `until`, but takes the bytes up to `text` out of the received ones, and resolves with them. */
   async take (text: string): Promise<string> {
-    const end = (await this.until(text)).indexOf(text) + text.length
+    const end = (await this.#until(text)).indexOf(text) + text.length
     const taken = this.#received.slice(0, end)
     this.#received = this.#received.slice(end)
     return taken
@@ -71,11 +75,13 @@ export async function openTcp (t: Test, port: number): Promise<Socket> {
   return socket
 }
 
+/** Connects a client that sends bytes to `port` of 127.0.0.1. */
 export async function connectTcp (t: Test, port: number): Promise<TcpClient> {
   return new ByteClient(await openTcp(t, port))
 }
 
 /** Both ends of a TCP connection. They are destroyed at the end of `t`. */
+/** Connects a client that sends bytes to `port` of 127.0.0.1. */
 export async function connectTcpPair (t: Test): Promise<{ client: Socket, stream: Socket }> {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close())

@@ -5,6 +5,7 @@ import { createApp, listen } from '../helpers/app'
 import { connectPeer } from '../helpers/peer'
 import { refused } from '../helpers/transports'
 import { api, Telemetry } from '../helpers/telemetry'
+import { ACCEPTED } from '../helpers/transport'
 import { until } from '../helpers/until'
 import type { FastifyInstance } from 'fastify'
 
@@ -49,7 +50,7 @@ t.test('the metrics have the names, units and attributes of their conventions, a
     'websocket.server.message.size': { unit: 'By', points: [[receive, 6, 21], [transmit, 6, 21]] },
     'websocket.server.handshakes': {
       unit: '{handshake}',
-      points: [[{ ...route, 'http.response.status_code': 101 }, 4], [{ 'http.route': '/denied', 'http.response.status_code': 401 }, 1], [{ 'http.response.status_code': 404 }, 1]]
+      points: [[{ ...route, 'http.response.status_code': ACCEPTED }, 4], [{ 'http.route': '/denied', 'http.response.status_code': 401 }, 1], [{ 'http.response.status_code': 404 }, 1]]
     }
   })
   t.equal(unit, 's')

@@ -1,9 +1,10 @@
-import { once } from 'node:events'
 import t from 'tap'
-import WebSocket from 'ws'
 import { createApp, listen as listenOn } from '../helpers/app'
 import { brief, listen } from '../helpers/events'
+import { connectPeer } from '../helpers/peer'
+import { ACCEPTED } from '../helpers/transport'
 import { until } from '../helpers/until'
+import type WebSocket from 'ws'
 
 t.test('the plain sockets of routes with raw: true are observed, without a session', async (t) => {
   const app = await createApp(t)
@@ -14,18 +15,17 @@ t.test('the plain sockets of routes with raw: true are observed, without a sessi
     })
   })
   const told = listen(t)
-  const client = new WebSocket(`ws://127.0.0.1:${await listenOn(app)}/raw/1`)
-  await once(client, 'open')
+  const client = await connectPeer(t, `ws://127.0.0.1:${await listenOn(app)}/raw/1`)
   const socket = await server
   for (const message of ['é', Buffer.alloc(3)]) {
-    client.send(message)
-    await once(client, 'message')
+    await client.send(message)
+    await client.next()
   }
   t.match(app.websockets.stats().routes['/raw/:id'], { connections: { open: 1, accepted: 1 }, messages: { received: 2, sent: 2 }, bytes: { received: 5, sent: 5 } })
-  client.close(4567, 'mine')
+  await client.close(4567, 'mine')
   await until(() => told.at(-1)?.on === 'closed')
   t.same(brief(told, 'statusCode', 'type', 'size', 'code', 'reason', 'wasClean', 'sentCode').map(([on, , ...rest]) => [on, ...rest]), [
-    ['accepted', 101],
+    ['accepted', ACCEPTED],
     ['message.received', 'text', 2], ['message.sent', 'text', 2], ['message.received', 'bytes', 3], ['message.sent', 'bytes', 3],
     ['closed', 4567, 'mine', true, null]
   ])
@@ -50,13 +50,11 @@ t.test('whatever a plain socket sends counts, fragments as one message', async (
     send(null, null)
   })
   const told = listen(t, ['message.sent'])
-  const client = new WebSocket(`ws://127.0.0.1:${await listenOn(app)}/`)
-  let seen = 0
-  client.on('message', () => seen++)
-  await until(() => seen === 8)
+  const client = await connectPeer(t, `ws://127.0.0.1:${await listenOn(app)}/`)
+  for (let seen = 0; seen < 8; seen++) await client.next()
   t.same(brief(told, 'type', 'size').map(([, , ...rest]) => rest), [['text', 2], ['text', 4], ['bytes', 4], ['bytes', 4], ['text', 9], ['text', 4], ['bytes', 0], ['bytes', 0]])
   t.match(app.websockets.stats(), { messages: { sent: 8 }, bytes: { sent: 27 } })
-  client.terminate()
+  await client.terminate()
   await until(() => app.websockets.stats().closes[1006] === 1)
 })
 
@@ -66,11 +64,10 @@ t.test('received fragments count by their sum, and nothing is told where nobody 
     Object.assign(socket, { binaryType: 'fragments' })
     socket.on('message', () => socket.send('ok'))
   })
-  const client = new WebSocket(`ws://127.0.0.1:${await listenOn(app)}/`)
-  await once(client, 'open')
-  client.send(Buffer.alloc(3), { fin: false })
-  client.send(Buffer.alloc(4))
-  await once(client, 'message')
+  const client = await connectPeer(t, `ws://127.0.0.1:${await listenOn(app)}/`)
+  client.socket.send(Buffer.alloc(3), { fin: false })
+  client.socket.send(Buffer.alloc(4))
+  await client.next()
   t.match(app.websockets.stats(), { messages: { received: 1, sent: 1 }, bytes: { received: 7, sent: 2 } })
-  client.terminate()
+  await client.terminate()
 })

@@ -1,15 +1,16 @@
-import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import WebSocket from 'ws'
 import websocket from '../../lib/index'
 import { createApp, listen as listenOn } from '../helpers/app'
 import { brief, listen, type Told } from '../helpers/events'
 import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
+import { sendHandshake } from '../helpers/request-client'
+import { ACCEPTED } from '../helpers/transport'
 import { eachTransport } from '../helpers/transports'
 import { until } from '../helpers/until'
+import type WebSocket from 'ws'
 import type { WebSocketSession } from '../../types/session'
 
 /* What the channels tell, and what is counted, of each verb and of each way to an end. */
@@ -165,7 +166,7 @@ function addRefusals (app: FastifyInstance): [path: string, status: number, rout
     ['/header', 500, '/header'],
     ['/query', 400, '/query'],
     ['/origin', 403, '/origin', { origin: 'https://evil.example' }],
-    ['/origin', 400, '/origin', { 'sec-websocket-key': 'no key' }],
+    ['/origin', 400, '/origin', { 'sec-websocket-protocol': 'a, a' }],
     ['/origin', 426, '/origin', { 'sec-websocket-version': '12' }],
     ['/full', 503, '/full'],
     ['/raw', 400, '/raw', { 'sec-websocket-extensions': 'permessage-deflate; x=y; x=' }],
@@ -245,11 +246,9 @@ t.test('a client that leaves during its handshake is neither accepted nor refuse
       })
     })
     const told = listen(t)
-    const socket = new WebSocket(`ws://127.0.0.1:${await listenOn(app)}/`)
-    const failed = once(socket, 'error')
+    const client = await sendHandshake(t, await listenOn(app), '/')
     const ws = await left
-    socket.terminate()
-    await failed
+    client.leave()
     await ws.closed
     decide()
     await until(() => !app.websockets.size)
@@ -286,14 +285,12 @@ for (const [name, code, wasClean, sentCode, end] of ENDS) {
       })
     })
     const told = listen(t, ['accepted', 'closed', 'message.received'])
-    const client = new WebSocket(`ws://127.0.0.1:${await listenOn(app)}/7`, 'chat')
-    client.on('error', () => {})
-    await once(client, 'open')
+    const client = await connectPeer(t, `ws://127.0.0.1:${await listenOn(app)}/7`, { subprotocols: ['chat'] })
     const ws = await session
-    t.same(brief(told, 'statusCode', 'protocol'), [['accepted', '/:id', 101, 'chat']])
+    t.same(brief(told, 'statusCode', 'protocol'), [['accepted', '/:id', ACCEPTED, 'chat']])
     t.same(app.websockets.stats().connections, { open: 1, accepted: 1 })
     await delay(2) // a duration that can be measured
-    end(ws, client)
+    end(ws, client.socket)
     const event = await last(told, 'closed')
     const { reason, wasClean: isClean } = await ws.closed
     t.match(event, { code, reason, wasClean, sentCode, isLost: false, route: { url: '/:id' } })

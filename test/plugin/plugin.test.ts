@@ -14,7 +14,7 @@ import { refusal } from '../helpers/refusal'
 import { ScriptedBroker } from '../helpers/scripted-broker'
 import { linesOver, sendHandshake, statusOf } from '../helpers/request-client'
 import { connectTcp, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
-import { ACCEPTED } from '../helpers/transport'
+import { ACCEPTED, CONNECTION_CLOSE } from '../helpers/transport'
 import type { WebSocketSession } from '../../types/session'
 
 async function echo (ws: WebSocketSession): Promise<void> {
@@ -190,7 +190,7 @@ t.test('the plugin can be registered in its own context', async (t) => {
   peer.socket.send('hi')
   t.equal(await peer.next(), 'hi')
   for (const path of ['/child/http', '/child/unknown', '/unknown']) {
-    t.match(await refusal(port, path), { status: 404, headers: { connection: 'close' } })
+    t.match(await refusal(port, path), { status: 404, headers: { connection: CONNECTION_CLOSE } })
   }
   peer.socket.terminate()
   await assertNoConnections(t, app)

@@ -7,6 +7,7 @@ import websocket from '../../lib/index'
 import { stateOf } from '../../lib/plugin/registration'
 import { listen } from '../helpers/app'
 import { connectPeer } from '../helpers/peer'
+import { http1Only } from '../helpers/transport'
 
 type Register = (app: FastifyInstance) => unknown
 
@@ -79,6 +80,7 @@ t.test('hasPlugin finds @fastify/websocket, and a decorator of another kind may 
 })
 
 t.test('two apps, one after the other, serve on one server, and nothing of the plugin is left on it', async (t) => {
+  http1Only('a server of node:http')
   const server = createServer() as Server & { shouldUpgradeCallback?: unknown }
   const { shouldUpgradeCallback } = server
   for (const name of ['first', 'second']) {

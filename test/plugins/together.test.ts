@@ -19,6 +19,7 @@ import { setTimeout } from 'node:timers/promises'
 import websocket from '../../lib/index'
 import { collectLogs, WARN } from '../helpers/logs'
 import { until } from '../helpers/until'
+import { ACCEPTED } from '../helpers/transport'
 import { eachTransport, refused } from '../helpers/transports'
 
 /* All these plugins in one app. */
@@ -72,7 +73,7 @@ for (const place of ['before', 'after']) {
     await until(() => statuses.length === 3)
     await app.close()
     const completed = lines.filter(({ msg }) => msg === 'request completed').map(({ res }) => res.statusCode)
-    t.same([statuses, completed], [[101, 101, 403], [101, 101, 403]])
+    t.same([statuses, completed], [[ACCEPTED, ACCEPTED, 403], [ACCEPTED, ACCEPTED, 403]])
     t.same(lines.filter(({ level }) => level >= WARN), [])
   })
 }

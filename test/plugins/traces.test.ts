@@ -5,6 +5,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import websocket from '../../lib/index'
 import { until } from '../helpers/until'
+import { ACCEPTED } from '../helpers/transport'
 import { eachTransport, refused } from '../helpers/transports'
 import { connectPeer } from '../helpers/peer'
 import { listen } from '../helpers/app'
@@ -73,7 +74,7 @@ for (const place of PLACES) {
     for (const path of ['/handler', '/handlers', '/get']) {
       const client = await open(path)
       t.equal(await client.pair(path), path)
-      expected.push([101, path, false])
+      expected.push([ACCEPTED, path, false])
       t.same(requests(), expected, 'while the session is open')
       await client.close()
       await until(() => ended.includes(path))
@@ -81,7 +82,7 @@ for (const place of PLACES) {
     }
     await open('/both')
     t.equal((await app.inject('/both')).body, 'http')
-    t.same(requests().slice(expected.length), [[101, '/both', false], [200, '/both', false]])
+    t.same(requests().slice(expected.length), [[ACCEPTED, '/both', false], [200, '/both', false]])
   })
 
   for (const refusal of ['http', 'close'] as const) {
@@ -115,7 +116,7 @@ for (const place of PLACES) {
     const open = await start(app)
     for (const path of ['/handler', '/raw']) {
       const client = await open(path)
-      t.same(requests().at(-1), [101, path, false], 'while the connection is open')
+      t.same(requests().at(-1), [ACCEPTED, path, false], 'while the connection is open')
       await client.send('x')
       await client.closed
     }
@@ -191,7 +192,7 @@ t.test('a route from before @fastify/otel has its span ended at accept, too', as
   let isOver = false
   app.addHook('onResponse', async () => { isOver = true })
   const client = await app.injectWebSocket('/before')
-  t.same(requests(), [[101, '/before', false]], 'while the session is open')
+  t.same(requests(), [[ACCEPTED, '/before', false]], 'while the session is open')
   await client.send('x')
   await client.closed
   await until(() => isOver)

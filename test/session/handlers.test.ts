@@ -1,10 +1,10 @@
+import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { traceMessages } from '../../lib/observe/on-message'
 import { withoutDepartures, withoutWrapper } from '../../lib/session/handlers'
 import { createApp } from '../helpers/app'
 import { collectLogs, DEBUG, ERROR } from '../helpers/logs'
 import { until } from '../helpers/until'
-import type { FastifyInstance } from 'fastify'
 import type { WebSocketSession } from '../../types/session'
 
 /* What leaves the handler of a route that a hook of somebody else has wrapped. */
@@ -20,7 +20,6 @@ interface Wrapped {
 async function createWrapping (t: Test, options = {}): Promise<Wrapped> {
   const { lines, serverOptions } = collectLogs()
   const left: unknown[] = []
-  const Fastify = (await import('fastify')).default
   const app = Fastify(serverOptions)
   t.teardown(() => app.close())
   app.addHook('onRoute', (route) => {

@@ -37,7 +37,7 @@ function describeSocket (session: ServerHttp2Session, { remoteAddress, remotePor
  * Opens a connection to `path`, a path of the app, without a port. The connection is a stream within the process. It passes
  * through the HTTP server of the app, all of the app's hooks and the whole protocol.
  */
-export async function injectWebSocket (app: FastifyInstance, clients: Set<Pick<Client, 'terminate'>>, path: unknown, options?: InjectOptions): Promise<Client> {
+export async function injectWebSocket (app: FastifyInstance, clients: Set<Pick<Client, 'closed' | 'terminate'>>, path: unknown, options?: InjectOptions): Promise<Client> {
   const { query = {}, cookies = {}, remoteAddress = '127.0.0.1', ...settings } = injectSettings(options)
   if (settings.http2 === true && !('updateSettings' in app.server)) throw new WebSocketOptionError('option http2 of injectWebSocket is true, but the server does not speak HTTP/2: use Fastify({ http2: true })')
   const secure = 'setSecureContext' in app.server // the stream enters an https server as one that is already decrypted

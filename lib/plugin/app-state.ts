@@ -6,6 +6,7 @@ import { Session, type SessionPubSub } from '../session/session'
 import { Leftovers } from './other-listeners'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketServer } from 'ws'
+import type { Client } from '../client/client'
 import type { Codec } from '../codec/codec'
 import type { Connection } from '../connection/connection'
 import type { Handshake } from '../handshake/handshake'
@@ -55,7 +56,7 @@ export class AppState {
   /** The connections that are left to other listeners to upgrades of the server. */
   readonly leftovers = new Leftovers()
   /** The clients that `injectWebSocket` has created. */
-  readonly injected = new Set<{ terminate (): void }>()
+  readonly injected = new Set<Pick<Client, 'closed' | 'terminate'>>()
   /** Whether `app.close()` is running. */
   closing = false
   /** The limit of the connections of all routes together. */

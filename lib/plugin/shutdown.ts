@@ -34,8 +34,8 @@ export async function shutDown (appState: AppState, settings: ShutdownSettings, 
   const remaining = { connections: appState.connections.size + appState.sockets.size, handshakes: appState.handshakes.size, handlers: appState.handlers }
   for (const connection of [...appState.connections, ...appState.sockets]) connection.terminate()
   for (const handshake of appState.handshakes) handshake.terminate()
+  await atMost(LAST_MOMENT, Promise.all([allEnded(appState), ...Array.from(appState.injected, ({ closed }) => closed)]))
   for (const client of appState.injected) client.terminate()
-  await atMost(LAST_MOMENT, allEnded(appState))
   await atMost(LAST_MOMENT, Promise.all(appState.routes.map((route) => route.disconnectAll())))
   appState.forget()
   appState.leftovers.end()

@@ -183,7 +183,7 @@ export class Endpoint implements FrameHandler, Reader {
     this.isTerminated = true
     this.readyState = CLOSING
     writer.finish()
-    this.stream.destroy()
+    this.frames.drop()
   }
 
   pause (): void {

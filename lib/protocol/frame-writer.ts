@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { Socket } from 'node:net'
 import { flushAfterTurn } from '../base/end-of-turn'
 import { messageSent } from '../observe/channels'
+import { destroyLater } from './destroy-later'
 import { firstByteOf, frameOf, headerOf, MAX_HEADER, OPCODE, opcodes, payloadLength, writeFrame } from './frame'
 import { MAX_BATCH, type Batch } from './prepared-message'
 import type { Duplex } from 'node:stream'
@@ -139,7 +140,14 @@ export class FrameWriter extends Writer {
   }
 
   finish (): void {
+    if (this.#isInPieces) delete (this.#stream as Partial<Duplex>)._writev // what waits is written at once: there may be no later
     this.flush()
+  }
+
+  /** Destroys the stream, when it has passed on what was written. */
+  drop (): void {
+    if (this.#isInPieces) destroyLater(this.#stream)
+    else this.#stream.destroy()
   }
 
   #add (firstByte: number, payload: Payload, length: number, onWritten: OnWritten | undefined, isMasked: boolean): number {

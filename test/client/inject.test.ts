@@ -9,6 +9,7 @@ import t from 'tap'
 import { connectStreams } from '../../lib/client/duplex-pair'
 import type { WebSocketChannel, WebSocketSession } from '../../types/session'
 import { createApp } from '../helpers/app'
+import { urlOver } from '../helpers/transport'
 import { until } from '../helpers/until'
 
 const key = readFileSync(join(__dirname, '..', 'fixtures/key.pem'))
@@ -151,9 +152,9 @@ t.test('a path may begin with slashes, or be a whole URL', async (t) => {
     await ws.accept()
     await ws.send(ws.url.href)
   })
-  t.equal(await (await app.injectWebSocket('//path')).receive(), 'ws://localhost//path')
-  t.equal(await (await app.injectWebSocket('ws://example.com/path?a=1')).receive(), 'ws://example.com/path?a=1')
-  t.equal(await (await app.injectWebSocket('path')).receive(), 'ws://localhost/path')
+  t.equal(await (await app.injectWebSocket('//path')).receive(), urlOver('ws://localhost//path'))
+  t.equal(await (await app.injectWebSocket('ws://example.com/path?a=1')).receive(), urlOver('ws://example.com/path?a=1'))
+  t.equal(await (await app.injectWebSocket('path')).receive(), urlOver('ws://localhost/path'))
   await t.rejects(app.injectWebSocket('http://'), { name: 'WebSocketOptionError', message: "the URL of injectWebSocket is 'http://': use a path of the app" })
 })
 

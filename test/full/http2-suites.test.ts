@@ -17,7 +17,7 @@ const SUITES = [
   ...['app-state', 'declared-routes', 'define-route', 'history', 'lookup', 'plugin', 'registration', 'route', 'shutdown', 'upgrade', 'websockets'].map((name) => `plugin/${name}`),
   ...['app-observer', 'channels', 'message-spans', 'metrics', 'otel', 'raw-observer', 'route-observer'].map((name) => `observe/${name}`),
   ...['authentication', 'cookies', 'headers', 'limits', 'routing', 'scopes', 'together', 'traces'].map((name) => `plugins/${name}`),
-  'protocol/multicast', 'asyncapi/plugin', 'hooks'
+  'client/inject', 'protocol/multicast', 'asyncapi/plugin', 'hooks'
 ]
 
 const LIKE = 'a route with raw: true, like one of @fastify/websocket'
@@ -30,6 +30,11 @@ const HTTP1: Record<string, Record<string, string[]>> = {
   },
   'handshake/origins': { 'a server of HTTP/1.1 with TLS; over HTTP/2, the other tests run with TLS': ['a page without TLS is not of the same origin as a request to a server with TLS'] },
   'handshake/refusal': { 'a key, and the header Upgrade': ['an invalid upgrade request gets an HTTP response'] },
+  'client/inject': {
+    'the header Host': ['headers are sent'],
+    'the bytes that a stream within the process holds': ['a handler that sends to a client that does not receive is held up', 'a write that waits fails when its end is dropped', 'the server counts the bytes that it reads from an injected client, as from any other'],
+    'the option http2': ['an app whose server speaks HTTP/2 only rejects an injection, and the error says how to allow HTTP/1.1', 'http2: true needs a server that speaks HTTP/2']
+  },
   'plugin/plugin': { 'the bytes of the 101': ['a client that reads the bytes of a connection gets the messages of the handler, and nothing more'] },
   'plugin/registration': { 'a server of node:http': ['two apps, one after the other, serve on one server, and nothing of the plugin is left on it'] },
   'plugin/route': {
@@ -59,7 +64,6 @@ const HTTP1: Record<string, Record<string, string[]>> = {
     "another listener to 'upgrade'": ['with another listener, each handshake is served once: a handshake of a route by the plugin, others by the listener']
   },
   'plugins/routing': { 'a proxy whose front takes upgrade requests': ['@fastify/http-proxy in front: its hooks may refuse; after the hooks the client is connected, whatever the app answers'] },
-  'protocol/multicast': { 'bytes that the kernel takes: a stream that is reset loses what has not left': ['published messages keep their place behind a long message that is being compressed'] },
   'session/session': { 'a request target in absolute form': ['url is a URL for a request target in absolute form'] },
   hooks: { 'the timeout of the socket of a request': ['onTimeout hooks run when connectionTimeout passes before the answer, and the handshake goes on'] }
 }

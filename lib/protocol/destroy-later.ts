@@ -1,0 +1,14 @@
+import { afterTurn } from '../base/clock'
+import type { Duplex } from 'node:stream'
+
+/** A write that is under way leaves within two turns, and what waits behind it in the next. */
+const TURNS = 3
+
+/**
+ * Destroys a stream of HTTP/2 when what was written to it has left, as far as the windows and the kernel take it. A stream loses what
+ * waits when it is destroyed; a network socket has handed it to the kernel.
+ */
+export async function destroyLater (stream: Duplex): Promise<void> {
+  for (let turn = 0; turn < TURNS && stream.writableLength > 0; turn++) await afterTurn()
+  stream.destroy()
+}

@@ -80,9 +80,11 @@ export class InjectedStream extends Duplex {
     peer.#completeWrite(brokenPipe())
   }
 
+  // HTTP/2 limits by itself how much is under way, by its windows. Node's HTTP/2 does not read while a write waits, so that both ends
+  // would wait for each other for ever.
   #completeWriteIfRoom (): void {
     const { readableLength, readableHighWaterMark } = this.peer
-    if (this.#underWay + readableLength < readableHighWaterMark) this.#completeWrite()
+    if (this.alpnProtocol === 'h2' || this.#underWay + readableLength < readableHighWaterMark) this.#completeWrite()
   }
 
   #completeWrite (error?: Error): void {

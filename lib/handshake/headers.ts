@@ -98,5 +98,5 @@ function headerPair (name: string, value: string): HeaderPairs[number] {
   } catch (error) {
     throw new WebSocketHandshakeError(`invalid header ${JSON.stringify(name)}: ${(error as Error).message}`, { cause: error })
   }
-  return [name, value]
+  return [name, value.trim()] // RFC 9110, section 5.5: a value has no spaces around it. Over HTTP/2 nobody would remove them
 }

@@ -1,4 +1,3 @@
-import { constants } from 'node:http2'
 import { WebSocketHandshakeError } from '../base/errors'
 import { http1 } from './http1'
 import { upgradeStream } from './raw-upgrade'
@@ -13,11 +12,11 @@ import type { HandshakeKind, HandshakeResponse } from './kind'
  */
 const OF_CONNECTION = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade|http2-settings|te|sec-websocket-accept)$/i
 
-/** Statuses that would open the connection (RFC 8441, section 5). */
-const isSuccess = (status: number): boolean => status >= 200 && status < 300
-
 /** The status of a refusal whose own status would open the connection. */
 const FORBIDDEN = 403
+
+/** The status that a refusal with `status` is sent with. A status from 200 to 299 would open the connection (RFC 8441, section 5). */
+const refusalStatus = (status: number): number => status >= 200 && status < 300 ? FORBIDDEN : status
 
 /** The milliseconds that a client has to end its side of a stream, when the server has ended its own. */
 const LINGER = 1_000
@@ -36,6 +35,7 @@ export const http2: HandshakeKind = {
 
   // The response itself emits 'finish' only when the stream has closed. The stream emits it also when the client's connection has gone.
   prepare (response, stream, onResponded) {
+    stream.on('aborted', drop)
     stream.on('finish', () => { if (response.headersSent) onResponded.call(response) })
   },
 
@@ -64,7 +64,7 @@ export const http2: HandshakeKind = {
     for (const name of response.getHeaderNames().filter(isOfConnection)) response.removeHeader(name)
     const headers = Object.entries(rest.at(-1) ?? {}).filter(([name]) => !isOfConnection(name))
     const { writeHead } = Object.getPrototypeOf(response) as HandshakeResponse
-    const sent = isSuccess(status) ? FORBIDDEN : status
+    const sent = refusalStatus(status)
     writeHead.call(response, sent, Object.fromEntries(headers) as OutgoingHttpHeaders)
     return sent
   },
@@ -88,18 +88,19 @@ function isOfConnection (name: string): boolean {
 /** Opens the connection. */
 function respond (stream: ServerHttp2Stream, pairs: HeaderPairs): void {
   stream.respond(headersOf(http2.status, pairs))
-  stream.on('aborted', drop)
   stream.on('finish', resetLater)
 }
 
+/** Refuses the handshake of a route with `raw: true`. A client that does not take the body would keep the stream. */
 function refuse (stream: ServerHttp2Stream, status: number, pairs: HeaderPairs, body: string): void {
-  stream.respond(headersOf(status, pairs))
+  stream.respond(headersOf(refusalStatus(status), pairs))
   stream.end(body)
+  resetLater.call(stream)
 }
 
 /** Values of one name become one value, except for cookies (RFC 9110, section 5.3). */
 function headersOf (status: number, pairs: HeaderPairs): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = { ':status': status }
+  const headers: OutgoingHttpHeaders = Object.assign(Object.create(null), { ':status': status }) // a header may be called `constructor`
   for (const [name, value] of pairs) {
     const key = name.toLowerCase()
     if (isOfConnection(key)) continue
@@ -112,10 +113,10 @@ function headersOf (status: number, pairs: HeaderPairs): OutgoingHttpHeaders {
 
 /**
  * The server has ended its side, and waits for the client to do the same. Firefox often does not. A reset that comes at once would hide
- * a clean close from Chromium.
+ * a clean close from Chromium. `destroy` resets a stream that is paused, or whose last bytes the client does not take, as well.
  */
-function resetLater (this: ServerHttp2Stream): void {
-  const timer = setTimeout(() => this.close(constants.NGHTTP2_NO_ERROR), LINGER)
+export function resetLater (this: ServerHttp2Stream): void {
+  const timer = setTimeout(() => this.destroy(), LINGER)
   this.once('close', () => clearTimeout(timer))
 }
 

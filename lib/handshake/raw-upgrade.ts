@@ -37,10 +37,10 @@ export function upgradeStream (server: WebSocketServer, request: HandshakeReques
  * without a text, by Node.
  */
 function takeHead (stream: Duplex, then: (head: string) => void): void {
-  const take = (head?: string): unknown => {
+  const take = (head?: string | Uint8Array): unknown => {
     delete (stream as Partial<Duplex>).write
     delete (stream as Partial<Duplex>).end
-    return head === undefined ? stream.end() : then(head)
+    return head === undefined ? stream.end() : then(Buffer.from(head as string).toString())
   }
   Object.assign(stream, { write: take, end: take })
 }

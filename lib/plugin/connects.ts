@@ -1,6 +1,6 @@
 import { WebSocketOptionError } from '../base/errors'
 import { Handshake } from '../handshake/handshake'
-import { http2 } from '../handshake/http2'
+import { http2, resetLater } from '../handshake/http2'
 import { isRead } from '../handshake/waiting-client'
 import { hasOtherConnects, ownListener } from './other-listeners'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
@@ -65,15 +65,17 @@ function dispatchConnect (dispatch: Dispatch, request: Http2ServerRequest, respo
 /** Answers a request that is for nobody: 405 to CONNECT without a protocol, as Node does, 501 for another protocol (RFC 8441, section 4). */
 function refuse (response: Http2ServerResponse, status: number): void {
   response.statusCode = status
+  response.stream.on('finish', resetLater)
   response.end()
 }
 
 /**
- * Makes `request` one of the method of WebSocket routes. Its stream keeps what a handler may ask of the connection, by the names
- * that a socket has: Node asks the stream when the connection is gone.
+ * Makes `request` one of the method of WebSocket routes, without a body: the stream has messages. The stream keeps what a handler may
+ * ask of the connection, by the names that a socket has: Node asks the stream when the connection is gone.
  */
 function asGet (request: Http2ServerRequest): IncomingMessage {
   const { remoteAddress, remotePort, encrypted } = request.socket as Http2ServerRequest['socket'] & { encrypted?: boolean }
   Object.assign(request.stream, { remoteAddress, remotePort, encrypted })
+  request.push(null)
   return Object.assign(request as unknown as IncomingMessage, { method: 'GET' })
 }

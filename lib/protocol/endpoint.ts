@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { Socket } from 'node:net'
 import { closeCodes } from '../base/close-codes'
 import { flushAfterPromises } from '../base/end-of-turn'
 import { closePayload, readClose, type CloseFrame } from './close-frame'
@@ -169,7 +170,7 @@ export class Endpoint implements FrameHandler, Reader {
   #sendClose (writer: Writer, code: number | undefined, reason: string | Uint8Array): void {
     this.readyState = CLOSING
     writer.addFrame(CLOSE, closePayload(code, reason), (error) => {
-      if (error || this.stream.destroyed) return // for a destroyed socket, Node reports unwritten bytes without an error
+      if (error || (this.stream instanceof Socket && this.stream.destroyed)) return // Node reports unwritten bytes of a destroyed socket without an error
       this.isCloseSent = true
       this.#endIfDone()
     })

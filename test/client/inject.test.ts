@@ -555,6 +555,20 @@ t.test('with http2: true an injection is a stream of HTTP/2, which passes throug
   }
 })
 
+t.test('with http2: true, many messages that go both ways at once all arrive', async (t) => {
+  const app = await createApp(t, {}, { http2: true } as any)
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(message)
+  })
+  const client = await app.injectWebSocket('/', { http2: true })
+  const messages = Array.from({ length: 200 }, (_, i) => `${i}`.padEnd(5_000))
+  const sent = Promise.all(messages.map((message) => client.send(message)))
+  for (const message of messages) t.equal(await client.receive(), message)
+  await sent
+  await client.close()
+})
+
 t.test('http2: true needs a server that speaks HTTP/2', async (t) => {
   const app = await createApp(t)
   await t.rejects(app.injectWebSocket('/', { http2: true }), { name: 'WebSocketOptionError', message: /option http2 of injectWebSocket .*Fastify\({ http2: true }\)/ })

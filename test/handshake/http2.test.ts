@@ -13,7 +13,8 @@ import { HTTP2_SERVERS } from '../helpers/http2-servers'
 import { collectLogs } from '../helpers/logs'
 import { until } from '../helpers/until'
 import type { FastifyInstance } from 'fastify'
-import type { ClientHttp2Session } from 'node:http2'
+import type { ClientHttp2Session, Http2ServerRequest } from 'node:http2'
+import type { Duplex } from 'node:stream'
 import type { WebSocketPluginOptions } from '../../types/options'
 
 async function createHttp2App (t: Test, options?: WebSocketPluginOptions, serverOptions: object = {}): Promise<FastifyInstance> {
@@ -28,12 +29,12 @@ t.test('accept answers 200 with the headers of hooks and of accept, without thos
   const app = await createHttp2App(t)
   app.addHook('onRequest', async (_request, reply) => { reply.header('set-cookie', 'a=1').header('x-hook', '1').header('keep-alive', 'timeout=5').header('content-length', '5') })
   app.websocket('/', { websocket: { subprotocols: ['v1'] } }, async (ws) => {
-    await ws.accept({ headers: [['set-cookie', 'b=2'], ['set-cookie', 'c=3'], ['x-own', '1'], ['x-own', '2'], ['proxy-connection', 'close']] })
+    await ws.accept({ headers: [['set-cookie', 'b=2'], ['set-cookie', 'c=3'], ['x-own', '1'], ['x-own', ' 2 '], ['constructor', '3'], ['proxy-connection', 'close']] })
   })
   const session = await connectTo(t, app)
   const stream = connectRequest(session, '/', { 'sec-websocket-protocol': 'v2, v1' })
   const { date, ...headers } = await responseTo(stream)
-  t.same(headers, { ':status': 200, 'set-cookie': ['a=1', 'b=2', 'c=3'], 'x-hook': '1', 'x-own': '1, 2', 'sec-websocket-protocol': 'v1' })
+  t.same(headers, { ':status': 200, 'set-cookie': ['a=1', 'b=2', 'c=3'], 'x-hook': '1', 'x-own': '1, 2', constructor: '3', 'sec-websocket-protocol': 'v1' })
 })
 
 t.test('a request needs an authority, in :authority or Host', async (t) => {
@@ -201,6 +202,69 @@ t.test('a client whose connection ends during the handshake has left, and is not
   await arrived.promise
   session.destroy()
   t.equal(await ended.promise, 'the client left during the handshake')
+})
+
+t.test('a client that sends more than the server keeps of early bytes, and resets the stream during a hook, has left', async (t) => {
+  const app = await createHttp2App(t, {}, { http: { settings: { initialWindowSize: 1024 * 1024 } } })
+  const inHook = new Deferred<Duplex>()
+  const left = new Deferred<void>()
+  const told: unknown[] = []
+  app.addHook('onRequest', async ({ raw }) => {
+    raw.on('aborted', () => left.resolve())
+    inHook.resolve((raw as unknown as Http2ServerRequest).stream)
+    await left.promise
+    await new Promise(setImmediate)
+  })
+  app.websocket('/', async (ws) => {
+    told.push(await ws.closed, await ws.accept().catch(({ message }) => message))
+  })
+  const session = await connectTo(t, app)
+  const stream = connectRequest(session, '/')
+  const received = await inHook.promise
+  stream.write(clientFrame(TEXT, 'x'.repeat(300_000)))
+  await until(() => received.isPaused())
+  stream.close(0)
+  await until(() => told.length === 2)
+  t.same(told, [{ code: 1006, reason: '', wasClean: false }, 'the client left during the handshake'])
+})
+
+t.test('an answer, a close frame and the end of the stream that come at once are a clean close', async (t) => {
+  const app = await createHttp2App(t)
+  const ended = new Deferred<unknown>()
+  app.websocket('/', async (ws) => {
+    await ws.accept()
+    for await (const message of ws) await ws.send(message)
+    ended.resolve(await ws.closed)
+  })
+  const session = await connectTo(t, app)
+  const stream = connectRequest(session, '/').resume()
+  await responseTo(stream)
+  stream.write(clientFrame(TEXT, 'hello'))
+  stream.end(clientFrame(CLOSE, closePayload(1000)))
+  t.same(await ended.promise, { code: 1000, reason: '', wasClean: true })
+})
+
+t.test('a refusal by ws of a raw route that the client does not take holds neither the stream nor app.close()', async (t) => {
+  const app = await createHttp2App(t)
+  app.get('/', { websocket: { raw: true, perMessageDeflate: true } }, () => { t.fail('the handler runs') })
+  const session = await openSession(t, `http://127.0.0.1:${await listen(app)}`, { settings: { initialWindowSize: 0 } })
+  const stream = connectRequest(session, '/', { 'sec-websocket-extensions': 'permessage-deflate; nonsense=1' })
+  t.match(await responseTo(stream), { ':status': 400 })
+  await once(stream.resume(), 'close')
+  t.equal(stream.rstCode, 0)
+  await app.close()
+})
+
+t.test("a listener to 'wsClientError' of app.websocketServer may answer with bytes, later, and cannot open the connection", async (t) => {
+  const app = await createHttp2App(t)
+  app.get('/', { websocket: { raw: true, perMessageDeflate: true } }, () => { t.fail('the handler runs') })
+  await app.ready()
+  const heads = ['HTTP/1.1 418 Teapot\r\nx-own: 1\r\n\r\nshort and stout', 'HTTP/1.1 200 OK\r\n\r\n']
+  app.websocketServer.on('wsClientError', (_error, socket) => { setImmediate(() => socket.end(Buffer.from(heads.shift()!))) })
+  const session = await connectTo(t, app)
+  const refuse = async (): Promise<unknown> => await refusalOf(connectRequest(session, '/', { 'sec-websocket-extensions': 'permessage-deflate; nonsense=1' }))
+  t.match(await refuse(), { status: 418, headers: { 'x-own': '1' }, body: 'short and stout' })
+  t.match(await refuse(), { status: 403 })
 })
 
 t.test('a raw route gets the plain ws socket: its subprotocol, compression, headers, clients, and the close of its own', async (t) => {

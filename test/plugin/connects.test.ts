@@ -1,6 +1,7 @@
 import dns from 'node:dns'
 import { once } from 'node:events'
 import { mock } from 'node:test'
+import { text } from 'node:stream/consumers'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { createServer } from 'node:http2'
 import Fastify from 'fastify'
@@ -97,6 +98,32 @@ t.test('another protocol is 501, CONNECT without a protocol is 405, as without t
   }
   const stream = session.request({ ':method': 'CONNECT', ':authority': 'example.com:443' }, { endStream: false })
   t.equal((await refusalOf(stream)).status, 405)
+})
+
+t.test('a client that leaves its side open after a 405 or a 501 is reset, and does not hold app.close()', async (t) => {
+  const app = await createApp(t, {}, HTTP2_SERVERS['in the clear'])
+  const session = await openSession(t, `http://127.0.0.1:${await listen(app)}`)
+  const streams = [
+    connectRequest(session, '/', { ':protocol': 'connect-udp' }),
+    session.request({ ':method': 'CONNECT', ':authority': 'example.com:443' }, { endStream: false })
+  ]
+  await Promise.all(streams.map(responseTo))
+  const closed = streams.map((stream) => once(stream.resume(), 'close'))
+  await app.close()
+  await Promise.all(closed)
+  t.same(streams.map(({ rstCode }) => rstCode), [0, 0])
+})
+
+t.test('the request has no body for hooks: its bytes are messages', async (t) => {
+  const app = await createApp(t, {}, HTTP2_SERVERS['in the clear'])
+  const bodies: unknown[] = []
+  app.addHook('onRequest', async ({ raw }) => { bodies.push(await text(raw)) })
+  addEcho(app)
+  const session = await openSession(t, `http://127.0.0.1:${await listen(app)}`)
+  const peer = await peerOf(connectRequest(session, '/'))
+  await peer.send('hello')
+  t.equal(await peer.next(), 'hello')
+  t.same(bodies, [''])
 })
 
 t.test('an unknown route and a route of HTTP only are 404; hooks, validation and routing by host work', async (t) => {

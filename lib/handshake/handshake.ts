@@ -15,6 +15,9 @@ import type { HeadersLike } from '../../types/message'
 /** The milliseconds for which a refused client may go on sending. */
 const LINGER = 1_000
 
+/** The headers that belong to the handshake itself, and the pseudo-headers of HTTP/2, which are the URL and the host. */
+const OWN_HEADER = /^(?::|sec-websocket-|upgrade$|connection$)/
+
 const kHandshake = Symbol('fastify-async-websocket.handshake')
 
 /** The value is null when the handshake is complete, or when another listener has taken the connection over. */
@@ -153,6 +156,21 @@ export class Handshake {
     }
     this.headers = switchingHeaders(headers)
     this.protocol = subprotocol ?? supported.find((protocol) => offered.has(protocol)) ?? ''
+  }
+
+  /**
+   * Puts back the headers of the handshake that Fastify has removed: a schema for headers may allow no others than those that it names.
+   * Nothing is done as long as the version is there, which `check` has found.
+   */
+  restoreHeaders (): void {
+    const { headers, rawHeaders } = this.#request
+    if (headers['sec-websocket-version'] !== undefined) return
+    const own: Record<string, string[]> = {}
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i].toLowerCase()
+      if (OWN_HEADER.test(name)) (own[name] ??= []).push(rawHeaders[i + 1])
+    }
+    for (const [name, values] of Object.entries(own)) headers[name] = values.join(', ')
   }
 
   /** Watches the client until the handshake is over. */

@@ -52,6 +52,7 @@ export function createRefusalHook (refuser: Refuser, refusal: Refusal) {
 function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply, status: number, closing: Closing): void {
   const handshake = Handshake.of(request.raw)!
   reply.hijack()
+  handshake.restoreHeaders()
   handshake.headers = repliedHeaders(reply.getHeaders())
   handshake.refuse()
   handshake.release()

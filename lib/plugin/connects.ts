@@ -77,5 +77,5 @@ function asGet (request: Http2ServerRequest): IncomingMessage {
   const { remoteAddress, remotePort, encrypted } = request.socket as Http2ServerRequest['socket'] & { encrypted?: boolean }
   Object.assign(request.stream, { remoteAddress, remotePort, encrypted })
   request.push(null)
-  return Object.assign(request as unknown as IncomingMessage, { method: 'GET' })
+  return Object.defineProperty(request as unknown as IncomingMessage, 'method', { value: 'GET', writable: true })
 }

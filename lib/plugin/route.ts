@@ -92,6 +92,7 @@ export class Route implements SessionRoute, Refuser, DeclaredRoute {
       return
     }
     if (this.#appState.closing) throw serverIsClosing()
+    handshake.restoreHeaders()
     if (this.raw) return this.#openRaw(handshake, request, reply)
     const session = new Session(this, handshake, request, reply)
     this.#lifecycle.begin(session)

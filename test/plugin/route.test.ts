@@ -8,7 +8,7 @@ import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocketOptionError } from '../../lib/base/errors'
-import websocket from '../../lib/index'
+import websocket, { connect } from '../../lib/index'
 import { Deferred } from '../../lib/base/deferred'
 import { createApp, listen } from '../helpers/app'
 import { collectLogs, ERROR, WARN } from '../helpers/logs'
@@ -16,7 +16,7 @@ import { connectPeer } from '../helpers/peer'
 import { refusal } from '../helpers/refusal'
 import { sendHandshake, statusOf } from '../helpers/request-client'
 import { connectTcp, frame, assertNoConnections, upgradeRequest } from '../helpers/tcp'
-import { http1Only } from '../helpers/transport'
+import { http1Only, urlOver } from '../helpers/transport'
 import type { Socket } from 'node:net'
 import type { RawWebSocket } from '../../types/raw'
 import type { WebSocketSession } from '../../types/session'
@@ -519,4 +519,29 @@ t.test('a handshake that ws refuses, on a route with raw: true, counts as refuse
   const port = await listen(app)
   t.equal((await refusal(port, '/raw', { 'sec-websocket-extensions': 'permessage-deflate; x=y; x=' })).status, 400)
   t.same(app.websockets.stats().routes['/raw'].refusals, { 400: 1 })
+})
+
+t.test('a schema that removes the headers that it does not name leaves those of the handshake to it', async (t) => {
+  const app = await createApp(t, { perMessageDeflate: true, refusal: 'close' })
+  const headers = { type: 'object', properties: { 'x-own': { type: 'integer' } }, additionalProperties: false }
+  const seen: unknown[] = []
+  app.websocket('/', { schema: { headers }, websocket: { subprotocols: ['v2'] } }, async (ws, request) => {
+    seen.push(request.headers['x-own'], request.headers['x-other'], ws.subprotocols)
+    await ws.accept()
+    for await (const message of ws) await ws.send(message)
+  })
+  app.websocket('/refused', { schema: { headers }, preHandler: async () => { throw new Error('not you') } }, async () => {})
+  app.get('/raw', { schema: { headers }, websocket: { raw: true } }, (socket: any) => socket.send('raw'))
+  const url = urlOver(`ws://127.0.0.1:${await listen(app)}`)
+  const options = { headers: { 'x-own': '1', 'x-other': '2' }, subprotocols: ['v1', 'v2'] }
+  const client = await connect(`${url}/`, options)
+  t.equal(client.protocol, 'v2')
+  t.equal(await client.pair('hello'), 'hello')
+  await client.close()
+  t.same(seen, [1, undefined, ['v1', 'v2']])
+  const refused = await connect(`${url}/refused`, options)
+  t.match(await refused.closed, { code: 4500, reason: 'not you' })
+  const raw = await connect(`${url}/raw`, { headers: options.headers })
+  t.equal(await raw.receive(), 'raw')
+  await raw.close()
 })

@@ -62,8 +62,8 @@ export class Congestion {
   get drained (): number {
     const { _handle: own } = this.#endpoint.stream as { _handle?: Handle | null }
     const handle = own?._parent ?? own
-    if (handle?.bytesWritten === undefined) return this.#drained + this.#endpoint.frames.piecesWritten
-    return handle.bytesWritten - (handle.writeQueueSize ?? 0)
+    if (handle?.bytesWritten === undefined || handle.writeQueueSize === undefined) return this.#drained + this.#endpoint.frames.piecesWritten
+    return handle.bytesWritten - handle.writeQueueSize
   }
 
   /** Resolves when the messages above the mark have been written. If the connection is not open, the promise waits for `end`. */

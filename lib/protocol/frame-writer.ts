@@ -235,7 +235,7 @@ export class FrameWriter extends Writer {
       this.#isCorked = true
       this.#stream.cork()
     }
-    if (this.#isInPieces) frames = this.#writePieces(frames)
+    if (this.#isInPieces && frames.length > PIECE) frames = this.#writePieces(frames)
     this.#stream.write(frames, onWritten)
   }
 
@@ -243,7 +243,7 @@ export class FrameWriter extends Writer {
   #writePieces (frames: Uint8Array): Uint8Array {
     let at = 0
     for (; at + PIECE < frames.length; at += PIECE) this.#stream.write(frames.subarray(at, at + PIECE), this.#onPiece)
-    return at === 0 ? frames : frames.subarray(at)
+    return frames.subarray(at)
   }
 
   #uncork (): void {

@@ -581,3 +581,15 @@ t.test('a handshake whose connection has another reader is over, and writes noth
     t.equal(await client.ended, 'theirs', path)
   }
 })
+
+t.test('the headers of the handshake that Fastify has removed are put back, and no others', async (t) => {
+  const rawHeaders = [':path', '/', 'Host', 'a', 'Sec-WebSocket-Version', '13', 'Sec-WebSocket-Protocol', 'v1', 'sec-websocket-protocol', 'v2', 'Upgrade', 'websocket', 'X-Own', '1']
+  const restored = (headers: object): object => {
+    Handshake.begin(http1, { headers, rawHeaders } as unknown as IncomingMessage, new PassThrough(), new Set()).restoreHeaders()
+    return headers
+  }
+  t.same(restored({ 'sec-websocket-version': '13' }), { 'sec-websocket-version': '13' }, 'nothing was removed')
+  t.same(restored({ 'x-own': 1, 'sec-websocket-protocol': 'v1, v2' }), {
+    'x-own': 1, ':path': '/', 'sec-websocket-version': '13', 'sec-websocket-protocol': 'v1, v2', upgrade: 'websocket'
+  })
+})

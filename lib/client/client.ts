@@ -51,7 +51,7 @@ export async function open (url: string, settings: ClientSettings, createConnect
     return agreement === null ? null : new Compression(agreement, false, options, maxPayload)
   })
   if (head.length > 0) stream.unshift(head)
-  return new Client(stream, response.headers, { isServer: false, protocol, compression, endsAlone: false }, settings)
+  return new Client(stream, response.headers, { isServer: false, protocol, compression }, settings)
 }
 
 /** Returns what `read` makes of the server's answer. If it throws, the handshake has failed, and `stream` is destroyed. */

@@ -44,8 +44,6 @@ export interface Negotiated {
   /** The subprotocol, or `''`. */
   protocol: string
   compression: Compression | null
-  /** Whether the end of this side ends the connection after the closing handshake (see `EndpointOptions`). */
-  endsAlone: boolean
 }
 
 /** The owner of a connection: a session or a client. */
@@ -98,9 +96,9 @@ export class Connection implements EndpointOwner, Recipient, SentObserver {
   #hasFailed = false
 
   /** `stream` has been read as far as the opening handshake. `owner.finish` is called once, when the connection has ended. */
-  constructor (stream: Duplex, { isServer, protocol, compression, endsAlone }: Negotiated, options: ConnectionOptions, owner: Owner) {
+  constructor (stream: Duplex, { isServer, protocol, compression }: Negotiated, options: ConnectionOptions, owner: Owner) {
     const { closeTimeout } = options
-    this.endpoint = new Endpoint(stream, { isServer, closeTimeout, maxPayload: options.maxPayload, compression, endsAlone }, this)
+    this.endpoint = new Endpoint(stream, { isServer, closeTimeout, maxPayload: options.maxPayload, compression }, this)
     this.protocol = protocol
     this.#extensions = compression === null ? '' : DEFLATE
     this.#closeTimeout = closeTimeout

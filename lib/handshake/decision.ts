@@ -134,7 +134,7 @@ export class HandshakeDecision<Owner extends DecisionOwner> implements Handshake
     const { statusCode } = this.#reply
     endRequestSpan(this.#request, statusCode)
     const requestEnd = detachResponse(handshake.kind, this.#reply.raw, handshake.stream)
-    this.#owner.open({ isServer: true, protocol, compression: negotiation.compression, endsAlone: handshake.kind.isMultiplexed }, requestEnd, statusCode)
+    this.#owner.open({ isServer: true, protocol, compression: negotiation.compression }, requestEnd, statusCode)
     this.#accepted!.resolve(this.#owner)
   }
 

@@ -24,8 +24,8 @@ export interface HandshakeKind {
   /** The status of the response that completes the handshake. */
   readonly status: 101 | 200
   /**
-   * Whether the stream shares its network connection with others. Two things follow. A stream that is destroyed takes with it what has
-   * been written and has not left, which a socket has in the kernel. And a client may forget to end its side of the stream.
+   * Whether the stream shares its network connection with others. A stream that is destroyed then takes with it what has been written
+   * and has not left, which a socket has in the kernel.
    */
   readonly isMultiplexed: boolean
   /** Throws `WebSocketHandshakeError` with status 400 unless `request` asks for a connection as this kind has to. */

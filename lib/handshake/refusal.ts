@@ -66,7 +66,7 @@ function refuse (refuser: Refuser, request: FastifyRequest, reply: FastifyReply,
   if (protocol === null) return over()
   handshake.refusedWith(status, closing.code)
   const options = { ...refuser.options, heartbeat: false, idleTimeout: false, rateLimit: false } as const
-  const connection = new Connection(handshake.stream, { isServer: true, protocol, compression: null, endsAlone: handshake.kind.isMultiplexed }, options, {
+  const connection = new Connection(handshake.stream, { isServer: true, protocol, compression: null }, options, {
     finish (end) {
       refuser.closed(connection)
       over(end)

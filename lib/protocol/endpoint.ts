@@ -5,6 +5,7 @@ import { flushAfterPromises } from '../base/end-of-turn'
 import { closePayload, readClose, type CloseFrame } from './close-frame'
 import { CLOSE, opcodes, PING, PONG } from './frame'
 import { FrameWriter, type OnWritten, type Writer } from './frame-writer'
+import { isHttp2Stream } from './http2-stream'
 import { settle } from './multicast'
 import { Parser, type FrameHandler } from './parser'
 import { Violation } from './violation'
@@ -26,8 +27,6 @@ export interface EndpointOptions {
   closeTimeout: number
   /** Null unless both sides have agreed on it. */
   compression: Compression | null
-  /** Whether the connection is over when the closing handshake is and this side has ended the stream, whatever the peer does with its side. */
-  endsAlone: boolean
 }
 
 /** The owner of an endpoint. */
@@ -78,6 +77,7 @@ export class Endpoint implements FrameHandler, Reader {
   readonly #writer: Writer
   readonly #owner: EndpointOwner
   readonly #closeTimeout: number
+  /** Whether the end of this side ends the connection after the closing handshake: some clients never end a stream of HTTP/2. */
   readonly #endsAlone: boolean
   #closeTimer?: NodeJS.Timeout
   /** Whether the peer's close frame or a violation has taken effect: the stream is ended when this side's close frame is written. */
@@ -93,14 +93,14 @@ export class Endpoint implements FrameHandler, Reader {
   /** The payload of the last ping, while `MAX_PONGS` pongs wait to be written. */
   #lastPing: Buffer | null = null
 
-  constructor (stream: Duplex, { isServer, maxPayload, closeTimeout, compression, endsAlone }: EndpointOptions, owner: EndpointOwner) {
+  constructor (stream: Duplex, { isServer, maxPayload, closeTimeout, compression }: EndpointOptions, owner: EndpointOwner) {
     this.stream = stream
     this.frames = new FrameWriter(stream, !isServer)
     this.#writer = compression === null ? this.frames : compression.createWriter(this.frames)
     this.parser = new Parser({ isServer, maxPayload, decompressor: compression }, this)
     this.#owner = owner
     this.#closeTimeout = closeTimeout
-    this.#endsAlone = endsAlone
+    this.#endsAlone = isServer && isHttp2Stream(stream)
   }
 
   /** Writes what is sent, after what has been published before. */

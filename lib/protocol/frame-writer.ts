@@ -2,8 +2,8 @@ import { Buffer } from 'node:buffer'
 import { Socket } from 'node:net'
 import { flushAfterTurn } from '../base/end-of-turn'
 import { messageSent } from '../observe/channels'
-import { destroyLater } from './destroy-later'
 import { firstByteOf, frameOf, headerOf, MAX_HEADER, OPCODE, opcodes, payloadLength, writeFrame } from './frame'
+import { destroyLater, isHttp2Stream } from './http2-stream'
 import { MAX_BATCH, type Batch } from './prepared-message'
 import type { Duplex } from 'node:stream'
 import type { Payload } from '../codec/encode'
@@ -85,7 +85,6 @@ export class FrameWriter extends Writer {
   piecesWritten = 0
   readonly #stream: Duplex
   readonly #isInPieces: boolean
-  readonly #onPiece: OnWritten = (error) => { if (!error) this.piecesWritten++ }
   /** Whether the frames are those of a client. */
   readonly #isMasked: boolean
   /** Whether the frames of this turn wait for its end. */
@@ -97,7 +96,8 @@ export class FrameWriter extends Writer {
   constructor (stream: Duplex, isMasked: boolean) {
     super()
     this.#stream = stream
-    this.#isInPieces = separateWrites(stream)
+    this.#isInPieces = isHttp2Stream(stream)
+    if (this.#isInPieces) Object.assign(stream, { _writev: null }) // a write of each chunk, in place of one of all that wait
     this.#isMasked = isMasked
   }
 
@@ -241,8 +241,9 @@ export class FrameWriter extends Writer {
 
   /** Writes all pieces of `frames` but the last, which it returns. */
   #writePieces (frames: Uint8Array): Uint8Array {
+    const onPiece: OnWritten = (error) => { if (!error) this.piecesWritten++ }
     let at = 0
-    for (; at + PIECE < frames.length; at += PIECE) this.#stream.write(frames.subarray(at, at + PIECE), this.#onPiece)
+    for (; at + PIECE < frames.length; at += PIECE) this.#stream.write(frames.subarray(at, at + PIECE), onPiece)
     return frames.subarray(at)
   }
 
@@ -251,13 +252,6 @@ export class FrameWriter extends Writer {
     this.#isCorked = false
     this.#stream.uncork()
   }
-}
-
-/** Has a stream of HTTP/2 make a write of each chunk, in place of one write of all that wait. Returns whether `stream` is such a stream. */
-function separateWrites (stream: Duplex): boolean {
-  const isHttp2 = 'rstCode' in stream
-  if (isHttp2) Object.assign(stream, { _writev: null })
-  return isHttp2
 }
 
 /** Whether `payload` is bytes in a memory that cannot shrink. */

@@ -27,7 +27,7 @@ async function createPair (t: Test, { secure, perMessageDeflate, observer, ...op
     reportLimit: (reason) => { reports.push(reason) },
     observer
   }
-  const negotiated = { isServer: true, protocol: 'chat', compression: compressionOf(pair), endsAlone: false }
+  const negotiated = { isServer: true, protocol: 'chat', compression: compressionOf(pair) }
   const socket = new Connection(pair.stream, negotiated, { ...OPTIONS, ...options }, owner)
   return { socket, peer: new Peer(pair.client), stream: pair.stream, ended, ends, reports }
 }
@@ -307,7 +307,7 @@ t.test('a close frame that the peer has not taken is not sent: the end was not c
 t.test('a paused client sends signs of life', async (t) => {
   const pair = await connectClientStream(t)
   const ended = new Promise((resolve) => {
-    const socket = new Connection(pair.stream, { isServer: false, protocol: '', compression: null, endsAlone: false }, OPTIONS, { finish: resolve })
+    const socket = new Connection(pair.stream, { isServer: false, protocol: '', compression: null }, OPTIONS, { finish: resolve })
     pair.client.once('pong', () => socket.terminate())
   })
   pair.client.send('x'.repeat(1001))

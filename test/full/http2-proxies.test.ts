@@ -4,26 +4,26 @@ import { connect } from '../../lib/index'
 import { createApp, listen } from '../helpers/app'
 import { openSession } from '../helpers/http2'
 import { HTTP2_SERVERS } from '../helpers/http2-servers'
-import { findProxy, KINDS, Proxy } from '../helpers/proxies'
+import { findProxy, KINDS, Proxy, type Kind } from '../helpers/proxies'
 import { refused } from '../helpers/transports'
 import type { FastifyServerOptions } from 'fastify'
 
 /* Proxies that take WebSockets of HTTP/2, in front of an app that speaks HTTP/1.1 or HTTP/2. */
 
 /** HAProxy that takes WebSockets of HTTP/2. `line` completes the line of the app. */
-const haproxy = (line: string): typeof KINDS.HAProxy => ({
+const haproxy = (line: string): Kind => ({
   ...KINDS.HAProxy,
   around: (configuration) => configuration.replace(/ssl crt \S+/, '$& alpn h2,http/1.1').replace(/server app \S+/, `$&${line}`)
 })
 
-const APPS: [name: string, kind: typeof KINDS.HAProxy, server: FastifyServerOptions, version: string][] = [
+const APPS: [name: string, kind: Kind, server: FastifyServerOptions, version: string][] = [
   ['HAProxy with alpn h2, an app of HTTP/1.1', haproxy(''), {}, '1.1'],
   ['HAProxy with alpn h2, an app of HTTP/2 in the clear', haproxy(' proto h2'), HTTP2_SERVERS['in the clear'], '2.0'],
   ['HAProxy with alpn h2, an app of HTTP/2 with TLS', haproxy(' ssl verify none alpn h2'), HTTP2_SERVERS['with TLS'], '2.0'],
   ['nghttpx, an app of HTTP/1.1', KINDS.nghttpx, {}, '1.1']
 ]
 
-const skipWithout = (kind: typeof KINDS.HAProxy): string | false => findProxy(kind) === undefined && `there is no ${kind.program} on this machine`
+const skipWithout = (kind: Kind): string | false => findProxy(kind) === undefined && `there is no ${kind.program} on this machine`
 
 for (const [name, kind, server, version] of APPS) {
   t.test(`behind ${name}`, { skip: skipWithout(kind) }, async (t) => {
@@ -65,7 +65,7 @@ for (const [name, kind, server, version] of APPS) {
 }
 
 /** The proxies whose configuration in docs/deployment.md speaks HTTP/2, and the streams that those that take WebSockets over it allow a connection. */
-const OFFERS: [kind: typeof KINDS.HAProxy, streams: number | null][] = [
+const OFFERS: [kind: Kind, streams: number | null][] = [
   [haproxy(''), 100], [KINDS.nghttpx, 100], [KINDS.nginx, null], [KINDS.Apache, null], [KINDS.Caddy, null]
 ]
 

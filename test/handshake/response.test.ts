@@ -424,7 +424,7 @@ t.test('the response of a complete handshake writes nothing, whatever ends it', 
     await ws.send('hello')
   })
   const client = await sendHandshake(t, await listen(app), '/')
-  t.match(await client.until('hello'), /^\x81\x05hello/) // eslint-disable-line no-control-regex
+  t.match(await client.until('hello'), /^\x81\x05hello/) // eslint-disable-line no-control-regex -- the bytes of a frame
 })
 
 t.test('a refusal of injectWS of @fastify/websocket ends its stream', async (t) => {

@@ -100,7 +100,7 @@ export interface Owned {
 export function ownEndpoint (stream: Duplex, options: Partial<EndpointOptions> = {}): Owned {
   let resolve: (end: { code: number, reason: string }) => void
   const owned: Omit<Owned, 'endpoint'> = { messages: [], controls: [], violations: [], ends: 0, closed: new Promise((_resolve) => { resolve = _resolve }) }
-  const endpoint = new Endpoint(stream, { isServer: true, maxPayload: MAX_PAYLOAD, closeTimeout: 5_000, compression: null, endsAlone: false, ...options }, {
+  const endpoint = new Endpoint(stream, { isServer: true, maxPayload: MAX_PAYLOAD, closeTimeout: 5_000, compression: null, ...options }, {
     onControl: (opcode, data) => { owned.controls.push([opcode, data.toString()]) },
     onViolation: (violation) => { owned.violations.push(violation) },
     onClose (code, reason) {

@@ -21,7 +21,7 @@ interface Setting {
 }
 
 /** A kind of proxy, and how to start it with its configuration in `docs/deployment.md`. */
-interface Kind {
+export interface Kind {
   program: string
   /** The language of the proxy's block in the docs. */
   language: string

@@ -67,7 +67,7 @@ export class ByteClient<S extends Duplex> {
 
 export type TcpClient = ByteClient<Socket>
 
-/** Connects to `port` of 127.0.0.1. The socket is destroyed at the end of `t`. */
+/** Connects a socket to `port` of 127.0.0.1. The socket is destroyed at the end of `t`. */
 export async function openTcp (t: Test, port: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   t.teardown(() => socket.destroy())
@@ -81,7 +81,6 @@ export async function connectTcp (t: Test, port: number): Promise<TcpClient> {
 }
 
 /** Both ends of a TCP connection. They are destroyed at the end of `t`. */
-/** Connects a client that sends bytes to `port` of 127.0.0.1. */
 export async function connectTcpPair (t: Test): Promise<{ client: Socket, stream: Socket }> {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close())

@@ -20,7 +20,7 @@ const OPTIONS: ConnectionOptions = { maxPayload: MAX_PAYLOAD, receiveHighWaterMa
 /** The raw socket of a server's connection, and its client. */
 async function createRaw (t: Test, options: StreamPairOptions & Partial<ConnectionOptions> = {}) {
   const pair = await connectStream(t, options)
-  const negotiated = { isServer: true, protocol: 'chat', compression: compressionOf(pair), endsAlone: false }
+  const negotiated = { isServer: true, protocol: 'chat', compression: compressionOf(pair) }
   const end = new Deferred<void>()
   const connection = new Connection(pair.stream, negotiated, { ...OPTIONS, ...options }, { finish: () => end.resolve() })
   return { ...pair, connection, raw: connection.raw, peer: new Peer(pair.client), ended: end.promise }

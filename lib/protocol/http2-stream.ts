@@ -4,6 +4,11 @@ import type { Duplex } from 'node:stream'
 /** A write that is under way leaves within two turns, and what waits behind it in the next. */
 const TURNS = 3
 
+/** Whether `stream` is one of HTTP/2, of a server or a client. */
+export function isHttp2Stream (stream: Duplex): boolean {
+  return 'rstCode' in stream
+}
+
 /**
  * Destroys a stream of HTTP/2 when what was written to it has left, as far as the windows and the kernel take it. A stream loses what
  * waits when it is destroyed; a network socket has handed it to the kernel.

@@ -71,36 +71,49 @@ const HTTP1: Record<string, Record<string, string[]>> = {
 const root = join(__dirname, '..')
 const preload = join(root, 'helpers', 'transport.ts')
 
+/** In seconds. A file of tests that runs by itself has a limit of 30 seconds otherwise. */
+const SUITE_TIMEOUT = 180
+
 /** Without what tap tells its own children. */
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TAP')))
 
-/** Runs a suite over a transport. Resolves with the names of its tests, and whether each has passed. */
-async function run (suite: string, transport: string): Promise<Map<string, boolean>> {
+interface Run {
+  /** The names of the tests, and whether each has passed. */
+  tests: Map<string, boolean>
+  output: string
+}
+
+async function run (suite: string, transport: string): Promise<Run> {
   const child = spawn('env', [
     '-u', 'NODE_OPTIONS', // with which tap would load its own modules into the child
     process.execPath, join(root, '..', 'node_modules', '.bin', 'ts-node-transpile-only'), '-r', preload, join(root, `${suite}.test.ts`)
-  ], { env: { ...environment, TRANSPORT: transport }, stdio: ['ignore', 'pipe', 'ignore'] })
-  const timer = setTimeout(() => child.kill(), 120_000)
+  ], { env: { ...environment, TRANSPORT: transport, TAP_TIMEOUT: `${SUITE_TIMEOUT}` }, stdio: ['ignore', 'pipe', 'ignore'] })
+  const timer = setTimeout(() => child.kill(), (SUITE_TIMEOUT + 10) * 1_000)
   const [output] = await Promise.all([text(child.stdout), once(child, 'exit')])
   clearTimeout(timer)
   const tests = new Map<string, boolean>()
   for (const [, not, name] of output.matchAll(/^(not )?ok \d+ - (.*?)(?: # .*)?$/gm)) tests.set(name, (tests.get(name) ?? true) && not === undefined)
   if (/^Bail out!/m.test(output) || !/^1\.\.\d+$/m.test(output)) tests.set('the end of the suite', false)
-  return tests
+  return { tests, output }
+}
+
+/** The lines of a suite's output that are about the tests that failed, and the first lines of what tap says of each. */
+function failuresIn (output: string): string {
+  return [...output.matchAll(/^ *not ok (?:.*\n){1,25}/gm)].map(([lines]) => lines).join('')
 }
 
 t.jobs = 2
-t.setTimeout(600_000)
+t.setTimeout(900_000)
 
 for (const transport of ['http2', 'http2-tls']) {
   for (const suite of SUITES) {
-    t.test(`${suite} over ${transport}`, { timeout: 150_000, buffered: true }, async (t) => {
-      const tests = await run(suite, transport)
+    t.test(`${suite} over ${transport}`, { timeout: (SUITE_TIMEOUT + 20) * 1_000, buffered: true }, async (t) => {
+      const { tests, output } = await run(suite, transport)
       const listed = Object.values(HTTP1[suite] ?? {}).flat()
       const failed = [...tests].filter(([name, passed]) => !passed && !listed.includes(name)).map(([name]) => name)
       const passed = [...tests].filter(([, passed]) => passed)
       t.comment(`${suite}, ${transport}: ${passed.length} passed, ${listed.length} are about HTTP/1.1, ${failed.length} failed`)
-      t.same(failed, [])
+      t.same(failed, [], { failures: failed.length > 0 ? failuresIn(output) : undefined })
       t.same(listed.filter((name) => tests.get(name) !== false), [], 'each test in the list is one, and fails')
       t.ok(passed.length > 0)
     })

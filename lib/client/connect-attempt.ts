@@ -3,7 +3,9 @@ import { connect, type ClientHttp2Session, type ClientHttp2Stream, type Incoming
 import { isIPv6 } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { WebSocketOptionError, WebSocketUpgradeError } from '../base/errors'
+import { destroyAfterLinger } from '../base/linger'
 import { messageOf } from '../base/show'
+import { endWhenReset } from '../protocol/http2-stream'
 import { Attempt, headersOf, type HandshakeSettings } from './attempt'
 import { failure } from './refusal-response'
 import { connectTo, type Target } from './target'
@@ -11,9 +13,6 @@ import type { Duplex } from 'node:stream'
 
 /** Headers that HTTP/2 does not have (RFC 9113, section 8.2.2), or that it has under another name. */
 const OF_CONNECTION = ['connection', 'host', 'http2-settings', 'keep-alive', 'proxy-connection', 'sec-websocket-key', 'te', 'transfer-encoding', 'upgrade']
-
-/** The milliseconds that the other side has to close the connection, when the only stream on it has ended. */
-const LINGER = 1_000
 
 /**
  * Bytes that the server may send before the client takes them, on the stream and on its connection. The default of HTTP/2, 64 KiB, is
@@ -63,25 +62,20 @@ export class ConnectAttempt extends Attempt {
     const statusCode = status!
     const headers = Object.fromEntries(Object.entries(others)) // without the symbols that Node adds
     if (statusCode < 200 || statusCode > 299) return this.refuse(statusCode, headers, stream)
-    if (this.accept(undefined, stream, EMPTY, { statusCode, headers })) stream.on('aborted', drop)
+    if (this.accept(undefined, stream, EMPTY, { statusCode, headers })) endWhenReset(stream)
   }
 
   /** The stream has ended, and with it the use of the connection. */
   #end (): void {
     this.lose(new WebSocketUpgradeError('the handshake failed: the server has reset the stream'))
     this.#session.close()
-    setTimeout(() => this.#socket.destroy(), LINGER).unref()
+    destroyAfterLinger.call(this.#socket)
   }
 
   protected override dropConnection (): void {
     this.#session.destroy()
     this.#socket.destroy()
   }
-}
-
-/** The server has reset the stream. A stream that is paused would not tell of it, if the code is NO_ERROR. */
-function drop (this: Duplex): void {
-  this.destroy()
 }
 
 /** Throws `WebSocketOptionError` for a header that Node refuses. */

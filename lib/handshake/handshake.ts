@@ -1,6 +1,7 @@
 import { TOKEN } from '../base/checks'
 import { Deferred } from '../base/deferred'
 import { WebSocketHandshakeError } from '../base/errors'
+import { destroyAfterLinger } from '../base/linger'
 import { show } from '../base/show'
 import { switchingHeaders, type HeaderPairs } from './headers'
 import { isRead, WaitingClient } from './waiting-client'
@@ -11,9 +12,6 @@ import type { Closing } from '../base/closing'
 import type { ConnectionEnd } from '../base/connection-end'
 import type { HandshakeKind } from './kind'
 import type { HeadersLike } from '../../types/message'
-
-/** The milliseconds for which a refused client may go on sending. */
-const LINGER = 1_000
 
 /** The headers that belong to the handshake itself, and the pseudo-headers of HTTP/2, which are the URL and the host. */
 const OWN_HEADER = /^(?::|sec-websocket-|upgrade$|connection$)/
@@ -93,7 +91,7 @@ export class Handshake {
   #over: Deferred<void> | null = null
   #watch: WaitingClient | null = null
   #isDropping = false
-  #linger?: NodeJS.Timeout
+  #isEnding = false
 
   /** Returns the handshake of a WebSocket request; undefined for any other request, and when the handshake is complete. */
   static of (request: UpgradeRequest): Handshake | undefined {
@@ -230,21 +228,21 @@ export class Handshake {
     this.drop()
     this.#request.resume?.() // as Node does, so that the request closes as well; requests of `injectWS` have no `resume`
     this.stream.end()
-    this.#linger = setTimeout(() => this.stream.destroy(), LINGER)
+    this.#isEnding = true
+    destroyAfterLinger.call(this.stream)
     this.#over?.resolve()
     this.owner?.over()
   }
 
   /** Drops the connection at once, unless a response is on its way that would be lost. */
   terminate (): void {
-    if (this.#linger === undefined || !this.kind.isMultiplexed) this.stream.destroy()
+    if (!this.#isEnding || !this.kind.isMultiplexed) this.stream.destroy()
   }
 
   #leave (): void {
     this.#settle()
-    clearTimeout(this.#linger)
     this.#become('left')
-    if (this.#linger === undefined) this.kind.abort(this.#request) // no response has been sent
+    if (!this.#isEnding) this.kind.abort(this.#request) // no response has been sent
     this.owner?.over()
   }
 

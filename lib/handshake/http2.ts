@@ -1,8 +1,9 @@
 import { WebSocketHandshakeError } from '../base/errors'
+import { destroyAfterLinger } from '../base/linger'
+import { endWhenReset } from '../protocol/http2-stream'
 import { http1 } from './http1'
 import { upgradeStream } from './raw-upgrade'
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
-import type { Duplex } from 'node:stream'
 import type { HeaderPairs } from './headers'
 import type { HandshakeKind, HandshakeResponse } from './kind'
 
@@ -18,9 +19,6 @@ const FORBIDDEN = 403
 /** The status that a refusal with `status` is sent with. A status from 200 to 299 would open the connection (RFC 8441, section 5). */
 const refusalStatus = (status: number): number => status >= 200 && status < 300 ? FORBIDDEN : status
 
-/** The milliseconds that a client has to end its side of a stream, when the server has ended its own. */
-const LINGER = 1_000
-
 /** The handshake of HTTP/2: an extended CONNECT request, whose stream is the connection (RFC 8441, section 5). */
 export const http2: HandshakeKind = {
   status: 200,
@@ -35,7 +33,7 @@ export const http2: HandshakeKind = {
 
   // The response itself emits 'finish' only when the stream has closed. The stream emits it also when the client's connection has gone.
   prepare (response, stream, onResponded) {
-    stream.on('aborted', drop)
+    endWhenReset(stream)
     stream.on('finish', () => { if (response.headersSent) onResponded.call(response) })
   },
 
@@ -85,17 +83,20 @@ function isOfConnection (name: string): boolean {
   return OF_CONNECTION.test(name)
 }
 
-/** Opens the connection. */
+/**
+ * Opens the connection. When the server has ended its side, it waits for the client to do the same. Firefox often does not. A reset that
+ * comes at once would hide a clean close from Chromium.
+ */
 function respond (stream: ServerHttp2Stream, pairs: HeaderPairs): void {
   stream.respond(headersOf(http2.status, pairs))
-  stream.on('finish', resetLater)
+  stream.on('finish', destroyAfterLinger)
 }
 
 /** Refuses the handshake of a route with `raw: true`. A client that does not take the body would keep the stream. */
 function refuse (stream: ServerHttp2Stream, status: number, pairs: HeaderPairs, body: string): void {
   stream.respond(headersOf(refusalStatus(status), pairs))
   stream.end(body)
-  resetLater.call(stream)
+  destroyAfterLinger.call(stream)
 }
 
 /** Values of one name become one value, except for cookies (RFC 9110, section 5.3). */
@@ -109,18 +110,4 @@ function headersOf (status: number, pairs: HeaderPairs): OutgoingHttpHeaders {
     else headers[key] = before === undefined ? value : `${before as string}, ${value}`
   }
   return headers
-}
-
-/**
- * The server has ended its side, and waits for the client to do the same. Firefox often does not. A reset that comes at once would hide
- * a clean close from Chromium. `destroy` resets a stream that is paused, or whose last bytes the client does not take, as well.
- */
-export function resetLater (this: ServerHttp2Stream): void {
-  const timer = setTimeout(() => this.destroy(), LINGER)
-  this.once('close', () => clearTimeout(timer))
-}
-
-/** The client has reset the stream. A stream that is paused would not tell of it, if the code is NO_ERROR. */
-function drop (this: Duplex): void {
-  this.destroy()
 }

@@ -1,6 +1,7 @@
 import { WebSocketOptionError } from '../base/errors'
+import { destroyAfterLinger } from '../base/linger'
 import { Handshake } from '../handshake/handshake'
-import { http2, resetLater } from '../handshake/http2'
+import { http2 } from '../handshake/http2'
 import { isRead } from '../handshake/waiting-client'
 import { hasOtherConnects, ownListener } from './other-listeners'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
@@ -65,7 +66,7 @@ function dispatchConnect (dispatch: Dispatch, request: Http2ServerRequest, respo
 /** Answers a request that is for nobody: 405 to CONNECT without a protocol, as Node does, 501 for another protocol (RFC 8441, section 4). */
 function refuse (response: Http2ServerResponse, status: number): void {
   response.statusCode = status
-  response.stream.on('finish', resetLater)
+  response.stream.on('finish', destroyAfterLinger)
   response.end()
 }
 

@@ -1,4 +1,5 @@
 import { constants } from 'node:http2'
+import { destroyAfterLinger } from '../base/linger'
 import { responseOn, whenAnswered } from '../handshake/answered'
 import { hasOtherConnects, ownListener } from './other-listeners'
 import type { IncomingMessage, Server } from 'node:http'
@@ -153,14 +154,17 @@ export class IncompleteRequests {
   #close (): void {
     this.#isClosing = true
     for (const socket of this.#inTlsHandshake) socket.destroy()
-    for (const session of this.#sessions) session.close() // the session ends when its requests have been answered
+    for (const session of this.#sessions) {
+      session.close() // the session ends when its requests have been answered
+      this.#sockets.get(session)!.once('finish', destroyAfterLinger)
+    }
     for (const socket of this.#connections) {
       whenAnswered(socket, () => { if (isListed(socket)) socket.destroy() })
     }
     this.#timer ??= setInterval(() => this.#drop(), this.#timeout) // again and again: a session may end later, too
   }
 
-  /** Stops waiting for requests whose body is incomplete, and for clients that do not close their side of a session that has ended. */
+  /** Stops waiting for requests whose body is incomplete, and for clients that do not read the rest of a session that has ended. */
   #drop (): void {
     for (const socket of this.#connections) {
       if (responseOn(socket)?.req.complete === false) socket.destroy()

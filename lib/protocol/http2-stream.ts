@@ -1,4 +1,5 @@
 import { afterTurn } from '../base/clock'
+import { constants, type Http2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 
 /** A write that is under way leaves within two turns, and what waits behind it in the next. */
@@ -7,6 +8,15 @@ const TURNS = 3
 /** Whether `stream` is one of HTTP/2, of a server or a client. */
 export function isHttp2Stream (stream: Duplex): boolean {
   return 'rstCode' in stream
+}
+
+/** A stream that the other side resets with NO_ERROR ends, also if it is paused. Node ends those that are reset with another code. */
+export function endWhenReset (stream: Duplex): void {
+  stream.on('aborted', endIfNoError)
+}
+
+function endIfNoError (this: Http2Stream): void {
+  if (this.rstCode === constants.NGHTTP2_NO_ERROR) this.destroy()
 }
 
 /**

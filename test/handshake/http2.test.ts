@@ -37,6 +37,18 @@ t.test('accept answers 200 with the headers of hooks and of accept, without thos
   t.same(headers, { ':status': 200, 'set-cookie': ['a=1', 'b=2', 'c=3'], 'x-hook': '1', 'x-own': '1, 2', constructor: '3', 'sec-websocket-protocol': 'v1' })
 })
 
+t.test('headers of accept that exceed what Node sends in one block reset the stream, and end the session', async (t) => {
+  const app = await createHttp2App(t)
+  const end = new Deferred<unknown>()
+  app.websocket('/', async (ws) => {
+    await ws.accept({ headers: { 'x-long': 'x'.repeat(100_000) } })
+    end.resolve(await ws.closed)
+  })
+  const stream = connectRequest(await connectTo(t, app), '/')
+  await t.rejects(responseTo(stream), { message: /FRAME_SIZE_ERROR/ })
+  t.match(await end.promise, { code: 1006 })
+})
+
 t.test('a request needs an authority, in :authority or Host', async (t) => {
   t.throws(() => http2.check({ headers: {} } as any), { name: 'WebSocketHandshakeError', statusCode: 400, message: ':authority' })
   t.doesNotThrow(() => http2.check({ headers: { ':authority': 'localhost' } } as any))

@@ -412,8 +412,8 @@ t.test('over HTTP/2, app.close() drops half a request at shutdown.timeout, and w
   await Promise.all([ended, closed])
 })
 
-t.test('over HTTP/2, app.close() does not wait longer than shutdown.timeout for a client that never closes its side', async (t) => {
-  const app = await createApp(t, { shutdown: { timeout: 200 } }, { http2: true } as object)
+t.test('over HTTP/2, app.close() waits a second for a client that never closes its side', async (t) => {
+  const app = await createApp(t, {}, { http2: true } as object)
   app.get('/', async () => 'http')
   const socket = connect({ port: await listen(app), host: '127.0.0.1', allowHalfOpen: true })
   t.teardown(() => socket.destroy())

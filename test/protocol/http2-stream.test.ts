@@ -1,6 +1,7 @@
+import { constants } from 'node:http2'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { destroyLater } from '../../lib/protocol/http2-stream'
+import { destroyLater, endWhenReset } from '../../lib/protocol/http2-stream'
 import { FrameWriter } from '../../lib/protocol/frame-writer'
 import { StreamLikeHttp2 } from '../helpers/stream-like-http2'
 
@@ -34,6 +35,15 @@ t.test('a stream that takes nothing is destroyed after three turns', async (t) =
   }
   await setImmediate()
   t.equal(stream.destroyed, true)
+})
+
+t.test('a reset with NO_ERROR ends a stream; Node ends those that are reset with another code', async (t) => {
+  for (const [code, ends] of [[constants.NGHTTP2_NO_ERROR, true], [constants.NGHTTP2_FRAME_SIZE_ERROR, false]] as const) {
+    const stream = Object.assign(new StreamLikeHttp2(() => {}), { rstCode: code })
+    endWhenReset(stream)
+    stream.emit('aborted')
+    t.equal(stream.destroyed, ends)
+  }
 })
 
 t.test('a writer that is dropped passes on the frames that wait, at once', async (t) => {

@@ -10,7 +10,10 @@ export function isHttp2Stream (stream: Duplex): boolean {
   return 'rstCode' in stream
 }
 
-/** A stream that the other side resets with NO_ERROR ends, also if it is paused. Node ends those that are reset with another code. */
+/**
+ * A stream that the other side resets with NO_ERROR ends, also if it is paused. Node ends those that are reset with another code. To
+ * destroy a stream in 'aborted' that this side resets would keep the reset from being sent (findings/node-http2-reset-is-lost-in-aborted.sh).
+ */
 export function endWhenReset (stream: Duplex): void {
   stream.on('aborted', endIfNoError)
 }

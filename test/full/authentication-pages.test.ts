@@ -146,7 +146,7 @@ t.test('the app never selects a token that is offered as a subprotocol', async (
 })
 
 t.test('the first message has to come in time and to have a valid token', async (t) => {
-  const app = await createExample(t, FIRST_MESSAGE, (code) => code.replace('5_000', '50'))
+  const app = await createExample(t, FIRST_MESSAGE, (code) => code.replace('5_000', '500'))
   const client = await app.injectWebSocket('/inbox')
   t.equal(await client.pair(TOKEN), 'hello ada')
   const wrong = await app.injectWebSocket('/inbox')

@@ -402,7 +402,7 @@ t.test('a request that cannot be routed is 500', async (t) => {
 t.test('sendTimeout lets a slow client take a message longer than its window, compressed or not, and ends a client that takes nothing', async (t) => {
   const message = randomBytes(1024 * 1024)
   const app = await createHttp2App(t, { perMessageDeflate: { threshold: 0 } })
-  const sendTimeout = 300
+  const sendTimeout = 1_000
   const sent: string[] = []
   app.websocket('/', { websocket: { sendTimeout } }, async (ws) => {
     await ws.accept()
@@ -418,7 +418,7 @@ t.test('sendTimeout lets a slow client take a message longer than its window, co
     for (let read = 0; read < message.length && !stream.destroyed;) {
       const chunk = stream.read()
       read += chunk?.length ?? 0
-      await delay(40) // a slow client
+      await delay(100) // a slow client
     }
     await until(() => sent.length === 1)
     t.equal(sent.pop(), 'sent after sendTimeout')

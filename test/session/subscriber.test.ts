@@ -298,7 +298,7 @@ const SMALL = { sendHighWaterMark: 16 * 1024, maxBufferedAmount: 64 * 1024 }
 const BIG = 'x'.repeat(16 * 1024)
 
 t.test('a subscriber that does not read is closed with 1013, and no more messages are queued for it', async (t) => {
-  const app = await createApp(t, { ...SMALL, closeTimeout: 500 })
+  const app = await createApp(t, SMALL)
   const subscribed = new Deferred<WebSocketSession>()
   const ended = new Deferred<unknown>()
   app.websocket('/', async (ws) => {
@@ -323,6 +323,7 @@ t.test('a subscriber that does not read is closed with 1013, and no more message
   client.stream.resume()
   const received = await client.until('too slow')
   t.equal(received.slice(-12), '\x88\x0a\x03\xf5too slow', 'the close frame comes last')
+  client.leave()
   await ended.promise
 })
 

@@ -76,6 +76,8 @@ export class IncompleteRequests {
   readonly #sessions = new List<ServerHttp2Session>()
   /** The requests of HTTP/2, without those that ask for a connection. */
   readonly #streams = new List<ServerHttp2Stream>()
+  /** The requests of HTTP/2 that ask for a connection, until the connection has ended. */
+  readonly #tunnels = new List<ServerHttp2Stream>()
   /** The connection of each session, which the session forgets before it ends. */
   readonly #sockets = new WeakMap<ServerHttp2Session, Socket>()
   readonly #timeout: number
@@ -100,7 +102,7 @@ export class IncompleteRequests {
     for (const [event, listener] of Object.entries(this.#listeners)) this.#server.removeListener(event, listener)
     this.#restoreClose()
     clearInterval(this.#timer)
-    for (const list of [this.#inTlsHandshake, this.#connections, this.#sessions, this.#streams]) {
+    for (const list of [this.#inTlsHandshake, this.#connections, this.#sessions, this.#streams, this.#tunnels]) {
       for (const item of list) release(item)
     }
   }
@@ -113,7 +115,7 @@ export class IncompleteRequests {
       this.#sockets.set(session, session.socket.off('close', unlink) as Socket) // `session.socket` is a proxy; `off` returns the socket itself
     }
     const stream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
-      if (headers[':method'] !== 'CONNECT') this.#streams.add(stream)
+      (headers[':method'] === 'CONNECT' ? this.#tunnels : this.#streams).add(stream)
     }
     const connect = ownListener((request: IncomingMessage, socket: Socket): void => {
       if (request.httpVersionMajor === 2) return
@@ -154,9 +156,13 @@ export class IncompleteRequests {
   #close (): void {
     this.#isClosing = true
     for (const socket of this.#inTlsHandshake) socket.destroy()
+    const busy = this.#busySessions()
     for (const session of this.#sessions) {
       session.close() // the session ends when its requests have been answered
-      this.#sockets.get(session)!.once('finish', destroyAfterLinger)
+      if (!busy.has(session)) session.destroy() // `close` alone would wait for the rest of a HEADERS frame
+      const socket = this.#sockets.get(session)!
+      if (socket.writableFinished) destroyAfterLinger.call(socket) // the session had ended before
+      else socket.once('finish', destroyAfterLinger)
     }
     for (const socket of this.#connections) {
       whenAnswered(socket, () => { if (isListed(socket)) socket.destroy() })
@@ -164,7 +170,12 @@ export class IncompleteRequests {
     this.#timer ??= setInterval(() => this.#drop(), this.#timeout) // again and again: a session may end later, too
   }
 
-  /** Stops waiting for requests whose body is incomplete, and for clients that do not read the rest of a session that has ended. */
+  /** The sessions with a stream. Node tells of a stream when its headers are complete. */
+  #busySessions (): Set<unknown> {
+    return new Set([...this.#streams, ...this.#tunnels].map(({ session }) => session))
+  }
+
+  /** Stops waiting for requests whose headers or body are incomplete, and for clients that do not read the rest of a session. */
   #drop (): void {
     for (const socket of this.#connections) {
       if (responseOn(socket)?.req.complete === false) socket.destroy()
@@ -172,8 +183,9 @@ export class IncompleteRequests {
     for (const stream of this.#streams) {
       if (SENDING.includes(stream.state.state!)) stream.close(constants.NGHTTP2_CANCEL)
     }
+    const busy = this.#busySessions()
     for (const session of this.#sessions) {
-      if (session.destroyed) this.#sockets.get(session)!.destroy()
+      if (!busy.has(session)) this.#sockets.get(session)!.destroy()
     }
   }
 }

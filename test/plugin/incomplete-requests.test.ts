@@ -1,8 +1,8 @@
 import dns from 'node:dns'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { connect as connectHttp2 } from 'node:http2'
+import { createServer, type IncomingMessage } from 'node:http'
+import { connect as connectHttp2, type ServerHttp2Stream } from 'node:http2'
 import { connect, type AddressInfo, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -23,6 +23,21 @@ import { until } from '../helpers/until'
 import type { Duplex } from 'node:stream'
 
 const HALF = 'GET /ws HTTP/1.1\r\nHost: x\r\nUpgr'
+
+/** The preface of HTTP/2, with its settings. */
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'
+
+/** The frame with which a server has read `PREFACE`. */
+const SETTINGS_READ = '\0\0\0\x04\x01\0\0\0\0'
+
+/** With this frame, a client ends its session. */
+const GOAWAY = '\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0'
+
+/** A HEADERS frame on stream 1: a GET request for `/`, with an authority. */
+const REQUEST = Buffer.from('\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01x', 'latin1')
+
+/** The beginning of a HEADERS frame of 50 bytes, on stream 3. */
+const HALF_HEADERS = Buffer.from('\0\0\x32\x01\x05\0\0\0\x03\x82', 'latin1')
 
 const fixture = (name: string): Buffer => readFileSync(join(__dirname, '..', 'fixtures', name))
 const https = { key: fixture('key.pem'), cert: fixture('cert.pem') }
@@ -412,15 +427,68 @@ t.test('over HTTP/2, app.close() drops half a request at shutdown.timeout, and w
   await Promise.all([ended, closed])
 })
 
-t.test('over HTTP/2, app.close() waits a second for a client that never closes its side', async (t) => {
+t.test('over HTTP/2, app.close() does not wait for the rest of a HEADERS frame', async (t) => {
   const app = await createApp(t, {}, { http2: true } as object)
   app.get('/', async () => 'http')
-  const socket = connect({ port: await listen(app), host: '127.0.0.1', allowHalfOpen: true })
-  t.teardown(() => socket.destroy())
-  socket.on('error', () => {}).resume().write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0')
-  await once(socket, 'data')
+  const client = await connectTcp(t, await listen(app))
+  client.write(Buffer.concat([Buffer.from(PREFACE), HALF_HEADERS]))
+  await client.until(SETTINGS_READ)
   await closes(t, app)
+  await client.ended
 })
+
+t.test('over HTTP/2, app.close() waits for the response to a request, and drops a half HEADERS frame behind it at shutdown.timeout', async (t) => {
+  const timeout = 200
+  const app = await createApp(t, { shutdown: { timeout } }, { http2: true } as object)
+  const [started, goOn] = [new Deferred<void>(), new Deferred<void>()]
+  app.get('/', async () => {
+    started.resolve()
+    await goOn.promise
+    return 'http'
+  })
+  const client = await connectTcp(t, await listen(app))
+  client.write(Buffer.concat([Buffer.from(PREFACE), REQUEST, HALF_HEADERS]))
+  await started.promise
+  const closed = app.close()
+  await setTimeout(2 * timeout)
+  goOn.resolve()
+  t.match(await client.ended, 'http')
+  await closed
+})
+
+t.test('over HTTP/2, app.close() leaves a connection of another listener to CONNECT open', async (t) => {
+  const app = await createApp(t, {}, { http2: true } as object)
+  const stream = new Deferred<Duplex>()
+  app.server.on('connect', (({ headers }: IncomingMessage, { stream: tunnel }: { stream: ServerHttp2Stream }): void => {
+    if (headers[':protocol'] !== 'other') return
+    tunnel.respond({ ':status': 200 })
+    stream.resolve(tunnel)
+  }) as never)
+  const session = await openSession(t, `http://127.0.0.1:${await listen(app)}`)
+  const client = connectRequest(session, '/', { ':protocol': 'other' })
+  await responseTo(client)
+  const goaway = once(session, 'goaway')
+  const closed = app.close()
+  await goaway
+  client.end('still open')
+  t.equal((await (await stream.promise).toArray()).join(''), 'still open')
+  ;(await stream.promise).end()
+  await closed
+})
+
+for (const [when, bytes, event] of [['with app.close()', PREFACE, 'data'], ['before, with its GOAWAY frame', PREFACE + GOAWAY, 'end']]) {
+  t.test(`over HTTP/2, app.close() waits a second for a client that never closes its side, and whose session ends ${when}`, async (t) => {
+    const app = await createApp(t, {}, { http2: true } as object)
+    app.get('/', async () => 'http')
+    const socket = connect({ port: await listen(app), host: '127.0.0.1', allowHalfOpen: true })
+    t.teardown(() => socket.destroy())
+    socket.on('error', () => {}).resume().write(bytes)
+    await once(socket, event)
+    const begin = performance.now()
+    await closes(t, app)
+    t.ok(performance.now() - begin > 900, 'not before: the client may be reading')
+  })
+}
 
 t.test('over HTTP/2, app.close() does not wait for a client that neither reads a refusal nor closes its side, if the session ends after shutdown.timeout', async (t) => {
   const app = await createApp(t, { shutdown: { timeout: 100 } }, { http2: true } as object)

@@ -1,3 +1,4 @@
+import { settled } from '../base/deferred'
 import { WebSocketDisconnect, WebSocketHandshakeError } from '../base/errors'
 import { logSafely, readable } from '../base/user-code'
 import { aroundMessages } from '../observe/on-message'
@@ -26,6 +27,7 @@ export function sessionHandlers ({ onConnect, onMessage, onDisconnect }: Session
         if (!ws.accepted) await ws.accept()
       } else {
         await onConnect.call(this, ws, request)
+        if (ws.accepting !== undefined) await settled(ws.accepting) // `onConnect` need not wait for it
         if (!ws.accepted) return
       }
       const around = aroundMessages(ws, isDeparture)

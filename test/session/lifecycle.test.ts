@@ -640,6 +640,16 @@ t.test('onConnect may refuse; then no other session handler runs', async (t) => 
   t.equal(served.lines.filter(({ level }) => level === ERROR).length, 1)
 })
 
+t.test('onConnect need not await accept, which waits for onSend hooks', async (t) => {
+  const served = await serve(t, (app) => {
+    app.addHook('onSend', async () => { await setImmediate() })
+    app.websocket('/', { onConnect (ws) { ws.accept() }, onMessage: (ws, data) => ws.send(data) })
+  })
+  const peer = await connectPeer(t, served.url)
+  peer.socket.send('hi')
+  t.equal(await peer.next(), 'hi')
+})
+
 const ENDS: Record<string, { code: number, end: (peer: Peer, app: FastifyInstance) => void, handlers?: object }> = {
   'the client closes': { code: 4000, end: (peer) => peer.socket.close(4000) },
   'the client vanishes': { code: 1006, end: (peer) => peer.socket.terminate() },

@@ -1,4 +1,4 @@
-import { ABNORMAL_CLOSURE } from '../base/close-codes'
+import { ABNORMAL_CLOSURE, NO_STATUS_RECEIVED } from '../base/close-codes'
 import { afterTurn } from '../base/clock'
 import { cutReason } from '../base/closing'
 import { ConnectionEnd } from '../base/connection-end'
@@ -39,7 +39,8 @@ export class PlatformConnection implements ChannelConnection, Flow {
   readonly #owner: Owner
   /** Settles the sends that wait for bytes to drain; null if none waits. */
   #drained: Deferred<void> | null = null
-  #hasBegunClose = false
+  /** The end that this side has begun; null until then. */
+  #ownEnd: ConnectionEnd | null = null
   #closeTimer?: ReturnType<typeof setTimeout>
   #lookTimer?: ReturnType<typeof setTimeout>
 
@@ -72,11 +73,12 @@ export class PlatformConnection implements ChannelConnection, Flow {
 
   /**
    * Sends one message. Resolves at once while at most `sendHighWaterMark` bytes are buffered, otherwise when no more are. Rejects with
-   * the connection's `WebSocketDisconnect` if the connection is closing or ends first. While the messages that came before the end
-   * are being taken, `send` resolves in another task, without effect.
+   * the connection's `WebSocketDisconnect` at once after `close`, and when the connection has ended if it is closing otherwise or
+   * ends first. While the messages that came before the end are being taken, `send` resolves in another task, without effect.
    */
   send (payload: Payload): Promise<void> {
-    if (this.end !== null) return this.#sentAfter(this.end)
+    const end = this.end ?? this.#ownEnd
+    if (end !== null) return this.#sentAfter(end)
     if (this.state === 'open') this.#socket.send(sendable(payload))
     if (this.#hasDrained) return SENT
     if (this.#drained === null) {
@@ -118,9 +120,10 @@ export class PlatformConnection implements ChannelConnection, Flow {
   resume (): void {}
 
   #beginClose (code: number | null, reason: string): void {
-    this.#hasBegunClose = true
+    const cut = cutReason(reason)
+    this.#ownEnd ??= new ConnectionEnd(code ?? NO_STATUS_RECEIVED, cut, false)
     if (code === null) this.#socket.close()
-    else this.#socket.close(code, cutReason(reason))
+    else this.#socket.close(code, cut)
     this.#limitClose()
   }
 
@@ -134,7 +137,7 @@ export class PlatformConnection implements ChannelConnection, Flow {
     clearTimeout(this.#closeTimer)
     clearTimeout(this.#lookTimer)
     const end = this.end = new ConnectionEnd(code || ABNORMAL_CLOSURE, reason, wasClean)
-    this.receiveQueue.end(end, this.#hasBegunClose ? 0 : CLOSE_TIMEOUT)
+    this.receiveQueue.end(end, this.#ownEnd !== null ? 0 : CLOSE_TIMEOUT)
     this.#drained?.follow(this.#sentAfter(end))
     this.#owner.finish(end)
   }

@@ -232,7 +232,9 @@ export class Connection implements EndpointOwner, Recipient, SentObserver {
   #beginClose (code: number | null, reason: string): void {
     this.#hasBegunClose = true
     if (this.#raw === null) this.endpoint.parser.discard()
-    this.endpoint.close(code ?? undefined, cutReason(reason))
+    const cut = cutReason(reason)
+    if (this.state === 'open') this.sendQueue.close(new ConnectionEnd(code ?? closeCodes.NO_STATUS_RECEIVED, cut, false))
+    this.endpoint.close(code ?? undefined, cut)
   }
 
   #createRecipient (limit: RateLimit | null, { idleTimeout }: ConnectionOptions): Recipient {

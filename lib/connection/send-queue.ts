@@ -42,7 +42,8 @@ export class SendQueue {
   /** The bytes that wait to be written, valid within a turn. Nothing drains during a turn. */
   #waiting = 0
   #end: ConnectionEnd | null = null
-  #taker!: Taker
+  /** Undefined until the connection has ended. */
+  #taker: Taker | undefined
 
   constructor (endpoint: SendingEndpoint, options: SendQueueOptions) {
     this.#endpoint = endpoint
@@ -56,8 +57,9 @@ export class SendQueue {
 
   /**
    * Sends one message. Resolves at once while fewer than `sendHighWaterMark` bytes wait, otherwise when the waiting bytes have
-   * drained. Rejects with the connection's `WebSocketDisconnect` if the connection is closing or ends first. While the handler
-   * catches up with the messages that came before the end, `send` resolves in another turn, without effect.
+   * drained. Rejects with the connection's `WebSocketDisconnect` at once after `close`, and when the connection has ended if it is
+   * closing otherwise or ends first. While the handler catches up with the messages that came before the end, `send` resolves in
+   * another turn, without effect.
    */
   send (payload: Payload): Promise<void> {
     if (this.#endpoint.readyState === OPEN && this.post(payload)) return SENT
@@ -72,7 +74,7 @@ export class SendQueue {
   }
 
   #drained (): Promise<void> {
-    if (this.#end !== null) return this.#taker.isCatchingUp ? afterTurn() : rejected(this.#end.during('send'))
+    if (this.#end !== null) return this.#taker?.isCatchingUp === true ? afterTurn() : rejected(this.#end.during('send'))
     return this.#congested().drain(this.#endpoint.readyState === OPEN)
   }
 
@@ -111,6 +113,11 @@ export class SendQueue {
   write (): void {
     this.#endpoint.writer.flush()
     this.#waiting = this.#endpoint.writer.bufferedAmount
+  }
+
+  /** This side begins the closing handshake. The sends that wait go on; later ones reject with the error of `end`. */
+  close (end: ConnectionEnd): void {
+    this.#end = end
   }
 
   /** Ends the queue. The sends that wait reject with the error of `end`, or resolve if `taker` is catching up. */

@@ -106,10 +106,10 @@ function isDeparture (session: Session, error: unknown): boolean {
 }
 
 /**
- * Whether `error` only says that the connection has ended: it is a `WebSocketDisconnect`, or the error of an operation that the
- * signal of the session has aborted.
+ * Whether `error` only says that the connection has ended or is ending: it is a `WebSocketDisconnect`, or the error of an operation
+ * that the signal of the session has aborted.
  */
 function isDisconnect (session: Session, error: any): boolean {
-  if (session.state !== 'closed') return false
+  if (session.state === 'connecting' || session.state === 'open') return false
   return error instanceof WebSocketDisconnect || (error?.name === 'AbortError' && error.cause instanceof WebSocketDisconnect)
 }

@@ -1,5 +1,7 @@
 import t from 'tap'
 import { setImmediate } from 'node:timers/promises'
+import { ConnectionEnd } from '../../lib/base/connection-end'
+import { CLOSING } from '../../lib/protocol/endpoint'
 import { PreparedMessage } from '../../lib/protocol/prepared-message'
 import { countWrites } from '../helpers/endpoint'
 import { congest, createSendQueue, isPending, MARK, MiB, receive } from '../helpers/send-queue'
@@ -178,6 +180,17 @@ t.test('on a closing connection no message is sent, and a send rejects when the 
   t.ok(await isPending(sending))
   await t.rejects(sending, { name: 'WebSocketDisconnect', closeCode: 1000 })
   t.strictSame(messages, ['before'])
+})
+
+t.test('after close a send rejects at once, and a send that waits goes on', async (t) => {
+  const { sendQueue, endpoint } = await createSendQueue(t)
+  const waiting = sendQueue.send(Buffer.alloc(MARK))
+  const end = new ConnectionEnd(4001, 'why', false)
+  sendQueue.close(end)
+  endpoint.close(4001, 'why')
+  t.equal(await sendQueue.send('after').catch((error) => error), end.during('send'))
+  t.equal(endpoint.readyState, CLOSING)
+  t.equal(await waiting, undefined)
 })
 
 t.test('while the handler catches up after the end, a send resolves in another turn', async (t) => {

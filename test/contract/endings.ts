@@ -316,11 +316,14 @@ function ownClose (t: Tests, open: Open): void {
     await t.rejects(channel.receive(), { name: 'WebSocketDisconnect', closeCode: 4001 })
   })
 
-  t.test('after its own close, a channel sends no message', async (t) => {
+  t.test('after its own close, a channel sends no message, and send rejects at once', async (t) => {
     const { channel, peer } = await open(t)
-    const closing = channel.close(4001)
+    const closing = channel.close(4001, 'why')
+    channel.close(4002)
+    for (const send of [channel.send('late'), channel.sendJson({})]) {
+      t.match(await send.catch((error) => error), { name: 'WebSocketDisconnect', closeCode: 4001, reason: 'why', wasClean: false })
+    }
     t.equal(channel.state, 'closing')
-    for (const send of [channel.send('late'), channel.sendJson({})]) await t.rejects(send, { name: 'WebSocketDisconnect', closeCode: 4001 })
     await closing
     t.same(await peer.rest(), [])
   })

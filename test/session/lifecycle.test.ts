@@ -352,6 +352,20 @@ t.test('a disconnect that leaves the handler is logged at debug only', async (t)
   t.ok(served.errors().every(({ level, err }) => level === DEBUG && err.code === 'FST_WS_DISCONNECT'))
 })
 
+t.test('the disconnect of a send after the session\'s own close is logged at debug only', async (t) => {
+  const served = await serve(t, (app) => {
+    app.websocket('/', async (ws) => {
+      await ws.accept()
+      ws.close(4001)
+      await ws.send('late')
+    })
+  })
+  const peer = await connectPeer(t, served.url)
+  t.equal((await peer.closed).code, 4001)
+  await allEnded(served.app)
+  t.same(served.errors().map(({ level }) => level), [DEBUG])
+})
+
 t.test('iteration ends without an error after a normal closure, and throws after any other', async (t) => {
   const ends: unknown[] = []
   const served = await serve(t, (app) => {

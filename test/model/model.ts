@@ -124,6 +124,8 @@ export class Model {
   #isUpgraded = false
   /** The client's close frame. */
   #closeFrame: End | null = null
+  /** The end that the server has begun with `close`. */
+  #ownEnd: End | null = null
   #hasSentClose = false
   #hasEnded = false
   /** Whether the server has stopped reading frames, after a close frame or a violation. */
@@ -499,6 +501,7 @@ export class Model {
     if (this.state === 'open') {
       this.#sendClose(code, reason)
       this.state = 'closing'
+      this.#ownEnd = { code, reason: cutReason(reason), wasClean: false }
     }
   }
 
@@ -508,13 +511,16 @@ export class Model {
     } else if (this.state === 'open') {
       this.#toClient.push({ message })
       call.expected = outcome
+    } else if (this.#ownEnd !== null) {
+      call.expected = showEnd(this.#ownEnd)
     } else {
       this.#ending.push({ call, end: (end) => this.#isCatchingUp ? outcome : showEnd(end) })
     }
   }
 
   #failAtEnd (call: Call): void {
-    if (this.end !== null) call.expected = showEnd(this.end)
+    const end = this.end ?? this.#ownEnd
+    if (end !== null) call.expected = showEnd(end)
     else this.#ending.push({ call, end: showEnd })
   }
 

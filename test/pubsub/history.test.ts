@@ -212,7 +212,7 @@ t.test('a broker that does not take a message, and one that brings foreign bytes
   t.strictSame(keeper.got, ['first'])
   t.strictSame((await pubsub.history!.read('room', RETENTION, {})).messages.map(({ data }) => data), ['first'])
   broker.append = async () => { throw new Error('no') }
-  await t.rejects(publish('second'), { name: 'WebSocketBrokerError', message: 'the broker has not taken the message, which has reached no subscriber: no' })
+  await t.rejects(publish('second'), { name: 'WebSocketBrokerError', message: 'the broker has not confirmed the message, which may have been kept: no' })
 })
 
 t.test('an entry that cannot be delivered is logged, and the next ones come', async (t) => {

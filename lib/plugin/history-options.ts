@@ -1,4 +1,6 @@
 import { bytes, defined, members, milliseconds, optional, wholeNumber, type Check } from '../base/checks'
+import { WebSocketOptionError } from '../base/errors'
+import { messageOf, show } from '../base/show'
 import type { RetentionOf } from '../pubsub/history'
 import type { Retention } from '../../types/broker'
 import type { HistoryOptions, WebSocketPluginOptions } from '../../types/options'
@@ -14,9 +16,17 @@ export const history: Check = (name, value) => {
 
 /** The retention of each topic, by the option `history`. */
 export function retentionBy (option: NonNullable<WebSocketPluginOptions['history']>): RetentionOf {
-  if (typeof option === 'function') return (topic) => retentionIn(option(topic))
+  if (typeof option === 'function') return (topic) => retentionIn(resultOf(option, topic))
   const all = retentionIn(option)
   return () => all
+}
+
+function resultOf (option: (topic: string) => HistoryOptions | false, topic: string): HistoryOptions | false {
+  try {
+    return option(topic)
+  } catch (error) {
+    throw new WebSocketOptionError(`option history throws for the topic ${show(topic)}: ${messageOf(error)}`, { cause: error })
+  }
 }
 
 /** Throws `WebSocketOptionError` for a wrong result of the function `history`. */

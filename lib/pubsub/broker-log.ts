@@ -22,7 +22,7 @@ export class BrokerLog implements TopicLog {
     try {
       return positionOf({ place: await this.#history.append(topic, envelope, retention), mark })
     } catch (error) {
-      throw brokerFailure('the broker has not taken the message, which has reached no subscriber', error)
+      throw brokerFailure('the broker has not confirmed the message, which may have been kept', error)
     }
   }
 

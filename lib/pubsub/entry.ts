@@ -36,9 +36,9 @@ export class Entry implements Draft, Position {
     return positionOf(this)
   }
 
-  /** The content as the program uses it: a string, a parsed JSON value, or bytes. */
+  /** The content as the program uses it, which may change it: a string, a parsed JSON value, or a copy of the bytes. */
   get data (): unknown {
-    if (this.kind === 'bytes') return this.payload
+    if (this.kind === 'bytes') return Buffer.from(this.payload as Uint8Array)
     return this.kind === 'json' ? JSON.parse(this.#text) : this.#text
   }
 

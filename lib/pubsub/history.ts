@@ -75,7 +75,7 @@ export class History<F extends Follower> implements TopicOwner<F>, LogListener {
   create (name: string, retention: Retention, follower: F, positions: boolean): Subscription<F> {
     let topic = this.#topics.get(name)
     if (topic === undefined) {
-      topic = new RememberedTopic(name, this.#logOf(name, retention), this)
+      topic = new RememberedTopic(name, this.#logOf(name, retention), retention.ttl, this)
       if (this.#isDown) topic.pause()
       this.#topics.set(name, topic)
     }

@@ -13,6 +13,8 @@ const MIN_CUT = 64
 export class MemoryLog implements TopicLog {
   readonly #listener: LogListener
   readonly #rings = new Map<string, Ring>()
+  /** The first place of the next ring. It comes after all places of the rings that have gone, so that the places of a topic only grow. */
+  #first = 0
 
   constructor (listener: LogListener) {
     this.#listener = listener
@@ -47,7 +49,10 @@ export class MemoryLog implements TopicLog {
   #append (topic: string, draft: Draft, retention: Retention): Entry {
     let ring = this.#rings.get(topic)
     if (ring === undefined) {
-      ring = new Ring(retention, () => this.#rings.delete(topic))
+      ring = new Ring(retention, this.#first, (end) => {
+        this.#rings.delete(topic)
+        this.#first = Math.max(this.#first, end)
+      })
       this.#rings.set(topic, ring)
     }
     const entry = ring.add(draft)
@@ -63,29 +68,30 @@ interface Kept {
   readonly time: number
 }
 
-/** The kept messages of a topic. Calls `onEmpty` when the last message has expired, and is not used after that. */
+/** The kept messages of a topic. Calls `onEmpty` with the place after its last one when the last message has expired, and is not used after that. */
 class Ring extends TimerEntry {
   readonly #mark = randomBytes(6).toString('base64url')
   readonly #retention: Retention
-  readonly #onEmpty: () => void
+  readonly #onEmpty: (end: number) => void
   /** The kept messages, after those places that are free. */
   #kept: (Kept | undefined)[] = []
   /** The number of free places, which is the index of the oldest message. */
   #free = 0
   #bytes = 0
-  /** The number of messages so far. */
-  #count = 0
+  /** The place of the next message. */
+  #next: number
 
-  constructor (retention: Retention, onEmpty: () => void) {
+  constructor (retention: Retention, first: number, onEmpty: (end: number) => void) {
     super()
     this.#retention = retention
+    this.#next = first
     this.#onEmpty = onEmpty
     timers.add(this, timers.now + retention.ttl)
   }
 
   add ({ kind, payload, sender }: Draft): Entry {
     const own = typeof payload === 'string' ? payload : Buffer.from(payload) // the bytes are the caller's
-    const entry = new Entry({ place: String(this.#count++), mark: this.#mark }, { kind, payload: own, sender })
+    const entry = new Entry({ place: String(this.#next++), mark: this.#mark }, { kind, payload: own, sender })
     const cost = Math.max(payload.length, MIN_COST)
     this.#kept.push({ entry, cost, time: timers.now })
     this.#bytes += cost
@@ -98,7 +104,7 @@ class Ring extends TimerEntry {
   /** `place` may be any number. */
   from (place: number, count: number): Entry[] {
     this.#expire()
-    const start = place - (this.#count - this.#length)
+    const start = place - (this.#next - this.#length)
     return this.#slice(start >= 0 ? start : 0, count)
   }
 
@@ -109,7 +115,7 @@ class Ring extends TimerEntry {
 
   override look (): void {
     this.#expire()
-    if (this.#length === 0) this.#onEmpty()
+    if (this.#length === 0) this.#onEmpty(this.#next)
     else timers.add(this, this.#oldest.time + this.#retention.ttl)
   }
 

@@ -1,4 +1,4 @@
-import { afterTurn } from '../base/clock'
+import { afterTurn, now } from '../base/clock'
 import { excluding, including, type SmallSet } from '../base/small-set'
 import { deliverTo, settle } from '../protocol/multicast'
 import { CatchUp, type Log, type Reader } from './catch-up'
@@ -24,7 +24,10 @@ export class RememberedTopic<F extends Follower> implements Reader {
   readonly log: Log
   /** The last entry that has come live; null if none has come. */
   newest: Position | null = null
+  readonly #ttl: number
   readonly #owner: TopicOwner<F>
+  /** When the last entry came live. */
+  #lastLive = -Infinity
   #plain: SmallSet<Subscription<F>> | undefined
   #positioned: SmallSet<Subscription<F>> | undefined
   /** The subscriptions that are not live yet. */
@@ -32,9 +35,11 @@ export class RememberedTopic<F extends Follower> implements Reader {
   /** Holds live entries while the topic is paused. */
   #recovery: CatchUp | null = null
 
-  constructor (name: string, log: Log, owner: TopicOwner<F>) {
+  /** `ttl`: the milliseconds for which the log keeps an entry. */
+  constructor (name: string, log: Log, ttl: number, owner: TopicOwner<F>) {
     this.name = name
     this.log = log
+    this.#ttl = ttl
     this.#owner = owner
   }
 
@@ -44,6 +49,11 @@ export class RememberedTopic<F extends Follower> implements Reader {
 
   get isPaused (): boolean {
     return this.#recovery !== null
+  }
+
+  /** Whether no entry has come live for so long that `newest` may have expired. */
+  get isQuiet (): boolean {
+    return now() - this.#lastLive >= this.#ttl
   }
 
   /** The subscribers of the topic. */
@@ -93,6 +103,7 @@ export class RememberedTopic<F extends Follower> implements Reader {
   take (entry: Entry): void {
     const before = this.newest
     this.newest = { place: entry.place, mark: entry.mark }
+    this.#lastLive = now()
     if (entry.kind !== 'start') this.#deliver(entry, before)
     for (const subscription of this.#joining) subscription.onLive(entry)
   }

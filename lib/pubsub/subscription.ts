@@ -63,8 +63,8 @@ export class Subscription<F extends Follower = Follower> implements Subscriber, 
 
   /** Goes on with what comes live from now on. Rejects if the log cannot be read. */
   async begin (): Promise<Standing> {
-    const { newest, isPaused } = this.topic
-    if (newest !== null && !isPaused) this.arrive(newest)
+    const { newest, isPaused, isQuiet } = this.topic
+    if (newest !== null && !isPaused && !isQuiet) this.arrive(newest)
     else await this.#catchUp!.skip()
     return this.#standing(false)
   }

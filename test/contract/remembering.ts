@@ -194,6 +194,17 @@ export function rememberingContract (t: Test, engine?: Engine): void {
     t.equal((await two.join(topic, { after: first })).standing.recovered, false)
   })
 
+  t.test('a topic goes on for its subscribers after all its messages have expired', async (t) => {
+    const [one, two] = await createHubs(t, { history: { ...HISTORY, ttl: 500 } })
+    const topic = newTopic()
+    const { client } = await one.join(topic)
+    for (const message of ['first', 'second']) {
+      await two.app.websockets.publish(topic, message)
+      t.strictSame(await receive(client, 1), [message])
+      await until(async () => (await one.app.websockets.history(topic)).messages.length === 0)
+    }
+  })
+
   t.test('a topic without messages has a position, and nothing after it is missed', async (t) => {
     const [one, two] = await createHubs(t)
     const topic = newTopic()

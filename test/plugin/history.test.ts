@@ -28,10 +28,17 @@ t.test('a broker that keeps no messages is refused with history, and taken witho
   await createApp(t, { broker: broker() })
 })
 
-t.test('a function for history that returns something else is an error of the verb', async (t) => {
-  const app = await createApp(t, { history: (topic) => topic === 'good' ? { size: 1, ttl: 1_000 } : { size: 0, ttl: 1 } })
+t.test('a function for history that throws or returns something else is an error of the verb', async (t) => {
+  const cause = new Error('no such room')
+  const app = await createApp(t, {
+    history (topic) {
+      if (topic === 'missing') throw cause
+      return topic === 'good' ? { size: 1, ttl: 1_000 } : { size: 0, ttl: 1 }
+    }
+  })
   t.match(await app.websockets.publish('good', 'x'), { position: /./ })
   await t.rejects(app.websockets.publish('bad', 'x'), { name: 'WebSocketOptionError', message: /history.size is 0/ })
+  await t.rejects(app.websockets.publish('missing', 'x'), { name: 'WebSocketOptionError', message: "option history throws for the topic 'missing': no such room", cause })
 })
 
 t.test('a broker that goes down while sessions are brought up to date: resync comes when that is done', async (t) => {

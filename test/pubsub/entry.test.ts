@@ -26,6 +26,13 @@ t.test('an entry is sent as it was published, or as JSON with its position', asy
   }
 })
 
+t.test('who changes the bytes of an entry changes a copy', (t) => {
+  const entry = new Entry(POSITION, { kind: 'bytes', payload: Buffer.from('bytes'), sender: 0 });
+  (entry.data as Buffer).fill(0)
+  t.same(entry.data, Buffer.from('bytes'))
+  t.end()
+})
+
 t.test('an envelope keeps kind, content, mark, and the sender for its own app', async (t) => {
   for (const [draft, data] of drafts) {
     const envelope = sealKept(draft, origin, 2 ** 32 + 5)

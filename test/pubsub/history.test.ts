@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { beginningIn } from '../../lib/pubsub/beginning'
 import { PubSub } from '../../lib/pubsub/pubsub'
+import { FakeClock } from '../helpers/fake-clock'
 import { historyModel } from '../helpers/history-model'
 import { messagesIn } from '../helpers/frames'
 import { ModelBroker, ModelServer } from '../helpers/model-broker'
@@ -73,6 +74,21 @@ async function createUp (t: Test): Promise<Fixture & { server: ModelServer, brok
   await until(() => fixture.pubsub.link!.state === 'up')
   return { ...fixture, server, broker }
 }
+
+// First, since the logs of the other tests have timers on the real clock.
+t.test('the position that a topic has after all its messages have expired can be resumed from', async (t) => {
+  const clock = new FakeClock(t)
+  const { pubsub, join, publish } = create(t)
+  await join().begun
+  await clock.pass(RETENTION.ttl + 1_000)
+  const standings = [await join().begun, await join().begun]
+  t.equal(standings[0].position, standings[1].position, 'the topic has got one new position')
+  await publish('first')
+  const { keeper, begun } = join({ after: standings[1].position })
+  t.match(await begun, { recovered: true })
+  t.strictSame(keeper.got, ['first'])
+  await pubsub.close()
+})
 
 t.test('random runs: nothing is missing unless the client is told, nothing comes twice or too early', async (t) => historyModel(t, 120))
 
@@ -196,7 +212,7 @@ t.test('a broker that does not take a message, and one that brings foreign bytes
   t.strictSame(keeper.got, ['first'])
   t.strictSame((await pubsub.history!.read('room', RETENTION, {})).messages.map(({ data }) => data), ['first'])
   broker.append = async () => { throw new Error('no') }
-  await t.rejects(publish('second'), { name: 'WebSocketBrokerError', message: 'the broker has not taken the message, which has reached no subscriber: no' })
+  await t.rejects(publish('second'), { name: 'WebSocketBrokerError', message: 'the broker has not confirmed the message, which may have been kept: no' })
 })
 
 t.test('an entry that cannot be delivered is logged, and the next ones come', async (t) => {

@@ -37,6 +37,7 @@ t.test('an entry goes after its ttl, and an empty log takes no memory and no tim
   t.equal(timers.size, 0)
   append('third')
   t.not(told[2].mark, told[0].mark, 'the log is another one')
+  t.ok(log.compare(told[1].place, told[2].place) < 0, 'and its places come after those of the first one')
   t.not((await log.read('room', told[0].place, 1))[0].position, told[0].position)
   await clock.pass(5_000)
   t.equal(timers.size, 0)

@@ -37,6 +37,12 @@ t.test('a string with a control character, wherever it stands, is no topic', asy
   }
 })
 
+t.test('a string with a lone surrogate, which has no UTF-8, is no topic', async (t) => {
+  for (const topic of ['\ud800', 'room\udc00', '\udc00\ud800', 'é\udfffé']) {
+    t.throws(() => checkTopic(topic), { code: 'FST_WS_TOPIC', message: `the topic ${JSON.stringify(topic)} has a lone surrogate, which has no UTF-8` }, JSON.stringify(topic))
+  }
+})
+
 t.test('an invalid topic throws a WebSocketTopicError, which is a TypeError', async (t) => {
   try {
     checkTopic('')

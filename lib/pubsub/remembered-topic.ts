@@ -26,8 +26,8 @@ export class RememberedTopic<F extends Follower> implements Reader {
   newest: Position | null = null
   readonly #ttl: number
   readonly #owner: TopicOwner<F>
-  /** When the last entry came live. */
-  #lastLive = -Infinity
+  /** When `newest` was set. */
+  #newestSince = 0
   #plain: SmallSet<Subscription<F>> | undefined
   #positioned: SmallSet<Subscription<F>> | undefined
   /** The subscriptions that are not live yet. */
@@ -51,9 +51,9 @@ export class RememberedTopic<F extends Follower> implements Reader {
     return this.#recovery !== null
   }
 
-  /** Whether no entry has come live for so long that `newest` may have expired. */
+  /** Whether `newest` has been the newest entry for so long that it has expired. */
   get isQuiet (): boolean {
-    return now() - this.#lastLive >= this.#ttl
+    return now() - this.#newestSince >= this.#ttl
   }
 
   /** The subscribers of the topic. */
@@ -73,7 +73,7 @@ export class RememberedTopic<F extends Follower> implements Reader {
   /** `subscription` has read the log. It becomes live, unless entries that it has read are still to come live. */
   admit (subscription: Subscription<F>): void {
     const { last } = subscription
-    this.newest ??= last
+    if (this.newest === null) this.#setNewest(last)
     if (this.isPaused) return
     if (last === null || this.log.compare(last.place, this.newest!.place) <= 0) this.promote(subscription)
   }
@@ -102,8 +102,7 @@ export class RememberedTopic<F extends Follower> implements Reader {
   /** Delivers an entry. */
   take (entry: Entry): void {
     const before = this.newest
-    this.newest = { place: entry.place, mark: entry.mark }
-    this.#lastLive = now()
+    this.#setNewest({ place: entry.place, mark: entry.mark })
     if (entry.kind !== 'start') this.#deliver(entry, before)
     for (const subscription of this.#joining) subscription.onLive(entry)
   }
@@ -116,7 +115,7 @@ export class RememberedTopic<F extends Follower> implements Reader {
 
   /** The topic is live, and has everything up to `last`. */
   arrive (last: Position | null): void {
-    this.newest = last
+    this.#setNewest(last)
     this.#recovery = null
     for (const subscription of this.#joining) {
       if (subscription.isWaiting) this.admit(subscription)
@@ -158,6 +157,11 @@ export class RememberedTopic<F extends Follower> implements Reader {
     this.#joining.delete(subscription)
     if (subscription.positions) this.#positioned = change(this.#positioned, subscription)
     else this.#plain = change(this.#plain, subscription)
+  }
+
+  #setNewest (newest: Position | null): void {
+    this.newest = newest
+    this.#newestSince = now()
   }
 
   #deliver (entry: Entry, before: Position | null): void {

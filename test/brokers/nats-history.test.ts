@@ -126,7 +126,7 @@ t.test('history on NATS', { skip, timeout: 120_000, jobs: 2 }, async (t) => {
     const { history, told } = await start(t, await server.connect(t))
     await history.subscribe('room', RETENTION)
     await append(history, 'room', ['before'])
-    server.freeze()
+    await server.freeze()
     const calls = [...Array.from({ length: 100 }, () => history.append('room', Buffer.from('lost'), RETENTION)), history.read('room', '1', 10, RETENTION), history.readNewest('room', 10, RETENTION), history.subscribe('other', { ...RETENTION, size: 7 })]
     const settled = Promise.allSettled(calls)
     await setImmediate()

@@ -91,7 +91,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     const { broker, told } = started
     const late = { broker: natsBroker(await server.connect(t)), told: new Recorder() }
     t.teardown(() => late.broker.close())
-    server.freeze()
+    await server.freeze()
     const begin = performance.now()
     for (let i = 0; i < 30; i++) {
       await broker.publish('flood', Buffer.alloc(1_000_000)) // more than the kernel takes
@@ -117,7 +117,7 @@ t.test('NATS', { skip, timeout: 60_000, jobs: 2 }, async (t) => {
     const connection = await server.connect(t)
     const late = natsBroker(connection)
     const told = new Recorder()
-    server.freeze()
+    await server.freeze()
     const starting = late.start(told)
     const subscribing = started.broker.subscribe('another')
     const { calls } = started.told

@@ -10,6 +10,7 @@ import { timers } from '../../lib/base/timers'
 import { Heartbeat } from '../../lib/connection/heartbeat'
 import { createApp, listen } from '../helpers/app'
 import { FakeClock } from '../helpers/fake-clock'
+import { freeze } from '../helpers/freeze'
 import { collectLogs, INFO } from '../helpers/logs'
 import { connectPeer } from '../helpers/peer'
 import { clientFrame, PING, serverFrame, TEXT } from '../helpers/frames'
@@ -113,7 +114,7 @@ async function spawnClient (t: Test, port: number): Promise<ChildProcess> {
 t.test('a client whose process has stopped is terminated', async (t) => {
   const { port, ends } = await createRoute(t, { heartbeat: { interval: 40, timeout: 500 } })
   const child = await spawnClient(t, port)
-  child.kill('SIGSTOP')
+  await freeze(child)
   await until(() => ends.length === 1)
   t.equal(ends[0].closeCode, 1006)
 })

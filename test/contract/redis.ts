@@ -205,7 +205,7 @@ export function redisContract (t: Test, clients: Clients): void {
     const server = await RedisServer.start(t)
     const recorded = await start(t, clients.create({ port: server.port }))
     await works(t, recorded, 'room', 'hello')
-    server.freeze()
+    await server.freeze()
     const begin = performance.now()
     await recorded.told.until(() => recorded.told.downs.length === 1)
     const found = performance.now() - begin
@@ -221,7 +221,7 @@ export function redisContract (t: Test, clients: Clients): void {
   t.test('a broker that is closed while the server is stopped, or while the broker connects, leaves nothing behind', async (t) => {
     const server = await RedisServer.start(t)
     const recorded = await start(t, clients.create({ port: server.port }))
-    server.freeze()
+    await server.freeze()
     const late = redisBroker(clients.create({ port: server.port }))
     const told = new Recorder()
     const started = late.start(told)
@@ -315,7 +315,7 @@ export function redisClusterContract (t: Test, clients: Clients): void {
 
   t.test('a broker that is closed while it looks for the servers leaves nothing behind', async (t) => {
     const server = await RedisServer.start(t, { args: ['--cluster-enabled', 'yes'] })
-    server.freeze()
+    await server.freeze()
     const broker = redisBroker(clients.createCluster({ nodes: [{ host: '127.0.0.1', port: server.port }] }))
     const told = new Recorder()
     const started = broker.start(told)

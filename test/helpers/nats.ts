@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { natsBroker, type NatsBrokerOptions, type NatsConnection as BrokerConnection } from '../../lib/brokers/nats'
+import { freeze } from './freeze'
 import { findProgram } from './program'
 import { Recorder, type Recorded } from './recorder'
 
@@ -59,8 +60,8 @@ export class NatsServer {
   }
 
   /** Stops the process. Its connections stay open. */
-  freeze (): void {
-    this.#process!.kill('SIGSTOP')
+  async freeze (): Promise<void> {
+    await freeze(this.#process!)
   }
 
   thaw (): void {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
+import { freeze } from './freeze'
 import { freePort, isListening } from './ports'
 import { findProgram } from './program'
 
@@ -75,8 +76,8 @@ export class RedisServer {
   }
 
   /** Stops the process. Its connections stay open. */
-  freeze (): void {
-    this.#process.kill('SIGSTOP')
+  async freeze (): Promise<void> {
+    await freeze(this.#process)
   }
 
   thaw (): void {

@@ -62,7 +62,7 @@ t.test('connections to Redis', { skip }, async (t) => {
 
   t.test('the links give up a server that does not answer', async (t) => {
     const server = await RedisServer.start(t)
-    server.freeze()
+    await server.freeze()
     t.teardown(() => server.thaw())
     const begin = performance.now()
     const { calls, ended } = open(t, libraryOf(server.port))

@@ -40,8 +40,8 @@ export function createRefusalHook (refuser: Refuser, refusal: Refusal) {
   return function refuseInstead (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null, payload: unknown) => void): void {
     if (reply.sent) return // a second response, whose hooks were slower than those of the first
     const handshake = Handshake.of(request.raw)
-    if (handshake === undefined || accepts(handshake, statusOf(reply, payload)) || !refusesByClosing(refusal, request)) return done(null, payload)
     const status = statusOf(reply, payload)
+    if (handshake === undefined || accepts(handshake, status) || !refusesByClosing(refusal, request)) return done(null, payload)
     const { closing } = handshake
     refuse(refuser, request, reply, status, closing ?? { code: FIRST_CODE + status, reason: messageOf(reply, payload) ?? STATUS_CODES[status] ?? '' })
     discard(payload)

@@ -1,5 +1,5 @@
-import { afterTurn } from '../base/clock'
 import { constants, type Http2Stream } from 'node:http2'
+import { afterTurn } from '../base/clock'
 import type { Duplex } from 'node:stream'
 
 /** A write that is under way leaves within two turns, and what waits behind it in the next. */

@@ -7,7 +7,6 @@ import type { Payload } from '../codec/encode'
 const MAX_TOPIC_BYTES = 256
 // eslint-disable-next-line no-control-regex -- a topic must not have control characters
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
-const LONE_SURROGATE = /\p{Cs}/u
 
 /**
  * Throws `WebSocketTopicError` unless `topic` is a non-empty string of at most 256 bytes without control characters. A string with a lone
@@ -16,10 +15,9 @@ const LONE_SURROGATE = /\p{Cs}/u
 export function checkTopic (topic: unknown): asserts topic is string {
   if (typeof topic !== 'string') throw new WebSocketTopicError(`a topic is a string, not ${topic === null ? 'null' : typeof topic}`)
   if (topic === '') throw new WebSocketTopicError('a topic is not empty')
-  const bytes = Buffer.byteLength(topic)
-  if (bytes > MAX_TOPIC_BYTES) throw new WebSocketTopicError(`a topic has at most ${MAX_TOPIC_BYTES} bytes`)
+  if (Buffer.byteLength(topic) > MAX_TOPIC_BYTES) throw new WebSocketTopicError(`a topic has at most ${MAX_TOPIC_BYTES} bytes`)
   if (CONTROL.test(topic)) throw new WebSocketTopicError(`the topic ${JSON.stringify(topic)} has a control character`)
-  if (bytes > topic.length && LONE_SURROGATE.test(topic)) throw new WebSocketTopicError(`the topic ${JSON.stringify(topic)} has a lone surrogate, which has no UTF-8`)
+  if (!topic.isWellFormed()) throw new WebSocketTopicError(`the topic ${JSON.stringify(topic)} has a lone surrogate, which has no UTF-8`)
 }
 
 /** The subscribers of each topic in this process. A subscriber keeps the list of its topics itself. */

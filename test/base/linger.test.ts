@@ -30,3 +30,12 @@ t.test('a stream that closes in time leaves no timer', async (t) => {
   await once(stream, 'close')
   t.equal(runningTimers(), before)
 })
+
+t.test('a stream that has closed before gets no timer', async (t) => {
+  const before = runningTimers()
+  const { stream } = await connectTcpPair(t)
+  stream.destroy()
+  await once(stream, 'close')
+  destroyAfterLinger.call(stream)
+  t.equal(runningTimers(), before)
+})
